@@ -1,0 +1,136 @@
+"""Every error that dualtrack raises on purpose.
+
+    DualtrackError
+    ├── InvalidInput            the caller's fault: a 4xx problem
+    │   ├── InvalidParameter    a request parameter is unknown or out of range
+    │   ├── InvalidVideo        the file can't be used (code: too-large, malformed, no-video, …)
+    │   ├── TooLarge            the body is over the limit
+    │   └── InvalidDataset      an annotation file that evaluation can't use
+    ├── NotFound                no such video, job or model
+    ├── Conflict                right request, wrong moment (result before it is ready)
+    ├── Gone                    it was here and is not any more (job of a deleted video)
+    ├── Overloaded              a bounded queue is full: try again later
+    ├── Unavailable             Redis, Triton or the disk can't be reached now
+    ├── Canceled                the job was cancelled while it ran
+    ├── InferenceError          a graph failed
+    │   ├── ContractViolation   a tensor differs from its spec
+    │   └── InferenceTimeout    no answer within the deadline
+    └── ConfigurationError      the installation can't work as configured
+
+Exceptions of libraries stop at the adapter that calls the library and are chained to one of these.
+A message names the thing, what was wanted and what came.
+"""
+
+
+class DualtrackError(Exception):
+    """Base of all of them.
+
+    Attributes:
+        code: stable, kebab-case name of the problem; the last part of a problem's `type`.
+    """
+
+    code = "internal"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code
+
+
+class InvalidInput(DualtrackError):
+    """The caller's fault."""
+
+    code = "invalid-input"
+
+
+class InvalidParameter(InvalidInput):
+    """A request parameter is unknown or out of its range."""
+
+    code = "invalid-parameter"
+
+
+class InvalidVideo(InvalidInput):
+    """The file is no video that can be used; `code` says why."""
+
+    code = "malformed"
+
+
+class TooLarge(InvalidInput):
+    """The body is over the limit."""
+
+    code = "body-too-large"
+
+
+class InvalidDataset(InvalidInput):
+    """An annotation file or its folder can't be used."""
+
+    code = "invalid-dataset"
+
+
+class NotFound(DualtrackError):
+    """No such video, job or model."""
+
+    code = "not-found"
+
+
+class Conflict(DualtrackError):
+    """The request is right but comes at the wrong moment."""
+
+    code = "conflict"
+
+
+class Gone(DualtrackError):
+    """It was here and is not any more."""
+
+    code = "gone"
+
+
+class Overloaded(DualtrackError):
+    """A bounded queue is full."""
+
+    code = "queue-full"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after_s: int = 5) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(DualtrackError):
+    """Redis, Triton or the disk can't be reached now."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after_s: int = 5) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class Canceled(DualtrackError):
+    """The job was cancelled while it ran."""
+
+    code = "canceled"
+
+
+class InferenceError(DualtrackError):
+    """A graph failed."""
+
+    code = "inference-failed"
+
+
+class ContractViolation(InferenceError):
+    """A tensor differs from its spec in name, dtype or shape."""
+
+    code = "contract-violation"
+
+
+class InferenceTimeout(InferenceError):
+    """A graph gave no answer within its deadline."""
+
+    code = "inference-timeout"
+
+
+class ConfigurationError(DualtrackError):
+    """The installation can't work as it is configured."""
+
+    code = "configuration"

@@ -1,0 +1,41 @@
+"""The seam to the networks: one method, whoever runs the graph."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.inference.specs import GraphSpec
+
+Tensors = dict[str, NDArray[Any]]
+
+
+class InferenceClient(Protocol):
+    """Runs one graph on one batch.
+
+    Implementations: `onnx_runtime.OnnxRuntimeClient`, `triton.TritonClient`, `fake.FakeClient`; policies
+    (deadline, concurrency limit) are clients around a client.
+    """
+
+    async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
+        """Run `spec`'s graph.
+
+        Args:
+            spec: names, dtypes and shapes of the graph's tensors.
+            inputs: one array per input of the spec.
+
+        Returns:
+            One array per output of the spec, checked against it.
+
+        Raises:
+            ContractViolation: an input or output differs from the spec.
+            InferenceTimeout: no answer within the deadline.
+            InferenceError: the graph failed; the message names it.
+            Unavailable: the server can't be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back sessions and connections."""
+        ...

@@ -1,0 +1,180 @@
+"""Names, dtypes and shapes of all tensors that cross the border to the networks: written once, here.
+
+The export names its graphs from this file, the `config.pbtxt` files are written from it, and every client
+checks what comes back against it. Boxes and windows are x1 y1 x2 y2 in pixels of the *network frame* (the
+frame as resized by the host), continuous edges. Symbols of free axes: B images, F frames, N tracks, H and W
+the padded canvas (multiples of 32).
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ContractViolation
+
+Dtype = Literal["uint8", "int32", "int64", "float32"]
+Axis = int | str
+"""A fixed size or the symbol of a free axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One tensor: its name in the graph, dtype and shape."""
+
+    name: str
+    dtype: Dtype
+    shape: tuple[Axis, ...]
+
+    def check(self, array: NDArray[np.generic], graph: str) -> None:
+        """Raise ContractViolation unless `array` has this dtype and fits this shape."""
+        fits = len(array.shape) == len(self.shape) and all(
+            isinstance(want, str) or want == got for want, got in zip(self.shape, array.shape, strict=True)
+        )
+        if array.dtype != np.dtype(self.dtype) or not fits:
+            raise ContractViolation(
+                f"{graph}.{self.name}: expected {self.dtype}{list(self.shape)}, "
+                f"got {array.dtype}{list(array.shape)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """One graph of the model repository.
+
+    Attributes:
+        name: folder in the repository.
+        max_batch_size: Triton's; 0 where the worker does the batching (two batch axes).
+    """
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    max_batch_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDims:
+    """The numbers in which two presets differ.
+
+    Attributes:
+        classes: K, length of the class vector (without background).
+        slots: D, fixed number of detections that `mask_rcnn` returns per image.
+        f4_channels, f8_channels: channels of the shared features at stride 4 and 8.
+        template_channels: channels of the Siamese templates.
+        embedding: channels of the pixel embedding.
+        bank: embeddings per reference bank, foreground and background each.
+        window: S, side of a pixel window in samples.
+        shared_trunk: `mask_rcnn` also returns f4 and f8; otherwise `pixel_features` does.
+    """
+
+    classes: int
+    slots: int = 50
+    f4_channels: int = 64
+    f8_channels: int = 128
+    template_channels: int = 128
+    embedding: int = 48
+    bank: int = 256
+    window: int = 64
+    shared_trunk: bool = True
+
+
+LITE = ModelDims(classes=101)
+PAPER = replace(
+    LITE, classes=40, f4_channels=256, f8_channels=256, template_channels=256, embedding=100, shared_trunk=False
+)
+
+MASK_SIDE = 28
+"""Side of Mask R-CNN's mask grid."""
+TEMPLATE_SIDE = 7
+RESPONSE_SIDE = 25
+ANCHORS_PER_CELL = 5
+ANCHORS = RESPONSE_SIDE * RESPONSE_SIDE * ANCHORS_PER_CELL
+"""3125; anchor (row, column, a) has index (row * 25 + column) * 5 + a."""
+
+
+def graph_specs(dims: ModelDims) -> dict[str, GraphSpec]:
+    """All graphs of a preset by name."""
+    frames = (TensorSpec("frames", "uint8", ("B", "H", "W", 3)), TensorSpec("hw", "int32", ("B", 2)))
+    features = (
+        TensorSpec("f4", "float32", ("B", dims.f4_channels, "H/4", "W/4")),
+        TensorSpec("f8", "float32", ("B", dims.f8_channels, "H/8", "W/8")),
+    )
+    graphs = [_mask_rcnn(dims, frames, features), *_siamese(dims), *_pixel(dims)]
+    if not dims.shared_trunk:
+        graphs.append(GraphSpec("pixel_features", frames, features, max_batch_size=8))
+    return {graph.name: graph for graph in graphs}
+
+
+def _mask_rcnn(
+    dims: ModelDims, frames: tuple[TensorSpec, ...], features: tuple[TensorSpec, ...]
+) -> GraphSpec:
+    outputs = (
+        TensorSpec("boxes", "float32", ("B", dims.slots, 4)),
+        TensorSpec("scores", "float32", ("B", dims.slots, dims.classes)),
+        TensorSpec("masks", "float32", ("B", dims.slots, MASK_SIDE, MASK_SIDE)),
+        TensorSpec("count", "int32", ("B", 1)),
+    )
+    return GraphSpec(
+        "mask_rcnn", frames, outputs + (features if dims.shared_trunk else ()), max_batch_size=8
+    )
+
+
+def _siamese(dims: ModelDims) -> tuple[GraphSpec, ...]:
+    f8 = TensorSpec("f8", "float32", ("F", dims.f8_channels, "h8", "w8"))
+    frame_index = TensorSpec("frame_index", "int64", ("N",))
+    templates = TensorSpec(
+        "templates", "float32", ("N", dims.template_channels, TEMPLATE_SIDE, TEMPLATE_SIDE)
+    )
+    return (
+        GraphSpec(
+            "siamese_rpn_template",
+            (f8, frame_index, TensorSpec("boxes", "float32", ("N", 4))),
+            (templates,),
+        ),
+        GraphSpec(
+            "siamese_rpn",
+            (f8, frame_index, templates, TensorSpec("windows", "float32", ("N", 4))),
+            (
+                TensorSpec("scores", "float32", ("N", ANCHORS)),
+                TensorSpec("deltas", "float32", ("N", ANCHORS, 4)),
+            ),
+        ),
+    )
+
+
+def _pixel(dims: ModelDims) -> tuple[GraphSpec, ...]:
+    side = dims.window
+    f4 = TensorSpec("f4", "float32", ("F", dims.f4_channels, "h4", "w4"))
+    frame_index = TensorSpec("frame_index", "int64", ("N",))
+    windows = TensorSpec("windows", "float32", ("N", 4))
+    bank = tuple(
+        spec
+        for kind in ("foreground", "background")
+        for spec in (
+            TensorSpec(f"{kind}_bank", "float32", ("N", dims.bank, dims.embedding)),
+            TensorSpec(f"{kind}_valid", "float32", ("N", dims.bank)),
+        )
+    )
+    embedding = TensorSpec("embedding", "float32", ("N", dims.embedding, side, side))
+    return (
+        GraphSpec(
+            "pixel_embedding_reference",
+            (f4, frame_index, windows, TensorSpec("masks", "float32", ("N", side, side))),
+            (*bank, embedding),
+        ),
+        GraphSpec(
+            "pixel_embedding",
+            (
+                f4,
+                frame_index,
+                windows,
+                *bank,
+                TensorSpec("previous_windows", "float32", ("N", 4)),
+                TensorSpec("previous_embedding", "float32", embedding.shape),
+                TensorSpec("previous_probability", "float32", ("N", side, side)),
+            ),
+            (TensorSpec("probability", "float32", ("N", side, side)), embedding),
+        ),
+    )

@@ -1,0 +1,52 @@
+"""All parameters of one run, by the field's names, and the two presets."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from service.calibration.params import CalibrationParams, ProposalParams
+from service.tracking.params import FusionParams, TrackerParams, TubeletParams
+
+PresetName = Literal["default", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorParams:
+    """What the host asks of the detector.
+
+    Attributes:
+        th_det: candidates below this score are dropped (paper: 0.2).
+        max_per_frame: most candidates per frame.
+        short_side, long_side: size of the network frame in pixels: the short side is scaled to `short_side`
+            unless the long one would then be longer than `long_side`.
+        batch: frames per call.
+    """
+
+    th_det: float = 0.2
+    max_per_frame: int = 20
+    short_side: int = 384
+    long_side: int = 640
+    batch: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineParams:
+    """Parameters of one run, stage by stage."""
+
+    detector: DetectorParams = field(default_factory=DetectorParams)
+    calibration: CalibrationParams = field(default_factory=CalibrationParams)
+    proposals: ProposalParams = field(default_factory=ProposalParams)
+    tracker: TrackerParams = field(default_factory=TrackerParams)
+    tubelets: TubeletParams = field(default_factory=TubeletParams)
+
+
+def preset(name: PresetName) -> PipelineParams:
+    """The parameters of a preset (docs: algorithm.md, section 10)."""
+    default = PipelineParams()
+    if name == "default":
+        return default
+    return replace(
+        default,
+        calibration=replace(default.calibration, estimator="all_candidates", th_cc=0.05),
+        proposals=replace(default.proposals, strategy="greedy"),
+        tracker=replace(default.tracker, fusion=FusionParams(margin=1.0)),
+    )

@@ -1,0 +1,81 @@
+"""What the detector found in one frame, and a single candidate picked from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.structures.arrays import F32, I64
+from service.structures.masks import Rle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """N candidates in one frame, in pixels of the original frame.
+
+    Attributes:
+        frame: index of the frame, from 0.
+        boxes: (N, 4) float32, x1 y1 x2 y2, continuous edges, x2 >= x1 and y2 >= y1.
+        probs: (N, K) float32 in [0, 1], the whole class vector without background, not normalised.
+        masks: N masks, all of the frame's size.
+    """
+
+    frame: int
+    boxes: F32
+    probs: F32
+    masks: tuple[Rle, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.masks)
+        if self.boxes.shape != (n, 4):
+            raise ValueError(f"detections.boxes: expected ({n}, 4), got {self.boxes.shape}")
+        if self.probs.ndim != 2 or self.probs.shape[0] != n:
+            raise ValueError(f"detections.probs: expected ({n}, K), got {self.probs.shape}")
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def labels(self) -> I64:
+        """(N,) int64, the class with the highest score."""
+        return self.probs.argmax(axis=1).astype(np.int64) if len(self) else np.zeros(0, np.int64)
+
+    @property
+    def scores(self) -> F32:
+        """(N,) float32, the highest class score: raw before calibration, re-weighted after it."""
+        return self.probs.max(axis=1) if len(self) else np.zeros(0, np.float32)
+
+    def candidate(self, index: int) -> "Candidate":
+        """The candidate at `index`."""
+        return Candidate(self.frame, self.boxes[index], self.probs[index], self.masks[index])
+
+    def select(self, keep: I64) -> "Detections":
+        """Those at the indices `keep`, in that order."""
+        masks = tuple(self.masks[int(i)] for i in keep)
+        return Detections(self.frame, self.boxes[keep], self.probs[keep], masks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """One detection with its class vector; chosen to be tracked it is called a *seed*.
+
+    Attributes:
+        frame: index of the frame, from 0.
+        box: (4,) float32, x1 y1 x2 y2 in pixels of the original frame.
+        probs: (K,) float32 in [0, 1].
+        mask: in the original frame.
+    """
+
+    frame: int
+    box: F32
+    probs: F32
+    mask: Rle
+
+    @property
+    def label(self) -> int:
+        """The class with the highest score."""
+        return int(self.probs.argmax())
+
+    @property
+    def score(self) -> float:
+        """The highest class score."""
+        return float(self.probs.max())

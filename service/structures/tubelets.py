@@ -1,0 +1,53 @@
+"""A tubelet: one object over the whole video."""
+
+from dataclasses import dataclass
+
+from service.structures.arrays import F32
+from service.structures.detections import Candidate
+from service.structures.masks import Rle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tubelet:
+    """What one seed became after tracking it forward and backward through T frames.
+
+    Attributes:
+        seed: the candidate that was tracked.
+        masks: T masks in the original frame; None where the object is not visible or lost.
+        boxes: (T, 4) float32, tracked boxes x1 y1 x2 y2 in pixels of the original frame; zeros where the
+            mask is None.
+        scores: (T,) float32 in [0, 1], the Siamese score q_t; 1 at the seed's frame, 0 where the mask is None.
+    """
+
+    seed: Candidate
+    masks: tuple[Rle | None, ...]
+    boxes: F32
+    scores: F32
+
+    def __post_init__(self) -> None:
+        length = len(self.masks)
+        if self.boxes.shape != (length, 4) or self.scores.shape != (length,):
+            raise ValueError(
+                f"tubelet: expected boxes ({length}, 4) and scores ({length},), "
+                f"got {self.boxes.shape} and {self.scores.shape}"
+            )
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Indices of the frames with a mask, ascending."""
+        return tuple(t for t, mask in enumerate(self.masks) if mask is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledTubelet:
+    """A tubelet with its final class and score.
+
+    Attributes:
+        tubelet: the masks and boxes.
+        label: index into the model's list of classes.
+        score: in [0, 1].
+    """
+
+    tubelet: Tubelet
+    label: int
+    score: float

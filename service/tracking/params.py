@@ -1,0 +1,84 @@
+"""Parameters of the dual tracker and of merging; defaults of the preset `default`."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ScoreEstimator = Literal["matched_zero", "matched_skip", "seed"]
+"""E1z, E1s, E3: how per-frame scores become the tubelet's."""
+TubeletIou = Literal["all", "union", "both", "stvol"]
+"""Over which frames the IoU of two tubelets is averaged; `stvol` is the metric's own spatio-temporal IoU."""
+Fusion = Literal["box", "none"]
+"""`box`: mask × box (IPDT); `none`: the pixel tracker alone (Table 2's second row)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostParams:
+    """Hysteresis of a lost target.
+
+    Attributes:
+        enter: lost below this Siamese score.
+        leave: found again above this one.
+        max_frames: a direction stops after so many lost frames in a row; 0 = never.
+    """
+
+    enter: float = 0.5
+    leave: float = 0.7
+    max_frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SiameseParams:
+    """Ranking of the Siamese RPN's proposals (SiamRPN, section 4.3; pysot's names)."""
+
+    penalty_k: float = 0.05
+    window_influence: float = 0.42
+    lr: float = 0.38
+    lost: LostParams = field(default_factory=LostParams)
+
+
+@dataclass(frozen=True, slots=True)
+class FusionParams:
+    """Mask × box.
+
+    Attributes:
+        kind: see `Fusion`.
+        margin: factor on the box's sides before it cuts the mask; 1 is the paper's.
+        mask_thresh: probability from which a pixel belongs to the object.
+        min_area: smaller masks count as empty, in pixels of the original frame.
+        bidirectional: track backward from the seed, too.
+        window_context: side of the pixel window over the longer side of the box.
+    """
+
+    kind: Fusion = "box"
+    margin: float = 1.1
+    mask_thresh: float = 0.5
+    min_area: int = 16
+    bidirectional: bool = True
+    window_context: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class TubeletParams:
+    """Tubelet NMS, final class and score.
+
+    Attributes:
+        th_seq: the worse of two tubelets is dropped if their IoU is above this.
+        iou: over which frames that IoU is averaged.
+        class_agnostic: compare tubelets of different classes, too.
+        score: how per-frame scores become the tubelet's.
+        match_iou: a detection supports a tubelet in its frame if their mask IoU is above this.
+    """
+
+    th_seq: float = 0.5
+    iou: TubeletIou = "union"
+    class_agnostic: bool = True
+    score: ScoreEstimator = "matched_zero"
+    match_iou: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerParams:
+    """Everything a track needs to step."""
+
+    siamese: SiameseParams = field(default_factory=SiameseParams)
+    fusion: FusionParams = field(default_factory=FusionParams)
