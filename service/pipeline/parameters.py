@@ -1,0 +1,105 @@
+"""What a caller may set for one job, with the field's names; everything left out comes from the preset."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.calibration.params import CalibrationParams, Estimator, ProposalParams, Strategy
+from service.pipeline.params import PipelineParams, PresetName, preset
+from service.tracking.params import (
+    Fusion,
+    FusionParams,
+    ScoreEstimator,
+    TrackerParams,
+    TubeletIou,
+    TubeletParams,
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class JobParameters(BaseModel):
+    """Parameters of one job. `null` or absent: the preset's value."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"preset": "default", "th_det": 0.2, "th_seq": 0.5, "overlay": True}]
+        },
+    )
+
+    preset: PresetName = Field(
+        "default", description="`default`, or `paper`: the literal reading of the paper."
+    )
+    th_det: Share | None = Field(None, description="Candidates of the detector below this score are dropped.")
+    max_per_frame: int | None = Field(None, ge=1, le=50, description="Most candidates per frame.")
+    estimator: Estimator | None = Field(None, description="How a class's average over the video is taken.")
+    th_cc: Share | None = Field(None, description="A class is reliable if its average is above this.")
+    beta: Share | None = Field(None, description="Weight of unreliable classes; 1 switches calibration off.")
+    relabel: bool | None = Field(None, description="Take the label anew after calibration.")
+    th_key: Share | None = Field(None, description="Calibrated candidates below this score are dropped.")
+    strategy: Strategy | None = Field(None, description="How the key detections are chosen.")
+    th_iou: Share | None = Field(None, description="Mask IoU above which two candidates count as one.")
+    max_seeds: int | None = Field(None, ge=1, le=100, description="Most key detections per video.")
+    penalty_k: float | None = Field(None, ge=0, le=2, description="Siamese RPN: penalty on change of shape.")
+    window_influence: Share | None = Field(None, description="Siamese RPN: weight of the cosine window.")
+    lr: Share | None = Field(None, description="Siamese RPN: smoothing of the box's size.")
+    lost_enter: Share | None = Field(None, description="A target is lost below this Siamese score.")
+    lost_leave: Share | None = Field(None, description="A lost target is found again above this score.")
+    lost_max_frames: int | None = Field(None, ge=0, description="A direction stops after so many; 0 = never.")
+    fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`: the pixel tracker alone.")
+    margin: float | None = Field(None, ge=1, le=2, description="Factor on the box before it cuts the mask.")
+    mask_thresh: Share | None = Field(
+        None, description="Probability from which a pixel belongs to the object."
+    )
+    min_area: int | None = Field(None, ge=0, description="Smaller masks count as empty (pixels).")
+    bidirectional: bool | None = Field(None, description="Track backward from the key detection, too.")
+    th_seq: Share | None = Field(None, description="Tubelet NMS: the worse of two above this IoU is dropped.")
+    tubelet_iou: TubeletIou | None = Field(None, description="Frames over which tubelet IoU is averaged.")
+    class_agnostic: bool | None = Field(None, description="Tubelet NMS across classes.")
+    score: ScoreEstimator | None = Field(None, description="How per-frame scores become the tubelet's.")
+    match_iou: Share | None = Field(None, description="Mask IoU from which a detection supports a tubelet.")
+    overlay: bool = Field(True, description="Also write the overlay video.")
+
+    def pipeline_params(self) -> PipelineParams:
+        """The parameters of the run: the preset with this job's values put in."""
+        base = preset(self.preset)
+        return PipelineParams(
+            detector=replace(base.detector, **self._given("th_det", "max_per_frame")),
+            calibration=self._calibration(base.calibration),
+            proposals=self._proposals(base.proposals),
+            tracker=self._tracker(base.tracker),
+            tubelets=self._tubelets(base.tubelets),
+        )
+
+    def _calibration(self, base: CalibrationParams) -> CalibrationParams:
+        return replace(base, **self._given("estimator", "th_cc", "beta", "relabel", "th_key"))
+
+    def _proposals(self, base: ProposalParams) -> ProposalParams:
+        return replace(base, **self._given("strategy", "th_iou", "max_seeds"))
+
+    def _tracker(self, base: TrackerParams) -> TrackerParams:
+        lost = replace(
+            base.siamese.lost,
+            **self._renamed(enter="lost_enter", leave="lost_leave", max_frames="lost_max_frames"),
+        )
+        siamese = replace(base.siamese, lost=lost, **self._given("penalty_k", "window_influence", "lr"))
+        return TrackerParams(siamese=siamese, fusion=self._fusion(base.fusion))
+
+    def _fusion(self, base: FusionParams) -> FusionParams:
+        same = self._given("margin", "mask_thresh", "min_area", "bidirectional")
+        return replace(base, **same, **self._renamed(kind="fusion"))
+
+    def _tubelets(self, base: TubeletParams) -> TubeletParams:
+        same = self._given("th_seq", "class_agnostic", "score", "match_iou")
+        return replace(base, **same, **self._renamed(iou="tubelet_iou"))
+
+    def _given(self, *names: str) -> dict[str, Any]:
+        return self._renamed(**{name: name for name in names})
+
+    def _renamed(self, **field_of: str) -> dict[str, Any]:
+        """Values that the caller set, by the name of the parameter they go to."""
+        values = {target: getattr(self, name) for target, name in field_of.items()}
+        return {target: value for target, value in values.items() if value is not None}

@@ -1,0 +1,47 @@
+"""How a frame of the video becomes a frame of the networks, and back.
+
+The host scales the frame so that its short side has a given length (unless the long one would be too long) and
+pads it to the right and below to multiples of 32. Boxes that cross this border are scaled, never shifted.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.structures.arrays import F32
+
+STRIDE = 32
+"""Canvas sides are multiples of this, the coarsest stride of the networks' convolutions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Sizes of one video's frames.
+
+    Attributes:
+        frame_hw: the original frame (rotation applied), pixels.
+        network_hw: the frame as resized for the networks, pixels.
+    """
+
+    frame_hw: tuple[int, int]
+    network_hw: tuple[int, int]
+
+    @property
+    def padded_hw(self) -> tuple[int, int]:
+        """Size of the canvas: `network_hw` rounded up to multiples of 32."""
+        height, width = (-(-side // STRIDE) * STRIDE for side in self.network_hw)
+        return height, width
+
+    @property
+    def scale_xyxy(self) -> F32:
+        """(4,) float32: original box × this = network box."""
+        sy, sx = (n / f for n, f in zip(self.network_hw, self.frame_hw, strict=True))
+        return np.array([sx, sy, sx, sy], np.float32)
+
+
+def fit(frame_hw: tuple[int, int], *, short_side: int, long_side: int) -> Canvas:
+    """The canvas for frames of `frame_hw`: short side scaled to `short_side`, long side at most `long_side`."""
+    short, long = min(frame_hw), max(frame_hw)
+    scale = min(short_side / short, long_side / long)
+    height, width = (max(1, round(side * scale)) for side in frame_hw)
+    return Canvas(frame_hw, (height, width))
