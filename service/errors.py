@@ -6,6 +6,7 @@
     │   ├── InvalidVideo        the file can't be used (code: too-large, malformed, no-video, …)
     │   ├── TooLarge            the body is over the limit
     │   └── InvalidDataset      an annotation file that evaluation can't use
+    ├── Unauthorized            the API key is missing or wrong
     ├── NotFound                no such video, job or model
     ├── Conflict                right request, wrong moment (result before it is ready)
     ├── Gone                    it was here and is not any more (job of a deleted video)
@@ -66,6 +67,12 @@ class InvalidDataset(InvalidInput):
     """An annotation file or its folder can't be used."""
 
     code = "invalid-dataset"
+
+
+class Unauthorized(DualtrackError):
+    """The service asks for an API key, and none or another one came."""
+
+    code = "unauthorized"
 
 
 class NotFound(DualtrackError):
