@@ -1,0 +1,167 @@
+"""The `lite` Mask R-CNN: a dense detector as class-aware region proposal network, a mask head as second stage.
+
+Trunk, neck and dense head are NanoDet-Plus-m-1.5x (start weights, Apache-2.0) with the class outputs extended. The
+dense head gives the class vector of a box (independent sigmoids), so nothing is classified a second time: with few
+images a fresh box head loses (decision record 2).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from export.models.mask_head import MaskHead
+from export.models.nanodet import MEAN_BGR, NUM_BINS, NUM_CLASSES, SCALE_BGR, LevelOutput, NanoDetPlus, decode
+
+SCORE_THRESHOLD = 0.05
+"""Baked low; the request's threshold is applied on the host."""
+NMS_IOU = 0.55
+PRE_NMS = 400
+NEW_CLASS_BIAS = -6.0
+MASK_SIDE = 28
+
+
+class Taps(NamedTuple):
+    """Maps that the shared features are made of: c2, c3, c4 of the trunk and p3 of the neck."""
+
+    c2: Tensor
+    c3: Tensor
+    c4: Tensor
+    p3: Tensor
+
+
+class Dense(NamedTuple):
+    """What the first stage gives: class scores (B, M, K), boxes (B, M, 4) px, reference points (M, 2) px x y."""
+
+    scores: Tensor
+    boxes: Tensor
+    points: Tensor
+
+
+def extend_classes(net: NanoDetPlus, classes: int) -> None:
+    """Give the dense head `classes` outputs: the new ones start silent, so the old ones are as before."""
+    for level, old in enumerate(net.head.outputs):
+        new = nn.Conv2d(old.in_channels, classes + 4 * NUM_BINS, 1)
+        extra = classes - NUM_CLASSES
+        with torch.no_grad():
+            zeros = old.weight.new_zeros((extra, *old.weight.shape[1:]))
+            new.weight.copy_(torch.cat([old.weight[:NUM_CLASSES], zeros, old.weight[NUM_CLASSES:]]))
+            silent = old.bias.new_full((extra,), NEW_CLASS_BIAS)
+            new.bias.copy_(torch.cat([old.bias[:NUM_CLASSES], silent, old.bias[NUM_CLASSES:]]))
+        net.head.outputs[level] = new
+
+
+class LiteMaskRcnn(nn.Module):
+    """See the module's docstring.
+
+    Args:
+        classes: K, length of the class vector.
+        slots: D, detections per image.
+    """
+
+    def __init__(self, classes: int = 101, slots: int = 50) -> None:
+        super().__init__()
+        net = NanoDetPlus("m-1.5x")
+        extend_classes(net, classes)
+        self.trunk, self.neck, self.head = net.trunk, net.neck, net.head
+        self.classes, self.slots = classes, slots
+        self.mask_head = MaskHead(self.neck.channels, self.trunk.channels[0])
+        # frames come as RGB, the trunk was trained on BGR
+        self.register_buffer("mean_bgr", torch.tensor(MEAN_BGR).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale_bgr", torch.tensor(SCALE_BGR).view(1, 3, 1, 1), persistent=False)
+
+    def normalise(self, frames: Tensor) -> Tensor:
+        """uint8 RGB (B, H, W, 3) -> the trunk's input (B, 3, H, W)."""
+        bgr = frames.permute(0, 3, 1, 2).flip(1).float()
+        return (bgr - self.mean_bgr) * self.scale_bgr
+
+    def features(self, image: Tensor) -> tuple[Taps, tuple[Tensor, ...]]:
+        """Normalised image -> taps and the neck's p3, p4, p5, p6."""
+        c2, c3, c4, c5 = self.trunk(image)
+        levels = self.neck(c3, c4, c5)
+        return Taps(c2, c3, c4, levels[0]), levels
+
+    def dense_outputs(self, levels: tuple[Tensor, ...]) -> list[LevelOutput]:
+        """The dense head's class and bin logits per level."""
+        outputs = []
+        for tower, output, level in zip(self.head.towers, self.head.outputs, levels, strict=True):
+            raw = output(tower(level))
+            outputs.append(LevelOutput(raw[:, : self.classes], raw[:, self.classes :]))
+        return outputs
+
+    def forward(self, frames: Tensor, hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Taps]:
+        """Frames (B, H, W, 3) uint8 RGB and their unpadded sizes hw (B, 2) -> detections in fixed slots.
+
+        Returns:
+            boxes (B, D, 4) px, scores (B, D, K), masks (B, D, 28, 28) probabilities, count (B, 1) int32, taps. Slots
+            past the count are 0.
+        """
+        taps, levels = self.features(self.normalise(frames))
+        outputs = self.dense_outputs(levels)
+        scores, boxes = decode(outputs)
+        boxes, scores, valid = self._select(scores, boxes, reference_points(outputs), hw)
+        masks = self._masks(taps, levels, boxes, valid)
+        count = valid.sum(1, keepdim=True).to(torch.int32)
+        return boxes, scores, masks, count, taps
+
+    def _select(self, scores: Tensor, boxes: Tensor, points: Tensor, hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Class-agnostic NMS on the best class: boxes (B, D, 4), scores (B, D, K), valid (B, D)."""
+        limit = hw.to(boxes.dtype)
+        inside = (points[None, :, 0] < limit[:, 1:2]) & (points[None, :, 1] < limit[:, 0:1])
+        best = torch.where(inside, scores.amax(2), torch.zeros_like(scores[..., 0]))
+        top, index = torch.topk(best, PRE_NMS, dim=1)
+        boxes = clip(_gather(boxes, index), limit)
+        kept = torch.where(_nms_mask(boxes, top) & (top > SCORE_THRESHOLD), top, torch.full_like(top, -1.0))
+        value, slot = torch.topk(kept, self.slots, dim=1)
+        valid = value > 0
+        chosen = torch.gather(index, 1, slot)
+        keep = valid.to(boxes.dtype)[..., None]
+        return _gather(boxes, slot) * keep, _gather(scores, chosen) * keep, valid
+
+    def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
+        """Masks of the valid slots only: the head is the dearest part."""
+        batch, slots = valid.shape
+        image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, slots, -1)
+        rois = torch.cat([image, boxes], dim=2).reshape(-1, 5)
+        chosen = torch.where(valid.reshape(-1))[0]
+        pyramid = self.mask_head.pyramid(taps.c2, *levels[:3])
+        probability = self.mask_head(pyramid, rois[chosen]).sigmoid()
+        empty = torch.zeros((batch * slots, MASK_SIDE, MASK_SIDE))
+        return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
+
+
+def reference_points(outputs: list[LevelOutput]) -> Tensor:
+    """Reference point x, y of every cell in pixels, (M, 2), in the order of `decode`."""
+    points = []
+    for output, stride in zip(outputs, (8, 16, 32, 64), strict=True):
+        rows, columns = (torch.arange(n) for n in output.class_logits.shape[-2:])
+        y, x = torch.meshgrid(rows * stride, columns * stride, indexing="ij")
+        points.append(torch.stack([x.flatten(), y.flatten()], dim=1))
+    return torch.cat(points).float()
+
+
+def clip(boxes: Tensor, hw: Tensor) -> Tensor:
+    """Boxes (B, N, 4) cut at hw (B, 2)."""
+    x1, y1, x2, y2 = boxes.unbind(2)
+    height, width = hw[:, 0:1], hw[:, 1:2]
+    zero = torch.zeros_like(x1)
+    sides = [(x1, width), (y1, height), (x2, width), (y2, height)]
+    return torch.stack([torch.minimum(torch.maximum(side, zero), most) for side, most in sides], dim=2)
+
+
+def _gather(values: Tensor, index: Tensor) -> Tensor:
+    return torch.gather(values, 1, index[..., None].expand(-1, -1, values.shape[2]))
+
+
+def _nms_mask(boxes: Tensor, scores: Tensor) -> Tensor:
+    """NMS per image, boxes (B, N, 4), scores (B, N) -> kept (B, N) bool.
+
+    The images are laid side by side by an offset, and the indices go at once into a mask of fixed shape.
+    """
+    batch = scores.shape[0]
+    offset = torch.arange(batch, dtype=boxes.dtype)[:, None, None] * 4096.0
+    kept = nms((boxes + offset).reshape(-1, 4), scores.reshape(-1), NMS_IOU)
+    flat = torch.zeros_like(scores).reshape(-1)
+    marked = torch.index_put(flat, (kept,), torch.ones((), dtype=flat.dtype))
+    return marked.reshape(scores.shape) > 0.5

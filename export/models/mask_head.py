@@ -1,0 +1,82 @@
+"""The second stage of the `lite` Mask R-CNN: RoIAlign over four levels and a class-agnostic mask head."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+GRID = 14
+"""Side of the RoIAlign grid; the mask has twice as many samples a side."""
+STRIDES = (4, 8, 16, 32)
+CANONICAL_LEVEL, CANONICAL_SIDE = 4, 224
+"""Feature pyramid networks (Lin et al. 2017), eq. 1: a box of 224 px is read from stride 16."""
+
+
+def box_levels(boxes: Tensor) -> Tensor:
+    """Boxes (R, 4) -> index of the pyramid level that each is read from, 0 (stride 4) to 3, (R,)."""
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    side = area.clamp(min=0).sqrt()
+    level = torch.floor(CANONICAL_LEVEL + torch.log2(side / CANONICAL_SIDE + 1e-8) + 1e-6)
+    return (level.clamp(2, 5) - 2).long()
+
+
+def align_levels(levels: Sequence[Tensor], rois: Tensor, grid: int) -> Tensor:
+    """RoIAlign of each box on its own level.
+
+    Args:
+        levels: maps (B, C, H/s, W/s) at strides 4, 8, 16, 32.
+        rois: (R, 5), image index and x1 y1 x2 y2 in pixels.
+        grid: samples a side.
+
+    Returns:
+        (R, C, grid, grid).
+    """
+    index = box_levels(rois[:, 1:])
+    out = levels[0].new_zeros((rois.shape[0], levels[0].shape[1], grid, grid))
+    for number, (level, stride) in enumerate(zip(levels, STRIDES, strict=True)):
+        chosen = torch.where(index == number)[0]
+        # consumed at once into a fixed shape: the exporter then never sees the data-dependent length
+        aligned = roi_align(level, rois[chosen], (grid, grid), 1 / stride, 2)
+        out = torch.index_put(out, (chosen,), aligned.to(out.dtype))
+    return out
+
+
+class MaskHead(nn.Module):
+    """Boxes -> class-agnostic masks.
+
+    Args:
+        neck_channels: channels of p3, p4, p5.
+        c2_channels: channels of the trunk's stride-4 map.
+        width: channels of the head.
+    """
+
+    def __init__(self, neck_channels: int, c2_channels: int, width: int = 96) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(neck_channels, width, 1) for _ in range(3))
+        self.fine = nn.Conv2d(c2_channels, width, 1)
+        self.fine_spatial = nn.Conv2d(width, width, 5, padding=2, groups=width)
+        self.fine_project = nn.Conv2d(width, width, 1)
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(4))
+        self.up = nn.ConvTranspose2d(width, width, 2, stride=2)
+        self.predict = nn.Conv2d(width, 1, 1)
+
+    def pyramid(self, c2: Tensor, p3: Tensor, p4: Tensor, p5: Tensor) -> tuple[Tensor, ...]:
+        """Maps of `width` channels at strides 4, 8, 16, 32.
+
+        The taps are small (batch norm is folded away): c2 and p3 to p5 are scaled to about unit variance.
+        """
+        levels = [conv(5 * p) for conv, p in zip(self.lateral, (p3, p4, p5), strict=True)]
+        coarse = F.interpolate(levels[0], scale_factor=2.0, mode="bilinear", align_corners=False)
+        merged = F.relu(self.fine(8 * c2) + coarse)
+        fine = self.fine_project(self.fine_spatial(merged)) + coarse
+        return (fine, *levels)
+
+    def forward(self, levels: Sequence[Tensor], rois: Tensor) -> Tensor:
+        """Levels of `pyramid`, rois (R, 5) -> mask logits (R, 28, 28)."""
+        x = align_levels(levels, rois, GRID)
+        for conv in self.convs:
+            x = F.relu(conv(x))
+        logits: Tensor = self.predict(F.relu(self.up(x)))
+        return logits[:, 0]

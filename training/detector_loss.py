@@ -1,0 +1,121 @@
+"""Losses of the detector: masks on jittered boxes, distillation of the dense head, class quality on rendered frames."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import box_iou, generalized_box_iou_loss, roi_align
+
+from export.classes import COCO_NAMES, index_of_ytvis
+from export.models.lite_detector import LiteMaskRcnn, Taps, reference_points
+from export.models.nanodet import NUM_CLASSES, LevelOutput, decode
+from training.samples import Crop
+
+YTVIS_40 = (
+    "person giant_panda lizard parrot skateboard sedan ape dog snake monkey hand rabbit duck cat cow fish train horse "
+    "turtle bear motorbike giraffe leopard fox deer owl surfboard airplane truck zebra tiger elephant snowboard boat "
+    "shark mouse frog eagle earless_seal tennis_racket"
+)
+YTVIS_INDICES = tuple(index_of_ytvis(name) for name in YTVIS_40.split())
+MATCH_IOU = 0.4
+
+
+def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], crops: list[Crop]) -> Tensor:
+    """Binary cross entropy and Dice on 28×28 targets of ground-truth boxes with detector-like jitter."""
+    rois, targets = [], []
+    for number, crop in enumerate(crops):
+        if len(crop.labels):
+            boxes = _jitter(torch.from_numpy(crop.boxes))
+            masks = torch.from_numpy(crop.masks).float()[:, None]
+            index = torch.arange(len(boxes), dtype=torch.float32)[:, None]
+            targets.append(roi_align(masks, torch.cat([index, boxes], 1), (28, 28), 1.0, 2)[:, 0])
+            rois.append(torch.cat([torch.full_like(index, number), boxes], 1))
+    if not rois:
+        return taps.c2.sum() * 0
+    pyramid = tuple(level.float().contiguous() for level in model.mask_head.pyramid(taps.c2, *levels[:3]))
+    logits = model.mask_head(pyramid, torch.cat(rois)).float()
+    target = torch.cat(targets)
+    probability = logits.sigmoid()
+    overlap = 2 * (probability * target).sum((1, 2)) + 1
+    dice = 1 - overlap / (probability.sum((1, 2)) + target.sum((1, 2)) + 1)
+    return F.binary_cross_entropy_with_logits(logits, target) * 2 + dice.mean() * 0.5
+
+
+def _jitter(boxes: Tensor) -> Tensor:
+    """Boxes as a detector would give them: every side off by about 5 % of the box's size."""
+    size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    return boxes + torch.randn_like(boxes).clamp(-2, 2) * size * 0.05
+
+
+def distillation_loss(student: list[LevelOutput], teacher: list[LevelOutput], keep: Tensor) -> Tensor:
+    """The 80 old classes and the boxes as the frozen start weights see them.
+
+    Args:
+        student, teacher: dense outputs.
+        keep: (B,) 1 where the picture is a photograph; rendered frames have labels of their own.
+    """
+    total = torch.zeros(())
+    for ours, theirs in zip(student, teacher, strict=True):
+        target = theirs.class_logits.float().sigmoid()
+        logits = ours.class_logits[:, :NUM_CLASSES].float()
+        weight = (target - logits.sigmoid()).abs().detach() ** 1.0 + 0.02
+        classes = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * weight
+        total = total + (classes.sum((1, 2, 3)) * keep).sum() / (target.amax(1).sum() + 1)
+        batch, _, height, width = ours.bin_logits.shape
+        bins = ours.bin_logits.float().reshape(batch, 4, 8, height, width)
+        soft = theirs.bin_logits.float().reshape(batch, 4, 8, height, width).softmax(2)
+        cross = -(soft * bins.log_softmax(2)).sum(2).mean(1)
+        confidence = target.amax(1)
+        total = total + 0.3 * (cross * confidence * keep[:, None, None]).sum() / (confidence.sum() + 1)
+    return total
+
+
+def class_loss(student: list[LevelOutput], crops: list[Crop]) -> Tensor:
+    """Quality focal loss (Li et al. 2020) on frames where all YouTube-VIS categories are labelled, GIoU on positives.
+
+    A cell is positive for an object if it lies well inside it and its predicted box overlaps it: its target is that
+    IoU, so that scores go on meaning what the start weights' scores mean.
+    """
+    logits = torch.cat([o.class_logits.flatten(2).transpose(1, 2) for o in student], 1).float()
+    _, boxes = decode([LevelOutput(o.class_logits.float(), o.bin_logits.float()) for o in student])
+    points = reference_points(student)
+    total = torch.zeros(())
+    columns = torch.tensor(YTVIS_INDICES)
+    for number, crop in enumerate(crops):
+        if not crop.labelled_ytvis:
+            # the photographs show almost none of the new classes: weak negatives
+            total = total + 0.1 * _quality_focal(logits[number][:, len(COCO_NAMES) :], None).sum() / 10
+            continue
+        quality, owner = _assign(boxes[number].detach(), points, torch.from_numpy(crop.boxes))
+        target = torch.zeros_like(logits[number])
+        positive = quality > 0
+        labels = torch.from_numpy(crop.labels)
+        target[positive, labels[owner[positive]]] = quality[positive]
+        count = quality.sum() + 1
+        total = total + _quality_focal(logits[number][:, columns], target[:, columns]).sum() / count
+        if positive.any():
+            wanted = torch.from_numpy(crop.boxes)[owner[positive]]
+            loss = generalized_box_iou_loss(boxes[number][positive], wanted) * quality[positive]
+            total = total + loss.sum() / count
+    return total / len(crops)
+
+
+def _assign(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Cells (M) -> target quality (M,), 0 for background, and index of the object (M,)."""
+    if not len(truth):
+        return torch.zeros(len(points)), torch.zeros(len(points), dtype=torch.long)
+    centre, size = (truth[:, :2] + truth[:, 2:]) / 2, truth[:, 2:] - truth[:, :2]
+    near = ((points[:, None] - centre[None]).abs() < 0.35 * size[None] + 4).all(2)
+    iou = torch.where(near, box_iou(boxes, truth), torch.zeros(()))
+    best, owner = iou.max(1)
+    # an object that no cell fits yet takes the cells at its middle, with a low target
+    seen = (iou > MATCH_IOU).any(0)
+    fallback = near & ~seen[None] & ((points[:, None] - centre[None]).abs() < 0.15 * size[None] + 4).all(2)
+    chosen = torch.where(fallback.any(1), fallback.float().argmax(1), owner)
+    quality = torch.where(best > MATCH_IOU, best, torch.where(fallback.any(1), 0.3, 0.0))
+    return quality, torch.where(best > MATCH_IOU, owner, chosen)
+
+
+def _quality_focal(logits: Tensor, target: Tensor | None) -> Tensor:
+    wanted = torch.zeros_like(logits) if target is None else target
+    weight = (wanted - logits.sigmoid()).abs().detach() ** 2
+    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight
