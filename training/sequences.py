@@ -1,0 +1,178 @@
+"""Short sequences for the trackers: three frames of a rendered clip, or a photograph moved three times."""
+
+import json
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.samples import Instance, Picture, _mask, _recolour, _xyxy
+
+Array = NDArray[Any]
+FRAME_HW = (320, 512)
+MOST_OBJECTS = 4
+LENGTH = 3
+MOST_GAP = 3
+MIN_AREA = 80
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A rendered clip: cached frames by index and, per object, its class and segmentations."""
+
+    name: str
+    hw: tuple[int, int]
+    files: tuple[Path, ...]
+    objects: tuple[tuple[Any, ...], ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A training sample: reference frame, then the following ones.
+
+    Attributes:
+        frames: (L, H, W, 3) uint8 RGB.
+        masks: (L, N, H, W) uint8.
+        visible: (L, N) bool.
+        labels: (N,), the objects' classes.
+    """
+
+    frames: Array
+    masks: Array
+    visible: Array
+    labels: Array
+
+
+def load_clips(folder: Path, cache: Path) -> list[Clip]:
+    """Clips of a YouTube-VIS folder; their frames are written into `cache` as JPEG once."""
+    document = json.loads((folder / "instances.json").read_text())
+    by_video: dict[int, list[dict[str, Any]]] = {}
+    for item in document["annotations"]:
+        by_video.setdefault(item["video_id"], []).append(item)
+    clips = []
+    for video in document["videos"]:
+        name = Path(video["file_names"][0]).parts[0]
+        found = by_video.get(video["id"], [])
+        if found:
+            files = tuple(cache / f"{name}-{i:05d}.jpg" for i in range(video["length"]))
+            _cache(folder / "videos" / f"{name}.mp4", files)
+            objects = tuple(tuple(item["segmentations"]) for item in found)
+            labels = tuple(int(item["category_id"]) for item in found)
+            clips.append(Clip(name, (video["height"], video["width"]), files, objects, labels))
+    return clips
+
+
+def _cache(video: Path, files: tuple[Path, ...]) -> None:
+    if files[-1].is_file():
+        return
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(video)) as container:
+        for path, frame in zip(files, container.decode(video=0), strict=False):
+            cv2.imwrite(str(path), frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 92])
+
+
+def clip_sequence(clip: Clip, rng: random.Random) -> Sequence | None:
+    """Reference anywhere, the next frames near each other, in either direction of time."""
+    step = rng.choice((-1, 1)) * rng.randint(1, MOST_GAP)
+    first = rng.randrange(len(clip.files))
+    reference = first if rng.random() < 0.5 else rng.randrange(len(clip.files))
+    indices = [reference] + [first + step * k for k in range(1, LENGTH)]
+    if not all(0 <= index < len(clip.files) for index in indices):
+        return None
+    chosen = [i for i, masks in enumerate(clip.objects) if masks[indices[0]] is not None]
+    rng.shuffle(chosen)
+    chosen = chosen[:MOST_OBJECTS]
+    base = _view(clip.hw, rng)
+    frames, masks = [], []
+    for index in indices:
+        matrix = _small_motion(rng, 0.02) @ base
+        frames.append(_warp(_read(clip.files[index]), matrix))
+        masks.append([_warp_mask(clip.objects[i][index], clip.hw, matrix) for i in chosen])
+    return _sequence(frames, masks, [clip.labels[i] for i in chosen], rng)
+
+
+def still_sequence(picture: Picture, rng: random.Random) -> Sequence | None:
+    """One photograph, moved, scaled and turned a little from frame to frame: real texture, made motion."""
+    instances = [item for item in picture.instances if _large(item, picture.hw)]
+    rng.shuffle(instances)
+    matrix = _view(picture.hw, rng)
+    motion = rng.uniform(0.02, 0.12)
+    image = _read(picture.path)
+    frames, masks = [], []
+    for _ in range(LENGTH):
+        frames.append(_warp(image, matrix))
+        masks.append([_warp_mask(item.segmentation, picture.hw, matrix) for item in instances[:MOST_OBJECTS]])
+        matrix = _small_motion(rng, motion) @ matrix
+    return _sequence(frames, masks, [item.label for item in instances[:MOST_OBJECTS]], rng)
+
+
+def _large(item: Instance, hw: tuple[int, int]) -> bool:
+    x1, y1, x2, y2 = item.box
+    return (x2 - x1) * (y2 - y1) > 0.003 * hw[0] * hw[1]
+
+
+def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], rng: random.Random) -> Sequence | None:
+    if not labels:
+        return None
+    stacked = np.array(masks, np.uint8)
+    visible = stacked.sum((2, 3)) >= MIN_AREA
+    keep = visible[0] & visible[1:].any(0)
+    if not keep.any():
+        return None
+    style = rng.getrandbits(32)
+    recoloured = []
+    for frame in frames:
+        # one light for the clip, a little flicker on top
+        recoloured.append(_recolour(frame, random.Random(style)) if rng.random() < 0.9 else frame)
+    return Sequence(np.array(recoloured), stacked[:, keep], visible[:, keep], np.array(labels)[keep])
+
+
+def _view(hw: tuple[int, int], rng: random.Random) -> Array:
+    height, width = FRAME_HW
+    scale = max(height / hw[0], width / hw[1]) * rng.uniform(0.8, 1.5)
+    x = rng.uniform(0, max(hw[1] * scale - width, 0))
+    y = rng.uniform(0, max(hw[0] * scale - height, 0))
+    matrix = np.array([[scale, 0, -x], [0, scale, -y], [0, 0, 1]])
+    if rng.random() < 0.5:
+        matrix = np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]]) @ matrix
+    return matrix
+
+
+def _small_motion(rng: random.Random, strength: float) -> Array:
+    """Shift, scale and turn around the middle of the frame; `strength` is the shift's share of the frame's height."""
+    height, width = FRAME_HW
+    angle = rng.gauss(0, strength * 0.6)
+    scale = math.exp(rng.gauss(0, strength * 0.6))
+    c, s = scale * math.cos(angle), scale * math.sin(angle)
+    to_middle = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    shift = np.array(
+        [
+            [1, 0, width / 2 + rng.gauss(0, strength) * height],
+            [0, 1, height / 2 + rng.gauss(0, strength) * height],
+            [0, 0, 1],
+        ]
+    )
+    return shift @ turn @ to_middle
+
+
+def _read(path: Path) -> Array:
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+def _warp(image: Array, matrix: Array) -> Array:
+    return cv2.warpAffine(image, matrix[:2], FRAME_HW[::-1], flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104))
+
+
+def _warp_mask(segmentation: Any, hw: tuple[int, int], matrix: Array) -> Array:
+    if segmentation is None:
+        return np.zeros(FRAME_HW, np.uint8)
+    mask = _mask(Instance(0, segmentation, _xyxy([0, 0, 0, 0])), hw)
+    return cv2.warpAffine(mask, matrix[:2], FRAME_HW[::-1], flags=cv2.INTER_LINEAR)
