@@ -1,0 +1,26 @@
+"""`python -m service.api`: the API under uvicorn, as the supervisor starts it."""
+
+import uvicorn
+
+from service.api.app import create_app
+from service.settings import Settings
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = Settings()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=10,
+        limit_concurrency=512,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The application: routes, layers around them, and what it holds while it runs."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from service.api import openapi, problems
+from service.api.auth import require_key
+from service.api.deps import UploadSlots
+from service.api.linger import LingerMiddleware
+from service.api.metrics import HttpMetrics
+from service.api.middleware import RequestMiddleware
+from service.api.problems import RequestProblem
+from service.api.routes import health, jobs, models, page, results, videos
+from service.bootstrap import open_parts
+from service.errors import DualtrackError
+from service.settings import Settings
+
+MAX_UPLOADS = 16
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+DESCRIPTION = "Online video instance segmentation: POST a video, get instance tubelets back."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for `settings`; its lifespan opens and closes everything that it needs."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with open_parts(settings) as parts:
+            yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS)}
+
+    metrics = HttpMetrics(CollectorRegistry())
+    app = FastAPI(title="dualtrack", version=_version(), description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app.state.metrics = metrics
+    app.add_middleware(LingerMiddleware)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
+    for router in (videos.router, jobs.router, results.router, models.router):
+        app.include_router(router, dependencies=[Depends(require_key)])
+    for router in (health.router, page.router):
+        app.include_router(router)
+    _handle_errors(app)
+    openapi.install(app)
+    return app
+
+
+def _handle_errors(app: FastAPI) -> None:
+    async def on_error(request: Request, error: DualtrackError) -> Response:
+        return problems.response(problems.of_error(error), request.scope)
+
+    async def on_request_problem(request: Request, error: RequestProblem) -> Response:
+        return problems.response(error.problem, request.scope)
+
+    async def on_validation(request: Request, error: RequestValidationError) -> Response:
+        return problems.response(problems.of_validation(error), request.scope)
+
+    async def on_http(request: Request, error: HTTPException) -> Response:
+        problem = problems.of_http(error)
+        if error.status_code == 405:
+            problem = problems.of_status(405, "", headers={"Allow": _allowed(request.app, request.scope)})
+        return problems.response(problem, request.scope)
+
+    app.exception_handler(DualtrackError)(on_error)
+    app.exception_handler(RequestProblem)(on_request_problem)
+    app.exception_handler(RequestValidationError)(on_validation)
+    app.exception_handler(HTTPException)(on_http)
+
+
+def _allowed(app: FastAPI, scope: Scope) -> str:
+    """All methods of the path: the framework names only those of the first route that has it."""
+    routes = app.router.routes
+    found = [
+        method
+        for method in METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join(found)
+
+
+def _version() -> str:
+    try:
+        return version("dualtrack")
+    except PackageNotFoundError:
+        return "0"

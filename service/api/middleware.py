@@ -1,0 +1,109 @@
+"""Around every request: its id, its log line, its metrics, and that every error is a problem."""
+
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api import problems
+from service.api.metrics import HttpMetrics
+
+REQUEST_ID = re.compile(r"^[A-Za-z0-9._\-]{1,64}$")
+CLIENT_CLOSED = 499
+"""What metrics and log say of a client that went away; no answer carries it."""
+
+
+class RequestMiddleware:
+    """The outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, *, metrics: HttpMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._log = structlog.get_logger("dualtrack.api")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(scope, send, request_id)
+        start = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer.send)
+            except ClientDisconnect:
+                answer.status = CLIENT_CLOSED
+            except Exception:  # noqa: BLE001 (the process's border: a fault becomes a 500 and a log entry, never silence)
+                self._log.exception("request failed", method=scope["method"], route=_route(scope))
+                await answer.fail(receive)
+            finally:
+                self._observe(scope, answer, time.perf_counter() - start)
+
+    def _observe(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
+        route = _route(scope)
+        self._metrics.observe(scope["method"], route, answer.status, seconds)
+        if route not in {"/livez", "/readyz", "/metrics"}:
+            self._log.info(
+                "request", method=scope["method"], route=route, status=answer.status, seconds=round(seconds, 4)
+            )
+
+
+class _Answer:
+    """Watches one answer: adds the request id and turns plain-text errors of the framework into problems."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._send = send
+        self._request_id = request_id
+        self._started = False
+        self._replaced = False
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        """The `send` that the application gets."""
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif not self._replaced:
+            await self._send(message)
+
+    async def fail(self, receive: Receive) -> None:
+        """Answer 500, unless an answer has begun: then the connection breaks and the client sees that."""
+        self.status = 500
+        if not self._started:
+            await problems.response(problems.internal(), self._scope)(self._scope, receive, self.send)
+
+    async def _start(self, message: Message) -> None:
+        self._started = True
+        self.status = int(message["status"])
+        headers = MutableHeaders(scope=message)
+        headers["x-request-id"] = self._request_id
+        plain = not headers.get("content-type", problems.MEDIA_TYPE).startswith("application/")
+        if self.status < 400 or not (plain or "content-type" not in headers):
+            await self._send(message)
+            return
+        self._replaced = True
+        await self._replace(headers)
+
+    async def _replace(self, headers: Mapping[str, Any]) -> None:
+        kept = {name: value for name, value in headers.items() if name not in {"content-length", "content-type"}}
+        answer = problems.response(problems.of_status(self.status, "", headers=kept), self._scope)
+        await self._send({"type": "http.response.start", "status": self.status, "headers": answer.raw_headers})
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.match(given) else secrets.token_hex(8)
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: ids in labels would make a series per job."""
+    return str(getattr(scope.get("route"), "path", "unmatched"))

@@ -1,0 +1,157 @@
+"""How an error becomes an `application/problem+json` answer (RFC 9457): one table, one writer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import Scope
+
+from service.errors import (
+    Conflict,
+    DualtrackError,
+    Gone,
+    InferenceTimeout,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:dualtrack:problem:"
+
+STATUS_OF_CODE: Mapping[str, int] = {
+    "malformed-json": 400,
+    "malformed-multipart": 400,
+    "upload-stalled": 408,
+    "unsupported-media-type": 415,
+    "unsupported-container": 415,
+    "unsupported-codec": 415,
+    "idempotency-key-reused": 422,
+    "insufficient-storage": 507,
+}
+"""Codes whose status differs from that of their class."""
+
+STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
+    (TooLarge, 413),
+    (InvalidInput, 422),
+    (Unauthorized, 401),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Gone, 410),
+    (Overloaded, 429),
+    (Unavailable, 503),
+    (InferenceTimeout, 503),
+)
+"""First match counts; every other error is a 500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem before it is written.
+
+    Attributes:
+        status: HTTP status.
+        code: last part of `type`.
+        detail: what went wrong this time.
+        extensions: further members, such as `errors` or `progress`.
+        headers: of the answer, such as `Retry-After` or `Allow`.
+    """
+
+    status: int
+    code: str
+    detail: str
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class RequestProblem(Exception):
+    """A problem that the edge itself finds and that needs more members than an error has."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def of_error(error: DualtrackError) -> Problem:
+    """The problem of one of our errors."""
+    by_class = next((status for kind, status in STATUS_OF_CLASS if isinstance(error, kind)), 500)
+    status = STATUS_OF_CODE.get(error.code, by_class)
+    headers: dict[str, str] = {}
+    if status in {429, 503}:
+        headers["Retry-After"] = str(max(1, round(getattr(error, "retry_after_s", 5))))
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="dualtrack"'
+    if status == 500:
+        return internal()
+    return Problem(status, error.code, error.detail, headers=headers)
+
+
+def of_http(error: HTTPException) -> Problem:
+    """The problem of what the framework refuses: 404 and 405 of the router, and the like."""
+    return of_status(error.status_code, str(error.detail), headers=error.headers or {})
+
+
+def of_status(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Problem:
+    """A problem that is fully told by its status."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "error"
+    code = phrase.lower().replace(" ", "-").replace("'", "")
+    return Problem(status, code, detail or phrase, headers=headers or {})
+
+
+def of_validation(error: RequestValidationError | ValidationError, *, prefix: tuple[str, ...] = ()) -> Problem:
+    """The problem of parameters that don't fit their model.
+
+    Args:
+        error: what pydantic found.
+        prefix: where in the body the value is that the edge itself validated.
+    """
+    start = prefix if isinstance(error, RequestValidationError) else ("body", *prefix)
+    errors = [_location((*start, *item["loc"])) | {"detail": str(item["msg"])} for item in error.errors()]
+    first = errors[0]
+    where = first.get("pointer") or first.get("parameter") or "body"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return Problem(422, "invalid-parameter", f"{where}: {first['detail']}{more}", extensions={"errors": errors})
+
+
+def internal() -> Problem:
+    """The problem of a fault of ours; what it was stands in the log under the request id."""
+    return Problem(500, "internal", "The service failed on this request; its log has the request id.")
+
+
+def response(problem: Problem, scope: Scope) -> JSONResponse:
+    """The answer to the request of `scope`."""
+    content = {
+        "type": TYPE_PREFIX + problem.code,
+        "title": problem.code.replace("-", " ").capitalize(),
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": scope.get("path", ""),
+        "code": problem.code,
+        "request_id": scope.get("state", {}).get("request_id", ""),
+    }
+    # Extensions first, so that none can hide a member that RFC 9457 defines.
+    content = {**problem.extensions, **content}
+    return JSONResponse(content, problem.status, dict(problem.headers), media_type=MEDIA_TYPE)
+
+
+def _location(loc: tuple[int | str, ...]) -> dict[str, str]:
+    """Where a validation error is: a JSON pointer into the body, or the name of a parameter."""
+    kind, rest = str(loc[0]), loc[1:]
+    if kind == "body":
+        return {"pointer": "#" + "".join("/" + _escape(str(part)) for part in rest)}
+    return {"parameter": "/".join(str(part) for part in rest), "in": kind}
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,49 @@
+"""Is it alive, is it ready, and how busy is it."""
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service import bootstrap
+from service.api.deps import MetricsDep, PartsDep
+from service.api.openapi import problem_response
+from service.api.problems import Problem, RequestProblem
+from service.api.schemas import HealthOut
+from service.errors import Unavailable
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/livez")
+async def livez() -> dict[str, bool]:
+    """The event loop turns; nothing else is looked at."""
+    return {"alive": True}
+
+
+@router.get(
+    "/readyz",
+    responses={503: problem_response(503)},
+)
+async def readyz(parts: PartsDep) -> HealthOut:
+    """State server, worker, disk and models; 503 names what is missing in `checks`."""
+    checks = await bootstrap.ready(parts)
+    fine = all(value in {True, "ok"} for value in checks.values())
+    if not fine:
+        missing = ", ".join(name for name, value in checks.items() if value not in {True, "ok"})
+        problem = Problem(503, "not-ready", f"not ready: {missing}", {"checks": checks}, {"Retry-After": "2"})
+        raise RequestProblem(problem)
+    return HealthOut(ready=True, checks=checks)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
+    """Prometheus series."""
+    try:
+        metrics.jobs(await parts.jobs.counts())
+    except Unavailable:
+        # Metrics are most wanted when something is down.
+        metrics.jobs(None)
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

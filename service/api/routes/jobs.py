@@ -1,0 +1,81 @@
+"""Jobs: create, follow, cancel."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response, status
+from starlette.requests import Request
+
+from service.api import submissions
+from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
+from service.api.openapi import JOB_BODY, RETRY_AFTER, refusals
+from service.api.schemas import JobOut
+from service.state.jobs import TERMINAL
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+MAX_WAIT_S = 60
+POLL_S = "1"
+"""What clients that poll are told to wait."""
+LOCATION = {"Location": {"description": "Address of the job.", "schema": {"type": "string"}}}
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_202_ACCEPTED,
+    responses={
+        202: {"headers": {**LOCATION, **RETRY_AFTER}},
+        **refusals(400, 404, 408, 410, 413, 415, 429, 507),
+    },
+    openapi_extra=JOB_BODY,
+)
+async def create_job(
+    request: Request,
+    response: Response,
+    parts: PartsDep,
+    slots: SlotsDep,
+    metrics: MetricsDep,
+    _key: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", description="The same key and request give the same job again."),
+    ] = None,
+) -> JobOut:
+    """Segment a video: one that is stored (JSON), or one that comes along (form; put `parameters` first)."""
+    key = submissions.idempotency_key(request)
+    asked = await submissions.read(request, parts, slots, metrics)
+    job, created = await parts.jobs.create(
+        asked.video_id,
+        submissions.parameters_of(asked),
+        idempotency_key=key,
+        fingerprint=submissions.fingerprint(asked),
+    )
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Retry-After"] = POLL_S
+    if not created:
+        response.headers["Idempotency-Replayed"] = "true"
+    return JobOut.of(job)
+
+
+@router.get("/{job_id}", responses=refusals(404, 410))
+async def get_job(
+    job_id: JobId,
+    response: Response,
+    parts: PartsDep,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_S, description="Answer when the job has ended, or after so many seconds.")
+    ] = 0,
+    version: Annotated[
+        int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` is another.")
+    ] = None,
+) -> JobOut:
+    """State, stage, progress, ETA and attempt of a job."""
+    job = await (parts.jobs.wait(job_id, wait, version=version) if wait else parts.jobs.get(job_id))
+    response.headers["Cache-Control"] = "no-store"
+    if job.state not in TERMINAL:
+        response.headers["Retry-After"] = POLL_S
+    return JobOut.of(job)
+
+
+@router.delete("/{job_id}", status_code=status.HTTP_202_ACCEPTED, responses=refusals(404, 410))
+async def cancel_job(job_id: JobId, parts: PartsDep) -> JobOut:
+    """Cancel a job that waits or runs; one that has ended stays as it is."""
+    return JobOut.of(await parts.jobs.cancel(job_id))

@@ -1,0 +1,15 @@
+"""The networks in use."""
+
+from fastapi import APIRouter
+
+from service.api.deps import PartsDep
+from service.api.openapi import refusals
+from service.api.schemas import ModelsOut
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.get("", responses=refusals())
+async def get_models(parts: PartsDep) -> ModelsOut:
+    """Preset, version, classes and graphs."""
+    return ModelsOut.of(parts.manifest)
