@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import ContractViolation
+from service.tracking.anchors import ANCHORS
 
 Dtype = Literal["uint8", "int32", "int64", "float32"]
 Axis = int | str
@@ -88,10 +89,6 @@ PAPER = replace(
 MASK_SIDE = 28
 """Side of Mask R-CNN's mask grid."""
 TEMPLATE_SIDE = 7
-RESPONSE_SIDE = 25
-ANCHORS_PER_CELL = 5
-ANCHORS = RESPONSE_SIDE * RESPONSE_SIDE * ANCHORS_PER_CELL
-"""3125; anchor (row, column, a) has index (row * 25 + column) * 5 + a."""
 
 
 def graph_specs(dims: ModelDims) -> dict[str, GraphSpec]:

@@ -25,14 +25,10 @@ class JobParameters(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={
-            "examples": [{"preset": "default", "th_det": 0.2, "th_seq": 0.5, "overlay": True}]
-        },
+        json_schema_extra={"examples": [{"preset": "default", "th_det": 0.2, "th_seq": 0.5, "overlay": True}]},
     )
 
-    preset: PresetName = Field(
-        "default", description="`default`, or `paper`: the literal reading of the paper."
-    )
+    preset: PresetName = Field("default", description="`default`, or `paper`: the literal reading of the paper.")
     th_det: Share | None = Field(None, description="Candidates of the detector below this score are dropped.")
     max_per_frame: int | None = Field(None, ge=1, le=50, description="Most candidates per frame.")
     estimator: Estimator | None = Field(None, description="How a class's average over the video is taken.")
@@ -51,9 +47,7 @@ class JobParameters(BaseModel):
     lost_max_frames: int | None = Field(None, ge=0, description="A direction stops after so many; 0 = never.")
     fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`: the pixel tracker alone.")
     margin: float | None = Field(None, ge=1, le=2, description="Factor on the box before it cuts the mask.")
-    mask_thresh: Share | None = Field(
-        None, description="Probability from which a pixel belongs to the object."
-    )
+    mask_thresh: Share | None = Field(None, description="Probability from which a pixel belongs to the object.")
     min_area: int | None = Field(None, ge=0, description="Smaller masks count as empty (pixels).")
     bidirectional: bool | None = Field(None, description="Track backward from the key detection, too.")
     th_seq: Share | None = Field(None, description="Tubelet NMS: the worse of two above this IoU is dropped.")

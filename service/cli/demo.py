@@ -1,0 +1,79 @@
+"""`dualtrack demo`: the whole service on a real clip, started and stopped again."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+
+from service.cli.display import tubelet_table
+from service.cli.submit import run_job
+from service.client import Client
+from service.errors import InvalidVideo, Unavailable
+
+START_S = 60.0
+STOP_S = 15.0
+
+
+def demo(
+    clip: Annotated[Path, typer.Option(help="The video to segment.")] = Path("demo/pedestrians.mp4"),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
+) -> None:
+    """Start the service, POST a clip, show its tubelets, write overlay.mp4 and tubelets.json, stop the service."""
+    if not clip.is_file():
+        raise InvalidVideo(f"clip: expected a file, got {clip}", code="no-such-file")
+    console = Console()
+    out.mkdir(parents=True, exist_ok=True)
+    with _service(out, console) as url, Client(url) as client:
+        console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
+        document = run_job(client, clip, out, {"overlay": True})
+    console.print(tubelet_table(document))
+    console.print(f"overlay:  {out / 'overlay.mp4'}\ntubelets: {out / 'tubelets.json'}", markup=False)
+
+
+@contextlib.contextmanager
+def _service(out: Path, console: Console) -> Iterator[str]:
+    """A service of its own on a free port of the loopback; its log goes to `out`."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    log = out / "service.log"
+    environment = {**os.environ, "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
+    with log.open("wb") as file:
+        command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port)]
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)  # noqa: S603 (our own program)
+        try:
+            _wait_ready(url, process, log)
+            console.print(f"service ready at {url} (log: {log})", markup=False)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz", timeout=2).is_success:
+                return
+        time.sleep(0.1)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+    raise Unavailable(f"service: not ready within {START_S:.0f} s; the end of {log}:\n{tail}", code="not-ready")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,75 @@
+"""`dualtrack segment VIDEO`: the whole method without a server."""
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.display import StageBar, stage_bar, tubelet_table
+from service.cli.parameters import ParameterOption, parse_parameters
+from service.errors import InvalidVideo
+from service.inference.open import open_client
+from service.inference.repository import load_manifest
+from service.pipeline.cache import FolderCache
+from service.pipeline.networks import Networks
+from service.pipeline.parameters import JobParameters
+from service.pipeline.segment import SegmentContext
+from service.pipeline.segment import segment as run_segment
+from service.settings import Settings
+
+
+def segment(
+    video: Annotated[Path, typer.Argument(help="The video file.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
+    param: ParameterOption = None,
+    overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Segment a video in this process: writes tubelets.json, ytvis.json and overlay.mp4."""
+    if not video.is_file():
+        raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
+    folder = out or Path(f"{video.stem}-tubelets")
+    parameters = parse_parameters(param, overlay=overlay)
+    console = Console(stderr=True)
+    with stage_bar(console) as bar:
+        asyncio.run(_run(video, folder, parameters, bar))
+    document = json.loads((folder / "tubelets.json").read_text())
+    if as_json:
+        typer.echo(json.dumps(document))
+    else:
+        Console().print(tubelet_table(document))
+        typer.echo(f"written to {folder}/")
+
+
+async def _run(video: Path, folder: Path, parameters: JobParameters, bar: StageBar) -> None:
+    settings = Settings()
+    manifest = load_manifest(settings.model_repository)
+    client = await open_client(
+        manifest,
+        triton_url=settings.triton_url,
+        providers=settings.providers,
+        threads=settings.threads,
+        deadline_s=settings.inference_deadline_s,
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="dualtrack-") as scratch:
+            context = SegmentContext(
+                networks=Networks(client, manifest),
+                limits=settings.limits,
+                scratch=Path(scratch),
+                cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
+                feature_bytes=settings.feature_cache_bytes,
+            )
+            await run_segment(
+                video,
+                folder,
+                context=context,
+                parameters=parameters,
+                report=lambda progress: bar.update(progress.stage, progress.done, progress.total),
+            )
+    finally:
+        await client.close()

@@ -1,0 +1,55 @@
+"""`dualtrack submit VIDEO`: a job on a running service."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.cli.display import stage_bar, tubelet_table
+from service.cli.parameters import ParameterOption, parse_parameters
+from service.client import Client
+from service.errors import InvalidVideo
+
+
+def submit(
+    video: Annotated[Path, typer.Argument(help="The video file.")],
+    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
+    api_key: Annotated[str | None, typer.Option(envvar="DUALTRACK_API_KEY", help="Bearer token.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
+    param: ParameterOption = None,
+    overlay: Annotated[bool, typer.Option(help="Also fetch overlay.mp4.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Send a video to a service, wait for the job and fetch its results."""
+    if not video.is_file():
+        raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
+    folder = out or Path(f"{video.stem}-tubelets")
+    parameters = parse_parameters(param, overlay=overlay)
+    with Client(url, api_key=api_key) as client:
+        document = run_job(client, video, folder, parameters.model_dump(exclude_none=True))
+    if as_json:
+        typer.echo(json.dumps(document))
+    else:
+        Console().print(tubelet_table(document))
+        typer.echo(f"written to {folder}/")
+
+
+def run_job(client: Client, video: Path, folder: Path, parameters: dict[str, object]) -> dict[str, object]:
+    """Submit, show progress while it runs, write the results into `folder`; the result document."""
+    job = client.submit(video, **parameters)
+    with stage_bar(Console(stderr=True)) as bar:
+
+        def show(current: object) -> None:
+            progress = getattr(current, "progress", None)
+            if progress is not None:
+                bar.update(progress.stage, progress.done, progress.total)
+
+        client.wait(job.id, on_progress=show)
+    document: dict[str, object] = client.result(job.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tubelets.json").write_text(json.dumps(document))
+    if parameters.get("overlay", True):
+        client.overlay(job.id, folder / "overlay.mp4")
+    return document

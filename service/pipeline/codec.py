@@ -1,0 +1,96 @@
+"""Detections and tubelets as bytes: what the stage cache keeps. Floats come back bit for bit."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.structures.detections import Candidate, Detections
+from service.structures.masks import Rle
+from service.structures.tubelets import Tubelet
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+def pack_detections(frames: Sequence[Detections]) -> bytes:
+    """One `Detections` per frame -> bytes."""
+    masks = [mask for frame in frames for mask in frame.masks]
+    arrays: Arrays = {
+        "count": np.array([len(frame) for frame in frames], np.int64),
+        "boxes": np.concatenate([frame.boxes for frame in frames]),
+        "probs": np.concatenate([frame.probs for frame in frames]),
+    }
+    return _pack({**arrays, **_masks_to_arrays(masks)})
+
+
+def unpack_detections(data: bytes) -> list[Detections]:
+    """The inverse of `pack_detections`."""
+    arrays = _unpack(data)
+    masks = _masks_from_arrays(arrays)
+    ends = np.cumsum(arrays["count"])
+    starts = ends - arrays["count"]
+    return [
+        Detections(t, arrays["boxes"][a:b], arrays["probs"][a:b], tuple(m for m in masks[a:b] if m is not None))
+        for t, (a, b) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def pack_tubelets(tubelets: Sequence[Tubelet]) -> bytes:
+    """Tubelets of one video -> bytes."""
+    masks = [mask for tubelet in tubelets for mask in (tubelet.seed.mask, *tubelet.masks)]
+    arrays: Arrays = {
+        "frame": np.array([tubelet.seed.frame for tubelet in tubelets], np.int64),
+        "seed_box": np.array([tubelet.seed.box for tubelet in tubelets], np.float32),
+        "seed_probs": np.array([tubelet.seed.probs for tubelet in tubelets], np.float32),
+        "boxes": np.array([tubelet.boxes for tubelet in tubelets], np.float32),
+        "scores": np.array([tubelet.scores for tubelet in tubelets], np.float32),
+    }
+    return _pack({**arrays, **_masks_to_arrays(masks)})
+
+
+def unpack_tubelets(data: bytes) -> list[Tubelet]:
+    """The inverse of `pack_tubelets`."""
+    arrays = _unpack(data)
+    masks = _masks_from_arrays(arrays)
+    tubelets = []
+    for i, frame in enumerate(arrays["frame"]):
+        length = arrays["scores"].shape[1]
+        seed_mask, *rest = masks[i * (length + 1) : (i + 1) * (length + 1)]
+        if seed_mask is None:
+            raise ValueError(f"tubelet {i}: the seed has no mask")
+        seed = Candidate(int(frame), arrays["seed_box"][i], arrays["seed_probs"][i], seed_mask)
+        tubelets.append(Tubelet(seed, tuple(rest), arrays["boxes"][i], arrays["scores"][i]))
+    return tubelets
+
+
+def _masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
+    """Masks -> all counts joined, the length of each (-1: no mask) and their common size."""
+    size = next((mask.size_hw for mask in masks if mask is not None), (0, 0))
+    return {
+        "mask_counts": np.frombuffer(b"".join(mask.counts for mask in masks if mask is not None), np.uint8),
+        "mask_lengths": np.array([-1 if mask is None else len(mask.counts) for mask in masks], np.int64),
+        "mask_size": np.array(size, np.int64),
+    }
+
+
+def _masks_from_arrays(arrays: dict[str, NDArray[np.generic]]) -> list[Rle | None]:
+    counts = arrays["mask_counts"].tobytes()
+    height, width = (int(side) for side in arrays["mask_size"])
+    masks: list[Rle | None] = []
+    position = 0
+    for length in arrays["mask_lengths"].tolist():
+        masks.append(None if length < 0 else Rle((height, width), counts[position : position + length]))
+        position += max(length, 0)
+    return masks
+
+
+def _pack(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes) -> dict[str, NDArray[np.generic]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

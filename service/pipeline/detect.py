@@ -1,0 +1,61 @@
+"""Stage DETECT: candidates of every frame, with full class vectors and masks."""
+
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from service.inference.client import Tensors
+from service.media.clip import Clip
+from service.pipeline.features import FeatureCache
+from service.pipeline.frames import network_batch
+from service.pipeline.networks import Networks
+from service.pipeline.params import DetectorParams
+from service.structures.arrays import F32
+from service.structures.boxes import clip as clip_boxes
+from service.structures.canvas import Canvas
+from service.structures.detections import Detections
+from service.structures.masks import Rle, encode
+from service.tracking.windows import paste_probability
+
+MASK_THRESH = 0.5
+"""Mask R-CNN binarises its masks here (section 4 of the method notes)."""
+
+
+async def detect(
+    clip: Clip, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+) -> AsyncIterator[Detections]:
+    """Candidates of each frame in order; the features that come along go to `features`."""
+    for start in range(0, len(clip), params.batch):
+        indices = range(start, min(start + params.batch, len(clip)))
+        outputs = await networks.run("mask_rcnn", network_batch([clip.frame(i) for i in indices], canvas))
+        for slot, index in enumerate(indices):
+            if "f4" in outputs:
+                features.put(index, outputs["f4"][slot], outputs["f8"][slot])
+            yield candidates(index, _slot(outputs, slot), canvas, params)
+
+
+def candidates(frame: int, outputs: Tensors, canvas: Canvas, params: DetectorParams) -> Detections:
+    """One image's raw slots -> candidates in the original frame.
+
+    Args:
+        frame: index of the frame.
+        outputs: `boxes` (D, 4) in network pixels, `scores` (D, K), `masks` (D, 28, 28), `count` (1,).
+        canvas: sizes.
+        params: threshold and cap.
+    """
+    count = int(outputs["count"][0])
+    best = outputs["scores"][:count].max(axis=1, initial=0)
+    order = np.argsort(-best, kind="stable")[: params.max_per_frame]
+    keep = order[best[order] >= params.th_det]
+    boxes = clip_boxes(outputs["boxes"][keep] / canvas.scale_xyxy, canvas.frame_hw)
+    masks = [_paste(outputs["masks"][i], box, canvas) for i, box in zip(keep, boxes, strict=True)]
+    return Detections(frame, boxes.astype(np.float32), outputs["scores"][keep], tuple(masks))
+
+
+def _slot(outputs: Tensors, slot: int) -> Tensors:
+    return {name: outputs[name][slot] for name in ("boxes", "scores", "masks", "count")}
+
+
+def _paste(probability: F32, box: F32, canvas: Canvas) -> Rle:
+    """Mask head's grid (28, 28) stretched over `box` -> mask of the frame."""
+    return encode(paste_probability(probability, box, canvas.frame_hw) >= MASK_THRESH)

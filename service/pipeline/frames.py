@@ -1,0 +1,22 @@
+"""Frames of the video as the networks take them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.structures.arrays import U8
+from service.structures.canvas import Canvas
+
+PADDING_RGB = (124, 116, 104)
+"""ImageNet's mean colour: after normalisation it is close to 0, so the padding looks like nothing."""
+
+
+def network_batch(frames: Sequence[U8], canvas: Canvas) -> dict[str, NDArray[np.generic]]:
+    """Frames (h, w, 3) uint8 RGB of `canvas.network_hw` -> inputs `frames` (B, H, W, 3) and `hw` (B, 2)."""
+    height, width = canvas.network_hw
+    batch = np.empty((len(frames), *canvas.padded_hw, 3), np.uint8)
+    batch[:] = PADDING_RGB
+    for slot, frame in zip(batch, frames, strict=True):
+        slot[:height, :width] = frame
+    return {"frames": batch, "hw": np.tile(np.array([[height, width]], np.int32), (len(frames), 1))}

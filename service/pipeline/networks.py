@@ -1,0 +1,34 @@
+"""The networks as the stages see them: graphs by name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.inference.client import InferenceClient, Tensors
+from service.inference.repository import Manifest
+from service.inference.specs import GraphSpec, graph_specs
+
+
+@dataclass(frozen=True)
+class Networks:
+    """A preset's graphs and the client that runs them.
+
+    Attributes:
+        client: onnxruntime in process, or Triton.
+        manifest: the preset's numbers, classes and version.
+    """
+
+    client: InferenceClient
+    manifest: Manifest
+
+    @cached_property
+    def specs(self) -> dict[str, GraphSpec]:
+        """Specs of all graphs by name."""
+        return graph_specs(self.manifest.dims)
+
+    async def run(self, graph: str, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
+        """Run one graph; errors as `InferenceClient.infer` raises them."""
+        return await self.client.infer(self.specs[graph], inputs)

@@ -1,0 +1,136 @@
+"""The spine: one video, from frames to labelled tubelets. Read this first.
+
+IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019), stage by stage. Nothing that is called here
+calls back up.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.calibration.class_calibration import calibrate
+from service.calibration.params import ProposalParams
+from service.calibration.seeds import greedy, group_leaders, unexplained
+from service.media.clip import Clip
+from service.pipeline.cache import StageCache, detections_key, tubelets_key
+from service.pipeline.codec import pack_detections, pack_tubelets, unpack_detections, unpack_tubelets
+from service.pipeline.detect import detect
+from service.pipeline.features import FeatureCache
+from service.pipeline.networks import Networks
+from service.pipeline.params import PipelineParams
+from service.pipeline.track import Tracker
+from service.structures.canvas import Canvas, fit
+from service.structures.detections import Candidate, Detections
+from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.labels import label_tubelet
+from service.tracking.params import TubeletParams
+from service.tracking.tubelet_nms import suppress
+
+STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
+"""In the order in which a job reports them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` steps of a stage; a step is a frame, in `track` one frame of one sweep."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One video under way: what every stage is given.
+
+    Attributes:
+        clip: the frames, re-readable in any order.
+        video: name of the video's content (its sha256), for the cache.
+        networks: the graphs.
+        params: parameters of all stages.
+        cache: detections and tubelets of earlier runs.
+        feature_bytes: budget of the features kept in memory.
+        report: told of every step; what it raises ends the run.
+    """
+
+    clip: Clip
+    video: str
+    networks: Networks
+    params: PipelineParams
+    cache: StageCache
+    feature_bytes: int
+    report: Report
+
+    @property
+    def canvas(self) -> Canvas:
+        """Sizes of the video's frames."""
+        detector = self.params.detector
+        return fit(self.clip.frame_hw, short_side=detector.short_side, long_side=detector.long_side)
+
+
+async def process_video(run: Run) -> list[LabelledTubelet]:
+    """Detect → calibrate → select and track → label → suppress. Best tubelet first."""
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+    detections = await detect_all(run, features)
+
+    calibrated = calibrate(detections, run.params.calibration)
+    run.report(Progress("calibrate", 1, 1))
+
+    tubelets = await track_all(run, calibrated, features)
+
+    labelled = finish(tubelets, calibrated, run.params.tubelets)
+    run.report(Progress("merge", 1, 1))
+    return labelled
+
+
+async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
+    """Candidates of every frame, from the cache if this video has been through the detector before."""
+    total = len(run.clip)
+    key = detections_key(run.video, run.networks.manifest.version, run.params)
+    if (kept := run.cache.get(key)) is not None:
+        run.report(Progress("detect", total, total))
+        return unpack_detections(kept)
+    detections: list[Detections] = []
+    async for found in detect(run.clip, run.canvas, run.networks, run.params.detector, features):
+        detections.append(found)
+        run.report(Progress("detect", len(detections), total))
+    run.cache.put(key, pack_detections(detections))
+    return detections
+
+
+async def track_all(run: Run, calibrated: Sequence[Detections], features: FeatureCache) -> list[Tubelet]:
+    """Tubelets of all seeds, round by round: what the tubelets explain is no seed of the next round."""
+    key = tubelets_key(run.video, run.networks.manifest.version, run.params)
+    if (kept := run.cache.get(key)) is not None:
+        run.report(Progress("track", 1, 1))
+        return unpack_tubelets(kept)
+    proposals = run.params.proposals
+    tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, calibrated)
+    tubelets: list[Tubelet] = []
+    pool = list(calibrated)
+    for _ in range(1 if proposals.strategy == "greedy" else proposals.max_rounds):
+        seeds = next_seeds(pool, proposals, room=proposals.max_seeds - len(tubelets))
+        if not seeds:
+            break
+        tubelets += await tracker.track(
+            seeds, report=lambda done, total: run.report(Progress("track", done, total))
+        )
+        pool = unexplained(pool, tubelets, proposals)
+    run.cache.put(key, pack_tubelets(tubelets))
+    return tubelets
+
+
+def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:
+    """The seeds of one round, best first, at most `room`."""
+    choose = greedy if params.strategy == "greedy" else group_leaders
+    return choose(pool, params)[: max(room, 0)]
+
+
+def finish(
+    tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
+) -> list[LabelledTubelet]:
+    """Label and score the tubelets, then drop duplicates: best first. Tubelets without a mask are left out."""
+    labelled = [label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames]
+    return suppress(labelled, params)

@@ -1,0 +1,121 @@
+"""One video file in, a folder of results out: the spine with its decoder before and its writers behind."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.inference.repository import Manifest
+from service.media.clip import Clip
+from service.media.decode import decode
+from service.media.limits import VideoLimits
+from service.media.probe import probe
+from service.media.render import Drawing, render_overlay
+from service.media.video_info import VideoInfo
+from service.pipeline.cache import StageCache
+from service.pipeline.networks import Networks
+from service.pipeline.parameters import JobParameters
+from service.pipeline.result import tubelets_document, ytvis_records
+from service.pipeline.run import Progress, Report, Run, process_video
+from service.structures.canvas import fit
+from service.structures.tubelets import LabelledTubelet
+
+TUBELETS, YTVIS, OVERLAY = "tubelets.json", "ytvis.json", "overlay.mp4"
+"""Names of the files of a result."""
+
+
+@dataclass(frozen=True)
+class SegmentContext:
+    """What does not change from job to job.
+
+    Attributes:
+        networks: the graphs.
+        limits: what a video may be at most.
+        scratch: folder for the decoded frames; emptied after every job.
+        cache: detections and tubelets of earlier runs.
+        feature_bytes: budget of the features kept in memory.
+    """
+
+    networks: Networks
+    limits: VideoLimits
+    scratch: Path
+    cache: StageCache
+    feature_bytes: int = 1 << 30
+
+
+async def segment(
+    video: Path, out: Path, *, context: SegmentContext, parameters: JobParameters, report: Report
+) -> None:
+    """Write the results of `video` into the folder `out`: tubelets.json, ytvis.json and, if asked, overlay.mp4.
+
+    Args:
+        video: the file.
+        out: folder, made if need be.
+        context: networks, limits, scratch folder, cache.
+        parameters: of the job.
+        report: told of every step; what it raises ends the job, and the scratch files with it.
+
+    Raises:
+        InvalidVideo: the file can't be used; `code` says why.
+        InferenceError: a graph failed.
+    """
+    info = await probe(video, context.limits)
+    clip = await open_clip(video, info, context, parameters, report)
+    try:
+        run = Run(
+            clip=clip,
+            video=content_hash(video),
+            networks=context.networks,
+            params=parameters.pipeline_params(),
+            cache=context.cache,
+            feature_bytes=context.feature_bytes,
+            report=report,
+        )
+        labelled = await process_video(run)
+    finally:
+        clip.close()
+    out.mkdir(parents=True, exist_ok=True)
+    document = tubelets_document(labelled, clip, context.networks.manifest, parameters.model_dump())
+    (out / TUBELETS).write_text(json.dumps(document))
+    (out / YTVIS).write_text(json.dumps(ytvis_records(labelled)))
+    if parameters.overlay:
+        drawings = overlay_drawings(labelled, context.networks.manifest)
+        await render_overlay(
+            video,
+            info,
+            context.limits,
+            drawings,
+            out / OVERLAY,
+            lambda done: report(Progress("render", done, info.frames)),
+        )
+
+
+async def open_clip(
+    video: Path, info: VideoInfo, context: SegmentContext, parameters: JobParameters, report: Report
+) -> Clip:
+    """Decode all frames once, at the size that the networks take."""
+    detector = parameters.pipeline_params().detector
+    canvas = fit((info.height, info.width), short_side=detector.short_side, long_side=detector.long_side)
+    return await decode(
+        video,
+        info,
+        context.limits,
+        network_hw=canvas.network_hw,
+        directory=context.scratch,
+        on_frame=lambda done: report(Progress("decode", done, info.frames)),
+    )
+
+
+def overlay_drawings(labelled: Sequence[LabelledTubelet], manifest: Manifest) -> list[Drawing]:
+    """What the overlay shows of each tubelet."""
+    return [
+        Drawing(number, manifest.display_names[item.label], item.score, item.tubelet.masks, item.tubelet.boxes)
+        for number, item in enumerate(labelled, start=1)
+    ]
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

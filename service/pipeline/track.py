@@ -1,0 +1,212 @@
+"""Stage TRACK: seeds → tubelets, in two sweeps over time, all live tracks of a sweep in one batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.inference.client import Tensors
+from service.pipeline.features import FeatureCache, FrameFeatures
+from service.pipeline.networks import Networks
+from service.structures.arrays import F32, I64
+from service.structures.canvas import Canvas
+from service.structures.detections import Candidate, Detections
+from service.structures.masks import Rle, decode
+from service.structures.tubelets import Tubelet
+from service.tracking.dual_tracker import (
+    Outcome,
+    TrackState,
+    absent,
+    after_pixel,
+    after_siamese,
+    redetected,
+    seed_window,
+)
+from service.tracking.params import TrackerParams
+from service.tracking.siamese_ranking import rank
+from service.tracking.windows import crop_mask, pixel_windows, search_windows
+
+BANK = ("foreground_bank", "foreground_valid", "background_bank", "background_valid")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What a seed is compared with in every later frame: its template, its banks, and its state at the start."""
+
+    template: F32
+    bank: tuple[F32, ...]
+    start: TrackState
+
+
+class Tracker:
+    """Tracks seeds of one video.
+
+    Args:
+        networks: the graphs.
+        canvas: sizes.
+        params: of the tracker.
+        features: f4 and f8 by frame.
+        detections: candidates by frame, where lost tracks look for their object.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        canvas: Canvas,
+        params: TrackerParams,
+        features: FeatureCache,
+        detections: Sequence[Detections],
+    ) -> None:
+        self._networks, self._canvas, self._params = networks, canvas, params
+        self._features, self._detections = features, detections
+
+    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
+        """Track every seed forward and backward; one tubelet per seed, in their order."""
+        length = len(self._detections)
+        references = [await self._reference(number, seed) for number, seed in enumerate(seeds)]
+        outcomes: list[dict[int, Outcome]] = [{seed.frame: _of_seed(seed)} for seed in seeds]
+        sweeps = self._sweeps(length)
+        total = len(sweeps) * length
+        for done, (t, previous) in enumerate(step for sweep in sweeps for step in sweep):
+            if previous is None:
+                live: dict[int, TrackState] = {}
+            live = await self._step(t, live, references, outcomes)
+            for number, seed in enumerate(seeds):
+                if seed.frame == t:
+                    live[number] = references[number].start
+            report(done + 1, total)
+        return [_tubelet(seed, found, length) for seed, found in zip(seeds, outcomes, strict=True)]
+
+    def _sweeps(self, length: int) -> list[list[tuple[int, int | None]]]:
+        """Steps (frame, frame before or None at the start) of the forward and the backward sweep."""
+        orders = [range(length)]
+        if self._params.fusion.bidirectional:
+            orders.append(range(length - 1, -1, -1))
+        return [[(t, order[i - 1] if i else None) for i, t in enumerate(order)] for order in orders]
+
+    async def _reference(self, number: int, seed: Candidate) -> Reference:
+        features = await self._features.get(seed.frame)
+        box, window = seed_window(seed, self._canvas, self._params.fusion)
+        side = self._networks.manifest.dims.window
+        mask = crop_mask(decode(seed.mask), window / self._canvas.scale_xyxy, side)
+        index = np.zeros(1, np.int64)
+        template = await self._networks.run(
+            "siamese_rpn_template", {"f8": features.f8, "frame_index": index, "boxes": box[None]}
+        )
+        reference = await self._networks.run(
+            "pixel_embedding_reference",
+            {"f4": features.f4, "frame_index": index, "windows": window[None], "masks": mask[None]},
+        )
+        start = TrackState(number, box, window, mask, reference["embedding"][0])
+        return Reference(template["templates"][0], tuple(reference[name][0] for name in BANK), start)
+
+    async def _step(
+        self,
+        t: int,
+        live: dict[int, TrackState],
+        references: Sequence[Reference],
+        outcomes: Sequence[dict[int, Outcome]],
+    ) -> dict[int, TrackState]:
+        """One frame of a sweep for all live tracks; tracks that stopped are left out of what comes back."""
+        if not live:
+            return live
+        features = await self._features.get(t)
+        states = await self._find_boxes(t, list(live.values()), references, features)
+        visible = [state for state in states if not state.lost]
+        moved = await self._find_masks(visible, references, features)
+        for state in states:
+            outcomes[state.seed][t] = absent()
+        after = {state.seed: state for state in states}
+        for state, outcome in moved:
+            after[state.seed] = state
+            outcomes[state.seed][t] = outcome
+        return {n: state for n, state in after.items() if not state.stopped(self._params.siamese.lost)}
+
+    async def _find_boxes(
+        self, t: int, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
+    ) -> list[TrackState]:
+        """Instance level: the Siamese RPN around every track's last box; lost ones look at the candidates."""
+        if self._params.fusion.kind == "none":
+            return [after_siamese(state, state.box, 1.0, self._params) for state in states]
+        boxes = np.stack([state.box for state in states])
+        templates = np.stack([references[state.seed].template for state in states])
+        found, scores = await self._siamese(boxes, boxes, templates, features)
+        answered = [
+            after_siamese(state, box, float(score), self._params)
+            for state, box, score in zip(states, found, scores, strict=True)
+        ]
+        return [await self._redetect(t, state, references, features) if state.lost else state for state in answered]
+
+    async def _redetect(
+        self, t: int, state: TrackState, references: Sequence[Reference], features: FrameFeatures
+    ) -> TrackState:
+        candidates = self._detections[t].boxes * self._canvas.scale_xyxy
+        if not len(candidates):
+            return state
+        templates = np.repeat(references[state.seed].template[None], len(candidates), axis=0)
+        # the candidate is its own "box before": no penalty for having moved there
+        boxes, scores = await self._siamese(candidates, candidates, templates, features)
+        return redetected(state, boxes, scores, self._params.siamese.lost)
+
+    async def _siamese(
+        self, previous: F32, centres: F32, templates: F32, features: FrameFeatures
+    ) -> tuple[F32, F32]:
+        windows = search_windows(centres)
+        outputs = await self._networks.run(
+            "siamese_rpn",
+            {
+                "f8": features.f8,
+                "frame_index": _zeros(len(windows)),
+                "templates": templates,
+                "windows": windows,
+            },
+        )
+        siamese = self._params.siamese
+        return rank(previous, windows, outputs["scores"], outputs["deltas"], siamese, self._canvas.network_hw)
+
+    async def _find_masks(
+        self, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
+    ) -> list[tuple[TrackState, Outcome]]:
+        """Pixel level: the mask inside every visible track's window."""
+        if not states:
+            return []
+        context = self._params.fusion.window_context
+        windows = pixel_windows(np.stack([state.box for state in states]), context)
+        outputs = await self._pixel(states, windows, references, features)
+        return [
+            after_pixel(
+                state, windows[i], outputs["probability"][i], outputs["embedding"][i], self._canvas, self._params
+            )
+            for i, state in enumerate(states)
+        ]
+
+    async def _pixel(
+        self, states: list[TrackState], windows: F32, references: Sequence[Reference], features: FrameFeatures
+    ) -> Tensors:
+        banks = {
+            name: np.stack([references[state.seed].bank[i] for state in states]) for i, name in enumerate(BANK)
+        }
+        previous = {
+            "previous_windows": np.stack([state.window for state in states]),
+            "previous_embedding": np.stack([state.embedding for state in states]),
+            "previous_probability": np.stack([state.probability for state in states]),
+        }
+        here = {"f4": features.f4, "frame_index": _zeros(len(states)), "windows": windows}
+        return await self._networks.run("pixel_embedding", {**here, **banks, **previous})
+
+
+def _zeros(count: int) -> I64:
+    """Frame index of tracks that all look at the one frame of the call."""
+    return np.zeros(count, np.int64)
+
+
+def _of_seed(seed: Candidate) -> Outcome:
+    return Outcome(seed.mask, seed.box, 1.0)
+
+
+def _tubelet(seed: Candidate, found: dict[int, Outcome], length: int) -> Tubelet:
+    masks: list[Rle | None] = [None] * length
+    boxes, scores = np.zeros((length, 4), np.float32), np.zeros(length, np.float32)
+    for t, outcome in found.items():
+        masks[t], boxes[t], scores[t] = outcome.mask, outcome.box, outcome.score
+    return Tubelet(seed, tuple(masks), boxes, scores)

@@ -1,0 +1,52 @@
+"""Anchors of the Siamese RPN in the virtual 255-px search window (SiamRPN; pysot's numbers).
+
+Stride 8, scale 8, ratios h/w 0.33, 0.5, 1, 2, 3: five anchors per cell of the 25 x 25 response. Boxes here are
+centre x, centre y, width, height relative to the middle of the window.
+"""
+
+import numpy as np
+
+from service.structures.arrays import F32
+
+RESPONSE_SIDE = 25
+ANCHORS_PER_CELL = 5
+ANCHORS = RESPONSE_SIDE * RESPONSE_SIDE * ANCHORS_PER_CELL
+"""3125; anchor (row, column, a) has index (row * 25 + column) * 5 + a."""
+EXEMPLAR, SEARCH = 127, 255
+"""Virtual sides of the template's and the search window, px."""
+STRIDE, SCALE = 8, 8
+RATIOS = (0.33, 0.5, 1.0, 2.0, 3.0)
+
+
+def anchor_sizes() -> F32:
+    """(5, 2) width and height: (104, 32) (88, 40) (64, 64) (40, 80) (32, 96)."""
+    base = [(int(np.sqrt(STRIDE**2 / ratio)), ratio) for ratio in RATIOS]
+    return np.array([(width * SCALE, int(width * ratio) * SCALE) for width, ratio in base], np.float32)
+
+
+def anchor_grid() -> F32:
+    """(3125, 4) centre x, centre y, width, height; index (row * 25 + column) * 5 + a."""
+    offset = (np.arange(RESPONSE_SIDE) - RESPONSE_SIDE // 2) * STRIDE
+    y, x = np.meshgrid(offset, offset, indexing="ij")
+    sizes = anchor_sizes()
+    centres = np.repeat(np.stack([x, y], axis=2).reshape(-1, 2), len(sizes), axis=0)
+    return np.concatenate([centres, np.tile(sizes, (RESPONSE_SIDE**2, 1))], axis=1).astype(np.float32)
+
+
+def response_side(search: int, *, padded: bool) -> int:
+    """Side of the response for a search window of `search` px: (X - 127) / 8 + 1, + 8 with a padded trunk."""
+    return (search - EXEMPLAR) // STRIDE + 1 + (8 if padded else 0)
+
+
+def decode(anchors: F32, deltas: F32) -> F32:
+    """Anchors (M, 4) and deltas dx, dy, dw, dh (N, M, 4) -> boxes cx, cy, w, h (N, M, 4)."""
+    centres = deltas[..., :2] * anchors[:, 2:] + anchors[:, :2]
+    # a net that is wrong must not overflow: exp is cut at a factor of 54
+    sizes = np.exp(np.clip(deltas[..., 2:], -4, 4)) * anchors[:, 2:]
+    return np.concatenate([centres, sizes], axis=-1).astype(np.float32)
+
+
+def encode(anchors: F32, boxes: F32) -> F32:
+    """The inverse of `decode`."""
+    centres = (boxes[..., :2] - anchors[:, :2]) / anchors[:, 2:]
+    return np.concatenate([centres, np.log(boxes[..., 2:] / anchors[:, 2:])], axis=-1).astype(np.float32)

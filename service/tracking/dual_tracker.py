@@ -1,0 +1,134 @@
+"""The dual tracker's state machine: one track is one seed in one direction of time.
+
+    start ─► TRACKED ──(q < enter)──► LOST ──(redetected: q > leave)──► TRACKED
+                                       └─(max_frames lost in a row)───► stopped
+
+A step has two halves, because two graphs answer one after the other: `after_siamese` moves the box, `after_pixel`
+makes the mask inside it. States are values: nothing is remembered elsewhere, so a step can be repeated, stored and
+batched. All coordinates are network pixels; masks come out in the original frame.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.structures.arrays import F32
+from service.structures.canvas import Canvas
+from service.structures.detections import Candidate
+from service.structures.masks import Rle, encode
+from service.tracking.fusion import cut_at_box, inside_box
+from service.tracking.params import FusionParams, LostParams, TrackerParams
+from service.tracking.windows import paste_probability, pixel_windows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackState:
+    """What a track carries from frame to frame.
+
+    Attributes:
+        seed: index of its seed.
+        box: (4,) network px.
+        window: (4,) pixel window of the last step.
+        probability: (S, S) fused probability in that window.
+        embedding: (E, S, S) pixel embedding of that window.
+        score: Siamese score of the last step.
+        lost: the target is not in sight; box, window, probability and embedding are frozen.
+        lost_frames: frames lost in a row.
+    """
+
+    seed: int
+    box: F32
+    window: F32
+    probability: F32
+    embedding: F32
+    score: float = 1.0
+    lost: bool = False
+    lost_frames: int = 0
+
+    def stopped(self, params: LostParams) -> bool:
+        """Lost for so long that this direction ends."""
+        return params.max_frames > 0 and self.lost_frames >= params.max_frames
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a track says about one frame: mask in the original frame (None: not visible), box there, score."""
+
+    mask: Rle | None
+    box: F32
+    score: float
+
+
+def seed_window(seed: Candidate, canvas: Canvas, params: FusionParams) -> tuple[F32, F32]:
+    """Box and pixel window of a seed, (4,) each, network px."""
+    box = (seed.box * canvas.scale_xyxy).astype(np.float32)
+    return box, pixel_windows(box[None], params.window_context)[0]
+
+
+def after_siamese(state: TrackState, box: F32, score: float, params: TrackerParams) -> TrackState:
+    """Take the Siamese RPN's answer: a new box, or the target is lost (paper silent; hysteresis of DaSiamRPN).
+
+    Without fusion (`kind` "none") the pixel tracker stands alone: it is never lost and the box follows the mask.
+    """
+    if params.fusion.kind == "none":
+        return replace(state, score=1.0)
+    if state.lost or score < params.siamese.lost.enter:
+        return replace(state, score=score, lost=True, lost_frames=state.lost_frames + 1)
+    return replace(state, box=box, score=score)
+
+
+def redetected(state: TrackState, boxes: F32, scores: F32, params: LostParams) -> TrackState:
+    """A lost track looks at this frame's candidates: above `leave` the best one takes it over.
+
+    Args:
+        state: lost.
+        boxes: (M, 4) candidates, network px.
+        scores: (M,) their Siamese scores against the track's template.
+        params: thresholds.
+    """
+    if not len(scores) or float(scores.max()) <= params.leave:
+        return state
+    best = int(scores.argmax())
+    return replace(state, box=boxes[best], score=float(scores[best]), lost=False, lost_frames=0)
+
+
+def after_pixel(
+    state: TrackState, window: F32, probability: F32, embedding: F32, canvas: Canvas, params: TrackerParams
+) -> tuple[TrackState, Outcome]:
+    """Take the pixel embedding's answer: mask × box before the threshold; the product is fed back.
+
+    Args:
+        state: not lost.
+        window: (4,) of this step.
+        probability: (S, S) in it.
+        embedding: (E, S, S) of it.
+        canvas: sizes.
+        params: margin, threshold, smallest area.
+    """
+    fusion = params.fusion
+    fused = probability * inside_box(state.box, window, probability.shape[0], fusion)
+    scale = canvas.scale_xyxy
+    pasted = paste_probability(probability, window / scale, canvas.frame_hw)
+    mask = cut_at_box(pasted, state.box / scale, fusion) >= fusion.mask_thresh
+    if int(mask.sum()) < fusion.min_area:
+        return replace(state, score=state.score), absent()
+    box = mask_box(fused, window, fusion) if fusion.kind == "none" else state.box
+    moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
+    return moved, Outcome(encode(mask), (box / scale).astype(np.float32), state.score)
+
+
+def absent() -> Outcome:
+    """The object is not visible."""
+    return Outcome(None, np.zeros(4, np.float32), 0.0)
+
+
+def mask_box(probability: F32, window: F32, params: FusionParams) -> F32:
+    """Tight box (4,) around the samples of a window above the threshold; the window's middle if there is none."""
+    rows, columns = np.nonzero(probability >= params.mask_thresh)
+    side = probability.shape[0]
+    if not len(rows):
+        rows = columns = np.array([side // 2])
+    step = (window[2:] - window[:2]) / side
+    low = np.array([columns.min(), rows.min()])
+    high = np.array([columns.max() + 1, rows.max() + 1])
+    return np.concatenate([window[:2] + low * step, window[:2] + high * step]).astype(np.float32)

@@ -1,0 +1,39 @@
+"""Mask × box: the two trackers' answers become one mask (IPDT section 3.3)."""
+
+import numpy as np
+
+from service.structures.arrays import F32
+from service.structures.boxes import expand
+from service.tracking.params import FusionParams
+
+
+def inside_box(box: F32, window: F32, side: int, params: FusionParams) -> F32:
+    """The paper's box map at the samples of a window: (S, S), 1 inside the box (widened by the margin), else 0.
+
+    Args:
+        box: (4,) tracked box.
+        window: (4,) in the same coordinates.
+        side: S.
+        params: margin.
+    """
+    if params.kind == "none":
+        return np.ones((side, side), np.float32)
+    wide = expand(box[None], params.margin)[0]
+    middles = (np.arange(side, dtype=np.float32) + 0.5) / side
+    x = window[0] + middles * (window[2] - window[0])
+    y = window[1] + middles * (window[3] - window[1])
+    columns = (x >= wide[0]) & (x <= wide[2])
+    rows = (y >= wide[1]) & (y <= wide[3])
+    return np.outer(rows, columns).astype(np.float32)
+
+
+def cut_at_box(pasted: F32, box: F32, params: FusionParams) -> F32:
+    """Probability on the frame (H, W) × box map, exact to the frame's pixels; `box` in pixels of that frame."""
+    if params.kind == "none":
+        return pasted
+    x1, y1, x2, y2 = expand(box[None], params.margin)[0]
+    cut = np.zeros_like(pasted)
+    rows = slice(max(0, int(np.ceil(y1 - 0.5))), max(0, int(np.floor(y2 - 0.5)) + 1))
+    columns = slice(max(0, int(np.ceil(x1 - 0.5))), max(0, int(np.floor(x2 - 0.5)) + 1))
+    cut[rows, columns] = pasted[rows, columns]
+    return cut

@@ -1,0 +1,76 @@
+"""From all proposals of the Siamese RPN to one box per track (SiamRPN section 4.3, as pysot does it)."""
+
+from functools import cache
+
+import numpy as np
+
+from service.structures.arrays import F32
+from service.tracking.anchors import ANCHORS_PER_CELL, RESPONSE_SIDE, SEARCH, anchor_grid, decode
+from service.tracking.params import SiameseParams
+
+MIN_SIDE = 10.0
+"""Smallest side of a tracked box, px."""
+
+
+def rank(
+    previous: F32, windows: F32, scores: F32, deltas: F32, params: SiameseParams, frame_hw: tuple[int, int]
+) -> tuple[F32, F32]:
+    """The best proposal of each of N tracks: change penalty, cosine window, smoothed size.
+
+    Args:
+        previous: (N, 4) boxes of the frame before, network px.
+        windows: (N, 4) search windows that the proposals come from.
+        scores: (N, 3125) in [0, 1].
+        deltas: (N, 3125, 4).
+        params: penalty_k, window_influence, lr.
+        frame_hw: network frame, for clipping.
+
+    Returns:
+        Boxes (N, 4) and their raw scores (N,).
+    """
+    if not len(previous):
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    scale = np.float32(SEARCH) / (windows[:, 2] - windows[:, 0])
+    proposals = decode(anchor_grid(), deltas)
+    sizes = (previous[:, 2:] - previous[:, :2]) * scale[:, None]
+    penalty = _penalty(proposals[..., 2:], sizes[:, None], params.penalty_k)
+    ranked = (1 - params.window_influence) * penalty * scores + params.window_influence * _cosine_window()
+    best = ranked.argmax(axis=1)
+    rows = np.arange(len(best))
+    rate = (penalty[rows, best] * scores[rows, best] * np.float32(params.lr))[:, None]
+    size: F32 = ((1 - rate) * sizes + rate * proposals[rows, best, 2:]) / scale[:, None]
+    middle: F32 = (windows[:, :2] + windows[:, 2:]) / 2 + proposals[rows, best, :2] / scale[:, None]
+    return _clipped(middle, size, frame_hw), scores[rows, best].astype(np.float32)
+
+
+def _penalty(sizes: F32, previous: F32, penalty_k: float) -> F32:
+    """exp(-(change of ratio x change of scale - 1) k), (N, M, 2) against (N, 1, 2) -> (N, M)."""
+    scale_change = _change(_context_side(sizes) / _context_side(previous))
+    ratio_change = _change((previous[..., 0] / previous[..., 1]) / (sizes[..., 0] / sizes[..., 1]))
+    penalty: F32 = np.exp(-(ratio_change * scale_change - 1) * penalty_k)
+    return penalty
+
+
+def _context_side(sizes: F32) -> F32:
+    pad = sizes.sum(axis=-1) / 2
+    side: F32 = np.sqrt((sizes[..., 0] + pad) * (sizes[..., 1] + pad))
+    return side
+
+
+def _change(ratio: F32) -> F32:
+    return np.maximum(ratio, 1 / ratio)
+
+
+@cache
+def _cosine_window() -> F32:
+    """Outer product of two Hann windows, one value per anchor: (3125,)."""
+    hann = np.hanning(RESPONSE_SIDE)
+    return np.repeat(np.outer(hann, hann).reshape(-1), ANCHORS_PER_CELL).astype(np.float32)
+
+
+def _clipped(middle: F32, size: F32, frame_hw: tuple[int, int]) -> F32:
+    """Centre inside the frame, sides between 10 px and the frame's."""
+    limit = np.array([frame_hw[1], frame_hw[0]], np.float32)
+    middle = np.clip(middle, 0, limit)
+    half = np.clip(size, MIN_SIDE, np.maximum(limit, MIN_SIDE)) / 2
+    return np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
