@@ -104,26 +104,20 @@ def graph_specs(dims: ModelDims) -> dict[str, GraphSpec]:
     return {graph.name: graph for graph in graphs}
 
 
-def _mask_rcnn(
-    dims: ModelDims, frames: tuple[TensorSpec, ...], features: tuple[TensorSpec, ...]
-) -> GraphSpec:
+def _mask_rcnn(dims: ModelDims, frames: tuple[TensorSpec, ...], features: tuple[TensorSpec, ...]) -> GraphSpec:
     outputs = (
         TensorSpec("boxes", "float32", ("B", dims.slots, 4)),
         TensorSpec("scores", "float32", ("B", dims.slots, dims.classes)),
         TensorSpec("masks", "float32", ("B", dims.slots, MASK_SIDE, MASK_SIDE)),
         TensorSpec("count", "int32", ("B", 1)),
     )
-    return GraphSpec(
-        "mask_rcnn", frames, outputs + (features if dims.shared_trunk else ()), max_batch_size=8
-    )
+    return GraphSpec("mask_rcnn", frames, outputs + (features if dims.shared_trunk else ()), max_batch_size=8)
 
 
 def _siamese(dims: ModelDims) -> tuple[GraphSpec, ...]:
     f8 = TensorSpec("f8", "float32", ("F", dims.f8_channels, "h8", "w8"))
     frame_index = TensorSpec("frame_index", "int64", ("N",))
-    templates = TensorSpec(
-        "templates", "float32", ("N", dims.template_channels, TEMPLATE_SIDE, TEMPLATE_SIDE)
-    )
+    templates = TensorSpec("templates", "float32", ("N", dims.template_channels, TEMPLATE_SIDE, TEMPLATE_SIDE))
     return (
         GraphSpec(
             "siamese_rpn_template",

@@ -1,0 +1,83 @@
+"""The graphs in this process, by onnxruntime. Only this file of the service runs it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from service.errors import ConfigurationError, InferenceError
+from service.inference.checks import check_inputs, check_outputs, empty_outputs
+from service.inference.client import Tensors
+from service.inference.repository import Manifest
+from service.inference.specs import GraphSpec
+
+ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidProtobuf,
+    ort_errors.InvalidGraph,
+    ort_errors.RuntimeException,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.EPFail,
+)
+LOG_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeClient:
+    """Sessions for all graphs of a repository, opened at once.
+
+    Args:
+        manifest: the repository.
+        providers: execution providers in order of preference.
+        threads: of one session.
+
+    Raises:
+        ConfigurationError: a graph can't be loaded, or runs on another provider than the one asked for.
+    """
+
+    def __init__(self, manifest: Manifest, *, providers: Sequence[str], threads: int) -> None:
+        self._sessions = {name: _open(manifest, name, providers, threads) for name in manifest.graphs}
+
+    async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
+        """See `InferenceClient.infer`."""
+        check_inputs(spec, inputs)
+        if (nothing := empty_outputs(spec, inputs)) is not None:
+            return nothing
+        session = self._sessions.get(spec.name)
+        if session is None:
+            raise InferenceError(f"{spec.name}: no such graph in the repository, it has {sorted(self._sessions)}")
+        names = [tensor.name for tensor in spec.outputs]
+        try:
+            values = await asyncio.to_thread(session.run, names, dict(inputs))
+        except ERRORS as error:
+            raise InferenceError(f"{spec.name}: {error}") from error
+        outputs: Tensors = dict(zip(names, values, strict=True))
+        check_outputs(spec, outputs)
+        return outputs
+
+    async def close(self) -> None:
+        """Drop the sessions."""
+        self._sessions.clear()
+
+
+def _open(manifest: Manifest, name: str, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = LOG_ERRORS_ONLY
+    # a spinning thread starves its neighbours where cores are shared
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    path = manifest.graph_path(name)
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    except (*ERRORS, ValueError) as error:
+        raise ConfigurationError(f"model {name}: onnxruntime can't load {path}: {error}") from error
+    used = session.get_providers()[0]
+    if used != providers[0]:
+        # onnxruntime falls back to the CPU without an error
+        raise ConfigurationError(f"model {name}: expected provider {providers[0]}, onnxruntime uses {used}")
+    return session

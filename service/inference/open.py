@@ -1,0 +1,33 @@
+"""Opens the client that the settings ask for."""
+
+from collections.abc import Sequence
+
+from service.inference.client import InferenceClient
+from service.inference.onnx_runtime import OnnxRuntimeClient
+from service.inference.policies import WithDeadline, WithLimit
+from service.inference.repository import Manifest
+from service.inference.triton import TritonClient
+
+MOST_CALLS = 8
+"""Calls in flight to one Triton server from one worker."""
+
+
+async def open_client(
+    manifest: Manifest, *, triton_url: str | None, providers: Sequence[str], threads: int, deadline_s: float
+) -> InferenceClient:
+    """onnxruntime in process, or Triton at `triton_url` (host:port of its gRPC endpoint).
+
+    Raises:
+        ConfigurationError: graphs, provider or server do not fit the manifest.
+        Unavailable: the server can't be reached.
+    """
+    if triton_url is None:
+        return OnnxRuntimeClient(manifest, providers=providers, threads=threads)
+    client = TritonClient(triton_url, deadline_s=deadline_s)
+    try:
+        await client.check(manifest)
+    except BaseException:
+        await client.close()
+        raise
+    # the deadline is inside the limit: it times the call, not the wait for a turn
+    return WithLimit(WithDeadline(client, seconds=deadline_s), calls=MOST_CALLS)
