@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import roi_align
 
-from service.inference.specs import ANCHORS, ANCHORS_PER_CELL, TEMPLATE_SIDE
+from service.inference.specs import TEMPLATE_SIDE
+from service.tracking.anchors import ANCHORS, ANCHORS_PER_CELL
 
 CONTEXT = 0.5
 EXEMPLAR_GRID, SEARCH_GRID = 15, 31
