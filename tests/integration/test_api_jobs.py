@@ -1,0 +1,238 @@
+"""Jobs over HTTP, from the request to the result, and every way in which that can go wrong."""
+
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api_service import RAW, Api, clip, fail, finish, problem, progress, running
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with running(tmp_path_factory.mktemp("jobs"), max_queue=100) as api:
+        yield api
+
+
+@pytest.fixture
+def http(api: Api) -> Iterator[httpx.Client]:
+    with api.http() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return clip(tmp_path_factory.mktemp("clip") / "a.mp4").read_bytes()
+
+
+@pytest.fixture
+def video_id(http: httpx.Client, content: bytes) -> str:
+    return str(http.post("/v1/videos", content=content, headers=RAW).json()["id"])
+
+
+def create(http: httpx.Client, video_id: str, **parameters: Any) -> str:
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": parameters})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def test_job_from_json(http: httpx.Client, video_id: str) -> None:
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"th_det": 0.3}})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}" == job["links"]["self"]
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (job["state"], job["video_id"], job["parameters"]["th_det"]) == ("queued", video_id, 0.3)
+    assert http.get(answer.headers["location"]).json()["id"] == job["id"]
+
+
+def test_job_from_one_shot_form(http: httpx.Client, content: bytes, video_id: str) -> None:
+    answer = http.post("/v1/jobs", data={"parameters": '{"overlay": false}'}, files={"file": ("a.mp4", content)})
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["video_id"], answer.json()["parameters"]["overlay"]) == (video_id, False)
+    assert http.post("/v1/jobs", files={"file": ("a.mp4", content)}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer"),
+    [
+        ({"th_nothing": 0.5}, "#/parameters/th_nothing"),
+        ({"th_det": 1.5}, "#/parameters/th_det"),
+        ({"th_seq": -0.1}, "#/parameters/th_seq"),
+        ({"th_iou": "high"}, "#/parameters/th_iou"),
+        ({"max_seeds": 0}, "#/parameters/max_seeds"),
+        ({"a/b~c": 1}, "#/parameters/a~1b~0c"),
+    ],
+)
+def test_wrong_parameter_is_named(
+    http: httpx.Client, video_id: str, content: bytes, parameters: dict[str, Any], pointer: str
+) -> None:
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": parameters})
+    assert problem(answer, 422, "invalid-parameter")["errors"][0]["pointer"] == pointer  # type: ignore[index]
+    text = httpx.Request("POST", "http://x", json=parameters).content.decode()
+    form = http.post("/v1/jobs", data={"parameters": text}, files={"file": ("a.mp4", content)})
+    assert problem(form, 422, "invalid-parameter")["errors"][0]["pointer"] == pointer  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("application/json", b"{", 400),
+        ("application/json", b"", 400),
+        ("application/json", b'{"\\ud800": 1}', 400),
+        ("application/json", b'{"video_id": NaN}', 400),
+        ("application/json", b"[" * 50_000, 400),
+        ("application/json", b"\xff\xfe", 400),
+        ("application/json", b"[]", 422),
+        ("application/json", b"{}", 422),
+        ("application/json", b'{"video_id": "x"}', 422),
+        ("application/json", b" " * 70_000, 413),
+        ("text/plain", b"{}", 415),
+        ("application/x-www-form-urlencoded", b"video_id=1", 415),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 422),
+    ],
+)
+def test_bad_body(http: httpx.Client, content_type: str, body: bytes, status: int) -> None:
+    problem(http.post("/v1/jobs", content=body, headers={"Content-Type": content_type}), status)
+
+
+def test_job_for_an_unknown_video(http: httpx.Client) -> None:
+    problem(http.post("/v1/jobs", json={"video_id": "0" * 64}), 404, "unknown-video")
+
+
+@pytest.mark.parametrize("job_id", ["0" * 32, "nonsense", "a%0Ab", "queue", "%00", "..", "é"])
+def test_unknown_job(http: httpx.Client, job_id: str) -> None:
+    for answer in (http.get(f"/v1/jobs/{job_id}"), http.get(f"/v1/jobs/{job_id}/result")):
+        problem(answer, 404)
+    problem(http.delete(f"/v1/jobs/{job_id}"), 405 if job_id == ".." else 404)
+
+
+def test_idempotency_key(http: httpx.Client, video_id: str, content: bytes) -> None:
+    body = {"video_id": video_id, "parameters": {"th_cc": 0.1}}
+    key = {"Idempotency-Key": "one"}
+    first = http.post("/v1/jobs", json=body, headers=key)
+    again = http.post("/v1/jobs", json=body, headers=key)
+    form = {"parameters": '{"th_cc": 0.1}'}
+    one_shot = http.post(
+        "/v1/jobs", data=form, files={"file": ("a.mp4", content)}, headers={"Idempotency-Key": '"one"'}
+    )
+    assert {first.json()["id"]} == {again.json()["id"], one_shot.json()["id"]}
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    other = http.post("/v1/jobs", json={"video_id": video_id}, headers=key)
+    problem(other, 422, "idempotency-key-reused")
+    problem(http.post("/v1/jobs", json=body, headers={"Idempotency-Key": ""}), 422, "invalid-parameter")
+
+
+def test_one_job_of_many_posts_at_once(api: Api, video_id: str) -> None:
+    ids: list[str] = []
+
+    def post() -> None:
+        with api.http() as http:
+            ids.append(
+                http.post("/v1/jobs", json={"video_id": video_id}, headers={"Idempotency-Key": "race"}).json()["id"]
+            )
+
+    threads = [threading.Thread(target=post) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ids) == 10
+    assert len(set(ids)) == 1
+
+
+def test_long_poll_ends_with_the_job(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    timer = threading.Timer(0.4, lambda: api.act(partial(finish, job_id=job_id)))
+    timer.start()
+    start = time.monotonic()
+    job = http.get(f"/v1/jobs/{job_id}?wait=20").json()
+    timer.join()
+    assert job["state"] == "done"
+    assert time.monotonic() - start < 5
+    assert "retry-after" not in http.get(f"/v1/jobs/{job_id}").headers
+
+
+def test_long_poll_ends_after_its_time_or_a_change(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    job = http.get(f"/v1/jobs/{job_id}?wait=0.3").json()
+    assert job["state"] == "queued"
+    timer = threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job_id, done=1)))
+    timer.start()
+    changed = http.get(f"/v1/jobs/{job_id}?wait=20&version={job['version']}").json()
+    timer.join()
+    assert changed["version"] > job["version"]
+    assert changed["state"] == "running"
+
+
+@pytest.mark.parametrize("query", ["wait=61", "wait=-1", "wait=x", "wait=nan", "wait=1&version=-1"])
+def test_wrong_wait(http: httpx.Client, video_id: str, query: str) -> None:
+    body = problem(http.get(f"/v1/jobs/{create(http, video_id)}?{query}"), 422, "invalid-parameter")
+    assert body["errors"][0]["in"] == "query"  # type: ignore[index]
+
+
+def test_result_before_it_is_ready(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    body = problem(http.get(f"/v1/jobs/{job_id}/result"), 409, "not-ready")
+    assert (body["state"], body["progress"]) == ("queued", None)
+    api.act(partial(progress, job_id=job_id, done=2))
+    answer = http.get(f"/v1/jobs/{job_id}/result")
+    told = problem(answer, 409, "not-ready")["progress"]
+    assert told == {"stage": "track", "done": 2, "total": 4, "fraction": 0.5, "rate": 2.0, "eta_s": 3.5}
+    assert answer.headers["retry-after"]
+    assert http.get(f"/v1/jobs/{job_id}").json()["progress"] == told
+
+
+def test_results_in_three_formats(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    api.act(partial(finish, job_id=job_id))
+    url = f"/v1/jobs/{job_id}/result"
+    assert http.get(url).json() == {"tubelets": []}
+    assert http.get(url, params={"format": "ytvis"}).json() == []
+    overlay = http.get(url, params={"format": "overlay-mp4"})
+    assert (overlay.headers["content-type"], overlay.content) == ("video/mp4", bytes(range(100)))
+    again = http.get(url, params={"format": "overlay-mp4"}, headers={"If-None-Match": overlay.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    part = http.get(url, params={"format": "overlay-mp4"}, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
+    assert part.headers["content-range"] == "bytes 10-19/100"
+    problem(http.get(url, params={"format": "overlay-mp4"}, headers={"Range": "bytes=100-"}), 416)
+    problem(http.get(url, params={"format": "zip"}), 422, "invalid-parameter")
+
+
+def test_overlay_that_was_not_asked_for(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id, overlay=False)
+    api.act(partial(finish, job_id=job_id))
+    problem(http.get(f"/v1/jobs/{job_id}/result?format=overlay-mp4"), 404, "no-overlay")
+
+
+def test_result_of_a_failed_job_says_why(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    api.act(partial(fail, job_id=job_id))
+    assert http.get(f"/v1/jobs/{job_id}").json()["error"]["code"] == "malformed"
+    body = problem(http.get(f"/v1/jobs/{job_id}/result"), 409, "job-failed")
+    assert "frame 3 is broken" in str(body["detail"])
+
+
+def test_cancel(http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    answer = http.delete(f"/v1/jobs/{job_id}")
+    assert (answer.status_code, answer.json()["state"]) == (202, "canceled")
+    assert http.delete(f"/v1/jobs/{job_id}").json()["state"] == "canceled"
+    problem(http.get(f"/v1/jobs/{job_id}/result"), 409, "job-canceled")
+
+
+def test_job_of_a_deleted_video(api: Api, http: httpx.Client, tmp_path: Path) -> None:
+    answer = http.post("/v1/videos", content=clip(tmp_path / "b.mp4", seed=9).read_bytes(), headers=RAW)
+    video_id = answer.json()["id"]
+    job_id = create(http, video_id)
+    api.act(partial(finish, job_id=job_id))
+    assert http.delete(f"/v1/videos/{video_id}").status_code == 204
+    problem(http.get(f"/v1/jobs/{job_id}"), 410)
+    problem(http.get(f"/v1/jobs/{job_id}/result"), 410)
+    assert http.post("/v1/jobs", json={"video_id": video_id}).status_code in {404, 410}
