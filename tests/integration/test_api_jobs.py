@@ -104,11 +104,11 @@ def test_job_for_an_unknown_video(http: httpx.Client) -> None:
     problem(http.post("/v1/jobs", json={"video_id": "0" * 64}), 404, "unknown-video")
 
 
-@pytest.mark.parametrize("job_id", ["0" * 32, "nonsense", "a%0Ab", "queue", "%00", "..", "é"])
+@pytest.mark.parametrize("job_id", ["0" * 32, "nonsense", "a%0Ab", "queue", "%00", "é"])
 def test_unknown_job(http: httpx.Client, job_id: str) -> None:
     for answer in (http.get(f"/v1/jobs/{job_id}"), http.get(f"/v1/jobs/{job_id}/result")):
         problem(answer, 404)
-    problem(http.delete(f"/v1/jobs/{job_id}"), 405 if job_id == ".." else 404)
+    problem(http.delete(f"/v1/jobs/{job_id}"), 404)
 
 
 def test_idempotency_key(http: httpx.Client, video_id: str, content: bytes) -> None:

@@ -6,7 +6,8 @@ import httpx
 import pytest
 import schemathesis
 from api_service import Api, running
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -32,24 +33,43 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         yield api
 
 
-@pytest.fixture(scope="module")
-def api_schema(api: Api) -> schemathesis.BaseSchema:
-    document = httpx.get(f"{api.url}/openapi.json").json()
-    # Without a worker it is rightly not ready: that 503 is tested elsewhere.
-    del document["paths"]["/readyz"]
-    loaded = schemathesis.openapi.from_dict(document)
-    loaded.config.update(base_url=api.url)
-    return loaded
+PATHS = {
+    "/v1/videos": "post",
+    "/v1/videos/{video_id}": "get delete",
+    "/v1/jobs": "post",
+    "/v1/jobs/{job_id}": "get delete",
+    "/v1/jobs/{job_id}/result": "get",
+    "/v1/models": "get",
+    "/livez": "get",
+    "/metrics": "get",
+}
+OPERATIONS = [(path, method) for path, methods in PATHS.items() for method in methods.split()]
+FALLIBLE = [(path, method) for path, method in OPERATIONS if method == "post" or path.startswith("/v1/jobs/")]
+"""Those that take a body or a query, so that a request can be wrong."""
+CASES = [(*each, GenerationMode.POSITIVE) for each in OPERATIONS] + [
+    (*each, GenerationMode.NEGATIVE) for each in FALLIBLE if each[1] != "delete"
+]
+HEALTH = list(HealthCheck)
 
 
-schema = schemathesis.pytest.from_fixture("api_schema")
+def test_every_operation_is_tried(api: Api) -> None:
+    paths = httpx.get(f"{api.url}/openapi.json").json()["paths"]
+    # Without a worker it is rightly not ready.
+    assert {(path, method) for path, item in paths.items() for method in item} == {*OPERATIONS, ("/readyz", "get")}
 
 
-@schema.parametrize()
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-def test_requests_from_the_document(case: schemathesis.Case) -> None:
-    if "wait" in case.query:
-        case.query["wait"] = (
-            min(case.query["wait"], 0.05) if isinstance(case.query["wait"], float) else case.query["wait"]
-        )
-    case.call_and_validate(checks=CHECKS)
+@pytest.mark.parametrize(("path", "method", "mode"), CASES)
+def test_requests_from_the_document(api: Api, path: str, method: str, mode: GenerationMode) -> None:
+    schema = schemathesis.openapi.from_dict(httpx.get(f"{api.url}/openapi.json").json())
+    schema.config.update(base_url=api.url)
+    operation = schema[path][method.upper()]
+
+    @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=HEALTH, database=None)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def attempt(case: schemathesis.Case) -> None:
+        if isinstance(case.query, dict) and isinstance(case.query.get("wait"), int | float):
+            # The value stays what it is, right or wrong; only the waiting is cut short.
+            case.query["wait"] = min(case.query["wait"], 0.02)
+        case.call_and_validate(checks=CHECKS)
+
+    attempt()

@@ -41,8 +41,8 @@ def test_upload_raw_then_as_form_is_one_video(http: httpx.Client, tmp_path: Path
 
 def test_form_keeps_the_last_component_of_the_name(http: httpx.Client, tmp_path: Path) -> None:
     content = clip(tmp_path / "a.mp4", seed=1).read_bytes()
-    answer = http.post("/v1/videos", files={"file": ("..\\C:/up/my\tclip.mp4", content)})
-    assert answer.json()["filename"] == "myclip.mp4"
+    answer = http.post("/v1/videos", files={"file": ("..\\C:/up/my clip.mp4", content)})
+    assert answer.json()["filename"] == "my clip.mp4"
 
 
 def test_deleted_video_is_gone_and_can_come_again(http: httpx.Client, tmp_path: Path) -> None:
