@@ -1,0 +1,87 @@
+"""Torch module → ONNX file, by the dynamo exporter, with names and free axes from the specs."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+from torch.export import Dim
+
+from export.sample_inputs import Inputs, frames, tracks
+from service.errors import ContractViolation
+from service.inference.specs import GraphSpec, ModelDims, TensorSpec
+
+OPSET = 18
+ELEMENT_TYPES = {"uint8": 2, "float32": 1, "int32": 6, "int64": 7}
+
+
+def trace_inputs(spec: GraphSpec, dims: ModelDims) -> Inputs:
+    """Inputs that a graph is traced with; every free axis has another size, so that none is taken for another."""
+    if spec.inputs[0].name == "frames":
+        return frames(2, 128, 192)
+    return tracks(spec.name, dims, 3, 2, (128, 192))
+
+
+def export_graph(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path) -> None:
+    """Write `path` and check the written graph's tensors against the spec.
+
+    Raises:
+        ContractViolation: the graph has other inputs or outputs than the spec.
+    """
+    inputs = trace_inputs(spec, dims)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            module,
+            tuple(inputs[tensor.name] for tensor in spec.inputs),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=tuple(_dynamic(tensor) for tensor in spec.inputs),
+            input_names=[tensor.name for tensor in spec.inputs],
+            output_names=[tensor.name for tensor in spec.outputs],
+            external_data=False,
+            verbose=False,
+        )
+    program.save(str(path))
+    check_graph(path, spec)
+
+
+def check_graph(path: Path, spec: GraphSpec) -> None:
+    """Compare a file's inputs and outputs (names, dtypes, fixed sizes) with the spec."""
+    model = onnx.load(str(path))
+    onnx.checker.check_model(model)
+    for kind, values, tensors in (("input", model.graph.input, spec.inputs), ("output", model.graph.output, spec.outputs)):
+        names = [value.name for value in values]
+        if names != [tensor.name for tensor in tensors]:
+            raise ContractViolation(f"{spec.name}: expected {kind}s {[t.name for t in tensors]}, the graph has {names}")
+        for value, tensor in zip(values, tensors, strict=True):
+            _check_value(spec.name, value, tensor)
+
+
+def _check_value(graph: str, value: onnx.ValueInfoProto, tensor: TensorSpec) -> None:
+    kind = value.type.tensor_type
+    shape = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
+    fits = len(shape) == len(tensor.shape) and all(
+        got is None or isinstance(want, str) or got == want for got, want in zip(shape, tensor.shape, strict=True)
+    )
+    if kind.elem_type != ELEMENT_TYPES[tensor.dtype] or not fits:
+        raise ContractViolation(f"{graph}.{tensor.name}: expected {tensor.dtype}{list(tensor.shape)}, got {shape}")
+
+
+def _dynamic(tensor: TensorSpec) -> dict[int, object]:
+    """The free axes of an input for torch.export; canvases are multiples of 32."""
+    axes: dict[int, object] = {}
+    for index, symbol in enumerate(tensor.shape):
+        if symbol in ("H", "W"):
+            axes[index] = 32 * Dim(symbol.lower(), min=2, max=128)
+        elif symbol in ("h4", "w4", "h8", "w8"):
+            axes[index] = Dim(symbol, min=4, max=1024)
+        elif symbol == "N":
+            axes[index] = Dim("N", min=0, max=512)
+        elif isinstance(symbol, str):
+            axes[index] = Dim(symbol, min=1, max=64)
+    return axes
