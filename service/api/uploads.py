@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
@@ -72,11 +71,6 @@ def clean_name(name: str | None) -> str | None:
         return None
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(c for c in last if c.isprintable())[:NAME_LENGTH] or None
-
-
-def timestamp(seconds: float) -> datetime:
-    """Seconds since the epoch as a time in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> tuple[Video, bool]:
