@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.samples import Instance, Picture, _mask, _recolour, _xyxy
+from training.samples import Instance, Picture, _mask, _recolour
 
 Array = NDArray[Any]
 FRAME_HW = (320, 512)
@@ -50,14 +50,14 @@ class Sequence:
     labels: Array
 
 
-def load_clips(folder: Path, cache: Path) -> list[Clip]:
-    """Clips of a YouTube-VIS folder; their frames are written into `cache` as JPEG once."""
+def load_clips(folder: Path, cache: Path, most: int | None = None) -> list[Clip]:
+    """The first `most` clips of a YouTube-VIS folder; their frames are written into `cache` as JPEG once."""
     document = json.loads((folder / "instances.json").read_text())
     by_video: dict[int, list[dict[str, Any]]] = {}
     for item in document["annotations"]:
         by_video.setdefault(item["video_id"], []).append(item)
     clips = []
-    for video in document["videos"]:
+    for video in document["videos"][:most]:
         name = Path(video["file_names"][0]).parts[0]
         found = by_video.get(video["id"], [])
         if found:
@@ -171,8 +171,13 @@ def _warp(image: Array, matrix: Array) -> Array:
     return cv2.warpAffine(image, matrix[:2], FRAME_HW[::-1], flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104))
 
 
+def mask_of(segmentation: Any, hw: tuple[int, int]) -> Array:
+    """Mask (H, W) uint8 of a COCO segmentation."""
+    return _mask(Instance(-1, segmentation, (0, 0, 0, 0)), hw)
+
+
 def _warp_mask(segmentation: Any, hw: tuple[int, int], matrix: Array) -> Array:
     if segmentation is None:
         return np.zeros(FRAME_HW, np.uint8)
-    mask = _mask(Instance(0, segmentation, _xyxy([0, 0, 0, 0])), hw)
+    mask = mask_of(segmentation, hw)
     return cv2.warpAffine(mask, matrix[:2], FRAME_HW[::-1], flags=cv2.INTER_LINEAR)

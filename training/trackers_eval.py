@@ -1,0 +1,188 @@
+"""Measure trained trackers: `python -m training.trackers_eval --clips DIR --start-weights FILE --weights FILE`.
+
+Every object's first ground-truth box and mask are tracked forward; what comes out is compared frame by frame. No
+detector, no re-detection, no lost state: the trackers alone. `--clips` is a folder in YouTube-VIS layout.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from export.models.lite_detector import LiteMaskRcnn
+from export.models.trackers import Trackers
+from service.structures.arrays import F32
+from service.structures.boxes import iou_matrix
+from service.structures.canvas import Canvas, fit
+from service.tracking.fusion import cut_at_box
+from service.tracking.params import FusionParams, SiameseParams, TrackerParams
+from service.tracking.siamese_ranking import rank
+from service.tracking.windows import crop_mask, paste_probability, pixel_windows, search_windows
+from training.detector import start_model
+from training.sequences import Clip, load_clips, mask_of
+
+SHORT_SIDE, LONG_SIDE = 384, 640
+MEAN_RGB = (124, 116, 104)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one object got in its later frames.
+
+    Attributes:
+        box: mean box IoU of the Siamese tracker with the visible ground truth.
+        held: the same for the first box held still (what doing nothing gives).
+        mask: mean mask IoU (J) of pixel tracker × box.
+        confidence: mean score of the winning proposals.
+        frames: number of frames compared.
+    """
+
+    box: float
+    held: float
+    mask: float
+    confidence: float
+    frames: int
+
+
+@dataclass
+class Track:
+    """One object's running state, network px."""
+
+    template: Tensor
+    bank: tuple[Tensor, ...]
+    box: F32
+    previous: tuple[Tensor, ...]
+
+
+class Runner:
+    """The trackers on one clip's canvas."""
+
+    def __init__(self, detector: LiteMaskRcnn, trackers: Trackers, canvas: Canvas, params: TrackerParams) -> None:
+        self.detector, self.trackers, self.canvas, self.params = detector, trackers, canvas, params
+        self.zero = torch.zeros(1, dtype=torch.long)
+
+    def features(self, path: Path) -> tuple[Tensor, Tensor]:
+        """f4 and f8 of a frame's file."""
+        height, width = self.canvas.network_hw
+        frame = np.empty((*self.canvas.padded_hw, 3), np.uint8)
+        frame[:] = MEAN_RGB
+        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        frame[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        taps, _ = self.detector.features(self.detector.normalise(torch.from_numpy(frame)[None]))
+        return self.trackers.features(*taps)
+
+    def start(self, f4: Tensor, f8: Tensor, box: F32, mask: F32) -> Track:
+        """The track of a ground-truth box and mask."""
+        windows = self._window(box)
+        inside = crop_mask(mask > 0, windows[0], self.trackers.pixel.dims.window)
+        given = torch.from_numpy(inside)[None]
+        *bank, embedding = self.trackers.reference(f4, self.zero, torch.from_numpy(windows), given)
+        template = self.trackers.template(f8, self.zero, torch.from_numpy(box[None]))
+        return Track(template, tuple(bank), box, (torch.from_numpy(windows), embedding, given))
+
+    def step(self, track: Track, f4: Tensor, f8: Tensor) -> tuple[F32, float]:
+        """Move the track by a frame: the mask's probability on the network frame, Siamese score."""
+        search = search_windows(track.box[None])
+        scores, deltas = self.trackers.siamese(f8, self.zero, track.template, torch.from_numpy(search))
+        boxes, best = rank(
+            track.box[None], search, scores.numpy(), deltas.numpy(), self.params.siamese, self.canvas.network_hw
+        )
+        track.box = boxes[0]
+        windows = self._window(track.box)
+        current = torch.from_numpy(windows)
+        probability, embedding = self.trackers.pixel(f4, self.zero, current, *track.bank, *track.previous)
+        track.previous = (current, embedding, probability)
+        pasted = paste_probability(probability[0].numpy(), windows[0], self.canvas.network_hw)
+        return cut_at_box(pasted, track.box, self.params.fusion), float(best[0])
+
+    def _window(self, box: F32) -> F32:
+        return pixel_windows(box[None], self.params.fusion.window_context)
+
+
+def tight_box(mask: F32) -> F32:
+    """The box around a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+
+
+@torch.no_grad()
+def score_clip(detector: LiteMaskRcnn, trackers: Trackers, clip: Clip, params: TrackerParams) -> Iterator[Score]:
+    """Track every object of a clip forward from its first visible frame."""
+    canvas = fit(clip.hw, short_side=SHORT_SIDE, long_side=LONG_SIDE)
+    runner = Runner(detector, trackers, canvas, params)
+    truth = [[_truth(mask, clip.hw, canvas.network_hw) for mask in masks] for masks in clip.objects]
+    tracks: dict[int, Track] = {}
+    rows: dict[int, list[tuple[float, ...]]] = {i: [] for i in range(len(truth))}
+    first: dict[int, F32] = {}
+    for index, path in enumerate(clip.files):
+        f4, f8 = runner.features(path)
+        for i, masks in enumerate(truth):
+            wanted = masks[index]
+            if i in tracks:
+                probability, confidence = runner.step(tracks[i], f4, f8)
+                if wanted is not None:
+                    rows[i].append(_compare(wanted, probability, tracks[i].box, first[i], confidence))
+            elif wanted is not None:
+                first[i] = tight_box(wanted)
+                tracks[i] = runner.start(f4, f8, first[i], wanted)
+    for found in rows.values():
+        if found:
+            box, held, mask, confidence = np.mean(found, 0).tolist()
+            yield Score(box, held, mask, confidence, len(found))
+
+
+def _compare(wanted: F32, probability: F32, box: F32, held: F32, confidence: float) -> tuple[float, ...]:
+    truth = tight_box(wanted)[None]
+    tracked, still = iou_matrix(np.stack([box, held]), truth)[:, 0]
+    found, there = probability > 0.5, wanted > 0
+    return float(tracked), float(still), (found & there).sum() / (found | there).sum(), confidence
+
+
+def _truth(segmentation: object, hw: tuple[int, int], network_hw: tuple[int, int]) -> F32 | None:
+    if segmentation is None:
+        return None
+    mask = cv2.resize(mask_of(segmentation, hw), network_hw[::-1], interpolation=cv2.INTER_NEAREST)
+    return mask.astype(np.float32) if mask.any() else None
+
+
+def load_networks(start_weights: Path, weights: Path, trunk_weights: Path | None) -> tuple[LiteMaskRcnn, Trackers]:
+    """The frozen trunk and the trackers, ready to run."""
+    detector, trackers = start_model(start_weights), Trackers()
+    if trunk_weights:
+        detector.load_state_dict(load_file(trunk_weights))
+    trackers.load_state_dict(load_file(weights))
+    return detector.eval(), trackers.eval()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True, help="Folder with instances.json and videos/.")
+    parser.add_argument("--start-weights", type=Path, required=True)
+    parser.add_argument("--trunk-weights", type=Path)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--most", type=int, default=14, help="Clips to measure.")
+    parser.add_argument("--window-influence", type=float, default=SiameseParams().window_influence)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    detector, trackers = load_networks(given.start_weights, given.weights, given.trunk_weights)
+    params = TrackerParams(SiameseParams(window_influence=given.window_influence), FusionParams())
+    scores: list[Score] = []
+    with tempfile.TemporaryDirectory() as cache:
+        for clip in load_clips(given.clips, Path(cache), most=given.most):
+            for score in score_clip(detector, trackers, clip, params):
+                scores.append(score)
+                print(f"{clip.name} {score}", flush=True)
+    for name in ("box", "held", "mask", "confidence"):
+        print(f"mean {name} {np.mean([getattr(score, name) for score in scores]):.3f} over {len(scores)} objects")
+
+
+if __name__ == "__main__":
+    main()
