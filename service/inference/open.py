@@ -15,7 +15,7 @@ MOST_CALLS = 8
 async def open_client(
     manifest: Manifest, *, triton_url: str | None, providers: Sequence[str], threads: int, deadline_s: float
 ) -> InferenceClient:
-    """onnxruntime in process, or Triton at `triton_url` (host:port of its gRPC endpoint).
+    """Open onnxruntime in process, or Triton at `triton_url` (host:port of its gRPC endpoint).
 
     Raises:
         ConfigurationError: graphs, provider or server do not fit the manifest.

@@ -1,0 +1,116 @@
+"""Child: look at a video without decoding more than its first frames."""
+
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from service.errors import InvalidVideo
+from service.media.child import Document, child_main
+from service.media.limits import VideoLimits
+from service.media.stream import open_video, rotation_of
+from service.media.video_info import VideoInfo
+
+FIRST_FRAMES = 4
+MICROSECONDS = 1e6
+
+
+def look(job: Document) -> Document:
+    """Job `path`, `limits` -> VideoInfo as JSON."""
+    path, limits = Path(job["path"]), VideoLimits(**job["limits"])
+    container, stream, name = open_video(path, limits.max_pixels)
+    with container:
+        _check_size(stream.codec_context.width, stream.codec_context.height, limits)
+        _check_frames(stream.frames, limits)
+        first = _first_frame(container, stream, limits)
+        times = _packet_times(path, limits)
+        _check_frames(len(times), limits)
+    rotation = rotation_of(first)
+    width, height = (first.width, first.height) if rotation % 180 == 0 else (first.height, first.width)
+    fps, duration, variable = _timing(times, stream)
+    if duration > limits.max_duration_s:
+        raise InvalidVideo(
+            f"video: {duration:.0f} s long, the limit max_duration_s is {limits.max_duration_s:.0f}",
+            code="too-long",
+        )
+    info = VideoInfo(
+        container=name,
+        codec=stream.codec_context.name,
+        width=width,
+        height=height,
+        frames=len(times),
+        duration_s=round(duration, 3),
+        fps=round(fps, 3),
+        rotation=rotation,
+        variable_frame_rate=variable,
+        size_bytes=path.stat().st_size,
+    )
+    return info.to_json()
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> VideoFrame:
+    try:
+        frames = list(islice(container.decode(stream), FIRST_FRAMES))
+    except (av.FFmpegError, ValueError) as error:
+        raise InvalidVideo(f"video: the first frames can't be decoded: {error}", code="malformed") from error
+    if not frames:
+        raise InvalidVideo("video: no frame can be decoded", code="no-frames")
+    for frame in frames:
+        _check_size(frame.width, frame.height, limits)
+    return frames[0]
+
+
+def _check_size(width: int, height: int, limits: VideoLimits) -> None:
+    if max(width, height) > limits.max_side or width * height > limits.max_pixels:
+        raise InvalidVideo(
+            f"video: {width}x{height} px, the limits are max_side {limits.max_side} and "
+            f"max_pixels {limits.max_pixels}",
+            code="too-large",
+        )
+    if 0 < min(width, height) < limits.min_side:
+        raise InvalidVideo(f"video: {width}x{height} px, the limit min_side is {limits.min_side}", code="too-small")
+
+
+def _check_frames(count: int, limits: VideoLimits) -> None:
+    if count > limits.max_frames:
+        raise InvalidVideo(
+            f"video: {count} frames, the limit max_frames is {limits.max_frames}", code="too-many-frames"
+        )
+
+
+def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
+    """Times of all packets in seconds, sorted: the header's count may lie."""
+    container, stream, _ = open_video(path, limits.max_pixels)
+    times: list[float] = []
+    with container:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    base = packet.time_base or stream.time_base
+                    known = packet.pts is not None and base is not None
+                    times.append(float((packet.pts or 0) * (base or 0)) if known else float(len(times)))
+                    if len(times) > limits.max_frames:
+                        break
+        except (av.FFmpegError, ValueError) as error:
+            if not times:
+                raise InvalidVideo(f"video: the packets can't be read: {error}", code="malformed") from error
+    return sorted(times)
+
+
+def _timing(times: list[float], stream: VideoStream) -> tuple[float, float, bool]:
+    """Average rate, duration in seconds, whether the distance between frames changes."""
+    steps = np.diff(times)
+    if not len(steps) or times[-1] <= times[0]:
+        rate = float(stream.average_rate or 0)
+        return rate, (len(times) / rate if rate else 0.0), False
+    step = float(np.median(steps))
+    variable = bool((np.abs(steps - step) > 0.1 * step + 2e-3).mean() > 0.02)
+    return len(steps) / (times[-1] - times[0]), times[-1] - times[0] + step, variable
+
+
+if __name__ == "__main__":
+    child_main(look)

@@ -1,0 +1,83 @@
+"""Opening a video file in a child process, guarded."""
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from service.errors import InvalidVideo
+from service.media.magic import HEAD_BYTES, container_format
+from service.structures.arrays import U8
+
+CODECS = frozenset(
+    ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "gif", "prores", "msmpeg4v2", "msmpeg4v3", "theora", "h263", "flv1", "wmv2", "dnxhd", "ffv1", "qtrle", "rawvideo", "libdav1d", "libvpx-vp9"]
+)
+IMAGE_CODECS = frozenset({"png", "apng", "bmp", "tiff", "webp"})
+OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
+
+
+def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream, str]:
+    """Open `path` with the demuxer that its first bytes name; the container, its video stream, the format.
+
+    Raises:
+        InvalidVideo: empty, unknown container or codec, no video, or malformed.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if not head:
+        raise InvalidVideo("video: the file is empty", code="empty-file")
+    name = container_format(head)
+    if name is None:
+        raise InvalidVideo(
+            f"video: expected mp4/mov, matroska/webm, avi, mpeg-ts, ogg, flv or gif, the file starts with {head[:12]!r}",
+            code="unsupported-container",
+        )
+    options = dict(OPTIONS) if name == "mov" else {"protocol_whitelist": "file"}
+    try:
+        container = av.open(str(path), format=name, options=options)
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise InvalidVideo(f"video: the {name} container can't be read: {error}", code="malformed") from error
+    stream = _video_stream(container)
+    stream.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    return container, stream, name
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    streams = [s for s in container.streams.video if not _is_cover(s)]
+    if not streams:
+        raise InvalidVideo("video: the file has no video stream", code="no-video")
+    stream = max(streams, key=lambda s: (s.codec_context is not None, -s.index))
+    codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
+    if codec not in CODECS:
+        raise InvalidVideo(
+            f"video: codec {codec} is not supported, only {sorted(CODECS)}", code="unsupported-codec"
+        )
+    return stream
+
+
+def _is_cover(stream: VideoStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def rotation_of(frame: VideoFrame) -> int:
+    """Degrees counter-clockwise, a multiple of 90."""
+    return round(frame.rotation / 90.0) * 90 % 360
+
+
+def upright(frame: VideoFrame, rotation: int) -> U8:
+    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, deeper colour comes down to 8 bits."""
+    image: U8 = np.rot90(frame.to_ndarray(format="rgb24"), rotation // 90)
+    return np.ascontiguousarray(image)
+
+
+def seconds(frame: VideoFrame, stream: VideoStream, index: int) -> float:
+    """Time of a frame; by its number where the file gives none."""
+    if frame.pts is not None and frame.time_base is not None:
+        return float(frame.pts * frame.time_base)
+    rate: Any = stream.average_rate or 25
+    return index / float(rate)

@@ -1,0 +1,40 @@
+"""What is known of a video file after a look at it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """One video.
+
+    Attributes:
+        container, codec: by FFmpeg's names.
+        width, height: of a frame after rotation, pixels as stored (a pixel aspect ratio is not applied).
+        frames: packets of the video stream, so about the number of frames.
+        duration_s: seconds; 0 if unknown.
+        fps: average rate; 0 if unknown.
+        rotation: degrees counter-clockwise by which frames are turned before anything else.
+        variable_frame_rate: the distance between frames changes.
+        size_bytes: of the file.
+    """
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    frames: int
+    duration_s: float
+    fps: float
+    rotation: int
+    variable_frame_rate: bool
+    size_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "VideoInfo":
+        """The inverse of `to_json`."""
+        return cls(**document)
