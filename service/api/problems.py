@@ -31,6 +31,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "malformed-json": 400,
     "malformed-multipart": 400,
     "upload-stalled": 408,
+    "file-too-large": 413,
     "unsupported-media-type": 415,
     "unsupported-container": 415,
     "unsupported-codec": 415,

@@ -64,7 +64,7 @@ def test_requests_from_the_document(api: Api, path: str, method: str, mode: Gene
     schema.config.update(base_url=api.url)
     operation = schema[path][method.upper()]
 
-    @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=HEALTH, database=None)
+    @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=HEALTH, database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
     def attempt(case: schemathesis.Case) -> None:
         if isinstance(case.query, dict) and isinstance(case.query.get("wait"), int | float):
