@@ -118,7 +118,9 @@ def _large(item: Instance, hw: tuple[int, int]) -> bool:
     return (x2 - x1) * (y2 - y1) > 0.003 * hw[0] * hw[1]
 
 
-def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], rng: random.Random) -> Sequence | None:
+def _sequence(
+    frames: list[Array], masks: list[list[Array]], labels: list[int], rng: random.Random
+) -> Sequence | None:
     if not labels:
         return None
     stacked = np.array(masks, np.uint8)
@@ -127,10 +129,8 @@ def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], 
     if not keep.any():
         return None
     style = rng.getrandbits(32)
-    recoloured = []
-    for frame in frames:
-        # one light for the clip, a little flicker on top
-        recoloured.append(_recolour(frame, random.Random(style)) if rng.random() < 0.9 else frame)
+    # one light for the clip; now and then a frame keeps its own
+    recoloured = [_recolour(frame, random.Random(style)) if rng.random() < 0.9 else frame for frame in frames]
     return Sequence(np.array(recoloured), stacked[:, keep], visible[:, keep], np.array(labels)[keep])
 
 
@@ -146,7 +146,7 @@ def _view(hw: tuple[int, int], rng: random.Random) -> Array:
 
 
 def _small_motion(rng: random.Random, strength: float) -> Array:
-    """Shift, scale and turn around the middle of the frame; `strength` is the shift's share of the frame's height."""
+    """Shift, scale and turn around the frame's middle; `strength` is the shift as a share of its height."""
     height, width = FRAME_HW
     angle = rng.gauss(0, strength * 0.6)
     scale = math.exp(rng.gauss(0, strength * 0.6))

@@ -45,7 +45,7 @@ def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) 
     return Features(f4, f8)
 
 
-def train(  # noqa: PLR0913 (the command line's options)
+def train(
     detector: LiteMaskRcnn,
     trackers: Trackers,
     clips: list[Clip],
@@ -57,10 +57,13 @@ def train(  # noqa: PLR0913 (the command line's options)
 ) -> None:
     """Train until the budget is spent; goes on from `out` if it holds a state."""
     detector.eval().requires_grad_(False)
-    groups = [{"params": list(part.parameters()), "base": rate} for part in trackers.children() if _has_weights(part)]
+    groups = [
+        {"params": list(part.parameters()), "base": rate} for part in trackers.children() if _has_weights(part)
+    ]
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
     clock = Clock(minutes * 60)
-    step = resume(out, trackers, optimizer, clock)
+    start = step = resume(out, trackers, optimizer, clock)
+    torch.manual_seed(seed + step)
     last_save, average = time.monotonic(), torch.zeros(2)
     for sequence in sequences(clips, pictures, seed + step):
         share = clock.tick()
@@ -77,7 +80,7 @@ def train(  # noqa: PLR0913 (the command line's options)
         step += 1
         average = 0.98 * average + 0.02 * parts.detach()
         if step % 50 == 0:
-            siamese, pixel = (average / (1 - 0.98 ** min(step, 2000))).tolist()
+            siamese, pixel = (average / (1 - 0.98 ** (step - start))).tolist()
             print(f"step {step} share {share:.3f} siamese {siamese:.4f} pixel {pixel:.4f}", flush=True)
         if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
             save(out, trackers, optimizer, step, clock)

@@ -9,13 +9,13 @@ from torchvision.ops import box_iou, masks_to_boxes, roi_align
 
 from export.models.siamese_rpn import template_windows
 from export.models.trackers import Trackers
+from service.tracking.anchors import anchor_grid
 from training.sequences import Sequence
 
 SEARCH_OVER_TEMPLATE = 255 / 127
 CONTEXT, MIN_WINDOW = 1.5, 32.0
 POSITIVE_IOU, NEGATIVE_IOU = 0.6, 0.3
 HARD_SHARE = 0.25
-ANCHOR_SIZES = ((104.0, 32.0), (88.0, 40.0), (64.0, 64.0), (40.0, 80.0), (32.0, 96.0))
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,6 @@ def noisy(boxes: Tensor, shift: float, scale: float) -> Tensor:
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + (torch.rand_like(size) * 2 - 1) * shift * size
     half = size / 2 * ((torch.rand_like(size) * 2 - 1) * scale).exp()
     return torch.cat([centre - half, centre + half], 1)
-
-
-def anchors() -> Tensor:
-    """Anchors (3125, 4) cx, cy, w, h in the virtual 255-px search window, origin at its middle."""
-    grid = (torch.arange(25) - 12) * 8.0
-    y, x = torch.meshgrid(grid, grid, indexing="ij")
-    centre = torch.stack([x, y], 2).reshape(-1, 1, 2).expand(-1, 5, -1)
-    size = torch.tensor(ANCHOR_SIZES)[None].expand(625, -1, -1)
-    return torch.cat([centre, size], 2).reshape(-1, 4)
 
 
 def siamese_loss(trackers: Trackers, features: Features, sequence: Sequence) -> Tensor:
@@ -90,13 +81,15 @@ def _pair_loss(
     windows = torch.cat([centre - half, centre + half], 1)
     scores, deltas = trackers.siamese.logits(features.f8[t : t + 1], zero, templates, windows)
     scale = 255 / (2 * half[:, :1])
-    wanted = torch.cat([((target[:, :2] + target[:, 2:]) / 2 - centre) * scale, (target[:, 2:] - target[:, :2]) * scale], 1)
+    wanted = torch.cat(
+        [((target[:, :2] + target[:, 2:]) / 2 - centre) * scale, (target[:, 2:] - target[:, :2]) * scale], 1
+    )
     return _anchor_loss(scores, deltas, wanted, same)
 
 
 def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor, same: Tensor) -> Tensor:
     """Positive above IoU 0.6 (or the best), negative below 0.3; the two halves weigh the same (pysot)."""
-    grid = anchors()
+    grid = torch.from_numpy(anchor_grid())
     iou = box_iou(_corners(wanted), _corners(grid))
     best = iou >= iou.amax(1, keepdim=True).clamp(max=POSITIVE_IOU)
     positive = best & (iou > NEGATIVE_IOU) & same[:, None]
@@ -127,7 +120,9 @@ def pixel_windows(boxes: Tensor) -> Tensor:
 def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
     """Masks (N, H, W) sampled in their windows: (N, S, S)."""
     index = torch.arange(len(masks), dtype=torch.float32)[:, None]
-    return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[:, 0]
+    return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[
+        :, 0
+    ]
 
 
 def pixel_loss(trackers: Trackers, features: Features, sequence: Sequence) -> Tensor:

@@ -1,8 +1,8 @@
 """Pixel level: FEELVOS/CFBI-like matching in an object-centred window.
 
-Differences from CFBI (Yang et al. 2020): everything happens in a square window around the object (S samples a side)
-instead of the full frame; binary (object against the rest); local matching at half the window's resolution with three
-radii; a light head of depth-wise blocks; no instance attention.
+Differences from CFBI (Yang et al. 2020): everything happens in a square window around the object (S samples a
+side) instead of the full frame; binary (object against the rest); local matching at half the window's resolution
+with three radii; a light head of depth-wise blocks; no instance attention.
 """
 
 import torch
@@ -32,7 +32,7 @@ def distance(squared: Tensor, bias: Tensor | float = 0.0) -> Tensor:
 
 
 def global_match(queries: Tensor, bank: Tensor, valid: Tensor) -> Tensor:
-    """Smallest squared distance of each query to a bank: (N, E, P), (N, K, E), (N, K) -> (N, P); none: about 1e4."""
+    """Smallest squared distance of each query to a bank, (N, E, P), (N, K, E), (N, K) -> (N, P); none: 1e4."""
     norm = (queries * queries).sum(1)
     bias = (bank * bank).sum(2) + (1 - valid) * FAR
     nearest = (torch.bmm(2 * bank, queries) - bias[..., None]).amax(1)
@@ -114,7 +114,7 @@ class PixelReference(nn.Module):
         inside = masks.reshape(-1, self.dims.window**2)
         # a tiny object must keep at least its best pixel
         threshold = inside.amax(1, keepdim=True).clamp(max=0.5)
-        foreground = (inside >= threshold).to(flat.dtype)
+        foreground = ((inside >= threshold) & (inside > 0)).to(flat.dtype)
         return (*self._bank(flat, foreground), *self._bank(flat, 1 - foreground), embedding)
 
     def _bank(self, flat: Tensor, member: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,12 +157,19 @@ class PixelEmbedding(nn.Module):
         self.predict = nn.Conv2d(width, 1, 1)
 
     def logits(
-        self, f4: Tensor, frame_index: Tensor, windows: Tensor, bank: tuple[Tensor, ...], previous: tuple[Tensor, ...]
+        self,
+        f4: Tensor,
+        frame_index: Tensor,
+        windows: Tensor,
+        bank: tuple[Tensor, ...],
+        previous: tuple[Tensor, ...],
     ) -> tuple[Tensor, Tensor]:
         """Logits (N, S, S) and window embedding (N, E, S, S).
 
         Args:
-            f4, frame_index, windows: the current frame's.
+            f4: features of the frames.
+            frame_index: each track's frame.
+            windows: each track's window in it.
             bank: foreground bank (N, K, E), valid (N, K), background bank, valid.
             previous: windows (N, 4), embedding (N, E, S, S), probability (N, S, S) of the previous frame.
         """
@@ -178,7 +185,7 @@ class PixelEmbedding(nn.Module):
         x = self.enter(torch.cat([features, maps], 1))
         return self.predict(F.relu(self.blocks(x)))[:, 0], embedding
 
-    def forward(  # noqa: PLR0913 (the graph's inputs, in the order of the spec)
+    def forward(  # noqa: PLR0917 (the graph's inputs, in the order of the spec)
         self,
         f4: Tensor,
         frame_index: Tensor,

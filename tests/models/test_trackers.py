@@ -1,0 +1,278 @@
+"""The trackers' networks: contract, matching against brute force, patterns they must find, a training in small."""
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco
+from torch import Tensor
+
+from export.models.lite_detector import LiteMaskRcnn
+from export.models.pixel_embedding import (
+    FAR,
+    RADII,
+    LocalMatch,
+    PixelEmbedding,
+    PixelReference,
+    distance,
+    global_match,
+)
+from export.models.siamese_rpn import SiameseRpn, SiameseTemplate
+from export.models.trackers import Trackers
+from service.inference.specs import LITE, graph_specs
+from service.structures.boxes import iou_matrix
+from service.tracking.anchors import anchor_grid, decode
+from service.tracking.windows import search_windows
+from training.sequences import Clip
+from training.trackers import train
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def modules(trackers: Trackers) -> dict[str, torch.nn.Module]:
+    return {
+        "siamese_rpn_template": trackers.template,
+        "siamese_rpn": trackers.siamese,
+        "pixel_embedding_reference": trackers.reference,
+        "pixel_embedding": trackers.pixel,
+    }
+
+
+def random_input(name: str, shape: tuple[int | str, ...], tracks: int) -> Tensor:
+    sizes = {"F": 2, "N": tracks, "h8": 6, "w8": 10, "h4": 12, "w4": 20}
+    given = [sizes.get(axis, axis) for axis in shape]
+    if name == "frame_index":
+        return torch.arange(tracks) % 2
+    if name.endswith(("windows", "boxes")):
+        corner = torch.rand(tracks, 2) * 80 - 20
+        return torch.cat([corner, corner + 30 + 40 * torch.rand(tracks, 1)], 1)
+    return torch.rand(given) if name.endswith("probability") else torch.randn(given)
+
+
+@pytest.mark.parametrize("tracks", [0, 1, 3])
+@pytest.mark.parametrize(
+    "name", ["siamese_rpn_template", "siamese_rpn", "pixel_embedding_reference", "pixel_embedding"]
+)
+def test_shapes_are_those_of_the_contract(name: str, tracks: int):
+    spec = graph_specs(LITE)[name]
+    given = [random_input(tensor.name, tensor.shape, tracks) for tensor in spec.inputs]
+    with torch.no_grad():
+        found = modules(Trackers().eval())[name](*given)
+    found = found if isinstance(found, tuple) else (found,)
+    assert len(found) == len(spec.outputs)
+    for tensor, value in zip(spec.outputs, found, strict=True):
+        tensor.check(value.numpy(), name)
+        assert torch.isfinite(value).all()
+        assert value.shape[0] == tracks
+
+
+def test_features_have_strides_4_and_8():
+    with torch.no_grad():
+        taps, _ = LiteMaskRcnn().eval().features(torch.zeros(2, 3, 64, 96))
+        f4, f8 = Trackers().features(*taps)
+    assert f4.shape == (2, LITE.f4_channels, 16, 24)
+    assert f8.shape == (2, LITE.f8_channels, 8, 12)
+
+
+def correlating_head(channels: int) -> SiameseRpn:
+    """A head without learning: identity embeddings; the score of the square anchor is the plain correlation."""
+    net = SiameseRpn(channels, width=channels)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        branch = net.discriminator
+        for conv in (branch.template, branch.search):
+            conv.weight[:, :, 1, 1] = torch.eye(channels)
+        branch.mix.weight[:, :, 0, 0] = torch.eye(channels)
+        branch.predict.weight[2] = 1.0
+        branch.predict.bias[:] = torch.tensor([-99.0, -99.0, 0.0, -99.0, -99.0])
+    return net.eval()
+
+
+def one_hot_map(rows: int, columns: int, channels: int) -> Tensor:
+    """A map in which every cell has one of `channels` patterns."""
+    cells = torch.randint(0, channels, (rows, columns))
+    return torch.nn.functional.one_hot(cells, channels).permute(2, 0, 1).float()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (2, -3), (-4, 1)])
+def test_a_moved_pattern_is_found_and_another_one_scores_less(rows: int, columns: int):
+    channels = 32
+    pattern, other = one_hot_map(8, 8, channels), one_hot_map(8, 8, channels)
+    frames = torch.zeros(3, channels, 40, 40)
+    frames[0, :, 16:24, 16:24] = pattern
+    frames[1, :, 16 + rows : 24 + rows, 16 + columns : 24 + columns] = pattern
+    frames[2, :, 16 + rows : 24 + rows, 16 + columns : 24 + columns] = other
+    box = np.array([[128, 128, 192, 192]], np.float32)
+    window = search_windows(box)
+    template = SiameseTemplate()(frames, torch.zeros(1, dtype=torch.long), torch.from_numpy(box))
+    with torch.no_grad():
+        scores, deltas = correlating_head(channels)(
+            frames, torch.tensor([1, 2]), template.expand(2, -1, -1, -1), torch.from_numpy(window).expand(2, -1)
+        )
+    best = int(scores[0].argmax())
+    found = decode(anchor_grid(), deltas.numpy())[0, best] * (window[0, 2] - window[0, 0]) / 255
+    middle = found[:2] + 160
+    found_box = np.concatenate([middle - found[2:] / 2, middle + found[2:] / 2])[None].astype(np.float32)
+    moved = box + 8 * np.array([columns, rows, columns, rows], np.float32)
+    assert iou_matrix(found_box, moved)[0, 0] > 0.7
+    assert scores[0].max() > scores[1].max()
+
+
+def test_distance_grows_from_0_and_stays_below_1():
+    values = distance(torch.tensor([0.0, 0.01, 0.1, 1.0, 5.0, 12.0]))
+    assert values[0] == 0
+    assert (values.diff() > 0).all()
+    assert values[-1] < 1
+
+
+def test_global_match_is_brute_force_and_an_empty_bank_is_far():
+    queries, bank = torch.randn(2, 5, 64), torch.randn(2, 7, 5)
+    valid = torch.tensor([[1.0, 0, 1, 1, 0, 1, 1], [0.0] * 7])
+    found = global_match(queries, bank, valid)
+    squared = (queries[0].T[:, None] - bank[0][valid[0] > 0][None]).pow(2).sum(2).amin(1)
+    torch.testing.assert_close(found[0], squared, rtol=1e-4, atol=1e-4)
+    assert (distance(found[1]) == 1).all()
+
+
+def test_local_match_is_brute_force_on_every_radius():
+    side = 8
+    queries, keys = torch.randn(1, 3, side, side), torch.randn(1, 3, side, side)
+    member = (torch.rand(1, 1, side, side) > 0.7).float()
+    labels = torch.cat([member, torch.zeros_like(member)], 1)
+    found = LocalMatch(side)(queries, keys, labels)
+    for i, radius in enumerate(RADII):
+        for y in range(side):
+            for x in range(side):
+                near = [
+                    (queries[0, :, y, x] - keys[0, :, v, u]).pow(2).sum()
+                    for v in range(max(0, y - radius), min(side, y + radius + 1))
+                    for u in range(max(0, x - radius), min(side, x + radius + 1))
+                    if member[0, 0, v, u]
+                ]
+                if near:
+                    assert found[0, i, y, x] == pytest.approx(float(min(near)), abs=5e-3)
+                else:
+                    assert found[0, i, y, x] > FAR / 2
+    assert (distance(found[0, len(RADII) :]) == 1).all()
+
+
+def matching_head(use: dict[int, float], bias: float) -> tuple[PixelReference, PixelEmbedding]:
+    """A head without learning: embedding = colour, logit = weighted sum of the distance maps + bias."""
+    net = PixelEmbedding(LITE).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        net.embed.weight[:3, :3, 0, 0] = 10 * torch.eye(3)
+        for sample, weight in use.items():
+            net.enter.weight[0, LITE.f4_channels + sample] = weight
+        net.enter.bias[0] = 50.0  # keeps the sum above the ReLU
+        net.predict.weight[0, 0] = 1.0
+        net.predict.bias[0] = bias - 50.0
+    return PixelReference(net.embed, LITE).eval(), net
+
+
+def colour_frame(mask: Tensor) -> Tensor:
+    """f4 with one colour on the mask, another elsewhere."""
+    frame = torch.zeros(1, LITE.f4_channels, *mask.shape)
+    frame[0, 0], frame[0, 1] = mask, 1 - mask
+    return frame
+
+
+def square_mask(top: int, left: int, side: int) -> Tensor:
+    mask = torch.zeros(64, 64)
+    mask[top : top + side, left : left + side] = 1
+    return mask
+
+
+def tracked(heads: tuple[PixelReference, PixelEmbedding], before: Tensor, after: Tensor) -> Tensor:
+    """The mask that the head finds in the second frame."""
+    zero, window = torch.zeros(1, dtype=torch.long), torch.tensor([[0.0, 0.0, 256.0, 256.0]])
+    with torch.no_grad():
+        *bank, embedding = heads[0](colour_frame(before), zero, window, before[None])
+        probability, _ = heads[1](colour_frame(after), zero, window, *bank, window, embedding, before[None])
+    return (probability[0] > 0.5).float()
+
+
+GLOBAL = {0: -20.0, 1: 20.0}
+LOCAL = {2 + len(RADII) - 1: -20.0}
+
+
+@pytest.mark.parametrize(
+    ("use", "bias", "shift", "is_found"),
+    [
+        (GLOBAL, 0.0, 0, True),
+        (LOCAL, 10.0, 0, True),
+        (LOCAL, 10.0, 2 * max(RADII), True),
+        (LOCAL, 10.0, 36, False),
+        (GLOBAL, 0.0, 36, True),
+    ],
+)
+def test_colour_embedding_reproduces_the_mask(use: dict[int, float], bias: float, shift: int, is_found: bool):
+    before, after = square_mask(8, 8, 16), square_mask(8 + shift, 8 + shift, 16)
+    found = tracked(matching_head(use, bias), before, after)
+    overlap = (found * after).sum() / after.sum()
+    assert (overlap > 0.95) == is_found
+    if is_found:
+        assert (found - after).abs().sum() <= 0.1 * after.sum()
+
+
+def test_an_empty_reference_gives_an_empty_foreground_bank():
+    reference, _ = matching_head(GLOBAL, 0.0)
+    empty, f4 = torch.zeros(1, 64, 64), colour_frame(torch.zeros(64, 64))
+    window = torch.tensor([[0.0, 0.0, 256.0, 256.0]])
+    with torch.no_grad():
+        _, foreground, _, background, _ = reference(f4, torch.zeros(1, dtype=torch.long), window, empty)
+    assert foreground.sum() == 0
+    assert background.sum() == LITE.bank
+
+
+def moving_square(folder: Path) -> Clip:
+    """A rendered clip of 9 frames: a bright square that walks over noise."""
+    rng = np.random.default_rng(0)
+    ground = rng.integers(0, 120, (120, 160, 3), np.uint8)
+    files, masks = [], []
+    for index in range(9):
+        image, mask = ground.copy(), np.zeros((120, 160), np.uint8)
+        corner = 30 + 4 * index
+        image[40:80, corner : corner + 40], mask[40:80, corner : corner + 40] = 230, 1
+        files.append(folder / f"{index:05d}.jpg")
+        cv2.imwrite(str(files[-1]), image)
+        masks.append(coco.encode(np.asfortranarray(mask)))
+    return Clip("square", (120, 160), tuple(files), (tuple(masks),), (1,))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under NumPy 2
+def test_training_steps_and_resumes(tmp_path: Path):
+    clips, out = [moving_square(tmp_path)], tmp_path / "run"
+    detector, trackers = LiteMaskRcnn(), Trackers()
+    start = {name: value.clone() for name, value in trackers.state_dict().items()}
+    train(detector, trackers, clips, [], out, minutes=1e-9, seed=0)
+    state = torch.load(out / "state.pt", weights_only=True)
+    assert state["step"] == 1
+    changed = {name.split(".")[0] for name, value in trackers.state_dict().items() if (value != start[name]).any()}
+    assert changed == {"features", "siamese", "pixel"}
+    again = Trackers()
+    train(detector, again, clips, [], out, minutes=(state["spent"] + 0.01) / 60, seed=0)
+    assert torch.load(out / "state.pt", weights_only=True)["step"] == 2
+    assert (out / "final.safetensors").is_file()
+
+
+def test_dims_of_another_preset_build():
+    small = dataclasses.replace(
+        LITE, f4_channels=16, f8_channels=24, template_channels=24, embedding=8, bank=16, window=32
+    )
+    with torch.no_grad():
+        found = modules(Trackers(small).eval())["pixel_embedding"](
+            *[random_input(t.name, t.shape, 2) for t in graph_specs(small)["pixel_embedding"].inputs]
+        )
+    assert found[0].shape == (2, 32, 32)
