@@ -185,7 +185,7 @@ class PixelEmbedding(nn.Module):
         x = self.enter(torch.cat([features, maps], 1))
         return self.predict(F.relu(self.blocks(x)))[:, 0], embedding
 
-    def forward(  # noqa: PLR0917 (the graph's inputs, in the order of the spec)
+    def forward(  # noqa: PLR0913, PLR0917 (the graph's inputs, in the order of the spec)
         self,
         f4: Tensor,
         frame_index: Tensor,
