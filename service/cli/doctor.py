@@ -20,7 +20,17 @@ from service.inference.open import open_client
 from service.inference.repository import load_manifest, verify
 from service.settings import Settings
 
-PACKAGES = ("fastapi", "pydocket", "redis", "onnxruntime", "tritonclient", "av", "pycocotools", "torch", "torchvision")
+PACKAGES = (
+    "fastapi",
+    "pydocket",
+    "redis",
+    "onnxruntime",
+    "tritonclient",
+    "av",
+    "pycocotools",
+    "torch",
+    "torchvision",
+)
 TIMEOUT_S = 3.0
 
 

@@ -14,7 +14,31 @@ from service.media.magic import HEAD_BYTES, container_format
 from service.structures.arrays import U8
 
 CODECS = frozenset(
-    ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg", "gif", "prores", "msmpeg4v2", "msmpeg4v3", "theora", "h263", "flv1", "wmv2", "dnxhd", "ffv1", "qtrle", "rawvideo", "libdav1d", "libvpx-vp9"]
+    [
+        "h264",
+        "hevc",
+        "vp8",
+        "vp9",
+        "av1",
+        "mpeg4",
+        "mpeg2video",
+        "mpeg1video",
+        "mjpeg",
+        "gif",
+        "prores",
+        "msmpeg4v2",
+        "msmpeg4v3",
+        "theora",
+        "h263",
+        "flv1",
+        "wmv2",
+        "dnxhd",
+        "ffv1",
+        "qtrle",
+        "rawvideo",
+        "libdav1d",
+        "libvpx-vp9",
+    ]
 )
 IMAGE_CODECS = frozenset({"png", "apng", "bmp", "tiff", "webp"})
 OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}

@@ -1,0 +1,244 @@
+"""Wiring: opens everything that has a lifetime, and runs worker and supervisor."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+import structlog
+from docket import Docket, Worker
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from service.errors import ConfigurationError, Unavailable
+from service.inference.repository import Manifest, load_manifest, verify
+from service.pipeline.engine import EngineProcess
+from service.pipeline.jobs import JobRunner
+from service.settings import Settings
+from service.state import keys
+from service.state.blobs import BlobStore
+from service.state.connection import connect, translated
+from service.state.embedded import embedded_valkey
+from service.state.jobs import JobStore
+from service.state.videos import VideoStore
+from service.telemetry import configure_logging
+
+log = structlog.get_logger()
+
+TASK = "run_job"
+BEAT_S = 2.0
+SWEEP_EVERY = 150
+"""Beats between two sweeps of the blob store."""
+STOP_S = 15.0
+RESTART_S = 1.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the API works with."""
+
+    settings: Settings
+    redis: Redis
+    docket: Docket
+    jobs: JobStore
+    videos: VideoStore
+    blobs: BlobStore
+    manifest: Manifest
+    registry: CollectorRegistry
+
+
+@contextlib.asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Connect to Redis, open the blob store, read the manifest.
+
+    Raises:
+        ConfigurationError: no Redis is configured, or the model repository is not readable.
+        Unavailable: Redis can't be reached.
+    """
+    if settings.redis_url is None:
+        raise ConfigurationError("redis_url: not set; `dualtrack serve` starts an embedded server, or set it")
+    url = settings.redis_url.get_secret_value()
+    manifest = load_manifest(settings.model_repository)
+    blobs = BlobStore(settings.data_dir / "blobs", min_free_bytes=settings.min_free_bytes)
+    redis = connect(url)
+    try:
+        with translated():
+            await redis.ping()
+        async with Docket(name=keys.DOCKET, url=url) as docket:
+
+            async def deliver(job_id: str, key: str) -> None:
+                await docket.add(TASK, key=key)(job_id)
+
+            yield Parts(
+                settings=settings,
+                redis=redis,
+                docket=docket,
+                jobs=JobStore(
+                    redis,
+                    deliver,
+                    max_queue=settings.max_queue,
+                    max_attempts=settings.max_attempts,
+                    ttl_s=settings.result_ttl_s,
+                ),
+                videos=VideoStore(redis, blobs, ttl_s=settings.result_ttl_s),
+                blobs=blobs,
+                manifest=manifest,
+                registry=CollectorRegistry(),
+            )
+    finally:
+        await redis.aclose()
+
+
+async def ready(parts: Parts) -> dict[str, str | bool]:
+    """What the service needs, each True or a text that says what is wrong."""
+    checks: dict[str, str | bool] = {"models": True, "disk": True}
+    try:
+        with translated():
+            await parts.redis.ping()
+            workers = [key async for key in parts.redis.scan_iter(match=keys.WORKERS, count=1000)]
+        checks |= {"state": True, "workers": True if workers else "no worker shows signs of life"}
+    except Unavailable as error:
+        checks |= {"state": error.detail}
+    if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
+        checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes are free"
+    return checks
+
+
+async def run_worker(settings: Settings) -> None:
+    """Take jobs one after the other until SIGTERM or SIGINT; a job under way is then given back."""
+    configure_logging(settings.log_level, json=settings.log_json)
+    verify(load_manifest(settings.model_repository))
+    worker_id = uuid.uuid4().hex[:12]
+    scratch = settings.data_dir / "scratch" / worker_id
+    async with open_parts(settings) as parts:
+        engine = EngineProcess(_engine_settings(settings, str(scratch)))
+        runner = JobRunner(parts.jobs, parts.blobs, engine)
+
+        async def run_job(job_id: str) -> None:
+            await runner.run(job_id)
+
+        parts.docket.register(run_job)
+        try:
+            await engine.start()
+            log.info("worker ready", worker=worker_id)
+            await _until_stopped(_work(parts, settings, worker_id))
+        finally:
+            await engine.kill()
+            with contextlib.suppress(Unavailable), translated():
+                await parts.redis.delete(keys.worker(worker_id))
+
+
+async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
+    worker = Worker(
+        parts.docket,
+        name=worker_id,
+        concurrency=1,
+        redelivery_timeout=timedelta(seconds=settings.lease_s),
+        reconnection_delay=timedelta(seconds=1),
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_beat(parts, settings, worker_id))
+        async with worker:
+            await worker.run_forever()
+
+
+async def _beat(parts: Parts, settings: Settings, worker_id: str) -> None:
+    """Sign of life, second net under the queue, sweep of old files."""
+    beats = 0
+    while True:
+        with contextlib.suppress(Unavailable):
+            with translated():
+                await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)
+            if beats % 5 == 0:
+                await parts.jobs.reconcile(3 * settings.lease_s)
+        if beats % SWEEP_EVERY == 0:
+            await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
+        beats += 1
+        await asyncio.sleep(BEAT_S)
+
+
+async def _until_stopped(work: Coroutine[None, None, None]) -> None:
+    """Run `work` until SIGTERM or SIGINT cancels it."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+
+
+def _engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
+    return {
+        "model_repository": str(settings.model_repository),
+        "triton_url": settings.triton_url,
+        "providers": list(settings.providers),
+        "threads": settings.threads,
+        "inference_deadline_s": settings.inference_deadline_s,
+        "limits": asdict(settings.limits),
+        "scratch": scratch,
+        "cache_dir": str(settings.cache_dir),
+        "cache_max_bytes": settings.cache_max_bytes,
+        "feature_cache_bytes": settings.feature_cache_bytes,
+    }
+
+
+async def serve(settings: Settings) -> None:
+    """State server (unless one is configured), API and one worker, until SIGTERM or SIGINT."""
+    configure_logging(settings.log_level, json=settings.log_json)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # a worker that was killed left its decoded frames behind; on this machine none is running now
+    shutil.rmtree(settings.data_dir / "scratch", ignore_errors=True)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.redis_url is None:
+            url = await stack.enter_async_context(embedded_valkey(settings.data_dir / "valkey"))
+        else:
+            url = settings.redis_url.get_secret_value()
+        environment = {
+            **os.environ,
+            "DUALTRACK_REDIS_URL": url,
+            "DUALTRACK_DATA_DIR": str(settings.data_dir),
+            "DUALTRACK_HOST": settings.host,
+            "DUALTRACK_PORT": str(settings.port),
+        }
+        log.info("serving", url=f"http://{settings.host}:{settings.port}")
+        await _until_stopped(_supervise(environment))
+
+
+async def _supervise(environment: dict[str, str]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_keep(environment, "-m", "service.api"))
+        group.create_task(_keep(environment, "-m", "service.cli.main", "worker"))
+
+
+async def _keep(environment: dict[str, str], *arguments: str) -> None:
+    """Run a child for ever; one that ends is started again."""
+    while True:
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment)
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+            raise
+        log.error("child ended, starting it again", child=arguments[-1], code=code)
+        await asyncio.sleep(RESTART_S)

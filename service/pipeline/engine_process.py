@@ -1,0 +1,134 @@
+"""The engine: the process that holds the models. `python -m service.pipeline.engine_process`.
+
+The worker writes one JSON line per command to its standard input (`{"job": …}` or `{"cancel": true}`), the engine
+answers in JSON lines on standard output: `{"ready": …}`, `{"progress": …}`, `{"done": true}`, `{"error": …}`.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from service.errors import Canceled, DualtrackError, InvalidInput
+from service.inference.open import open_client
+from service.inference.repository import load_manifest
+from service.media.limits import VideoLimits
+from service.pipeline.cache import FolderCache
+from service.pipeline.networks import Networks
+from service.pipeline.parameters import JobParameters
+from service.pipeline.run import Progress
+from service.pipeline.segment import SegmentContext, segment
+
+PR_SET_PDEATHSIG = 1
+Document = dict[str, Any]
+
+
+class Engine:
+    """One job at a time.
+
+    Args:
+        context: networks, limits, scratch folder, cache.
+        say: writes an answer.
+        canceled: set from the thread that reads the commands; looked at at every step.
+    """
+
+    def __init__(self, context: SegmentContext, answers: TextIO, canceled: threading.Event) -> None:
+        self._context, self._answers, self._canceled = context, answers, canceled
+
+    def say(self, message: Document) -> None:
+        """Write one line to the worker."""
+        self._answers.write(json.dumps(message) + "\n")
+        self._answers.flush()
+
+    async def run(self, job: Document) -> None:
+        """Do one job and say how it ended."""
+        try:
+            await segment(
+                Path(job["video"]),
+                Path(job["out"]),
+                context=self._context,
+                parameters=JobParameters.model_validate(job["parameters"]),
+                report=self._report,
+            )
+            self.say({"done": True})
+        except DualtrackError as error:
+            self.say({"error": {"code": error.code, "detail": error.detail}, "final": _is_final(error)})
+
+    def _report(self, progress: Progress) -> None:
+        if self._canceled.is_set():
+            raise Canceled("job: cancelled")
+        self.say({"progress": asdict(progress)})
+
+
+def _is_final(error: DualtrackError) -> bool:
+    """Another attempt would end the same way."""
+    return isinstance(error, InvalidInput | Canceled)
+
+
+async def serve(settings: Document, commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:
+    """Open the models, then do the jobs that come until the input ends."""
+    answers = _own_output()
+    manifest = load_manifest(Path(settings["model_repository"]))
+    client = await open_client(
+        manifest,
+        triton_url=settings["triton_url"],
+        providers=settings["providers"],
+        threads=settings["threads"],
+        deadline_s=settings["inference_deadline_s"],
+    )
+    context = SegmentContext(
+        networks=Networks(client, manifest),
+        limits=VideoLimits(**settings["limits"]),
+        scratch=Path(settings["scratch"]),
+        cache=FolderCache(Path(settings["cache_dir"]), max_bytes=settings["cache_max_bytes"]),
+        feature_bytes=settings["feature_cache_bytes"],
+    )
+    engine = Engine(context, answers, canceled)
+    engine.say({"ready": True})
+    try:
+        while (job := await asyncio.to_thread(commands.get)) is not None:
+            canceled.clear()
+            await engine.run(job)
+    finally:
+        await client.close()
+
+
+def _own_output() -> TextIO:
+    """The pipe to the worker; whatever a library prints goes to the log instead of between the answers."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _read(commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command.get("cancel"):
+            canceled.set()
+        else:
+            commands.put(command["job"])
+    canceled.set()
+    commands.put(None)
+
+
+def main() -> None:
+    """Entry point; the first line of the input holds the settings."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settings: Document = json.loads(sys.stdin.readline())
+    commands: queue.Queue[Document | None] = queue.Queue()
+    canceled = threading.Event()
+    threading.Thread(target=_read, args=(commands, canceled), daemon=True).start()
+    asyncio.run(serve(settings, commands, canceled))
+
+
+if __name__ == "__main__":
+    main()

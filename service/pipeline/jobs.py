@@ -1,0 +1,142 @@
+"""One job from the queue: begin, engine, commit. What the worker runs for every delivery."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import structlog
+
+from service.errors import Canceled, DualtrackError, NotFound, Unavailable
+from service.pipeline.engine import EngineProcess, JobFailed
+from service.pipeline.run import STAGES, Progress
+from service.state.blobs import BlobStore
+from service.state.jobs import Job, JobProgress, JobStore
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+BEAT_S = 0.25
+"""How often progress goes to Redis and a wish to cancel is looked for."""
+RETRY_S = 1.0
+SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge": 0.0, "render": 0.1}
+"""Share of each stage in a job of common length: what `fraction` and the ETA are reckoned with."""
+
+
+@dataclass
+class Meter:
+    """Turns steps into progress: share of the whole job, rate, time to go."""
+
+    started: float
+    stage: str = ""
+    stage_started: float = 0.0
+    latest: JobProgress | None = field(default=None)
+
+    def step(self, progress: Progress, now: float) -> None:
+        """Take in a step; `now` in seconds of any steady clock."""
+        if progress.stage != self.stage:
+            self.stage, self.stage_started = progress.stage, now
+        before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
+        share = progress.done / progress.total if progress.total else 1.0
+        fraction = min(before + SHARES[progress.stage] * share, 1.0)
+        spent, elapsed = now - self.stage_started, now - self.started
+        rate = progress.done / spent if spent > 0.2 else None
+        eta = elapsed * (1 - fraction) / fraction if fraction > 0.02 else None
+        self.latest = JobProgress(
+            stage=progress.stage,
+            done=progress.done,
+            total=progress.total,
+            fraction=round(fraction, 4),
+            rate=None if rate is None else round(rate, 2),
+            eta_s=None if eta is None else round(eta, 1),
+        )
+
+
+class JobRunner:
+    """Runs deliveries on one engine.
+
+    Args:
+        jobs: the state.
+        blobs: videos and results.
+        engine: where jobs run.
+    """
+
+    def __init__(self, jobs: JobStore, blobs: BlobStore, engine: EngineProcess) -> None:
+        self._jobs, self._blobs, self._engine = jobs, blobs, engine
+
+    async def run(self, job_id: str) -> None:
+        """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
+        try:
+            job = await self._jobs.begin(job_id)
+        except NotFound:
+            return
+        if job is None:
+            return
+        log.info("job started", job=job.id, attempt=job.attempt)
+        try:
+            await self._attempt(job)
+        except asyncio.CancelledError:
+            await self._blobs.remove_result(job.id, job.attempt)
+            with contextlib.suppress(Unavailable):
+                await self._jobs.give_back(job.id, job.attempt)
+            raise
+
+    async def _attempt(self, job: Job) -> None:
+        canceled, meter = asyncio.Event(), Meter(time.monotonic())
+        out = self._blobs.result_folder(job.id, job.attempt)
+        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
+        beat = asyncio.create_task(self._beat(job, meter, canceled))
+        try:
+            if not self._blobs.path(job.video_id).is_file():
+                raise JobFailed("video: it was deleted", code="video-deleted", final=True)
+            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), canceled)
+        except Canceled:
+            await self._blobs.remove_result(job.id, job.attempt)
+            await _insist(lambda: self._jobs.canceled(job.id, job.attempt))
+            log.info("job cancelled", job=job.id)
+        except DualtrackError as error:
+            await self._blobs.remove_result(job.id, job.attempt)
+            await self._failed(job, error)
+        else:
+            await self._commit(job)
+        finally:
+            beat.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beat
+
+    async def _commit(self, job: Job) -> None:
+        folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
+        if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+            log.info("job done", job=job.id, attempt=job.attempt)
+        else:
+            # another attempt took the job over: its result counts
+            await self._blobs.remove_result(job.id, job.attempt)
+            log.warning("result dropped", job=job.id, attempt=job.attempt)
+
+    async def _failed(self, job: Job, error: DualtrackError) -> None:
+        log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code, detail=error.detail)
+        if isinstance(error, JobFailed) and error.final:
+            described = {"code": error.code, "detail": error.detail}
+            await _insist(lambda: self._jobs.fail(job.id, job.attempt, described))
+        else:
+            await asyncio.sleep(RETRY_S)
+            await _insist(lambda: self._jobs.retry(job.id))
+
+    async def _beat(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
+        """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                if await self._jobs.progress(job.id, job.attempt, meter.latest) != "ok":
+                    canceled.set()
+            await asyncio.sleep(BEAT_S)
+
+
+async def _insist(act: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `act` until Redis answers: a finished job must not be lost because Redis is away for a while."""
+    while True:
+        try:
+            return await act()
+        except Unavailable:
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,60 @@
+"""Settings: read once from the environment (`DUALTRACK_…`), frozen, handed in where they are needed."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.media.limits import VideoLimits
+
+Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
+"""A secret; an empty one counts as not given, as compose files write it."""
+
+
+class Settings(BaseSettings):
+    """Every setting; `dualtrack config` prints those in force."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DUALTRACK_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(Path.home() / ".local/share/dualtrack", description="Videos, results, state, cache.")
+    model_repository: Path = Field(
+        Path(__file__).resolve().parent.parent / "model_repository",
+        description="Triton repository with manifest.json.",
+    )
+    redis_url: Secret = Field(None, description="Redis or Valkey; without it `serve` starts an embedded Valkey.")
+    triton_url: str | None = Field(
+        None, description="host:port of Triton's gRPC; without it onnxruntime in process."
+    )
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    api_key: Secret = Field(None, description="Bearer token that requests must bring.")
+    max_body_bytes: int = Field(2 << 30, gt=0, description="Largest upload.")
+    min_free_bytes: int = Field(256 << 20, ge=0, description="Uploads are refused when the disk has less left.")
+    max_queue: int = Field(64, gt=0, description="Most waiting jobs; more are answered with 429.")
+    max_attempts: int = Field(3, gt=0, description="Attempts at a job before it fails.")
+    lease_s: float = Field(15.0, gt=0, description="A silent worker's job is given to another after this time.")
+    result_ttl_s: int = Field(7 * 24 * 3600, gt=0, description="Jobs, videos and results are kept so long.")
+    limits: VideoLimits = Field(default_factory=VideoLimits)
+    cache_max_bytes: int = Field(2 << 30, ge=0, description="Budget of cached detections and tubelets on disk.")
+    feature_cache_bytes: int = Field(1 << 30, gt=0, description="Budget of a video's features in memory.")
+    providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="onnxruntime's execution providers.")
+    threads: int = Field(2, gt=0, description="Threads of one onnxruntime session.")
+    inference_deadline_s: float = Field(30.0, gt=0, description="Seconds for one call to Triton.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = False
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of cached detections and tubelets."""
+        return self.data_dir / "cache"
+
+    def masked(self) -> dict[str, Any]:
+        """All settings for printing; secrets as asterisks."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,114 @@
+"""Files on disk: videos under the hash of their content, results under job and attempt."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import TooLarge, Unavailable
+
+STALE_PART_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that came in whole."""
+
+    sha256: str
+    size: int
+    path: Path
+
+
+class BlobStore:
+    """One folder.
+
+    Args:
+        root: made if need be.
+        min_free_bytes: nothing is taken in when the disk has less left.
+    """
+
+    def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
+        self.root, self._min_free = root, min_free_bytes
+        self._parts = root / "parts"
+        self._parts.mkdir(parents=True, exist_ok=True)
+
+    async def receive(self, chunks: AsyncIterator[bytes], *, max_bytes: int) -> Received:
+        """Stream to disk, hashing on the way; it appears under its name at once and whole, or not at all.
+
+        Raises:
+            TooLarge: more than `max_bytes` came.
+            Unavailable: the disk is full.
+        """
+        self._check_space()
+        part = self._parts / f"{uuid.uuid4().hex}.part"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with part.open("wb") as file:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise TooLarge(f"body: more than {max_bytes} bytes, the limit max_body_bytes")
+                    await asyncio.to_thread(_append, file.fileno(), digest, chunk)
+                await asyncio.to_thread(os.fsync, file.fileno())
+            target = self.path(digest.hexdigest())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(target)
+        except OSError as error:
+            raise Unavailable(f"disk: the file can't be written: {error.strerror}", code="disk-full") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return Received(digest.hexdigest(), size, target)
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob with this hash lies."""
+        return self.root / "sha256" / sha256[:2] / sha256[2:4] / sha256
+
+    async def delete(self, sha256: str) -> None:
+        """Remove a blob, if it is there."""
+        await asyncio.to_thread(self.path(sha256).unlink, missing_ok=True)
+
+    def result_folder(self, job_id: str, attempt: int) -> Path:
+        """Where an attempt writes its result."""
+        return self.root / "results" / job_id / str(attempt)
+
+    async def remove_result(self, job_id: str, attempt: int) -> None:
+        """Remove what an attempt wrote."""
+        await asyncio.to_thread(shutil.rmtree, self.result_folder(job_id, attempt), ignore_errors=True)
+        with_parent = self.root / "results" / job_id
+        if with_parent.is_dir() and not any(with_parent.iterdir()):
+            with_parent.rmdir()
+
+    def sweep(self, ttl_s: int) -> None:
+        """Remove uploads that broke off, and videos and results older than their time to live."""
+        now = time.time()
+        for path in self._parts.glob("*.part"):
+            if now - path.stat().st_mtime > STALE_PART_S:
+                path.unlink(missing_ok=True)
+        for path in self.root.glob("sha256/*/*/*"):
+            if now - path.stat().st_atime > ttl_s and now - path.stat().st_mtime > ttl_s:
+                path.unlink(missing_ok=True)
+        for folder in self.root.glob("results/*"):
+            if now - folder.stat().st_mtime > ttl_s:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def free_bytes(self) -> int:
+        """What the disk has left."""
+        return shutil.disk_usage(self.root).free
+
+    def _check_space(self) -> None:
+        if self.free_bytes() < self._min_free:
+            raise Unavailable(
+                f"disk: less than {self._min_free} bytes are free", code="disk-full", retry_after_s=60
+            )
+
+
+def _append(descriptor: int, digest: "hashlib._Hash", chunk: bytes) -> None:
+    digest.update(chunk)
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]

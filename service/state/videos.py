@@ -1,0 +1,57 @@
+"""Videos: what is known of each, by the hash of its content."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from service.errors import NotFound
+from service.state import keys
+from service.state.blobs import BlobStore
+from service.state.connection import translated
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """One stored video; `id` is its sha256, `info` what the probe said."""
+
+    id: str
+    size_bytes: int
+    filename: str | None
+    info: dict[str, Any]
+    created_at: float
+
+
+class VideoStore:
+    """All videos; their bytes lie in the blob store."""
+
+    def __init__(self, redis: Redis, blobs: BlobStore, *, ttl_s: int) -> None:
+        self._redis, self._blobs, self._ttl_s = redis, blobs, ttl_s
+
+    async def add(self, video: Video) -> tuple[Video, bool]:
+        """Remember a video; the one known already if its content is, and whether it is new."""
+        with translated():
+            fresh = await self._redis.set(keys.video(video.id), json.dumps(asdict(video)), nx=True, ex=self._ttl_s)
+            await self._redis.delete(keys.deleted_video(video.id))
+        return (video, True) if fresh else (await self.get(video.id), False)
+
+    async def get(self, video_id: str) -> Video:
+        """The video; every look keeps it for another term.
+
+        Raises:
+            NotFound: it is unknown, expired or deleted.
+        """
+        with translated():
+            text = await self._redis.getex(keys.video(video_id), ex=self._ttl_s)
+        if text is None or not self._blobs.path(video_id).is_file():
+            raise NotFound(f"video: no video has the id {video_id!r}", code="unknown-video")
+        return Video(**json.loads(text))
+
+    async def delete(self, video_id: str) -> None:
+        """Forget a video and remove its bytes; its jobs answer `Gone` from now on."""
+        await self.get(video_id)
+        with translated():
+            await self._redis.set(keys.deleted_video(video_id), "1", ex=self._ttl_s)
+            await self._redis.delete(keys.video(video_id))
+        await self._blobs.delete(video_id)
