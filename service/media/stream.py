@@ -57,7 +57,8 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
     name = container_format(head)
     if name is None:
         raise InvalidVideo(
-            f"video: expected mp4/mov, matroska/webm, avi, mpeg-ts, ogg, flv or gif, the file starts with {head[:12]!r}",
+            "video: expected mp4/mov, matroska/webm, avi, mpeg-ts, ogg, flv or gif, "
+            f"got a file that starts with {head[:12]!r}",
             code="unsupported-container",
         )
     options = dict(OPTIONS) if name == "mov" else {"protocol_whitelist": "file"}
