@@ -85,7 +85,7 @@ def class_loss(student: list[LevelOutput], crops: list[Crop]) -> Tensor:
             # the photographs show almost none of the new classes: weak negatives
             total = total + 0.1 * _quality_focal(logits[number][:, len(COCO_NAMES) :], None).sum() / 10
             continue
-        quality, owner = _assign(boxes[number].detach(), points, torch.from_numpy(crop.boxes))
+        quality, owner = assign_cells(boxes[number].detach(), points, torch.from_numpy(crop.boxes))
         target = torch.zeros_like(logits[number])
         positive = quality > 0
         labels = torch.from_numpy(crop.labels)
@@ -99,7 +99,7 @@ def class_loss(student: list[LevelOutput], crops: list[Crop]) -> Tensor:
     return total / len(crops)
 
 
-def _assign(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+def assign_cells(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Cells (M) -> target quality (M,), 0 for background, and index of the object (M,)."""
     if not len(truth):
         return torch.zeros(len(points)), torch.zeros(len(points), dtype=torch.long)
