@@ -1,37 +1,77 @@
 """`dualtrack export …`: graphs of the model repository from trained weights. Needs the extra `models`."""
 
 import json
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from export.triton_config import triton_config
+from export.model_card import Card
+from export.triton_config import write_configs
 from service.errors import ConfigurationError
-from service.inference.specs import LITE, graph_specs
+from service.inference.specs import LITE, PAPER, graph_specs
+
+if TYPE_CHECKING:  # needs the extra `models`
+    from export.graphs import Lite, Paper
+    from export.parity import Row
 
 export = typer.Typer(no_args_is_help=True, help="Write graphs of the model repository (needs the extra `models`).")
+
 DEFAULT_WEIGHTS = Path("export/weights/lite.safetensors")
 DEFAULT_CARD = Path("export/weights/lite.json")
 REPOSITORY = Path("model_repository")
+PAPER_REPOSITORY = Path("build/paper_repository")
+
+
+class PresetName(StrEnum):
+    """The presets."""
+
+    LITE = "lite"
+    PAPER = "paper"
+
+
+DIMS = {PresetName.LITE: LITE, PresetName.PAPER: PAPER}
+Clip = Annotated[Path | None, typer.Option(help="A video whose frames are compared on, besides random pictures.")]
+Commit = Annotated[str, typer.Option(help="Commit of the source, for the manifest.")]
+OptionalWeights = Annotated[Path | None, typer.Option(help="Weights; without, random ones.")]
 
 
 @export.command()
 def lite(
-    weights: Annotated[Path, typer.Option(help="Trained weights.")] = DEFAULT_WEIGHTS,
+    weights: Annotated[Path, typer.Option(help="Trained weights, see `pack`.")] = DEFAULT_WEIGHTS,
     card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
     out: Annotated[Path, typer.Option(help="The repository to write.")] = REPOSITORY,
     version: Annotated[str, typer.Option(help="Version of the weights.")] = "0.1.0",
+    commit: Commit = "",
+    clip: Clip = None,
 ) -> None:
     """Export the preset `lite`, compare every graph with torch, write manifest, configurations and cards."""
-    graphs, repository = _torch_modules()
-    detector, trackers = graphs.load_lite(weights)
-    rows = repository.write_repository(
-        out, graphs.lite_graphs(detector, trackers), version=version, card=json.loads(card.read_text())
-    )
-    _report(rows)
+    _require_models()
+    from export.repository import Edition, write_repository  # noqa: PLC0415 (needs torch)
+
+    edition = Edition("lite", version, commit, LITE, _read_card(card))
+    _report(write_repository(out, _lite(weights).graphs(), edition, clip))
+
+
+@export.command()
+def paper(
+    weights: OptionalWeights = None,
+    out: Annotated[Path, typer.Option(help="The repository to write.")] = PAPER_REPOSITORY,
+    version: Annotated[str, typer.Option(help="Version of the weights.")] = "0.0.0",
+    commit: Commit = "",
+    clip: Clip = None,
+) -> None:
+    """Export the preset `paper` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
+    _require_models()
+    from export.repository import Edition, write_repository  # noqa: PLC0415 (needs torch)
+
+    edition = Edition("paper", version, commit, PAPER, Card())
+    _report(write_repository(out, _paper(weights).graphs(), edition, clip))
 
 
 @export.command()
@@ -41,65 +81,94 @@ def pack(
     out: Annotated[Path, typer.Option(help="The file that `export lite` reads.")] = DEFAULT_WEIGHTS,
 ) -> None:
     """Join a trained detector and trained trackers into one file of weights."""
-    graphs, _ = _torch_modules()
-    from export.models.lite_detector import LiteMaskRcnn  # noqa: PLC0415 (needs torch)
-    from export.models.trackers import Trackers  # noqa: PLC0415
-    from safetensors.torch import load_file  # noqa: PLC0415
+    _require_models()
+    from export.checkpoint import pack_lite  # noqa: PLC0415 (needs torch)
 
-    parts = (LiteMaskRcnn(), Trackers())
-    for module, path in zip(parts, (detector, trackers), strict=True):
-        module.load_state_dict(load_file(path))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    graphs.save_lite(out, *parts)
+    pack_lite(detector, trackers, out)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
 @export.command()
 def parity(
-    weights: Annotated[Path, typer.Option(help="Weights that the repository was exported from.")] = DEFAULT_WEIGHTS,
+    preset: Annotated[PresetName, typer.Option(help="Which networks.")] = PresetName.LITE,
+    weights: Annotated[Path | None, typer.Option(help="Weights that the repository was exported from.")] = None,
     repository: Annotated[Path, typer.Option(help="The repository to compare with.")] = REPOSITORY,
+    clip: Clip = None,
 ) -> None:
     """Compare torch and onnxruntime on every graph; exit code 1 beyond the tolerance."""
-    graphs, _ = _torch_modules()
+    _require_models()
     from export.parity import compare  # noqa: PLC0415 (needs torch)
 
-    specs = graph_specs(LITE)
-    modules = graphs.lite_graphs(*graphs.load_lite(weights))
-    _report(
-        [
-            row
-            for name, module in modules.items()
-            for row in compare(module, specs[name], LITE, repository / name / "1" / "model.onnx")
-        ]
-    )
+    network = _paper(weights) if preset is PresetName.PAPER else _lite(weights or DEFAULT_WEIGHTS)
+    dims = DIMS[preset]
+    specs = graph_specs(dims)
+    rows: list[Row] = []
+    for name, module in network.graphs().items():
+        rows += compare(module, specs[name], dims, repository / name / "1" / "model.onnx", clip)
+    _report(rows)
 
 
 @export.command("triton-config")
-def write_triton_config(
+def triton_config(
+    preset: Annotated[PresetName, typer.Option(help="Which networks.")] = PresetName.LITE,
     repository: Annotated[Path, typer.Option(help="The repository to write to.")] = REPOSITORY,
 ) -> None:
-    """Write every config.pbtxt from the specs."""
-    for name, spec in graph_specs(LITE).items():
-        (repository / name).mkdir(parents=True, exist_ok=True)
-        (repository / name / "config.pbtxt").write_text(triton_config(spec))
-        typer.echo(str(repository / name / "config.pbtxt"))
+    """Write every config.pbtxt from the specs (needs no extra)."""
+    for path in write_configs(repository, graph_specs(DIMS[preset]).values()):
+        typer.echo(str(path))
 
 
-def _torch_modules():  # type: ignore[no-untyped-def]  # noqa: ANN202
-    """The parts that need torch, imported when a command needs them."""
-    try:
-        from export import graphs, repository  # noqa: PLC0415
-    except ModuleNotFoundError as error:
+def _require_models() -> None:
+    """Say what is missing before an import fails in the middle of something."""
+    missing = [
+        name for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors") if not find_spec(name)
+    ]
+    if missing:
         raise ConfigurationError(
-            f"export: needs the extra `models` (pip install 'dualtrack[models]'), missing: {error.name}"
-        ) from error
-    return graphs, repository
+            f"export: needs the extra `models` (pip install 'dualtrack[models]'), missing: {', '.join(missing)}"
+        )
 
 
-def _report(rows) -> None:  # type: ignore[no-untyped-def]
-    table = Table("graph", "case", "output", "error", "tolerance", "")
-    for row in rows:
-        table.add_row(row.graph, row.case, row.output, f"{row.error:.2e}", f"{row.tolerance:.0e}", "ok" if row.ok else "FAILS")
-    Console().print(table)
-    if not all(row.ok for row in rows):
+def _lite(weights: Path) -> "Lite":
+    from export.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
+    from export.graphs import Lite  # noqa: PLC0415
+
+    network = Lite()
+    load_weights(network, weights)
+    return network.eval()
+
+
+def _paper(weights: Path | None) -> "Paper":
+    from export.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
+    from export.random_networks import random_paper  # noqa: PLC0415
+
+    network = random_paper()
+    if weights is not None:
+        load_weights(network, weights)
+    return network
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        card: Card = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: expected a JSON file for the model cards: {error}") from error
+    return card
+
+
+def _report(rows: "Sequence[Row]") -> None:
+    """Print the worst case of every output; exit code 1 if one is beyond its tolerance."""
+    from export.parity import worst_rows  # noqa: PLC0415 (needs torch)
+
+    table = Table("graph", "output", "error", "tolerance", "", "worst of all cases")
+    for row in worst_rows(rows):
+        count = "" if row.detections is None else f" ({row.detections} detections)"
+        verdict = "ok" if row.ok else "FAILS"
+        table.add_row(row.graph, row.output, f"{row.error:.1e}", f"{row.tolerance:.0e}", verdict, row.case + count)
+    console = Console()
+    console.print(table)
+    cases = {(row.graph, row.case) for row in rows}
+    failed = sum(not row.ok for row in rows)
+    console.print(f"{len(rows)} outputs compared in {len(cases)} cases, {failed} beyond the tolerance")
+    if failed:
         raise typer.Exit(1)

@@ -2,86 +2,112 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from export.classes import class_list
+from export.graphs import Graphs
+from export.model_card import Card, model_card
 from export.parity import Row, compare
 from export.to_onnx import OPSET, export_graph
-from export.triton_config import triton_config
-from service.inference.specs import LITE, ModelDims, graph_specs
+from export.triton_config import write_configs
+from service.inference.specs import GraphSpec, ModelDims, graph_specs
 
 
-def write_repository(
-    folder: Path, graphs: Mapping[str, nn.Module], *, version: str, card: dict[str, Any], dims: ModelDims = LITE
-) -> list[Row]:
-    """Export all graphs into `folder`, compare each with torch, write manifest and cards; the comparisons.
+@dataclass(frozen=True)
+class Edition:
+    """What a repository is an edition of.
+
+    Attributes:
+        preset: `lite` or `paper`.
+        version: of the weights.
+        commit: of the source that exported it.
+        dims: numbers of the preset.
+        card: what the model cards say.
+    """
+
+    preset: str
+    version: str
+    commit: str
+    dims: ModelDims
+    card: Card
+
+
+def write_repository(folder: Path, graphs: Graphs, edition: Edition, clip: Path | None = None) -> list[Row]:
+    """Export all graphs, compare each with torch, write manifest, configurations and cards.
+
+    Everything is written beside `folder` first and moved there only if every comparison is within its tolerance, so
+    that a service never reads half a repository.
 
     Args:
         folder: the repository.
         graphs: module by name.
-        version: of the weights.
-        card: what the model cards say: `data`, `recipe`, `commit`, `figures` by graph.
-        dims: numbers of the preset.
+        edition: names and numbers.
+        clip: a video to compare on, besides random pictures.
+
+    Returns:
+        The comparisons; if one is not `ok`, `folder` is as it was.
     """
-    specs = graph_specs(dims)
-    rows: list[Row] = []
-    entries = {}
-    for name, module in graphs.items():
-        path = folder / name / "1" / "model.onnx"
-        export_graph(module, specs[name], dims, path)
-        (folder / name / "config.pbtxt").write_text(triton_config(specs[name]))
-        found = compare(module, specs[name], dims, path)
-        worst = max(found, key=lambda row: row.error / max(row.tolerance, 1e-12))
-        data = path.read_bytes()
-        entries[name] = {
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "bytes": len(data),
-            "opset": OPSET,
-            "worst_parity": {"output": worst.output, "case": worst.case, "error": worst.error},
-        }
-        (folder / name / "README.md").write_text(model_card(name, entries[name], version, card))
-        rows += found
-    manifest = {
-        "preset": "lite",
-        "version": version,
-        "commit": card.get("commit", ""),
-        "dims": asdict(dims),
-        "classes": class_list(),
-        "graphs": entries,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    specs = graph_specs(edition.dims)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as name:
+        fresh = Path(name)
+        rows: list[Row] = []
+        entries = {}
+        for graph, module in graphs.items():
+            path = fresh / graph / "1" / "model.onnx"
+            export_graph(module, specs[graph], edition.dims, path)
+            found = compare(module, specs[graph], edition.dims, path, clip)
+            entries[graph] = _entry(path, found)
+            rows += found
+        if all(row.ok for row in rows):
+            _write_texts(fresh, entries, edition, specs)
+            _move(fresh, folder)
     return rows
 
 
-def model_card(name: str, entry: dict[str, Any], version: str, card: dict[str, Any]) -> str:
-    """Model card of one graph, Markdown."""
-    figures = card.get("figures", {}).get(name, [])
-    lines = [
-        f"# {name}, lite {version}",
-        "",
-        card.get("what", {}).get(name, ""),
-        "",
-        f"- Graph: ONNX opset {entry['opset']}, {entry['bytes'] / 1e6:.1f} MB, sha256 `{entry['sha256']}`",
-        f"- Trained from: {card.get('start', '')}",
-        f"- Data: {card.get('data', '')}",
-        f"- Recipe: {card.get('recipe', {}).get(name, card.get('recipe_all', ''))}",
-        f"- Commit of the training code: {card.get('commit', '')}",
-        f"- Torch against onnxruntime, worst output: `{entry['worst_parity']['output']}` "
-        f"{entry['worst_parity']['error']:.2e} ({entry['worst_parity']['case']})",
-        "",
-        "## Measured",
-        *([f"- {line}" for line in figures] or ["- see `evaluation/RESULTS.md`"]),
-        "",
-        "## Classes",
-        card.get("classes", ""),
-        "",
-        "## Limits and licence",
-        card.get("limits", ""),
-        "",
-    ]
-    return "\n".join(lines)
+def _entry(path: Path, rows: list[Row]) -> dict[str, Any]:
+    """The manifest's entry of a graph."""
+    worst = max(rows, key=lambda row: row.error / max(row.tolerance, 1e-12))
+    data = path.read_bytes()
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "opset": OPSET,
+        "worst_parity": {
+            "output": worst.output,
+            "case": worst.case,
+            "error": worst.error,
+            "tolerance": worst.tolerance,
+        },
+    }
+
+
+def _write_texts(
+    folder: Path, entries: dict[str, dict[str, Any]], edition: Edition, specs: dict[str, GraphSpec]
+) -> None:
+    write_configs(folder, specs.values())
+    for graph, entry in entries.items():
+        text = model_card(graph, edition.preset, edition.version, entry, edition.card)
+        (folder / graph / "README.md").write_text(text)
+    manifest = {
+        "preset": edition.preset,
+        "version": edition.version,
+        "commit": edition.commit,
+        "dims": asdict(edition.dims),
+        "classes": class_list(edition.preset),
+        "graphs": entries,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _move(fresh: Path, folder: Path) -> None:
+    """Put the new files in the place of the old ones, the manifest last."""
+    for path in sorted(fresh.rglob("*"), key=lambda path: path.name == "manifest.json"):
+        if path.is_file():
+            target = folder / path.relative_to(fresh)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)

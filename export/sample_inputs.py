@@ -1,5 +1,8 @@
 """Inputs to trace and compare graphs with: random, seeded, with boxes across the border."""
 
+from pathlib import Path
+
+import av
 import torch
 from torch import Tensor
 
@@ -19,6 +22,21 @@ def frames(batch: int, height: int, width: int, seed: int = 0) -> Inputs:
     hw = torch.tensor([[height - 7, width - 13]] * batch, dtype=torch.int32)
     hw[-1] = torch.tensor([height, width], dtype=torch.int32)
     return {"frames": (picture * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous(), "hw": hw}
+
+
+def clip_frames(path: Path, number: int) -> Inputs:
+    """Inputs of `mask_rcnn` from the first frames of a video, at most 512 px wide, cut to a canvas."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        scale = min(1.0, 512 / stream.width)
+        width, height = (int(side * scale) // 32 * 32 for side in (stream.width, stream.height))
+        pictures = []
+        for frame in container.decode(stream):
+            pictures.append(torch.from_numpy(frame.reformat(width, height, "rgb24").to_ndarray()))
+            if len(pictures) == number:
+                break
+    hw = torch.tensor([[height, width]] * len(pictures), dtype=torch.int32)
+    return {"frames": torch.stack(pictures), "hw": hw}
 
 
 def tracks(graph: str, dims: ModelDims, tracks: int, frames: int, hw: tuple[int, int], seed: int = 0) -> Inputs:

@@ -31,7 +31,6 @@ def export_graph(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path
         ContractViolation: the graph has other inputs or outputs than the spec.
     """
     inputs = trace_inputs(spec, dims)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -46,18 +45,38 @@ def export_graph(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path
             external_data=False,
             verbose=False,
         )
-    program.save(str(path))
-    check_graph(path, spec)
-
-
-def check_graph(path: Path, spec: GraphSpec) -> None:
-    """Compare a file's inputs and outputs (names, dtypes, fixed sizes) with the spec."""
-    model = onnx.load(str(path))
+    if program is None:
+        raise ContractViolation(f"{spec.name}: the exporter returned no program")
+    model = program.model_proto
+    _strip(model)
     onnx.checker.check_model(model)
-    for kind, values, tensors in (("input", model.graph.input, spec.inputs), ("output", model.graph.output, spec.outputs)):
-        names = [value.name for value in values]
-        if names != [tensor.name for tensor in tensors]:
-            raise ContractViolation(f"{spec.name}: expected {kind}s {[t.name for t in tensors]}, the graph has {names}")
+    check_graph(model, spec)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes for debugging: stack traces, which hold paths of the exporting machine."""
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    del model.graph.metadata_props[:]
+    model.graph.doc_string = ""
+    for item in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del item.metadata_props[:]
+        item.doc_string = ""
+
+
+def check_graph(model: onnx.ModelProto, spec: GraphSpec) -> None:
+    """Compare inputs and outputs (names, dtypes, fixed and free axes) with the spec.
+
+    Raises:
+        ContractViolation: they differ.
+    """
+    sides = (("inputs", model.graph.input, spec.inputs), ("outputs", model.graph.output, spec.outputs))
+    for kind, values, tensors in sides:
+        names, wanted = [value.name for value in values], [tensor.name for tensor in tensors]
+        if names != wanted:
+            raise ContractViolation(f"{spec.name}: expected {kind} {wanted}, the graph has {names}")
         for value, tensor in zip(values, tensors, strict=True):
             _check_value(spec.name, value, tensor)
 
@@ -65,11 +84,14 @@ def check_graph(path: Path, spec: GraphSpec) -> None:
 def _check_value(graph: str, value: onnx.ValueInfoProto, tensor: TensorSpec) -> None:
     kind = value.type.tensor_type
     shape = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
-    fits = len(shape) == len(tensor.shape) and all(
-        got is None or isinstance(want, str) or got == want for got, want in zip(shape, tensor.shape, strict=True)
-    )
+    wanted = [None if isinstance(axis, str) else axis for axis in tensor.shape]
+    # an output's size may be unknown to the exporter; a free axis must not have become fixed
+    fits = len(shape) == len(wanted) and all(got in (None, want) for got, want in zip(shape, wanted, strict=True))
     if kind.elem_type != ELEMENT_TYPES[tensor.dtype] or not fits:
-        raise ContractViolation(f"{graph}.{tensor.name}: expected {tensor.dtype}{list(tensor.shape)}, got {shape}")
+        raise ContractViolation(
+            f"{graph}.{tensor.name}: expected {tensor.dtype}{list(tensor.shape)}, "
+            f"got element type {kind.elem_type}, shape {shape}"
+        )
 
 
 def _dynamic(tensor: TensorSpec) -> dict[int, object]:

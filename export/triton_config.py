@@ -1,11 +1,25 @@
 """`config.pbtxt` of a graph, written from its spec; complete, so that Triton need not guess."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from service.inference.specs import GraphSpec, TensorSpec
 
 TYPES = {"uint8": "TYPE_UINT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
 QUEUE_DELAY_US = 2000
 QUEUE_SIZE = 64
 QUEUE_TIMEOUT_US = 30_000_000
+
+
+def write_configs(repository: Path, specs: Iterable[GraphSpec]) -> list[Path]:
+    """Write the configuration of every graph; the files."""
+    paths = []
+    for spec in specs:
+        path = repository / spec.name / "config.pbtxt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(triton_config(spec))
+        paths.append(path)
+    return paths
 
 
 def triton_config(spec: GraphSpec) -> str:

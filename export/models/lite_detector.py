@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import nms
 
+from export.models.boxes import clip, gather, nms_mask
 from export.models.mask_head import MaskHead
 from export.models.nanodet import MEAN_BGR, NUM_BINS, NUM_CLASSES, SCALE_BGR, LevelOutput, NanoDetPlus, decode
 
@@ -111,13 +111,13 @@ class LiteMaskRcnn(nn.Module):
         inside = (points[None, :, 0] < limit[:, 1:2]) & (points[None, :, 1] < limit[:, 0:1])
         best = torch.where(inside, scores.amax(2), torch.zeros_like(scores[..., 0]))
         top, index = torch.topk(best, PRE_NMS, dim=1)
-        boxes = clip(_gather(boxes, index), limit)
-        kept = torch.where(_nms_mask(boxes, top) & (top > SCORE_THRESHOLD), top, torch.full_like(top, -1.0))
+        boxes = clip(gather(boxes, index), limit)
+        kept = torch.where(nms_mask(boxes, top, NMS_IOU) & (top > SCORE_THRESHOLD), top, torch.full_like(top, -1.0))
         value, slot = torch.topk(kept, self.slots, dim=1)
         valid = value > 0
         chosen = torch.gather(index, 1, slot)
         keep = valid.to(boxes.dtype)[..., None]
-        return _gather(boxes, slot) * keep, _gather(scores, chosen) * keep, valid
+        return gather(boxes, slot) * keep, gather(scores, chosen) * keep, valid
 
     def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
         """Masks of the valid slots only: the head is the dearest part."""
@@ -139,29 +139,3 @@ def reference_points(outputs: list[LevelOutput]) -> Tensor:
         y, x = torch.meshgrid(rows * stride, columns * stride, indexing="ij")
         points.append(torch.stack([x.flatten(), y.flatten()], dim=1))
     return torch.cat(points).float()
-
-
-def clip(boxes: Tensor, hw: Tensor) -> Tensor:
-    """Boxes (B, N, 4) cut at hw (B, 2)."""
-    x1, y1, x2, y2 = boxes.unbind(2)
-    height, width = hw[:, 0:1], hw[:, 1:2]
-    zero = torch.zeros_like(x1)
-    sides = [(x1, width), (y1, height), (x2, width), (y2, height)]
-    return torch.stack([torch.minimum(torch.maximum(side, zero), most) for side, most in sides], dim=2)
-
-
-def _gather(values: Tensor, index: Tensor) -> Tensor:
-    return torch.gather(values, 1, index[..., None].expand(-1, -1, values.shape[2]))
-
-
-def _nms_mask(boxes: Tensor, scores: Tensor) -> Tensor:
-    """NMS per image, boxes (B, N, 4), scores (B, N) -> kept (B, N) bool.
-
-    The images are laid side by side by an offset, and the indices go at once into a mask of fixed shape.
-    """
-    batch = scores.shape[0]
-    offset = torch.arange(batch, dtype=boxes.dtype)[:, None, None] * 4096.0
-    kept = nms((boxes + offset).reshape(-1, 4), scores.reshape(-1), NMS_IOU)
-    flat = torch.zeros_like(scores).reshape(-1)
-    marked = torch.index_put(flat, (kept,), torch.ones((), dtype=flat.dtype))
-    return marked.reshape(scores.shape) > 0.5

@@ -1,0 +1,46 @@
+"""Weights in files: what training writes, and the one file that a preset is exported from."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from export.graphs import Lite
+from service.errors import ConfigurationError
+
+
+def pack_lite(detector: Path, trackers: Path, out: Path) -> None:
+    """Join a trained detector and trained trackers into one file, float16, which keeps it small.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or its tensors are not those of the preset.
+    """
+    parts = {"detector": detector, "trackers": trackers}
+    joined = {f"{part}.{name}": value for part, path in parts.items() for name, value in _read(path).items()}
+    _fill(Lite(), joined, f"{detector} and {trackers}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.half().contiguous() for name, value in joined.items()}, out)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Fill a preset's network from one file, float32.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or its tensors are not those of the network.
+    """
+    _fill(network, _read(path), str(path))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return {name: value.float() for name, value in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise ConfigurationError(f"{path}: expected a safetensors file: {error}") from error
+
+
+def _fill(network: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ConfigurationError(f"{source}: not the weights of {type(network).__name__}: {error}") from error

@@ -1,0 +1,20 @@
+"""Frames as they come from the host → input of an ImageNet trunk."""
+
+import torch
+from torch import Tensor, nn
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet, red green blue, 0..1; what every torchvision trunk was trained with."""
+
+
+class ImageNetNormalise(nn.Module):
+    """uint8 RGB (B, H, W, 3) -> float32 (B, 3, H, W)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """See the class."""
+        return (frames.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.deviation

@@ -1,0 +1,102 @@
+"""Random weights whose outputs are spread: with saturated scores or ties two runtimes cannot be compared."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from export.graphs import Lite, Paper
+from export.models.deeplab import PaperPixelFeatures
+from export.models.mask_head import align_levels
+from export.models.paper import BOX_GRID, MASK_GRID, PaperMaskRcnn
+from export.sample_inputs import frames
+
+OBJECTNESS, RPN_DELTAS, CLASSES, BOX_DELTAS, MASKS = 2.0, 0.3, 2.0, 0.5, 1.5
+"""Standard deviation that each output layer is scaled to."""
+
+
+def random_lite(seed: int = 0) -> Lite:
+    """The preset `lite` with random weights."""
+    torch.manual_seed(seed)
+    network = Lite().apply(_unit_gain)
+    detector = network.detector
+    with torch.no_grad():
+        for output in detector.head.outputs:
+            output.weight[: detector.classes] *= 0.6
+            output.bias[: detector.classes] = -3.0
+    return network.eval()
+
+
+def random_paper(seed: int = 0, **trunks: str) -> Paper:
+    """The preset `paper` with random weights; `trunks` as for `Paper`."""
+    torch.manual_seed(seed)
+    network = Paper(**trunks).eval()
+    network.siamese.apply(_unit_gain)
+    network.pixel.apply(_unit_gain)
+    _spread_detector(network.detector)
+    _spread_features(network.features)
+    return network
+
+
+def _unit_gain(module: nn.Module) -> None:
+    """Keep activations near unit variance: there is no batch norm that would."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, a=0.1)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _spread_features(network: PaperPixelFeatures) -> None:
+    """Set all batch norms from random pictures."""
+    with torch.no_grad(), _statistics(network):
+        network(**frames(2, 96, 128, seed=11))
+
+
+def _spread_detector(detector: PaperMaskRcnn) -> None:
+    """Set the frozen batch norms from random pictures, then scale every output layer."""
+    image = detector.normalise(frames(1, 128, 192, seed=12)["frames"])
+    with torch.no_grad():
+        with _statistics(detector.backbone):
+            detector.backbone(image)
+        pyramid = list(detector.backbone(image).values())
+        objectness, deltas = detector.rpn_head(pyramid)
+        _scale(detector.rpn_head.cls_logits, _flat(objectness), OBJECTNESS)
+        _scale(detector.rpn_head.bbox_pred, _flat(deltas), RPN_DELTAS)
+        proposals, _ = detector.propose(pyramid, (128, 192), torch.tensor([[128.0, 192.0]]))
+        rois = torch.cat([torch.zeros_like(proposals[0, :, :1]), proposals[0]], 1)
+        logits, deltas = detector.box_predictor(detector.box_head(align_levels(pyramid[:4], rois, BOX_GRID)))
+        # every class wins somewhere: no class is ahead by its mean
+        scale = CLASSES / logits.std(0)
+        detector.box_predictor.cls_score.weight.mul_(scale[:, None])
+        detector.box_predictor.cls_score.bias.mul_(scale).sub_(logits.mean(0) * scale)
+        _scale(detector.box_predictor.bbox_pred, deltas, BOX_DELTAS)
+        masks = detector.mask_predictor(detector.mask_head(align_levels(pyramid[:4], rois[:50], MASK_GRID)))
+        _scale(detector.mask_predictor.mask_fcn_logits, masks, MASKS)
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def _scale(layer: nn.Conv2d | nn.Linear, output: Tensor, deviation: float) -> None:
+    layer.weight.mul_(deviation / output.std())
+
+
+@contextmanager
+def _statistics(network: nn.Module) -> Iterator[None]:
+    """While open, every batch norm takes over the statistics of what it is given, layer after layer."""
+
+    def take(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        (x,) = inputs
+        module.running_mean.copy_(x.mean((0, 2, 3)))
+        module.running_var.copy_(x.var((0, 2, 3), correction=0) + 0.1)  # two pooled pixels may be equal
+
+    norms = [m for m in network.modules() if isinstance(m, FrozenBatchNorm2d | nn.BatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(take) for norm in norms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
