@@ -31,7 +31,6 @@ from service.telemetry import configure_logging
 
 log = structlog.get_logger()
 
-TASK = "run_job"
 BEAT_S = 2.0
 SWEEP_EVERY = 150
 """Beats between two sweeps of the blob store."""
@@ -71,9 +70,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         with translated():
             await redis.ping()
         async with Docket(name=keys.DOCKET, url=url) as docket:
+            docket.register(run_job)
 
             async def deliver(job_id: str, key: str) -> None:
-                await docket.add(TASK, key=key)(job_id)
+                # by name: a worker has put its own function under it
+                await docket.add(run_job.__name__, key=key)(job_id)
 
             yield Parts(
                 settings=settings,
@@ -93,6 +94,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             )
     finally:
         await redis.aclose()
+
+
+async def run_job(job_id: str) -> None:
+    """The task as the queue knows it; a worker registers `JobRunner.run` under this name."""
+    raise ConfigurationError(f"job {job_id}: delivered to a process that is no worker")
 
 
 async def ready(parts: Parts) -> dict[str, str | bool]:
@@ -120,10 +126,7 @@ async def run_worker(settings: Settings) -> None:
         engine = EngineProcess(_engine_settings(settings, str(scratch)))
         runner = JobRunner(parts.jobs, parts.blobs, engine)
 
-        async def run_job(job_id: str) -> None:
-            await runner.run(job_id)
-
-        parts.docket.register(run_job)
+        parts.docket.register(runner.run, names=[run_job.__name__])
         try:
             await engine.start()
             log.info("worker ready", worker=worker_id)
