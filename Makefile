@@ -1,0 +1,59 @@
+# make demo    set up, start the service, POST a real clip, show its tubelets, write an overlay
+# make test    set up, then everything that needs no torch
+PYTHON  ?= python3
+CLIP    ?= demo/pedestrians.mp4
+OUT     ?= demo-output
+VENV    := .venv
+MODELS  := .venv-models
+TRITON  := .venv-triton
+BIN     := $(VENV)/bin
+# 2 shared cores: one thread per process, or the tests fight each other
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test check lint test-models test-triton load compose-check setup lock clean
+
+demo: setup
+	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
+
+test: check test-fast test-triton
+
+check: setup lint                       ## format, lint, types, imports
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test-fast
+test-fast: setup
+	$(BIN)/pytest -m "not triton and not models"
+
+test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled repository
+	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton
+
+test-models: $(MODELS)/.done            ## torch modules, export, parity, a short training
+	$(MODELS)/bin/pytest -m models
+
+load: setup                             ## a minute of load on a local service
+	$(BIN)/python -m tests.load.run
+
+compose-check: setup                    ## compose file, Dockerfiles, image build where podman or docker is at hand
+	$(BIN)/python -m docker.check
+
+lock:                                   ## write the hashed lock files anew
+	sh requirements/lock.sh
+
+setup: $(VENV)/.done
+
+# uv where it is at hand or can be had, pip otherwise; both check the hashes
+$(VENV)/.done: requirements/dev.txt pyproject.toml
+	sh requirements/install.sh $(PYTHON) $(VENV) requirements/dev.txt
+
+$(MODELS)/.done: requirements/models.txt pyproject.toml
+	sh requirements/install.sh $(PYTHON) $(MODELS) requirements/models.txt
+
+$(TRITON)/.done: requirements/triton-test.txt
+	sh requirements/install.sh $(PYTHON) $(TRITON) requirements/triton-test.txt no-project
+
+clean:
+	rm -rf $(VENV) $(MODELS) $(TRITON) demo-output build dist

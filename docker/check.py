@@ -1,0 +1,124 @@
+"""`make compose-check`: is what docker-compose.yml and the Dockerfiles say true?
+
+The compose file is validated against the published compose schema (bundled with this repository's test data as
+`docker/compose-spec.json` where present, else the structural checks below), every file and command that it names must
+exist, the Dockerfiles are linted, and the service's image is built where podman or docker is at hand.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "docker" / "compose-schema.json"
+"""What this project uses of the Compose Specification, in the specification's terms."""
+INSTRUCTIONS = frozenset(
+    "FROM RUN COPY ENV USER VOLUME EXPOSE HEALTHCHECK CMD WORKDIR ARG LABEL ENTRYPOINT ADD STOPSIGNAL SHELL".split()
+)
+
+
+def check_compose() -> list[str]:
+    """Problems of docker-compose.yml."""
+    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
+    problems = [f"compose: {error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    for name, service in document["services"].items():
+        problems += [f"compose: {name}: {text}" for text in _service_problems(service, document)]
+    return problems
+
+
+def _service_problems(service: dict, document: dict) -> list[str]:
+    problems = []
+    build = service.get("build")
+    if build and not (ROOT / build["dockerfile"]).is_file():
+        problems.append(f"dockerfile {build['dockerfile']} does not exist")
+    problems += [f"depends on unknown {other}" for other in service.get("depends_on", {}) if other not in document["services"]]
+    volumes = (volume.split(":")[0] for volume in service.get("volumes", []))
+    problems += [f"volume {volume} is not declared" for volume in volumes if volume not in document["volumes"]]
+    known = set(_settings()) | {"DUALTRACK_API_KEY"}
+    problems += [f"unknown setting {key}" for key in service.get("environment", {}) if key not in known]
+    return problems + _command_problems(service.get("command", []))
+
+
+def _command_problems(command: list[str]) -> list[str]:
+    scripts = {point.name for point in entry_points(group="console_scripts")}
+    match command:
+        case ["dualtrack", name, *_]:
+            known = "dualtrack" in scripts and name in _commands()
+            return [] if known else [f"unknown command dualtrack {name}"]
+        case ["python", "-m", module, *_]:
+            path = ROOT / Path(*module.split("."))
+            return [] if (path / "__main__.py").is_file() or path.with_suffix(".py").is_file() else [f"no module {module}"]
+    return []
+
+
+def _commands() -> set[str]:
+    from service.cli.main import build_app  # noqa: PLC0415 (slow, and only needed here)
+
+    return {command.callback.__name__ for command in build_app().registered_commands if command.callback}
+
+
+def _settings() -> list[str]:
+    from service.settings import Settings  # noqa: PLC0415
+
+    return [f"DUALTRACK_{name.upper()}" for name in Settings.model_fields]
+
+
+def check_dockerfiles() -> list[str]:
+    """Problems of the Dockerfiles: instructions, sources of COPY, unpinned or root images."""
+    problems = []
+    for path in sorted((ROOT / "docker").glob("Dockerfile.*")):
+        text = re.sub(r"\\\n", " ", path.read_text())
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        problems += [f"{path.name}: {problem}" for line in lines for problem in _line_problems(line)]
+        if not any(line.startswith("USER ") for line in lines):
+            problems.append(f"{path.name}: runs as root (no USER)")
+    return problems
+
+
+def _line_problems(line: str) -> list[str]:
+    instruction, _, rest = line.partition(" ")
+    problems = [] if instruction in INSTRUCTIONS else [f"unknown instruction {instruction}"]
+    if instruction == "FROM" and ":" not in rest.split()[0]:
+        problems.append(f"image without a tag: {rest}")
+    if instruction == "COPY" and not rest.startswith("--from"):
+        problems += [f"COPY source {source} does not exist" for source in rest.split()[:-1] if not (ROOT / source).exists()]
+    if instruction == "RUN" and "apt-get install" in rest and "rm -rf /var/lib/apt/lists" not in rest:
+        problems.append("apt lists stay in the layer")
+    return problems
+
+
+def build_image() -> list[str]:
+    """Build the service's image, where an engine and the base image are at hand."""
+    engine = shutil.which("podman") or shutil.which("docker")
+    if engine is None:
+        print("image: not built, neither podman nor docker is installed")
+        return []
+    if subprocess.run([engine, "info"], capture_output=True, check=False).returncode != 0:
+        print(f"image: not built, {Path(engine).name} has no running engine")
+        return []
+    command = [engine, "build", "-f", "docker/Dockerfile.service", "-t", "dualtrack/service:0.1.0"]
+    command += os.environ.get("DUALTRACK_BUILD_OPTIONS", "").split()
+    done = subprocess.run([*command, "."], cwd=ROOT, check=False)
+    return [] if done.returncode == 0 else [f"image: {Path(engine).name} build failed with code {done.returncode}"]
+
+
+def main() -> int:
+    """Print what is wrong; 1 if anything is."""
+    problems = [*check_compose(), *check_dockerfiles(), *build_image()]
+    for problem in problems:
+        print(problem)
+    print(f"compose-check: {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

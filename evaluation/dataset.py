@@ -1,0 +1,73 @@
+"""Annotated videos in YouTube-VIS format: `instances.json` and `videos/NAME.mp4` beside it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.errors import InvalidDataset
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AnnotatedVideo:
+    """One video of a data set.
+
+    Attributes:
+        id: in the annotations.
+        name: first part of its `file_names`; frame i of `videos/NAME.mp4` is `NAME/{i:05d}.jpg`.
+        path: the video file.
+        frames: indices of the annotated frames in the file.
+        exhaustive: every object of the categories is annotated.
+        record: its entry in `instances.json`.
+    """
+
+    id: int
+    name: str
+    path: Path
+    frames: tuple[int, ...]
+    exhaustive: bool
+    record: Document
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Videos, categories (id → name) and annotations."""
+
+    videos: tuple[AnnotatedVideo, ...]
+    categories: dict[int, str]
+    annotations: tuple[Document, ...]
+
+    def annotations_of(self, video: AnnotatedVideo) -> list[Document]:
+        """Annotations of one video."""
+        return [item for item in self.annotations if item["video_id"] == video.id]
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Read `folder/instances.json`.
+
+    Raises:
+        InvalidDataset: the file or a video is missing, or it has no annotations (as the public validation sets of
+            YouTube-VIS): split the training set by video instead.
+    """
+    path = folder / "instances.json"
+    if not path.is_file():
+        raise InvalidDataset(f"dataset: expected {path}, found no such file", code="no-annotations")
+    document = json.loads(path.read_text())
+    for key in ("videos", "categories", "annotations"):
+        if not document.get(key):
+            raise InvalidDataset(f"{path}: expected a list {key!r}, it is missing or empty", code="no-annotations")
+    videos = tuple(_video(record, folder) for record in document["videos"])
+    categories = {item["id"]: item["name"] for item in document["categories"]}
+    return Dataset(videos, categories, tuple(document["annotations"]))
+
+
+def _video(record: Document, folder: Path) -> AnnotatedVideo:
+    names = [Path(name) for name in record["file_names"]]
+    name = names[0].parts[0]
+    path = folder / record.get("video_file", f"videos/{name}.mp4")
+    if not path.is_file():
+        raise InvalidDataset(f"video {name}: expected {path}, found no such file", code="no-video-file")
+    frames = tuple(int(file.stem) for file in names)
+    return AnnotatedVideo(record["id"], name, path, frames, bool(record.get("exhaustive", True)), record)
