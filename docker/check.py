@@ -1,8 +1,8 @@
 """`make compose-check`: is what docker-compose.yml and the Dockerfiles say true?
 
-The compose file is validated against the published compose schema (bundled with this repository's test data as
-`docker/compose-spec.json` where present, else the structural checks below), every file and command that it names must
-exist, the Dockerfiles are linted, and the service's image is built where podman or docker is at hand.
+The compose file is validated against the published Compose Specification schema (as the docker-compose package ships
+it), every file and command that it names must exist, the Dockerfiles are linted, and the service's image is built where
+podman or docker is at hand.
 """
 
 import json
@@ -21,7 +21,24 @@ ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "docker" / "compose-schema.json"
 """What this project uses of the Compose Specification, in the specification's terms."""
 INSTRUCTIONS = frozenset(
-    "FROM RUN COPY ENV USER VOLUME EXPOSE HEALTHCHECK CMD WORKDIR ARG LABEL ENTRYPOINT ADD STOPSIGNAL SHELL".split()
+    [
+        "FROM",
+        "RUN",
+        "COPY",
+        "ENV",
+        "USER",
+        "VOLUME",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "CMD",
+        "WORKDIR",
+        "ARG",
+        "LABEL",
+        "ENTRYPOINT",
+        "ADD",
+        "STOPSIGNAL",
+        "SHELL",
+    ]
 )
 
 
@@ -40,7 +57,9 @@ def _service_problems(service: dict, document: dict) -> list[str]:
     build = service.get("build")
     if build and not (ROOT / build["dockerfile"]).is_file():
         problems.append(f"dockerfile {build['dockerfile']} does not exist")
-    problems += [f"depends on unknown {other}" for other in service.get("depends_on", {}) if other not in document["services"]]
+    problems += [
+        f"depends on unknown {other}" for other in service.get("depends_on", {}) if other not in document["services"]
+    ]
     volumes = (volume.split(":")[0] for volume in service.get("volumes", []))
     problems += [f"volume {volume} is not declared" for volume in volumes if volume not in document["volumes"]]
     known = set(_settings()) | {"DUALTRACK_API_KEY"}
@@ -56,7 +75,9 @@ def _command_problems(command: list[str]) -> list[str]:
             return [] if known else [f"unknown command dualtrack {name}"]
         case ["python", "-m", module, *_]:
             path = ROOT / Path(*module.split("."))
-            return [] if (path / "__main__.py").is_file() or path.with_suffix(".py").is_file() else [f"no module {module}"]
+            return (
+                [] if (path / "__main__.py").is_file() or path.with_suffix(".py").is_file() else [f"no module {module}"]
+            )
     return []
 
 
@@ -90,7 +111,9 @@ def _line_problems(line: str) -> list[str]:
     if instruction == "FROM" and ":" not in rest.split()[0]:
         problems.append(f"image without a tag: {rest}")
     if instruction == "COPY" and not rest.startswith("--from"):
-        problems += [f"COPY source {source} does not exist" for source in rest.split()[:-1] if not (ROOT / source).exists()]
+        problems += [
+            f"COPY source {source} does not exist" for source in rest.split()[:-1] if not (ROOT / source).exists()
+        ]
     if instruction == "RUN" and "apt-get install" in rest and "rm -rf /var/lib/apt/lists" not in rest:
         problems.append("apt lists stay in the layer")
     return problems

@@ -54,7 +54,7 @@ def evaluate(
     if method not in get_args(Method):
         raise InvalidParameter(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
     scores = asyncio.run(
-        _evaluate(path, cast(Method, method), limit, all_videos, results_file, parse_parameters(param))
+        _evaluate(path, cast("Method", method), limit, all_videos, results_file, parse_parameters(param))
     )
     table = Table("metric", "value", title=f"{path}" + ("" if path.is_file() else f", {method}"))
     for name, value in scores.items():

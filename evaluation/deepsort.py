@@ -114,9 +114,7 @@ def _assign(cost: F64 | F32, most: float) -> list[tuple[int, int]]:
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if cost[r, c] <= most]
 
 
-def _appearance_cost(
-    tracks: Sequence[_Track], measured: F64, features: F32, params: DeepSortParams
-) -> F64:
+def _appearance_cost(tracks: Sequence[_Track], measured: F64, features: F32, params: DeepSortParams) -> F64:
     """Smallest cosine distance to a track's gallery, infeasible outside the Mahalanobis gate: (tracks, boxes)."""
     cost = np.full((len(tracks), len(measured)), INFEASIBLE)
     for row, track in enumerate(tracks):

@@ -46,7 +46,7 @@ def _mean(values: np.ndarray[Any, Any]) -> float:
 
 
 def _ground_truth(dataset: Dataset, video_ids: set[int]) -> Document:
-    """trackeval wants uncompressed RLE, and every annotation's areas and size."""
+    """Trackeval wants uncompressed RLE, and every annotation's areas and size."""
     annotations = [_uncompressed(item) for item in dataset.annotations if item["video_id"] in video_ids]
     present = {item["category_id"] for item in annotations}
     return {
@@ -112,8 +112,16 @@ def _average_precision(
             }
         )
         evaluator = trackeval.Evaluator(
-            {"PRINT_RESULTS": False, "PRINT_CONFIG": False, "TIME_PROGRESS": False, "OUTPUT_SUMMARY": False,
-             "OUTPUT_DETAILED": False, "PLOT_CURVES": False, "BREAK_ON_ERROR": True, "LOG_ON_ERROR": None}
+            {
+                "PRINT_RESULTS": False,
+                "PRINT_CONFIG": False,
+                "TIME_PROGRESS": False,
+                "OUTPUT_SUMMARY": False,
+                "OUTPUT_DETAILED": False,
+                "PLOT_CURVES": False,
+                "BREAK_ON_ERROR": True,
+                "LOG_ON_ERROR": None,
+            }
         )
         outcome, _ = evaluator.evaluate([dataset], [metric])
     combined = outcome["YouTubeVIS"]["dualtrack"]["COMBINED_SEQ"]["cls_comb_cls_av"]["TrackMAP"]

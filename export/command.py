@@ -120,9 +120,7 @@ def triton_config(
 
 def _require_models() -> None:
     """Say what is missing before an import fails in the middle of something."""
-    missing = [
-        name for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors") if not find_spec(name)
-    ]
+    missing = [name for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors") if not find_spec(name)]
     if missing:
         raise ConfigurationError(
             f"export: needs the extra `models` (pip install 'dualtrack[models]'), missing: {', '.join(missing)}"

@@ -32,10 +32,11 @@ class Card(TypedDict, total=False):
 def model_card(graph: str, preset: str, version: str, entry: dict[str, Any], card: Card) -> str:
     """Markdown of one graph's card; parts that nobody wrote are left out."""
     parity = entry["worst_parity"]
+    size = f"{entry['bytes'] / 1e6:.2f} MB"
+    nearest = f"`{parity['output']}` {parity['error']:.1e} of {parity['tolerance']:.0e} ({parity['case']})"
     file_facts = [
-        f"ONNX opset {entry['opset']}, {entry['bytes'] / 1e6:.2f} MB, sha256 `{entry['sha256']}`",
-        f"torch against onnxruntime, nearest to its tolerance: `{parity['output']}` {parity['error']:.1e} "
-        f"of {parity['tolerance']:.0e} ({parity['case']})",
+        f"ONNX opset {entry['opset']}, {size}, sha256 `{entry['sha256']}`",
+        f"torch against onnxruntime, nearest to its tolerance: {nearest}",
     ]
     recipe = [card.get("recipe", {}).get(graph, ""), _labelled("Training code at commit", card.get("commit", ""))]
     sections = [

@@ -35,7 +35,7 @@ def random_paper(seed: int = 0, **trunks: str) -> Paper:
     network = Paper(**trunks).eval()
     network.siamese.apply(_unit_gain)
     network.pixel.apply(_unit_gain)
-    _spread_detector(network.detector)
+    spread_detector(network.detector)
     _spread_features(network.features)
     return network
 
@@ -54,7 +54,7 @@ def _spread_features(network: PaperPixelFeatures) -> None:
         network(**frames(2, 96, 128, seed=11))
 
 
-def _spread_detector(detector: PaperMaskRcnn) -> None:
+def spread_detector(detector: PaperMaskRcnn) -> None:
     """Set the frozen batch norms from random pictures, then scale every output layer."""
     image = detector.normalise(frames(1, 128, 192, seed=12)["frames"])
     with torch.no_grad():

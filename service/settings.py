@@ -29,9 +29,7 @@ class Settings(BaseSettings):
         description="Triton repository with manifest.json.",
     )
     redis_url: Secret = Field(None, description="Redis or Valkey; without it `serve` starts an embedded Valkey.")
-    triton_url: str | None = Field(
-        None, description="host:port of Triton's gRPC; without it onnxruntime in process."
-    )
+    triton_url: str | None = Field(None, description="host:port of Triton's gRPC; without it onnxruntime in process.")
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     api_key: Secret = Field(None, description="Bearer token that requests must bring.")

@@ -121,7 +121,9 @@ def train(
         average = 0.98 * average + 0.02 * torch.stack([part.detach() for part in parts])
         if step % 50 == 0:
             mask, distilled, classes = (average / (1 - 0.98**step)).tolist()
-            print(f"step {step} share {share:.3f} mask {mask:.4f} distil {distilled:.4f} class {classes:.4f}", flush=True)
+            print(
+                f"step {step} share {share:.3f} mask {mask:.4f} distil {distilled:.4f} class {classes:.4f}", flush=True
+            )
         if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
             save(out, model, optimizer, step, clock)
             last_save = time.monotonic()

@@ -74,9 +74,7 @@ def collect(model: LiteMaskRcnn, pictures: list[Picture], rng: random.Random) ->
     """Cells of one random crop of every picture, joined per level."""
     rows = [crop_cells(model, read_crop(picture, rng)) for picture in pictures]
     return [
-        Cells(
-            *(torch.cat([getattr(cells, name) for cells in level]) for name in ("features", "targets", "weights"))
-        )
+        Cells(*(torch.cat([getattr(cells, name) for cells in level]) for name in ("features", "targets", "weights")))
         for level in zip(*rows, strict=True)
     ]
 
@@ -92,9 +90,7 @@ def fit(cells: Cells, steps: int = 150, decay: float = 1e-4) -> tuple[Tensor, Te
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 0.05 * (1 - step / steps) + 1e-4
-        losses = F.binary_cross_entropy_with_logits(
-            F.linear(features, weight, bias), cells.targets, reduction="none"
-        )
+        losses = F.binary_cross_entropy_with_logits(F.linear(features, weight, bias), cells.targets, reduction="none")
         loss = (losses.sum(1) * cells.weights).sum() / total + decay * weight.pow(2).sum()
         optimizer.zero_grad()
         loss.backward()
@@ -111,9 +107,7 @@ def fit_classes(model: LiteMaskRcnn, pictures: list[Picture], seed: int) -> None
         weight, bias = fit(cells)
         seen = cells.targets.sum(0) > 1
         with torch.no_grad():
-            output.weight[OLD : model.classes] = torch.where(seen[:, None], weight, torch.zeros(()))[
-                ..., None, None
-            ]
+            output.weight[OLD : model.classes] = torch.where(seen[:, None], weight, torch.zeros(()))[..., None, None]
             output.bias[OLD : model.classes] = torch.where(seen, bias, NEW_CLASS_BIAS)
 
 

@@ -68,9 +68,7 @@ def detect(model: LiteMaskRcnn, image: Array) -> Detected:
     return found, scores[0, :number].numpy(), rles
 
 
-def records(
-    image_id: int, detected: tuple[Array, Array, list[dict[str, Any]]], ids: list[int]
-) -> list[dict[str, Any]]:
+def records(image_id: int, detected: tuple[Array, Array, list[dict[str, Any]]], ids: list[int]) -> list[dict[str, Any]]:
     """COCO results of an image: one per box and class whose score is over `LOWEST_SCORE`."""
     boxes, scores, rles = detected
     return [

@@ -50,7 +50,8 @@ def distillation_loss(student: list[LevelOutput], teacher: list[LevelOutput], ke
     """The 80 old classes and the boxes as the frozen start weights see them.
 
     Args:
-        student, teacher: dense outputs.
+        student: dense outputs.
+        teacher: dense outputs of the start weights.
         keep: (B,) 1 where the picture is a photograph; rendered frames have labels of their own.
     """
     total = torch.zeros(())

@@ -122,8 +122,9 @@ def cache_frames(pictures: list[Picture], cache: Path) -> list[Picture]:
                     image = frame.to_ndarray(format="bgr24")
                     cv2.imwrite(str(cache / f"{path.stem}-{index:05d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
     return [
-        picture if picture.frame is None else Picture(_cached(picture, cache), picture.hw, picture.instances,
-                                                      None, picture.labelled_ytvis)
+        picture
+        if picture.frame is None
+        else Picture(_cached(picture, cache), picture.hw, picture.instances, None, picture.labelled_ytvis)
         for picture in pictures
     ]
 
@@ -148,7 +149,7 @@ def read_crop(picture: Picture, rng: random.Random) -> Crop:
     boxes, masks, labels = [], [], []
     instances = list(picture.instances)
     rng.shuffle(instances)
-    for instance in instances[:MOST_INSTANCES * 2]:
+    for instance in instances[: MOST_INSTANCES * 2]:
         mask = cv2.warpAffine(_mask(instance, (height, width)), matrix, (target_w, target_h), flags=cv2.INTER_LINEAR)
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         if mask.sum() >= 32 and len(labels) < MOST_INSTANCES:

@@ -118,9 +118,7 @@ def _large(item: Instance, hw: tuple[int, int]) -> bool:
     return (x2 - x1) * (y2 - y1) > 0.003 * hw[0] * hw[1]
 
 
-def _sequence(
-    frames: list[Array], masks: list[list[Array]], labels: list[int], rng: random.Random
-) -> Sequence | None:
+def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], rng: random.Random) -> Sequence | None:
     if not labels:
         return None
     stacked = np.array(masks, np.uint8)

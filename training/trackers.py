@@ -57,9 +57,7 @@ def train(
 ) -> None:
     """Train until the budget is spent; goes on from `out` if it holds a state."""
     detector.eval().requires_grad_(False)
-    groups = [
-        {"params": list(part.parameters()), "base": rate} for part in trackers.children() if _has_weights(part)
-    ]
+    groups = [{"params": list(part.parameters()), "base": rate} for part in trackers.children() if _has_weights(part)]
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
     clock = Clock(minutes * 60)
     start = step = resume(out, trackers, optimizer, clock)

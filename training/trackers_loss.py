@@ -120,9 +120,7 @@ def pixel_windows(boxes: Tensor) -> Tensor:
 def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
     """Masks (N, H, W) sampled in their windows: (N, S, S)."""
     index = torch.arange(len(masks), dtype=torch.float32)[:, None]
-    return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[
-        :, 0
-    ]
+    return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[:, 0]
 
 
 def pixel_loss(trackers: Trackers, features: Features, sequence: Sequence) -> Tensor:

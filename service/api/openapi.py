@@ -104,9 +104,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes, tags=app.openapi_tags
     )
-    _, definitions = models_json_schema(
-        [(JobRequest, "validation"), (ProblemDetails, "validation")], ref_template=REF
-    )
+    _, definitions = models_json_schema([(JobRequest, "validation"), (ProblemDetails, "validation")], ref_template=REF)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(definitions["$defs"])
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

@@ -48,9 +48,7 @@ def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[
     return _distinct(_sorted(list(best.values())), params)
 
 
-def unexplained(
-    frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams
-) -> list[Detections]:
+def unexplained(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> list[Detections]:
     """Left for the next round: candidates that no tubelet covers in their own frame by more than `th_iou`."""
     return [_without(frame, tubelets, params) for frame in frames]
 

@@ -72,9 +72,7 @@ def main() -> None:
     try:
         build_app()()
     except DualtrackError as error:
-        Console(stderr=True).print(
-            f"error: {error.code}: {error.detail}", style="red", markup=False, soft_wrap=True
-        )
+        Console(stderr=True).print(f"error: {error.code}: {error.detail}", style="red", markup=False, soft_wrap=True)
         sys.exit(exit_code(error))
 
 

@@ -15,7 +15,7 @@ def serve(
 ) -> None:
     """Start everything on this machine: state server (unless one is configured), API and one worker."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    asyncio.run(bootstrap.serve(Settings(**given)))
+    asyncio.run(bootstrap.serve(Settings.model_validate({**Settings().model_dump(), **given})))
 
 
 def worker() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -36,7 +36,7 @@ def submit(
         typer.echo(f"written to {folder}/")
 
 
-def run_job(client: Client, video: Path, folder: Path, parameters: dict[str, object]) -> dict[str, object]:
+def run_job(client: Client, video: Path, folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
     """Submit, show progress while it runs, write the results into `folder`; the result document."""
     job = client.submit(video, **parameters)
     with stage_bar(Console(stderr=True)) as bar:

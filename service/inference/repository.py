@@ -51,8 +51,7 @@ class Manifest:
         """One unique name per class; a name that both vocabularies have says which is meant."""
         names = [item.name for item in self.classes]
         return tuple(
-            item.name if names.count(item.name) == 1 else f"{item.name} ({item.vocabulary})"
-            for item in self.classes
+            item.name if names.count(item.name) == 1 else f"{item.name} ({item.vocabulary})" for item in self.classes
         )
 
     def graph_path(self, graph: str) -> Path:

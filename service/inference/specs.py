@@ -35,8 +35,7 @@ class TensorSpec:
         )
         if array.dtype != np.dtype(self.dtype) or not fits:
             raise ContractViolation(
-                f"{graph}.{self.name}: expected {self.dtype}{list(self.shape)}, "
-                f"got {array.dtype}{list(array.shape)}"
+                f"{graph}.{self.name}: expected {self.dtype}{list(self.shape)}, got {array.dtype}{list(array.shape)}"
             )
 
 

@@ -67,8 +67,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, limits: VideoLi
 def _check_size(width: int, height: int, limits: VideoLimits) -> None:
     if max(width, height) > limits.max_side or width * height > limits.max_pixels:
         raise InvalidVideo(
-            f"video: {width}x{height} px, the limits are max_side {limits.max_side} and "
-            f"max_pixels {limits.max_pixels}",
+            f"video: {width}x{height} px, the limits are max_side {limits.max_side} and max_pixels {limits.max_pixels}",
             code="too-large",
         )
     if 0 < min(width, height) < limits.min_side:

@@ -79,9 +79,7 @@ def _video_stream(container: InputContainer) -> VideoStream:
     stream = max(streams, key=lambda s: (s.codec_context is not None, -s.index))
     codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
     if codec not in CODECS:
-        raise InvalidVideo(
-            f"video: codec {codec} is not supported, only {sorted(CODECS)}", code="unsupported-codec"
-        )
+        raise InvalidVideo(f"video: codec {codec} is not supported, only {sorted(CODECS)}", code="unsupported-codec")
     return stream
 
 

@@ -91,7 +91,9 @@ def detections_key(video: str, version: str, params: PipelineParams) -> str:
 
 def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
     """Key of the raw tubelets: all stages before merging count."""
-    stages = {name: asdict(getattr(params, name)) for name in ("detector", "calibration", "proposals", "tracker")}
+    stages: dict[str, object] = {
+        name: asdict(getattr(params, name)) for name in ("detector", "calibration", "proposals", "tracker")
+    }
     return _key("tubelets", video, version, stages)
 
 

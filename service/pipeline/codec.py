@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle
 from service.structures.tubelets import Tubelet
 
-Arrays = dict[str, NDArray[np.generic]]
+Arrays = dict[str, NDArray[Any]]
 
 
 def pack_detections(frames: Sequence[Detections]) -> bytes:
@@ -74,7 +75,7 @@ def _masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
     }
 
 
-def _masks_from_arrays(arrays: dict[str, NDArray[np.generic]]) -> list[Rle | None]:
+def _masks_from_arrays(arrays: Arrays) -> list[Rle | None]:
     counts = arrays["mask_counts"].tobytes()
     height, width = (int(side) for side in arrays["mask_size"])
     masks: list[Rle | None] = []
@@ -87,10 +88,11 @@ def _masks_from_arrays(arrays: dict[str, NDArray[np.generic]]) -> list[Rle | Non
 
 def _pack(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    # numpy types the names as its own options
+    np.savez_compressed(buffer, **cast("dict[str, Any]", arrays))
     return buffer.getvalue()
 
 
-def _unpack(data: bytes) -> dict[str, NDArray[np.generic]]:
+def _unpack(data: bytes) -> Arrays:
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

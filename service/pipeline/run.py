@@ -114,9 +114,7 @@ async def track_all(run: Run, calibrated: Sequence[Detections], features: Featur
         seeds = next_seeds(pool, proposals, room=proposals.max_seeds - len(tubelets))
         if not seeds:
             break
-        tubelets += await tracker.track(
-            seeds, report=lambda done, total: run.report(Progress("track", done, total))
-        )
+        tubelets += await tracker.track(seeds, report=lambda done, total: run.report(Progress("track", done, total)))
         pool = unexplained(pool, tubelets, proposals)
     run.cache.put(key, pack_tubelets(tubelets))
     return tubelets

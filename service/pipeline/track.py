@@ -148,9 +148,7 @@ class Tracker:
         boxes, scores = await self._siamese(candidates, candidates, templates, features)
         return redetected(state, boxes, scores, self._params.siamese.lost)
 
-    async def _siamese(
-        self, previous: F32, centres: F32, templates: F32, features: FrameFeatures
-    ) -> tuple[F32, F32]:
+    async def _siamese(self, previous: F32, centres: F32, templates: F32, features: FrameFeatures) -> tuple[F32, F32]:
         windows = search_windows(centres)
         outputs = await self._networks.run(
             "siamese_rpn",
@@ -183,15 +181,13 @@ class Tracker:
     async def _pixel(
         self, states: list[TrackState], windows: F32, references: Sequence[Reference], features: FrameFeatures
     ) -> Tensors:
-        banks = {
-            name: np.stack([references[state.seed].bank[i] for state in states]) for i, name in enumerate(BANK)
-        }
+        banks = {name: np.stack([references[state.seed].bank[i] for state in states]) for i, name in enumerate(BANK)}
         previous = {
             "previous_windows": np.stack([state.window for state in states]),
             "previous_embedding": np.stack([state.embedding for state in states]),
             "previous_probability": np.stack([state.probability for state in states]),
         }
-        here = {"f4": features.f4, "frame_index": _zeros(len(states)), "windows": windows}
+        here: Tensors = {"f4": features.f4, "frame_index": _zeros(len(states)), "windows": windows}
         return await self._networks.run("pixel_embedding", {**here, **banks, **previous})
 
 

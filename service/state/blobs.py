@@ -102,9 +102,7 @@ class BlobStore:
 
     def _check_space(self) -> None:
         if self.free_bytes() < self._min_free:
-            raise Unavailable(
-                f"disk: less than {self._min_free} bytes are free", code="disk-full", retry_after_s=60
-            )
+            raise Unavailable(f"disk: less than {self._min_free} bytes are free", code="disk-full", retry_after_s=60)
 
 
 def _append(descriptor: int, digest: "hashlib._Hash", chunk: bytes) -> None:

@@ -128,9 +128,7 @@ class JobStore:
             if answer == "full":
                 raise Overloaded(f"queue: {self._max_queue} jobs wait already", retry_after_s=RETRY_AFTER_S)
             if answer == "reused":
-                raise Conflict(
-                    "idempotency key: it came with another request before", code="idempotency-key-reused"
-                )
+                raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
             # again for a known job: the first try may have died between the two steps
             await self._deliver(known, known)
         return await self.get(known), answer == "created"

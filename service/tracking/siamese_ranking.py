@@ -39,8 +39,8 @@ def rank(
     rows = np.arange(len(best))
     rate = (penalty[rows, best] * scores[rows, best] * np.float32(params.lr))[:, None]
     size = ((1 - rate) * sizes + rate * proposals[rows, best, 2:]) / scale[:, None]
-    middle: F32 = (windows[:, :2] + windows[:, 2:]) / 2 + proposals[rows, best, :2] / scale[:, None]
-    return _clipped(middle, size.astype(np.float32), frame_hw), scores[rows, best].astype(np.float32)
+    middle = (windows[:, :2] + windows[:, 2:]) / 2 + proposals[rows, best, :2] / scale[:, None]
+    return _clipped(middle.astype(np.float32), size.astype(np.float32), frame_hw), scores[rows, best].astype(np.float32)
 
 
 def _penalty(sizes: F32, previous: F32, penalty_k: float) -> F32:

