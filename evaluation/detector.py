@@ -82,19 +82,14 @@ async def _detect(frame: U8, networks: Networks) -> Detections:
 
 def _records(image_id: int, detections: Detections, vocabulary: Vocabulary) -> list[Document]:
     """One record per candidate and class with a score worth counting: the whole class vector is evaluated."""
-    records = []
+    records: list[Document] = []
     for box, probs, mask in zip(detections.boxes, detections.probs, detections.masks, strict=True):
         x1, y1, x2, y2 = (float(side) for side in box)
-        for column in np.flatnonzero(probs >= DETECTOR.th_det):
-            records.append(
-                {
-                    "image_id": image_id,
-                    "category_id": vocabulary.category_ids[column],
-                    "score": float(probs[column]),
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "segmentation": mask.json(),
-                }
-            )
+        where = {"image_id": image_id, "bbox": [x1, y1, x2 - x1, y2 - y1], "segmentation": mask.json()}
+        records += [
+            {**where, "category_id": vocabulary.category_ids[column], "score": float(probs[column])}
+            for column in np.flatnonzero(probs >= DETECTOR.th_det)
+        ]
     return records
 
 

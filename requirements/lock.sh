@@ -5,11 +5,12 @@ cd "$(dirname "$0")/.."
 compile() {
     out=$1
     shift
-    uv pip compile --quiet --python-version 3.11 --python-platform linux --generate-hashes \
+    uv pip compile --quiet --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-header -o "requirements/$out" "$@"
 }
-compile service-cpu.txt pyproject.toml --extra cpu
-compile service-gpu.txt pyproject.toml --extra gpu
-compile dev.txt pyproject.toml --extra cpu --extra evaluation --extra dev
-compile models.txt pyproject.toml --extra cpu --extra evaluation --extra dev --extra models
-compile triton-test.txt requirements/triton-test.in --no-deps
+compile service-cpu.txt --python-platform linux pyproject.toml --extra cpu
+compile service-gpu.txt --python-platform linux pyproject.toml --extra gpu
+compile dev.txt --python-platform linux pyproject.toml --extra cpu --extra evaluation --extra dev
+compile models.txt --python-platform linux pyproject.toml --extra cpu --extra evaluation --extra dev --extra models
+# its wheel wants a newer glibc than the rest
+compile triton-test.txt requirements/triton-test.in --no-deps --python-platform x86_64-manylinux_2_36

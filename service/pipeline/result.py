@@ -15,7 +15,9 @@ Document = dict[str, Any]
 def tubelets_document(
     labelled: Sequence[LabelledTubelet], clip: Clip, manifest: Manifest, parameters: Document
 ) -> Document:
-    """Give the result in dualtrack's own form: masks as COCO RLE, boxes x1 y1 x2 y2 in pixels of the frame after rotation.
+    """Give the result in dualtrack's own form.
+
+    Masks are COCO RLE, boxes x1 y1 x2 y2 in pixels of the frame after rotation.
 
     `segmentations`, `boxes` and `track_scores` have one entry per frame of the video, null where the object is
     not visible; `timestamps` are the frames' times in seconds.

@@ -1,0 +1,38 @@
+"""Runs the whole pipeline on a file, in process or through Triton."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from service.inference.open import open_client
+from service.inference.repository import load_manifest
+from service.media.limits import VideoLimits
+from service.pipeline.cache import NoCache, StageCache
+from service.pipeline.networks import Networks
+from service.pipeline.parameters import JobParameters
+from service.pipeline.segment import SegmentContext, segment
+
+REPOSITORY = Path(__file__).parent.parent / "model_repository"
+
+
+def run(
+    video: Path, out: Path, *, triton_url: str | None = None, cache: StageCache | None = None, **parameters: Any
+) -> dict[str, Any]:
+    """The result document of `video`."""
+
+    async def work() -> None:
+        manifest = load_manifest(REPOSITORY)
+        client = await open_client(
+            manifest, triton_url=triton_url, providers=["CPUExecutionProvider"], threads=2, deadline_s=60
+        )
+        context = SegmentContext(Networks(client, manifest), VideoLimits(), out / "scratch", cache or NoCache())
+        try:
+            chosen = JobParameters(**{"overlay": False, **parameters})
+            await segment(video, out, context=context, parameters=chosen, report=lambda _: None)
+        finally:
+            await client.close()
+
+    asyncio.run(work())
+    document: dict[str, Any] = json.loads((out / "tubelets.json").read_text())
+    return document
