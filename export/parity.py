@@ -17,19 +17,19 @@ from service.inference.specs import GraphSpec, ModelDims
 Array = NDArray[Any]
 
 TOLERANCES = {
-    "boxes": 2e-2,  # px
-    "scores": 1e-3,
-    "masks": 5e-3,  # probability
+    "boxes": 1e-2,  # px
+    "scores": 2e-4,
+    "masks": 1e-3,  # probability
     "count": 0,
-    "f4": 2e-3,  # share of the output's standard deviation, as for all outputs in `RELATIVE`
-    "f8": 2e-3,
+    "f4": 1e-3,  # share of the output's standard deviation, as for all outputs in `RELATIVE`
+    "f8": 1e-3,
     "templates": 1e-4,
-    "deltas": 1e-3,
-    "probability": 2e-3,
-    "embedding": 1e-3,
-    "foreground_bank": 1e-3,
+    "deltas": 1e-4,
+    "probability": 2e-4,
+    "embedding": 1e-4,
+    "foreground_bank": 1e-4,
     "foreground_valid": 0,
-    "background_bank": 1e-3,
+    "background_bank": 1e-4,
     "background_valid": 0,
 }
 """Largest absolute difference per output; relative to the standard deviation for those in `RELATIVE`."""

@@ -9,18 +9,26 @@ from service.errors import ContractViolation
 from service.inference.client import Tensors
 from service.inference.specs import GraphSpec, TensorSpec
 
-
-def check_inputs(spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> None:
-    """Raise ContractViolation unless the inputs are exactly those of the spec."""
-    _check(spec.name, spec.inputs, inputs)
-
-
-def check_outputs(spec: GraphSpec, outputs: Mapping[str, NDArray[np.generic]]) -> None:
-    """Raise ContractViolation unless the outputs are exactly those of the spec."""
-    _check(spec.name, spec.outputs, outputs)
+Arrays = Mapping[str, NDArray[np.generic]]
+Sizes = dict[str, int]
+"""Sizes of the free axes of one call, by symbol."""
 
 
-def empty_outputs(spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors | None:
+def check_inputs(spec: GraphSpec, inputs: Arrays) -> None:
+    """Raise ContractViolation unless the inputs are exactly those of the spec and fit each other."""
+    sizes = _check(spec.name, spec.inputs, inputs, {})
+    if spec.max_batch_size and not 1 <= sizes["B"] <= spec.max_batch_size:
+        raise ContractViolation(f"{spec.name}: expected 1 to {spec.max_batch_size} images, got {sizes['B']}")
+    if "frame_index" in inputs:
+        _check_frame_index(spec.name, inputs["frame_index"], sizes["F"])
+
+
+def check_outputs(spec: GraphSpec, outputs: Arrays, inputs: Arrays) -> None:
+    """Raise ContractViolation unless the outputs are exactly those of the spec and fit the (checked) inputs."""
+    _check(spec.name, spec.outputs, outputs, _check(spec.name, spec.inputs, inputs, {}))
+
+
+def empty_outputs(spec: GraphSpec, inputs: Arrays) -> Tensors | None:
     """Outputs of a call without tracks (N = 0), which no server need be asked for; None if there are tracks."""
     if not any("N" in tensor.shape for tensor in spec.inputs) or len(inputs["frame_index"]):
         return None
@@ -30,9 +38,22 @@ def empty_outputs(spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) ->
     return {tensor.name: np.zeros(shape, tensor.dtype) for tensor, shape in sizes}
 
 
-def _check(graph: str, specs: tuple[TensorSpec, ...], tensors: Mapping[str, NDArray[np.generic]]) -> None:
+def _check(graph: str, specs: tuple[TensorSpec, ...], tensors: Arrays, sizes: Sizes) -> Sizes:
+    """Check every tensor; a symbol has one size in the whole call, given ones in `sizes`."""
     wanted = {spec.name for spec in specs}
     if wanted != set(tensors):
         raise ContractViolation(f"{graph}: expected tensors {sorted(wanted)}, got {sorted(tensors)}")
     for spec in specs:
-        spec.check(tensors[spec.name], graph)
+        array = tensors[spec.name]
+        spec.check(array, graph)
+        for axis, size in zip(spec.shape, array.shape, strict=True):
+            if isinstance(axis, str) and sizes.setdefault(axis, size) != size:
+                raise ContractViolation(f"{graph}.{spec.name}: expected {axis} = {sizes[axis]}, got {size}")
+    return sizes
+
+
+def _check_frame_index(graph: str, index: NDArray[np.generic], frames: int) -> None:
+    """An index out of range is an error on one provider and garbage on another; -1 is the last frame on all."""
+    wrong = (index < 0) | (index >= frames)
+    if wrong.any():
+        raise ContractViolation(f"{graph}.frame_index: expected 0 to {frames - 1}, got {index[wrong].tolist()}")

@@ -15,15 +15,21 @@ from service.inference.repository import Manifest
 from service.inference.specs import GraphSpec
 
 ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.EngineError,
     ort_errors.Fail,
     ort_errors.InvalidArgument,
-    ort_errors.InvalidProtobuf,
     ort_errors.InvalidGraph,
-    ort_errors.RuntimeException,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
     ort_errors.NoSuchFile,
+    ort_errors.NotFound,
     ort_errors.NotImplemented,
-    ort_errors.EPFail,
+    ort_errors.RuntimeException,
+    RuntimeError,
+    ValueError,
 )
+"""onnxruntime's own errors have no common base, and it raises two of Python's."""
 LOG_ERRORS_ONLY = 3
 
 
@@ -40,10 +46,14 @@ class OnnxRuntimeClient:
     """
 
     def __init__(self, manifest: Manifest, *, providers: Sequence[str], threads: int) -> None:
+        _check_providers(providers)
+        self._closed = False
         self._sessions = {name: _open(manifest, name, providers, threads) for name in manifest.graphs}
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
+        if self._closed:
+            raise InferenceError(f"{spec.name}: the client is closed")
         check_inputs(spec, inputs)
         if (nothing := empty_outputs(spec, inputs)) is not None:
             return nothing
@@ -56,12 +66,21 @@ class OnnxRuntimeClient:
         except ERRORS as error:
             raise InferenceError(f"{spec.name}: {error}") from error
         outputs: Tensors = dict(zip(names, values, strict=True))
-        check_outputs(spec, outputs)
+        check_outputs(spec, outputs, inputs)
         return outputs
 
     async def close(self) -> None:
         """Drop the sessions."""
+        self._closed = True
         self._sessions.clear()
+
+
+def _check_providers(providers: Sequence[str]) -> None:
+    """A provider that this build lacks would only be a warning of onnxruntime's."""
+    available = onnxruntime.get_available_providers()
+    missing = [name for name in providers if name not in available]
+    if missing or not providers:
+        raise ConfigurationError(f"onnxruntime: expected providers {list(providers)}, this build has {available}")
 
 
 def _open(manifest: Manifest, name: str, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
@@ -74,7 +93,7 @@ def _open(manifest: Manifest, name: str, providers: Sequence[str], threads: int)
     path = manifest.graph_path(name)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-    except (*ERRORS, ValueError) as error:
+    except ERRORS as error:
         raise ConfigurationError(f"model {name}: onnxruntime can't load {path}: {error}") from error
     used = session.get_providers()[0]
     if used != providers[0]:

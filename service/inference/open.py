@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from service.inference.client import InferenceClient
 from service.inference.onnx_runtime import OnnxRuntimeClient
-from service.inference.policies import WithDeadline, WithLimit
+from service.inference.policies import WithDeadline, WithLimit, WithRetry
 from service.inference.repository import Manifest
 from service.inference.triton import TritonClient
 
 MOST_CALLS = 8
 """Calls in flight to one Triton server from one worker."""
+TRIES, PAUSE_S = 4, 0.25
+"""1.75 s of pauses in all: enough for a full queue or a dropped connection; a longer absence fails the attempt."""
 
 
 async def open_client(
@@ -29,5 +31,5 @@ async def open_client(
     except BaseException:
         await client.close()
         raise
-    # the deadline is inside the limit: it times the call, not the wait for a turn
-    return WithLimit(WithDeadline(client, seconds=deadline_s), calls=MOST_CALLS)
+    # the deadline is innermost: it times the call, not the wait for a turn or between tries
+    return WithLimit(WithRetry(WithDeadline(client, seconds=deadline_s), tries=TRIES, pause_s=PAUSE_S), calls=MOST_CALLS)

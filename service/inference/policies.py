@@ -1,4 +1,4 @@
-"""Policies are clients around a client: a deadline, a bound on calls in flight."""
+"""Policies are clients around a client: a deadline, a bound on calls in flight, further tries."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InferenceTimeout
+from service.errors import InferenceTimeout, Unavailable
 from service.inference.client import InferenceClient, Tensors
 from service.inference.specs import GraphSpec
 
@@ -40,6 +40,34 @@ class WithLimit:
         """See `InferenceClient.infer`."""
         async with self._turns:
             return await self._inner.infer(spec, inputs)
+
+    async def close(self) -> None:
+        """Close the inner client."""
+        await self._inner.close()
+
+
+class WithRetry:
+    """A call that finds the server unavailable is tried again; graphs have no state, so twice is harmless.
+
+    Other errors are not: a graph that failed or took too long once will most likely do so again.
+
+    Args:
+        inner: the client.
+        tries: in all, at least 1.
+        pause_s: before the second try; doubled before each further one.
+    """
+
+    def __init__(self, inner: InferenceClient, *, tries: int, pause_s: float) -> None:
+        self._inner, self._tries, self._pause_s = inner, tries, pause_s
+
+    async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
+        """See `InferenceClient.infer`."""
+        for number in range(self._tries - 1):
+            try:
+                return await self._inner.infer(spec, inputs)
+            except Unavailable:
+                await asyncio.sleep(self._pause_s * 2**number)
+        return await self._inner.infer(spec, inputs)
 
     async def close(self) -> None:
         """Close the inner client."""

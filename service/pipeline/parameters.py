@@ -47,6 +47,7 @@ class JobParameters(BaseModel):
     lost_max_frames: int | None = Field(None, ge=0, description="A direction stops after so many; 0 = never.")
     fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`: the pixel tracker alone.")
     margin: float | None = Field(None, ge=1, le=2, description="Factor on the box before it cuts the mask.")
+    couple: Share | None = Field(None, description="Weight of the mask's own box in the tracked box.")
     mask_thresh: Share | None = Field(None, description="Probability from which a pixel belongs to the object.")
     min_area: int | None = Field(None, ge=0, description="Smaller masks count as empty (pixels).")
     bidirectional: bool | None = Field(None, description="Track backward from the key detection, too.")
@@ -83,7 +84,7 @@ class JobParameters(BaseModel):
         return TrackerParams(siamese=siamese, fusion=self._fusion(base.fusion))
 
     def _fusion(self, base: FusionParams) -> FusionParams:
-        same = self._given("margin", "mask_thresh", "min_area", "bidirectional")
+        same = self._given("margin", "couple", "mask_thresh", "min_area", "bidirectional")
         return replace(base, **same, **self._renamed(kind="fusion"))
 
     def _tubelets(self, base: TubeletParams) -> TubeletParams:

@@ -48,5 +48,5 @@ def preset(name: PresetName) -> PipelineParams:
         default,
         calibration=replace(default.calibration, estimator="all_candidates", th_cc=0.05),
         proposals=replace(default.proposals, strategy="greedy"),
-        tracker=replace(default.tracker, fusion=FusionParams(margin=1.0)),
+        tracker=replace(default.tracker, fusion=FusionParams(margin=1.0, couple=0.0)),
     )

@@ -1,6 +1,7 @@
 """Files on disk: videos under the hash of their content, results under job and attempt."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -8,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from service.errors import TooLarge, Unavailable
@@ -48,12 +50,12 @@ class BlobStore:
         part = self._parts / f"{uuid.uuid4().hex}.part"
         digest, size = hashlib.sha256(), 0
         try:
-            with part.open("wb") as file:
+            with part.open("wb", buffering=0) as file:
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > max_bytes:
                         raise TooLarge(f"body: more than {max_bytes} bytes, the limit max_body_bytes")
-                    await asyncio.to_thread(_append, file.fileno(), digest, chunk)
+                    await asyncio.to_thread(_append, file, digest, chunk)
                 await asyncio.to_thread(os.fsync, file.fileno())
             target = self.path(digest.hexdigest())
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +70,14 @@ class BlobStore:
         """Where the blob with this hash lies."""
         return self.root / "sha256" / sha256[:2] / sha256[2:4] / sha256
 
+    def keep(self, sha256: str) -> bool:
+        """Keep the blob for another term; False if it is not there."""
+        try:
+            os.utime(self.path(sha256))
+        except OSError:
+            return False
+        return True
+
     async def delete(self, sha256: str) -> None:
         """Remove a blob, if it is there."""
         await asyncio.to_thread(self.path(sha256).unlink, missing_ok=True)
@@ -76,25 +86,25 @@ class BlobStore:
         """Where an attempt writes its result."""
         return self.root / "results" / job_id / str(attempt)
 
+    async def remove_results(self, job_id: str, *, keep: int | None = None) -> None:
+        """Remove what the attempts at a job wrote, except the attempt `keep`."""
+        folder = self.root / "results" / job_id
+        await asyncio.to_thread(_remove_children, folder, str(keep))
+
     async def remove_result(self, job_id: str, attempt: int) -> None:
-        """Remove what an attempt wrote."""
-        await asyncio.to_thread(shutil.rmtree, self.result_folder(job_id, attempt), ignore_errors=True)
-        with_parent = self.root / "results" / job_id
-        if with_parent.is_dir() and not any(with_parent.iterdir()):
-            with_parent.rmdir()
+        """Remove what one attempt wrote."""
+        folder = self.result_folder(job_id, attempt)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another attempt's folder is there still
+            folder.parent.rmdir()
 
     def sweep(self, ttl_s: int) -> None:
         """Remove uploads that broke off, and videos and results older than their time to live."""
-        now = time.time()
         for path in self._parts.glob("*.part"):
-            if now - path.stat().st_mtime > STALE_PART_S:
-                path.unlink(missing_ok=True)
-        for path in self.root.glob("sha256/*/*/*"):
-            if now - path.stat().st_atime > ttl_s and now - path.stat().st_mtime > ttl_s:
-                path.unlink(missing_ok=True)
-        for folder in self.root.glob("results/*"):
-            if now - folder.stat().st_mtime > ttl_s:
-                shutil.rmtree(folder, ignore_errors=True)
+            _remove_if_older(path, STALE_PART_S)
+        for pattern in ("sha256/*/*/*", "results/*"):
+            for path in self.root.glob(pattern):
+                _remove_if_older(path, ttl_s)
 
     def free_bytes(self) -> int:
         """What the disk has left."""
@@ -105,8 +115,27 @@ class BlobStore:
             raise Unavailable(f"disk: less than {self._min_free} bytes are free", code="disk-full", retry_after_s=60)
 
 
-def _append(descriptor: int, digest: "hashlib._Hash", chunk: bytes) -> None:
+def _append(file: FileIO, digest: "hashlib._Hash", chunk: bytes) -> None:
     digest.update(chunk)
     view = memoryview(chunk)
     while view:
-        view = view[os.write(descriptor, view) :]
+        view = view[file.write(view) :]
+
+
+def _remove_children(folder: Path, keep: str) -> None:
+    for child in folder.glob("*"):
+        if child.name != keep:
+            shutil.rmtree(child, ignore_errors=True)
+    with contextlib.suppress(OSError):  # one is kept
+        folder.rmdir()
+
+
+def _remove_if_older(path: Path, seconds: float) -> None:
+    # another worker may sweep at the same time
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime <= seconds:
+            return
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -27,6 +29,11 @@ def connect(url: str) -> Redis:
         retry=Retry(ExponentialBackoff(cap=0.3, base=0.05), RETRIES),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+
+
+def script(redis: Redis, name: str) -> AsyncScript:
+    """The Lua script `lua/<name>.lua`, ready to be called."""
+    return redis.register_script((files("service.state") / "lua" / f"{name}.lua").read_text())
 
 
 @contextmanager

@@ -7,14 +7,13 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib.resources import files
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from service.errors import Conflict, Gone, NotFound, Overloaded
 from service.state import keys
-from service.state.connection import translated
+from service.state.connection import script, translated
 
 POLL_S = 0.1
 """How often a long poll looks; a look is one HGETALL of a small hash."""
@@ -81,18 +80,20 @@ class JobStore:
         redis: the connection (`decode_responses=True`).
         deliver: hands a job to the queue.
         max_queue: most waiting jobs.
-        max_attempts: attempts before a job fails.
+        max_attempts: attempts without an end before a job fails.
         ttl_s: how long a job is kept.
+        lease_s: after so long without a sign of life the queue hands a job to another worker.
     """
 
-    def __init__(self, redis: Redis, deliver: Deliver, *, max_queue: int, max_attempts: int, ttl_s: int) -> None:
+    def __init__(
+        self, redis: Redis, deliver: Deliver, *, max_queue: int, max_attempts: int, ttl_s: int, lease_s: float
+    ) -> None:
         self._redis, self._deliver = redis, deliver
         self._max_queue, self._max_attempts, self._ttl_s = max_queue, max_attempts, ttl_s
-        folder = files("service.state") / "lua"
-        self._scripts = {
-            name: redis.register_script((folder / f"{name}.lua").read_text())
-            for name in ("create", "begin", "update", "finish", "cancel")
-        }
+        # A dead worker's job comes back 3/4 to 5/4 of a lease after its death; a live one speaks far more often.
+        self._alive_s, self._silent_s = lease_s / 2, lease_s * 2
+        self._scripts = {name: script(redis, name) for name in ("create", "begin", "update", "finish", "release")}
+        self._cancel = script(redis, "cancel")
 
     async def create(
         self,
@@ -113,7 +114,12 @@ class JobStore:
         mark = (fingerprint or "-") if idempotency_key else ""
         with translated():
             answer, known = await self._scripts["create"](
-                keys=[keys.job(job_id), keys.idempotency(idempotency_key or job_id), keys.QUEUED],
+                keys=[
+                    keys.job(job_id),
+                    keys.idempotency(idempotency_key or job_id),
+                    keys.QUEUED,
+                    keys.video_jobs(video_id),
+                ],
                 args=[
                     job_id,
                     video_id,
@@ -130,7 +136,7 @@ class JobStore:
             if answer == "reused":
                 raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
             # again for a known job: the first try may have died between the two steps
-            await self._deliver(known, known)
+            await self._deliver(known, f"{known}:0")
         return await self.get(known), answer == "created"
 
     async def get(self, job_id: str) -> Job:
@@ -141,12 +147,12 @@ class JobStore:
             Gone: its video was deleted.
         """
         with translated():
-            fields = cast("dict[str, str]", await self._redis.hgetall(keys.job(job_id)))
-            if not fields:
+            job = await self._load(job_id)
+            if job is None:
                 raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
-            if await self._redis.exists(keys.deleted_video(fields["video_id"])):
+            if await self._redis.exists(keys.deleted_video(job.video_id)):
                 raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
-        return _job(fields)
+        return job
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
         """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
@@ -161,7 +167,7 @@ class JobStore:
     async def cancel(self, job_id: str) -> Job:
         """End a waiting job, tell a running one to stop; one that has ended stays as it is."""
         with translated():
-            found = await self._scripts["cancel"](keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
+            found = await self._cancel(keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
         if not found:
             raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
         return await self.get(job_id)
@@ -172,25 +178,31 @@ class JobStore:
             queued, running = await self._redis.zcard(keys.QUEUED), await self._redis.zcard(keys.RUNNING)
         return {"queued": int(queued), "running": int(running)}
 
-    async def begin(self, job_id: str) -> Job | None:
-        """Start an attempt; None if there is nothing to do (ended, cancelled, expired, out of attempts)."""
-        error = {
-            "code": "too-many-attempts",
-            "detail": f"job: {self._max_attempts} attempts ended without a result",
-        }
+    async def begin(self, job_id: str, *, holder: str = "") -> Job | None:
+        """Start an attempt; None if there is nothing to do.
+
+        There is nothing to do when the job has ended, has expired, was cancelled, is out of attempts, or when an
+        attempt that shows signs of life holds it.
+
+        Args:
+            job_id: which job.
+            holder: names this call; a repeated call with the same name gets the same attempt.
+        """
+        keys_ = [keys.job(job_id), keys.QUEUED, keys.RUNNING]
+        error = self._exhausted("the worker died")
         with translated():
             attempt = await self._scripts["begin"](
-                keys=[keys.job(job_id), keys.QUEUED, keys.RUNNING],
-                args=[job_id, time.time(), self._max_attempts, json.dumps(error)],
+                keys=keys_,
+                args=[job_id, time.time(), holder or uuid.uuid4().hex, self._alive_s, self._max_attempts, error],
             )
-        return await self.get(job_id) if attempt else None
+            return await self._load(job_id) if attempt else None
 
     async def progress(self, job_id: str, attempt: int, progress: JobProgress | None) -> str:
         """Sign of life of an attempt; `ok`, `cancel` (stop!) or `lost` (another attempt holds the job)."""
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
             answer: str = await self._scripts["update"](
-                keys=[keys.job(job_id), keys.RUNNING], args=[job_id, attempt, time.time(), text]
+                keys=[keys.job(job_id), keys.RUNNING], args=[job_id, attempt, text]
             )
         return answer
 
@@ -206,31 +218,55 @@ class JobStore:
         """The attempt has stopped on request."""
         return await self._finish(job_id, attempt, JobState.CANCELED, "", "")
 
-    async def give_back(self, job_id: str, attempt: int) -> None:
-        """The attempt ends because its worker stops; another worker may take the job at once."""
-        if await self._finish(job_id, attempt, JobState.QUEUED, "", ""):
-            with translated():
-                await self._deliver(job_id, f"{job_id}:{uuid.uuid4().hex}")
+    async def release(self, job_id: str, attempt: int, failure: str | None = None) -> bool:
+        """End an attempt without a result; the job is delivered again unless it is out of attempts.
 
-    async def retry(self, job_id: str) -> None:
-        """Hand a job to the queue again after an attempt that died."""
-        with translated():
-            await self._deliver(job_id, f"{job_id}:{uuid.uuid4().hex}")
+        Args:
+            job_id: which job.
+            attempt: the attempt that ends.
+            failure: what went wrong; None when the worker just stops, which does not count against the job.
 
-    async def reconcile(self, silent_s: float) -> list[str]:
-        """Deliver again what has shown no sign of life for `silent_s`.
-
-        The queue's own redelivery is the first net, this is the second. Two deliveries are harmless: only one
-        attempt can end a job.
+        Returns:
+            False if another attempt holds the job, or it has ended with a result.
         """
         with translated():
-            latest = time.time() - silent_s
-            found: list[str] = []
-            for key in (keys.QUEUED, keys.RUNNING):
-                found += cast("list[str]", await self._redis.zrangebyscore(key, 0, latest))
-            for job_id in found:
-                await self._deliver(job_id, f"{job_id}:{int(time.time() // max(silent_s, 1))}")
-        return found
+            state = await self._scripts["release"](
+                keys=[keys.job(job_id), keys.QUEUED, keys.RUNNING],
+                args=[
+                    job_id,
+                    attempt,
+                    time.time(),
+                    0 if failure is None else 1,
+                    self._max_attempts,
+                    self._exhausted(failure or ""),
+                ],
+            )
+            if state == JobState.QUEUED:
+                await self._deliver(job_id, f"{job_id}:{attempt}")
+        return state not in {"lost", JobState.DONE}
+
+    async def reconcile(self) -> list[str]:
+        """Deliver again what waits or has shown no sign of life for two leases.
+
+        The queue's own redelivery is the first net, this is the second: the queue drops an entry whose key it
+        knows already, and only one attempt can end a job.
+        """
+        with translated():
+            latest = (await self._redis.time())[0] - self._silent_s
+            waiting = cast("list[str]", await self._redis.zrangebyscore(keys.QUEUED, 0, latest))
+            silent = cast("list[str]", await self._redis.zrangebyscore(keys.RUNNING, 0, latest))
+            for job_id in (*waiting, *silent):
+                attempt = await self._redis.hget(keys.job(job_id), "attempt")
+                await self._deliver(job_id, f"{job_id}:{attempt or 0}")
+        return [*waiting, *silent]
+
+    def _exhausted(self, last: str) -> str:
+        detail = f"job: {self._max_attempts} attempts ended without a result; the last: {last}"
+        return json.dumps({"code": "too-many-attempts", "detail": detail})
+
+    async def _load(self, job_id: str) -> Job | None:
+        fields = cast("dict[str, str]", await self._redis.hgetall(keys.job(job_id)))
+        return _job(fields) if fields else None
 
     async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str) -> bool:
         with translated():

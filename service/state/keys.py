@@ -4,9 +4,9 @@ PREFIX = "dualtrack"
 DOCKET = f"{PREFIX}-jobs"
 """Name of the docket that delivers jobs; its own keys start with it."""
 QUEUED = f"{PREFIX}:jobs:queued"
-"""Sorted set of waiting jobs by the time they were made."""
+"""Sorted set of waiting jobs by the time since when they wait, on the server's clock."""
 RUNNING = f"{PREFIX}:jobs:running"
-"""Sorted set of running jobs by the last sign of life of their attempt."""
+"""Sorted set of running jobs by the last sign of life of their attempt, on the server's clock."""
 WORKER_TTL_S = 10
 IDEMPOTENCY_TTL_S = 24 * 3600
 
@@ -32,7 +32,7 @@ def deleted_video(video_id: str) -> str:
 
 
 def video_jobs(video_id: str) -> str:
-    """Set: finished jobs of a video, so that its results can be found."""
+    """Set: the jobs of a video, so that they end with it."""
     return f"{PREFIX}:video-jobs:{video_id}"
 
 

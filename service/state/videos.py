@@ -1,15 +1,16 @@
 """Videos: what is known of each, by the hash of its content."""
 
 import json
+import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from service.errors import NotFound
 from service.state import keys
 from service.state.blobs import BlobStore
-from service.state.connection import translated
+from service.state.connection import script, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class VideoStore:
 
     def __init__(self, redis: Redis, blobs: BlobStore, *, ttl_s: int) -> None:
         self._redis, self._blobs, self._ttl_s = redis, blobs, ttl_s
+        self._cancel = script(redis, "cancel")
 
     async def add(self, video: Video) -> tuple[Video, bool]:
         """Remember a video; the one known already if its content is, and whether it is new."""
@@ -44,14 +46,19 @@ class VideoStore:
         """
         with translated():
             text = await self._redis.getex(keys.video(video_id), ex=self._ttl_s)
-        if text is None or not self._blobs.path(video_id).is_file():
+        if text is None or not self._blobs.keep(video_id):
             raise NotFound(f"video: no video has the id {video_id!r}", code="unknown-video")
         return Video(**json.loads(text))
 
     async def delete(self, video_id: str) -> None:
-        """Forget a video and remove its bytes; its jobs answer `Gone` from now on."""
+        """Forget a video, stop its jobs, remove its bytes and results; its jobs answer `Gone` from now on."""
         await self.get(video_id)
         with translated():
             await self._redis.set(keys.deleted_video(video_id), "1", ex=self._ttl_s)
-            await self._redis.delete(keys.video(video_id))
+            jobs = cast("set[str]", await self._redis.smembers(keys.video_jobs(video_id)))
+            for job_id in jobs:
+                await self._cancel(keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
+            await self._redis.delete(keys.video(video_id), keys.video_jobs(video_id))
         await self._blobs.delete(video_id)
+        for job_id in jobs:
+            await self._blobs.remove_results(job_id)

@@ -13,12 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.structures.arrays import F32
+from service.structures.boxes import iou_matrix
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
 from service.structures.masks import Rle, encode
 from service.tracking.fusion import cut_at_box, inside_box
 from service.tracking.params import FusionParams, LostParams, TrackerParams
 from service.tracking.windows import paste_probability, pixel_windows
+
+COUPLE_IOU = 0.3
+"""Below this IoU of the two boxes the mask has probably run away, and the Siamese box stands."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,9 +116,24 @@ def after_pixel(
     mask = cut_at_box(pasted, state.box / scale, fusion) >= fusion.mask_thresh
     if int(mask.sum()) < fusion.min_area:
         return replace(state, score=state.score), absent()
-    box = mask_box(fused, window, fusion) if fusion.kind == "none" else state.box
+    box = _coupled(state.box, fused, window, fusion)
     moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
     return moved, Outcome(encode(mask), (box / scale).astype(np.float32), state.score)
+
+
+def _coupled(box: F32, probability: F32, window: F32, params: FusionParams) -> F32:
+    """The box that the next step starts from: blended with the mask's own box where the two agree.
+
+    The paper keeps the trackers apart. The Siamese box is the weaker one here, and its error adds up over frames;
+    the mask pulls it back. Without fusion there is no other box than the mask's.
+    """
+    own = mask_box(probability, window, params)
+    if params.kind == "none":
+        return own
+    if params.couple == 0 or iou_matrix(own[None], box[None])[0, 0] < COUPLE_IOU:
+        return box
+    blended: F32 = ((1 - params.couple) * box + params.couple * own).astype(np.float32)
+    return blended
 
 
 def absent() -> Outcome:

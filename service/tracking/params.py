@@ -43,6 +43,7 @@ class FusionParams:
     Attributes:
         kind: see `Fusion`.
         margin: factor on the box's sides before it cuts the mask; 1 is the paper's.
+        couple: weight of the mask's own tight box in the tracked box; 0 is the paper's (decision record 4).
         mask_thresh: probability from which a pixel belongs to the object.
         min_area: smaller masks count as empty, in pixels of the original frame.
         bidirectional: track backward from the seed, too.
@@ -50,7 +51,8 @@ class FusionParams:
     """
 
     kind: Fusion = "box"
-    margin: float = 1.1
+    margin: float = 1.3
+    couple: float = 0.5
     mask_thresh: float = 0.5
     min_area: int = 16
     bidirectional: bool = True

@@ -1,25 +1,36 @@
--- KEYS job, queued, running · ARGV id, now, max_attempts, error · the attempt is the fencing token; 0: nothing to do
-local state = redis.call('HGET', KEYS[1], 'state')
-if not state or state == 'done' or state == 'failed' or state == 'canceled' then
-    redis.call('ZREM', KEYS[2], ARGV[1])
+-- KEYS job, queued, running · ARGV id, now, holder, alive_s, max_attempts, error
+-- Answer: the attempt, which is the fencing token; 0: there is nothing to do.
+local function done(state)
+    if state then redis.call('HSET', KEYS[1], 'state', state, 'finished_at', ARGV[2]) end
+    redis.call('HINCRBY', KEYS[1], 'version', 1)
     redis.call('ZREM', KEYS[3], ARGV[1])
     return 0
+end
+local state = redis.call('HGET', KEYS[1], 'state')
+if state == 'running' then
+    -- the same call again, after its answer was lost
+    if redis.call('HGET', KEYS[1], 'holder') == ARGV[3] then return tonumber(redis.call('HGET', KEYS[1], 'attempt')) end
 end
 redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'version', 1)
-if redis.call('HGET', KEYS[1], 'cancel') == '1' then
-    redis.call('HSET', KEYS[1], 'state', 'canceled', 'finished_at', ARGV[2])
+if not state or state == 'done' or state == 'failed' or state == 'canceled' then
     redis.call('ZREM', KEYS[3], ARGV[1])
     return 0
 end
-local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-if attempt > tonumber(ARGV[3]) then
-    redis.call('HINCRBY', KEYS[1], 'attempt', -1)
-    redis.call('HSET', KEYS[1], 'state', 'failed', 'finished_at', ARGV[2], 'error', ARGV[4])
-    redis.call('ZREM', KEYS[3], ARGV[1])
-    return 0
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+if state == 'running' then
+    local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
+    -- its attempt is alive: this is a second delivery of the same job
+    if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return 0 end
+    redis.call('HINCRBY', KEYS[1], 'failures', 1)
 end
-redis.call('HSET', KEYS[1], 'state', 'running', 'started_at', ARGV[2])
+if redis.call('HGET', KEYS[1], 'cancel') == '1' then return done('canceled') end
+if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) >= tonumber(ARGV[5]) then
+    redis.call('HSET', KEYS[1], 'error', ARGV[6])
+    return done('failed')
+end
+redis.call('HSET', KEYS[1], 'state', 'running', 'started_at', ARGV[2], 'holder', ARGV[3])
 redis.call('HDEL', KEYS[1], 'progress')
-redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
-return attempt
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('ZADD', KEYS[3], now, ARGV[1])
+return redis.call('HINCRBY', KEYS[1], 'attempt', 1)

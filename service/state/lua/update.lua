@@ -1,10 +1,12 @@
--- KEYS job, running · ARGV id, attempt, now, progress or '' · 'ok', 'cancel' or 'lost' (another attempt has it)
+-- KEYS job, running · ARGV id, attempt, progress or '' · 'ok', 'cancel' or 'lost' (another attempt has it)
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] or redis.call('HGET', KEYS[1], 'state') ~= 'running' then
     return 'lost'
 end
-redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
-if ARGV[4] ~= '' then
-    redis.call('HSET', KEYS[1], 'progress', ARGV[4])
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+if ARGV[3] ~= '' and redis.call('HGET', KEYS[1], 'progress') ~= ARGV[3] then
+    redis.call('HSET', KEYS[1], 'progress', ARGV[3])
     redis.call('HINCRBY', KEYS[1], 'version', 1)
 end
 if redis.call('HGET', KEYS[1], 'cancel') == '1' then return 'cancel' end

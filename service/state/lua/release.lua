@@ -1,0 +1,23 @@
+-- KEYS job, queued, running · ARGV id, attempt, now, failed (0 or 1), max_attempts, error
+-- Ends an attempt that has no result. Answer: the job's state after it, 'lost' if another attempt holds the job.
+if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 'lost' end
+local state = redis.call('HGET', KEYS[1], 'state')
+-- the same call again, after its answer was lost
+if state ~= 'running' then return state end
+local failures = redis.call('HINCRBY', KEYS[1], 'failures', ARGV[4])
+redis.call('HDEL', KEYS[1], 'progress', 'holder')
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('ZREM', KEYS[3], ARGV[1])
+if redis.call('HGET', KEYS[1], 'cancel') == '1' then
+    redis.call('HSET', KEYS[1], 'state', 'canceled', 'finished_at', ARGV[3])
+    return 'canceled'
+end
+if failures >= tonumber(ARGV[5]) then
+    redis.call('HSET', KEYS[1], 'state', 'failed', 'finished_at', ARGV[3], 'error', ARGV[6])
+    return 'failed'
+end
+redis.call('HSET', KEYS[1], 'state', 'queued')
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+return 'queued'

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.structures.boxes import clip, expand, iou_matrix, square
+
+sides = st.floats(1, 50)
+places = st.floats(-20, 60)
+boxes = st.tuples(places, places, sides, sides).map(
+    lambda b: np.array([[b[0], b[1], b[0] + b[2], b[1] + b[3]]], np.float32)
+)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param([0, 0, 10, 10], [0, 0, 10, 10], 1.0, id="same"),
+        pytest.param([0, 0, 10, 10], [10, 0, 20, 10], 0.0, id="touching"),
+        pytest.param([0, 0, 10, 10], [5, 0, 15, 10], 1 / 3, id="half"),
+        pytest.param([5, 5, 5, 5], [5, 5, 5, 5], 0.0, id="without-extent"),
+    ],
+)
+def test_iou(a: list[float], b: list[float], expected: float) -> None:
+    assert iou_matrix(np.array([a], np.float32), np.array([b], np.float32))[0, 0] == pytest.approx(expected)
+
+
+def test_iou_of_nothing_has_shape() -> None:
+    assert iou_matrix(np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)).shape == (0, 3)
+
+
+@given(boxes, boxes)
+def test_iou_is_symmetric_and_a_share(a: np.ndarray, b: np.ndarray) -> None:
+    iou = iou_matrix(a, b)
+    assert iou == pytest.approx(iou_matrix(b, a).T)
+    assert 0 <= float(iou[0, 0]) <= 1 + 1e-6
+
+
+def test_clip_expand_square() -> None:
+    given_box = np.array([[10, 20, 30, 30]], np.float32)
+    assert expand(given_box, 2).tolist() == [[0, 15, 40, 35]]
+    assert square(given_box, np.array([8], np.float32)).tolist() == [[16, 21, 24, 29]]
+    assert clip(np.array([[-5, -5, 100, 100]], np.float32), (40, 60)).tolist() == [[0, 0, 60, 40]]

@@ -1,0 +1,84 @@
+"""The worked example of the method notes, section 5.1: persons, a skateboard, two spurious horses in ten frames."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.calibration.class_calibration import calibrate, class_averages, reliable_classes
+from service.calibration.params import CalibrationParams, Estimator
+from service.structures.detections import Detections
+from tests.unit.builders import frame
+
+PERSON, SKATEBOARD, HORSE = 0, 1, 2
+
+
+def example(persons: int = 3) -> list[Detections]:
+    frames = []
+    for t in range(10):
+        found = [(i, [0.9, 0.02, 0.0]) for i in range(persons)]
+        found.append((20, [0.0, 0.6, 0.0]))
+        if t in (2, 5):
+            found.append((30, [0.30, 0.0, 0.35]))
+        frames.append(frame(t, *found))
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        pytest.param("all_candidates", [0.66, 0.16, 0.02], id="A1"),
+        pytest.param("predicted_only", [0.90, 0.60, 0.35], id="A2"),
+        pytest.param("top1_over_all", [0.64, 0.14, 0.017], id="A3"),
+        pytest.param("frame_max", [0.90, 0.60, 0.07], id="A4"),
+        pytest.param("topk_frames", [0.90, 0.60, 0.23], id="A5"),
+    ],
+)
+def test_averages_of_the_worked_example(estimator: Estimator, expected: list[float]) -> None:
+    averages = class_averages(example(), CalibrationParams(estimator=estimator))
+    assert averages == pytest.approx(np.array(expected), abs=0.006)
+
+
+def test_a1_depends_on_other_objects_and_a4_does_not() -> None:
+    a1 = class_averages(example(10), CalibrationParams(estimator="all_candidates"))
+    a4 = class_averages(example(10), CalibrationParams(estimator="frame_max"))
+    assert a1[SKATEBOARD] == pytest.approx(0.07, abs=0.006)
+    assert a4[SKATEBOARD] == pytest.approx(0.60)
+
+
+def test_unreliable_class_loses_and_the_label_is_taken_anew() -> None:
+    calibrated = calibrate(example(), CalibrationParams())
+    spurious = calibrated[2].candidate(4)
+    assert spurious.label == PERSON
+    assert spurious.probs == pytest.approx([0.30, 0.0, 0.035])
+
+
+def test_relabel_off_keeps_the_label() -> None:
+    calibrated = calibrate(example(), CalibrationParams(relabel=False))
+    assert calibrated[2].candidate(4).label == HORSE
+
+
+def test_beta_one_changes_nothing() -> None:
+    for before, after in zip(example(), calibrate(example(), CalibrationParams(beta=1)), strict=True):
+        np.testing.assert_array_equal(before.probs, after.probs)
+
+
+def test_no_reliable_class_falls_back_to_the_best() -> None:
+    params = CalibrationParams(th_cc=0.99)
+    assert reliable_classes(class_averages(example(), params), params).tolist() == [True, False, False]
+
+
+def test_low_scores_are_dropped() -> None:
+    params = replace(CalibrationParams(), th_key=0.2)
+    kept = calibrate([frame(t, (0, [0.9, 0, 0]), (20, [0, 0.1, 0])) for t in range(4)], params)
+    assert [len(each) for each in kept] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("frames", [[], [frame(0)], [frame(t) for t in range(5)]], ids=["none", "one", "empty"])
+def test_nothing_to_calibrate(frames: list[Detections]) -> None:
+    assert calibrate(frames, CalibrationParams()) == frames
+
+
+def test_short_video_is_left_alone() -> None:
+    frames = [frame(t, (0, [0.3, 0.2, 0.1])) for t in range(2)]
+    assert calibrate(frames, CalibrationParams()) == frames

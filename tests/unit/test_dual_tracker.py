@@ -1,0 +1,95 @@
+"""Acceptance check 5: pixels outside the box are 0, a lost track is frozen, and it is found again only above `leave`."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.structures.canvas import Canvas
+from service.structures.masks import decode
+from service.tracking.dual_tracker import TrackState, after_pixel, after_siamese, redetected
+from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
+
+CANVAS = Canvas((80, 120), (160, 240))
+PARAMS = TrackerParams(fusion=FusionParams(margin=1.0, couple=0.0))
+BOX = np.array([40, 40, 80, 80], np.float32)
+WINDOW = np.array([30, 30, 94, 94], np.float32)
+
+
+def state(**changes: object) -> TrackState:
+    base = TrackState(0, BOX, WINDOW, np.zeros((64, 64), np.float32), np.zeros((2, 64, 64), np.float32))
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def seen(params: TrackerParams = PARAMS, probability: float = 1.0):
+    return after_pixel(state(), WINDOW, np.full((64, 64), probability, np.float32), np.ones((2, 64, 64), np.float32),
+                       CANVAS, params)
+
+
+def test_mask_is_cut_at_the_box_in_the_original_frame() -> None:
+    moved, outcome = seen()
+    mask = decode(outcome.mask)
+    assert mask[20:40, 20:40].all()
+    assert mask.sum() == 20 * 20
+    assert outcome.box.tolist() == [20, 20, 40, 40]
+    assert moved.probability.sum() == 40 * 40  # the product is what is fed back
+
+
+def test_margin_widens_the_cut() -> None:
+    _, outcome = seen(TrackerParams(fusion=FusionParams(margin=1.2, couple=0.0)))
+    assert decode(outcome.mask).sum() == 24 * 24
+
+
+def test_without_fusion_nothing_is_cut_and_nothing_is_lost() -> None:
+    params = TrackerParams(fusion=FusionParams(kind="none"))
+    _, outcome = seen(params)
+    assert decode(outcome.mask).sum() == 32 * 32
+    assert not after_siamese(state(), BOX, 0.0, params).lost
+
+
+def test_too_small_a_mask_is_empty_and_freezes_the_pixel_state() -> None:
+    moved, outcome = seen(probability=0.2)
+    assert outcome.mask is None
+    assert moved.window is state().window or np.array_equal(moved.window, WINDOW)
+    assert moved.embedding.max() == 0
+
+
+def test_lost_below_enter_and_frozen() -> None:
+    lost = after_siamese(state(), BOX + 9, 0.4, PARAMS)
+    assert lost.lost
+    np.testing.assert_array_equal(lost.box, BOX)
+    still = after_siamese(lost, BOX + 9, 0.99, PARAMS)
+    assert still.lost
+    assert still.lost_frames == 2
+
+
+@pytest.mark.parametrize(("score", "found"), [(0.69, False), (0.71, True)])
+def test_found_again_above_leave(score: float, found: bool) -> None:
+    lost = state(lost=True, lost_frames=3)
+    again = redetected(lost, np.array([BOX + 5, BOX + 50]), np.array([0.1, score], np.float32), LostParams())
+    assert again.lost is not found
+    if found:
+        np.testing.assert_array_equal(again.box, BOX + 50)
+        assert again.lost_frames == 0
+
+
+def test_no_candidates_no_rediscovery() -> None:
+    lost = state(lost=True)
+    assert redetected(lost, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), LostParams()) is lost
+
+
+def test_direction_stops_after_max_frames() -> None:
+    params = TrackerParams(siamese=SiameseParams(lost=LostParams(max_frames=2)))
+    track = state()
+    for _ in range(2):
+        track = after_siamese(track, BOX, 0.0, params)
+    assert track.stopped(params.siamese.lost)
+    assert not track.stopped(LostParams())
+
+
+def test_mask_pulls_the_box_where_they_agree() -> None:
+    params = TrackerParams(fusion=FusionParams(margin=1.3, couple=0.5))
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:50, 14:54] = 1  # 44..84 px across, 40..80 px down
+    moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    assert moved.box.tolist() == [42, 40, 82, 80]

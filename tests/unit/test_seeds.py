@@ -1,0 +1,47 @@
+import random
+
+import pytest
+
+from service.calibration.params import ProposalParams
+from service.calibration.seeds import greedy, group_leaders, unexplained
+from tests.unit.builders import frame, tube
+
+PARAMS = ProposalParams()
+
+
+def moving(score: float = 0.9, step: int = 2, length: int = 8) -> list:
+    """One object that moves by `step` px a frame; its best score in frame 3."""
+    return [frame(t, (t * step, [score + (0.05 if t == 3 else 0), 0, 0])) for t in range(length)]
+
+
+def test_duplicate_across_frames_is_removed_and_neighbours_are_kept() -> None:
+    frames = [frame(t, (0, [0.9 - t / 100, 0, 0]), (30, [0.5, 0, 0])) for t in range(4)]
+    assert [(c.frame, float(c.box[0])) for c in greedy(frames, PARAMS)] == [(0, 0.0), (0, 30.0)]
+
+
+def test_greedy_leaves_a_seed_per_place_and_groups_one_per_object() -> None:
+    assert len(greedy(moving(), PARAMS)) > 1
+    leaders = group_leaders(moving(), PARAMS)
+    assert [c.frame for c in leaders] == [3]
+
+
+def test_order_of_the_input_does_not_matter() -> None:
+    found = [(x, [0.3 + x / 100, 0, 0]) for x in range(0, 50, 5)]
+    shuffled = found[:]
+    random.Random(1).shuffle(shuffled)
+    one, other = greedy([frame(0, *found)], PARAMS), greedy([frame(0, *shuffled)], PARAMS)
+    assert [c.box.tolist() for c in one] == [c.box.tolist() for c in other]
+
+
+@pytest.mark.parametrize("choose", [greedy, group_leaders])
+def test_cap_and_empty(choose) -> None:
+    frames = [frame(0, *[(x, [0.5 + x / 1000, 0, 0]) for x in range(0, 50, 12)])]
+    assert len(choose(frames, ProposalParams(max_seeds=2))) == 2
+    assert choose([], PARAMS) == []
+    assert choose([frame(0), frame(1)], PARAMS) == []
+
+
+def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:
+    frames = [frame(t, (0, [0.9, 0, 0]), (30, [0.5, 0, 0])) for t in range(8)]
+    left = unexplained(frames, [tube(range(4), x=0)], PARAMS)
+    assert [len(each) for each in left] == [1, 1, 1, 1, 2, 2, 2, 2]

@@ -1,0 +1,82 @@
+"""Acceptance check 1 of the method notes, and the ranking."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.tracking.anchors import ANCHORS, anchor_grid, anchor_sizes, decode, encode, response_side
+from service.tracking.params import SiameseParams
+from service.tracking.siamese_ranking import rank
+from service.tracking.windows import search_windows
+
+MIDDLE = (12 * 25 + 12) * 5 + 2
+"""The square anchor of the middle cell."""
+
+
+def test_anchor_sizes() -> None:
+    assert anchor_sizes().tolist() == [[104, 32], [88, 40], [64, 64], [40, 80], [32, 96]]
+
+
+def test_anchor_order_and_centre() -> None:
+    grid = anchor_grid()
+    assert grid.shape == (ANCHORS, 4)
+    assert grid[MIDDLE].tolist() == [0, 0, 64, 64]
+    assert grid[(0 * 25 + 24) * 5, :2].tolist() == [96, -96]
+
+
+@pytest.mark.parametrize(("search", "padded", "side"), [(255, False, 17), (271, False, 19), (287, False, 21), (255, True, 25)])
+def test_response_side(search: int, padded: bool, side: int) -> None:
+    assert response_side(search, padded=padded) == side
+
+
+@given(st.lists(st.tuples(*[st.floats(-100, 100)] * 2, *[st.floats(5, 200)] * 2), min_size=1, max_size=5))
+def test_decode_inverts_encode(boxes: list[tuple[float, ...]]) -> None:
+    wanted = np.tile(np.array(boxes, np.float32)[:, None], (1, 3, 1))
+    anchors = anchor_grid()[[0, MIDDLE, -1]]
+    near = np.abs(np.log(wanted[..., 2:] / anchors[:, 2:])).max() < 3.9
+    if near:
+        np.testing.assert_allclose(decode(anchors, encode(anchors, wanted)), wanted, rtol=1e-3, atol=1e-2)
+
+
+def answer(best: int, score: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+    scores, deltas = np.full((1, ANCHORS), 0.01, np.float32), np.zeros((1, ANCHORS, 4), np.float32)
+    scores[0, best] = score
+    return scores, deltas
+
+
+def test_box_follows_the_best_anchor() -> None:
+    box = np.array([[100, 100, 150, 150]], np.float32)
+    windows = search_windows(box)
+    shifted = MIDDLE + 5 * 5  # five cells, 40 virtual px, to the right
+    found, scores = rank(box, windows, *answer(shifted), SiameseParams(window_influence=0), (400, 400))
+    step = 40 * (windows[0, 2] - windows[0, 0]) / 255
+    assert (found[0, 0] + found[0, 2]) / 2 == pytest.approx(125 + step, abs=0.1)
+    assert scores == pytest.approx([0.9])
+
+
+def test_cosine_window_prefers_the_middle_among_equals() -> None:
+    box = np.array([[100, 100, 150, 150]], np.float32)
+    scores, deltas = answer(MIDDLE)
+    scores[0, MIDDLE + 50] = 0.9
+    found, _ = rank(box, search_windows(box), scores, deltas, SiameseParams(), (400, 400))
+    assert (found[0, 0] + found[0, 2]) / 2 == pytest.approx(125, abs=0.1)
+
+
+def test_size_is_smoothed_by_lr_times_penalty_times_score() -> None:
+    box = np.array([[100, 100, 150, 150]], np.float32)
+    windows = search_windows(box)
+    found, _ = rank(box, windows, *answer(MIDDLE, 0.5), SiameseParams(lr=0.4, penalty_k=0), (400, 400))
+    proposed = 64 * (windows[0, 2] - windows[0, 0]) / 255
+    assert found[0, 2] - found[0, 0] == pytest.approx(50 + 0.5 * 0.4 * (proposed - 50), abs=0.05)
+
+
+def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
+    box = np.array([[380, 380, 399, 399]], np.float32)
+    found, _ = rank(box, search_windows(box), *answer(ANCHORS - 3), SiameseParams(window_influence=0), (400, 400))
+    assert ((found[0, :2] + found[0, 2:]) / 2 <= 400).all()
+    empty = np.zeros((0, 4), np.float32)
+    found, scores = rank(empty, empty, np.zeros((0, ANCHORS), np.float32), np.zeros((0, ANCHORS, 4), np.float32),
+                         SiameseParams(), (400, 400))
+    assert found.shape == (0, 4)
+    assert scores.shape == (0,)

@@ -1,0 +1,61 @@
+"""Acceptance check 8: tubelet NMS on hand-made tubes, final class and score."""
+
+import pytest
+
+from service.structures.tubelets import Tubelet
+from service.tracking.labels import label_tubelet
+from service.tracking.params import TubeletIou, TubeletParams
+from service.tracking.tubelet_nms import suppress, tubelet_iou
+from tests.unit.builders import frame, labelled, tube
+
+KINDS: tuple[TubeletIou, ...] = ("all", "union", "both", "stvol")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        pytest.param(tube([]), tube([]), (0, 0, 0, 0), id="both-empty"),
+        pytest.param(tube(range(4)), tube(range(4)), (0.5, 1, 1, 1), id="same-half-of-the-video"),
+        pytest.param(tube(range(4)), tube(range(4, 8)), (0, 0, 0, 0), id="disjoint-in-time"),
+        pytest.param(tube(range(4)), tube(range(2, 6)), (0.25, 1 / 3, 1, 1 / 3), id="half-in-time"),
+        pytest.param(tube(range(8)), tube(range(8), x=5), (1 / 3,) * 4, id="half-in-space"),
+        pytest.param(tube(range(8)), tube(range(8), x=10), (0,) * 4, id="touching"),
+    ],
+)
+def test_tubelet_iou(a: Tubelet, b: Tubelet, expected: tuple[float, ...]) -> None:
+    for kind, value in zip(KINDS, expected, strict=True):
+        assert tubelet_iou(a, b, kind) == pytest.approx(value, abs=1e-6), kind
+        assert tubelet_iou(b, a, kind) == pytest.approx(value, abs=1e-6), kind
+
+
+def test_better_one_stays() -> None:
+    items = [labelled(tube(range(8)), 0.4), labelled(tube(range(8), x=1), 0.9, label=1), labelled(tube(range(8), x=40), 0.1)]
+    assert [item.score for item in suppress(items, TubeletParams())] == [0.9, 0.1]
+    assert [item.score for item in suppress(items, TubeletParams(class_agnostic=False))] == [0.9, 0.4, 0.1]
+    assert suppress([], TubeletParams()) == []
+
+
+def frames():
+    """Class 0 in four frames, class 1 in two, nothing in two."""
+    zero, one = [0.6, 0.2, 0], [0.3, 0.9, 0]
+    return [frame(t, (0, zero if t < 4 else one)) if t < 6 else frame(t) for t in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "score"),
+    [("matched_zero", (4 * 0.6 + 2 * 0.3) / 8), ("matched_skip", (4 * 0.6 + 2 * 0.3) / 6), ("seed", 0.8)],
+)
+def test_class_is_the_most_frequent_and_score_the_mean(estimator, score: float) -> None:
+    item = label_tubelet(tube(range(8)), frames(), TubeletParams(score=estimator))
+    assert item.label == 0
+    assert item.score == pytest.approx(score)
+
+
+def test_tie_goes_to_the_larger_sum() -> None:
+    tied = [frame(t, (0, [0.6, 0.2, 0] if t < 2 else [0.3, 0.9, 0])) for t in range(4)]
+    assert label_tubelet(tube(range(4), length=4), tied, TubeletParams()).label == 1
+
+
+def test_unsupported_tubelet_keeps_the_seeds_class_with_a_low_score() -> None:
+    item = label_tubelet(tube(range(8), x=40), frames(), TubeletParams())
+    assert (item.label, item.score) == (0, pytest.approx(0.8 / 8))
