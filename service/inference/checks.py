@@ -54,6 +54,6 @@ def _check(graph: str, specs: tuple[TensorSpec, ...], tensors: Arrays, sizes: Si
 
 def _check_frame_index(graph: str, index: NDArray[np.generic], frames: int) -> None:
     """An index out of range is an error on one provider and garbage on another; -1 is the last frame on all."""
-    wrong = (index < 0) | (index >= frames)
-    if wrong.any():
-        raise ContractViolation(f"{graph}.frame_index: expected 0 to {frames - 1}, got {index[wrong].tolist()}")
+    wrong = [number for number in index.tolist() if not 0 <= number < frames]
+    if wrong:
+        raise ContractViolation(f"{graph}.frame_index: expected 0 to {frames - 1}, got {wrong}")

@@ -92,11 +92,12 @@ def _open(manifest: Manifest, name: str, providers: Sequence[str], threads: int)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     path = manifest.graph_path(name)
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+        # without enable_fallback=0 a failing provider is replaced by the CPU, now or in the middle of a job
+        session = onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
     except ERRORS as error:
         raise ConfigurationError(f"model {name}: onnxruntime can't load {path}: {error}") from error
     used = session.get_providers()[0]
     if used != providers[0]:
-        # onnxruntime falls back to the CPU without an error
+        # a provider whose libraries can't be loaded is left out without an error
         raise ConfigurationError(f"model {name}: expected provider {providers[0]}, onnxruntime uses {used}")
     return session

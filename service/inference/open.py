@@ -32,4 +32,6 @@ async def open_client(
         await client.close()
         raise
     # the deadline is innermost: it times the call, not the wait for a turn or between tries
-    return WithLimit(WithRetry(WithDeadline(client, seconds=deadline_s), tries=TRIES, pause_s=PAUSE_S), calls=MOST_CALLS)
+    return WithLimit(
+        WithRetry(WithDeadline(client, seconds=deadline_s), tries=TRIES, pause_s=PAUSE_S), calls=MOST_CALLS
+    )
