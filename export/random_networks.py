@@ -10,12 +10,15 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from export.graphs import Lite, Paper
 from export.models.deeplab import PaperPixelFeatures
+from export.models.lite_detector import LiteMaskRcnn
 from export.models.mask_head import align_levels
 from export.models.paper import BOX_GRID, MASK_GRID, PaperMaskRcnn
 from export.sample_inputs import frames
 
 RESIDUAL = 0.25
 """Share of a residual branch, as in trained networks: at 1 the rounding of a hundred random layers adds up."""
+RARE = 5.0
+"""How many standard deviations a class is above its mean in the cells where it is likely (`lite`)."""
 OBJECTNESS, RPN_DELTAS, CLASSES, BOX_DELTAS, MASKS = 2.0, 0.3, 2.0, 0.5, 1.5
 """Standard deviation that each output layer is scaled to."""
 
@@ -24,11 +27,7 @@ def random_lite(seed: int = 0) -> Lite:
     """The preset `lite` with random weights."""
     torch.manual_seed(seed)
     network = Lite().apply(_unit_gain)
-    detector = network.detector
-    with torch.no_grad():
-        for output in detector.head.outputs:
-            output.weight[: detector.classes] *= 0.6
-            output.bias[: detector.classes] = -3.0
+    _spread_dense(network.detector)
     return network.eval()
 
 
@@ -49,6 +48,19 @@ def _unit_gain(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, a=0.1)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def _spread_dense(detector: LiteMaskRcnn) -> None:
+    """Scale the outputs of every level; biases make few cells a detection."""
+    with torch.no_grad():
+        image = detector.normalise(frames(1, 128, 192, seed=12)["frames"])
+        _, levels = detector.features(image)
+        for tower, output, level in zip(detector.head.towers, detector.head.outputs, levels, strict=True):
+            raw = output(tower(level))
+            scale = 1 / raw.std((0, 2, 3))
+            output.weight.mul_(scale[:, None, None, None])
+            output.bias.copy_(-raw.mean((0, 2, 3)) * scale)
+            output.bias[: detector.classes] -= RARE
 
 
 def _spread_features(network: PaperPixelFeatures) -> None:

@@ -135,7 +135,7 @@ def test_wrong_weights_say_so(network, tmp_path):
     text.write_text("no weights")
     trackers = tmp_path / "trackers.safetensors"
     save_file(network.trackers.state_dict(), trackers)
-    with pytest.raises(ConfigurationError, match="text.safetensors"):
+    with pytest.raises(ConfigurationError, match=r"text\.safetensors"):
         load_weights(Lite(), text)
     with pytest.raises(ConfigurationError, match="not the weights of Lite"):
         pack_lite(trackers, trackers, tmp_path / "out.safetensors")
