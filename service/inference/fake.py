@@ -1,0 +1,57 @@
+"""A stand-in for the networks that needs no models: it tells plain-coloured objects on a plain background.
+
+Deterministic numpy and scipy behind the same specs as the real graphs, and good enough to send a synthetic clip
+through the whole pipeline: the detector's classes are the colours of `fake_detector.PALETTE`, the features are
+small pictures, the trackers look for the object's colour. Two objects of one colour that touch are one object.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import InferenceError
+from service.inference import fake_detector, fake_trackers
+from service.inference.checks import check_inputs, check_outputs, empty_outputs
+from service.inference.client import Tensors
+from service.inference.specs import GraphSpec, ModelDims, graph_specs
+
+Graph = Callable[[ModelDims, Mapping[str, NDArray[np.generic]]], Tensors]
+
+GRAPHS: Mapping[str, Graph] = {
+    "mask_rcnn": fake_detector.mask_rcnn,
+    "pixel_features": fake_detector.pixel_features,
+    "siamese_rpn_template": fake_trackers.siamese_rpn_template,
+    "siamese_rpn": fake_trackers.siamese_rpn,
+    "pixel_embedding_reference": fake_trackers.pixel_embedding_reference,
+    "pixel_embedding": fake_trackers.pixel_embedding,
+}
+
+
+class FakeClient:
+    """Runs the stand-ins.
+
+    Args:
+        dims: numbers of the specs; at least 4 channels in every feature and embedding.
+    """
+
+    def __init__(self, dims: ModelDims) -> None:
+        self._dims, self._names, self._closed = dims, frozenset(graph_specs(dims)), False
+
+    async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
+        """See `InferenceClient.infer`."""
+        if self._closed:
+            raise InferenceError(f"{spec.name}: the client is closed")
+        check_inputs(spec, inputs)
+        if (nothing := empty_outputs(spec, inputs)) is not None:
+            return nothing
+        if spec.name not in self._names:
+            raise InferenceError(f"{spec.name}: no such graph, the fake has {sorted(self._names)}")
+        outputs = await asyncio.to_thread(GRAPHS[spec.name], self._dims, inputs)
+        check_outputs(spec, outputs, inputs)
+        return outputs
+
+    async def close(self) -> None:
+        """Answer no more."""
+        self._closed = True

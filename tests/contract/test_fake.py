@@ -1,0 +1,77 @@
+"""The fake networks really find, follow and cut out: a synthetic clip goes through the whole pipeline."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.inference.fake import FakeClient
+from service.inference.fake_detector import PALETTE
+from service.inference.repository import load_manifest
+from service.media.clip import Clip
+from service.media.video_info import VideoInfo
+from service.pipeline.cache import NoCache
+from service.pipeline.networks import Networks
+from service.pipeline.params import DetectorParams, preset
+from service.pipeline.run import Run, process_video
+from service.structures.masks import decode
+from service.structures.tubelets import LabelledTubelet
+from tests.pipelines import REPOSITORY
+from tests.scenes import Rectangle, draw
+
+HW = (144, 240)
+RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
+BLUE = Rectangle(PALETTE[2], 170, 60, 30, 40, step_xy=(-2, 1))
+
+
+def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[LabelledTubelet]:
+    """Tubelets of a clip; the networks see the frames in their original size."""
+    np.stack([draw(rectangles, t, HW) for t in range(frames)]).tofile(path)
+    info = VideoInfo(
+        container="raw", codec="raw", width=HW[1], height=HW[0], frames=frames, duration_s=frames / 10, fps=10.0,
+        rotation=0, variable_frame_rate=False, size_bytes=path.stat().st_size,
+    )  # fmt: skip
+    clip = Clip(path, np.arange(frames) / 10, info, HW)
+    manifest = load_manifest(REPOSITORY)
+    params = replace(preset("default"), detector=DetectorParams(short_side=HW[0]))
+    networks = Networks(FakeClient(manifest.dims), manifest)
+    run = Run(clip, "synthetic", networks, params, NoCache(), feature_bytes=1 << 28, report=lambda _: None)
+    try:
+        return asyncio.run(process_video(run))
+    finally:
+        clip.close()
+
+
+def iou(mask: np.ndarray, rectangle: Rectangle, frame: int) -> float:
+    x1, y1, x2, y2 = rectangle.box(frame)
+    truth = np.zeros(HW, bool)
+    truth[y1:y2, x1:x2] = True
+    return float((mask & truth).sum() / (mask | truth).sum())
+
+
+def test_two_objects_become_two_tubelets(tmp_path: Path) -> None:
+    found = process([RED, BLUE], 10, tmp_path / "clip")
+    assert sorted(item.label for item in found) == [0, 2]
+    for item in found:
+        wanted = RED if item.label == 0 else BLUE
+        assert item.tubelet.frames == tuple(range(10))
+        for t, mask in enumerate(item.tubelet.masks):
+            assert mask is not None
+            assert iou(decode(mask), wanted, t) > 0.8, f"class {item.label}, frame {t}"
+
+
+def test_an_object_is_lost_while_hidden_and_found_again(tmp_path: Path) -> None:
+    (found,) = process([replace(RED, hidden=range(4, 7))], 10, tmp_path / "clip")
+    assert found.tubelet.frames == (0, 1, 2, 3, 7, 8, 9)
+
+
+def test_nothing_to_find(tmp_path: Path) -> None:
+    assert process([], 3, tmp_path / "clip") == []
+
+
+@pytest.mark.parametrize("colour", range(len(PALETTE)))
+def test_every_palette_colour_is_its_own_class(colour: int, tmp_path: Path) -> None:
+    (found,) = process([replace(BLUE, colour=PALETTE[colour])], 2, tmp_path / "clip")
+    assert found.label == colour
