@@ -170,3 +170,7 @@ def _report(rows: "Sequence[Row]") -> None:
     console.print(f"{len(rows)} outputs compared in {len(cases)} cases, {failed} beyond the tolerance")
     if failed:
         raise typer.Exit(1)
+
+
+if __name__ == "__main__":  # for an environment that has the extra `models` but not the service
+    export()

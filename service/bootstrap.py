@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
-import shutil
 import signal
-import sys
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 
+import httpx
 import structlog
 from docket import Docket, Worker
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 
 from service.errors import ConfigurationError, Unavailable
 from service.inference.repository import Manifest, load_manifest, verify
+from service.pipeline.engine import COMMAND as ENGINE_COMMAND
 from service.pipeline.engine import EngineProcess
 from service.pipeline.jobs import JobRunner
 from service.settings import Settings
@@ -26,16 +28,18 @@ from service.state.blobs import BlobStore
 from service.state.connection import connect, translated
 from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
+from service.state.scratch import scratch_folder, sweep_scratch
+from service.state.supervise import keep
 from service.state.videos import VideoStore
 from service.telemetry import configure_logging
 
 log = structlog.get_logger()
 
 BEAT_S = 2.0
-SWEEP_EVERY = 150
-"""Beats between two sweeps of the blob store."""
-STOP_S = 15.0
-RESTART_S = 1.0
+RECONCILE_EVERY, SWEEP_EVERY = 5, 150
+"""Beats between two looks for lost jobs, and between two sweeps of the blob store."""
+STOP_S = 5.0
+"""Seconds that a child may take to end, besides draining."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     max_queue=settings.max_queue,
                     max_attempts=settings.max_attempts,
                     ttl_s=settings.result_ttl_s,
+                    lease_s=settings.lease_s,
                 ),
                 videos=VideoStore(redis, blobs, ttl_s=settings.result_ttl_s),
                 blobs=blobs,
@@ -116,25 +121,30 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
     return checks
 
 
-async def run_worker(settings: Settings) -> None:
-    """Take jobs one after the other until SIGTERM or SIGINT; a job under way is then given back."""
+async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGINE_COMMAND) -> None:
+    """Take jobs one after the other until SIGTERM or SIGINT.
+
+    A job under way may then run on for `drain_s`; after that it is given back and another worker takes it.
+
+    Args:
+        settings: of this worker.
+        engine_command: the program that does the jobs.
+    """
     configure_logging(settings.log_level, json=settings.log_json)
     verify(load_manifest(settings.model_repository))
     worker_id = uuid.uuid4().hex[:12]
-    scratch = settings.data_dir / "scratch" / worker_id
     async with open_parts(settings) as parts:
-        engine = EngineProcess(_engine_settings(settings, str(scratch)))
-        runner = JobRunner(parts.jobs, parts.blobs, engine)
-
-        parts.docket.register(runner.run, names=[run_job.__name__])
-        try:
-            await engine.start()
-            log.info("worker ready", worker=worker_id)
-            await _until_stopped(_work(parts, settings, worker_id))
-        finally:
-            await engine.kill()
-            with contextlib.suppress(Unavailable), translated():
-                await parts.redis.delete(keys.worker(worker_id))
+        with scratch_folder(_scratch(settings), worker_id) as scratch:
+            engine = EngineProcess(_engine_settings(settings, str(scratch)), engine_command)
+            parts.docket.register(JobRunner(parts.jobs, parts.blobs, engine).run, names=[run_job.__name__])
+            try:
+                await engine.start()
+                log.info("worker ready", worker=worker_id)
+                await _until_stopped(_work(parts, settings, worker_id), drain_s=settings.drain_s)
+            finally:
+                await engine.kill()
+                with contextlib.suppress(Unavailable), translated():
+                    await parts.redis.delete(keys.worker(worker_id))
 
 
 async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
@@ -146,28 +156,30 @@ async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
         reconnection_delay=timedelta(seconds=1),
     )
     async with asyncio.TaskGroup() as group:
-        group.create_task(_beat(parts, settings, worker_id))
+        beat = group.create_task(_beat(parts, settings, worker_id))
         async with worker:
+            # a cancel does not come out here: docket takes it as the wish to finish what runs and return
             await worker.run_forever()
+        beat.cancel()
 
 
 async def _beat(parts: Parts, settings: Settings, worker_id: str) -> None:
     """Sign of life, second net under the queue, sweep of old files."""
-    beats = 0
-    while True:
+    for beat in itertools.count():
         with contextlib.suppress(Unavailable):
             with translated():
                 await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)
-            if beats % 5 == 0:
-                await parts.jobs.reconcile(3 * settings.lease_s)
-        if beats % SWEEP_EVERY == 0:
+            if beat % RECONCILE_EVERY == 0:
+                await parts.jobs.reconcile()
+        if beat % RECONCILE_EVERY == 0:
+            await asyncio.to_thread(sweep_scratch, _scratch(settings))
+        if beat % SWEEP_EVERY == 0:
             await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
-        beats += 1
         await asyncio.sleep(BEAT_S)
 
 
-async def _until_stopped(work: Coroutine[None, None, None]) -> None:
-    """Run `work` until SIGTERM or SIGINT cancels it."""
+async def _until_stopped(work: Coroutine[None, None, None], *, drain_s: float | None = None) -> None:
+    """Run `work` until SIGTERM or SIGINT cancels it, and `drain_s` later cancels it again."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     stopped = False
@@ -176,6 +188,8 @@ async def _until_stopped(work: Coroutine[None, None, None]) -> None:
         nonlocal stopped
         stopped = True
         task.cancel()
+        if drain_s is not None:
+            loop.call_later(drain_s, task.cancel)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -184,6 +198,10 @@ async def _until_stopped(work: Coroutine[None, None, None]) -> None:
     except asyncio.CancelledError:
         if not stopped:
             raise
+
+
+def _scratch(settings: Settings) -> Path:
+    return settings.data_dir / "scratch"
 
 
 def _engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
@@ -202,11 +220,13 @@ def _engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
 
 
 async def serve(settings: Settings) -> None:
-    """State server (unless one is configured), API and one worker, until SIGTERM or SIGINT."""
+    """State server (unless one is configured), API and one worker, until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: the API or the worker ends each time right after its start.
+    """
     configure_logging(settings.log_level, json=settings.log_json)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    # a worker that was killed left its decoded frames behind; on this machine none is running now
-    shutil.rmtree(settings.data_dir / "scratch", ignore_errors=True)
     async with contextlib.AsyncExitStack() as stack:
         if settings.redis_url is None:
             url = await stack.enter_async_context(embedded_valkey(settings.data_dir / "valkey"))
@@ -219,29 +239,28 @@ async def serve(settings: Settings) -> None:
             "DUALTRACK_HOST": settings.host,
             "DUALTRACK_PORT": str(settings.port),
         }
-        log.info("serving", url=f"http://{settings.host}:{settings.port}")
-        await _until_stopped(_supervise(environment))
+        await _until_stopped(_supervise(environment, settings))
 
 
-async def _supervise(environment: dict[str, str]) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_keep(environment, "-m", "service.api"))
-        group.create_task(_keep(environment, "-m", "service.cli.main", "worker"))
+async def _supervise(environment: dict[str, str], settings: Settings) -> None:
+    stop_s = settings.drain_s + STOP_S
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep(("-m", "service.api"), environment, stop_s=stop_s))
+            group.create_task(keep(("-m", "service.cli.main", "worker"), environment, stop_s=stop_s))
+            group.create_task(_announce(settings))
+    except* ConfigurationError as errors:
+        raise errors.exceptions[0] from None
 
 
-async def _keep(environment: dict[str, str], *arguments: str) -> None:
-    """Run a child for ever; one that ends is started again."""
-    while True:
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment)
-        try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), STOP_S)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-            raise
-        log.error("child ended, starting it again", child=arguments[-1], code=code)
-        await asyncio.sleep(RESTART_S)
+async def _announce(settings: Settings) -> None:
+    """One line when everything is up."""
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 (compared, not bound)
+    url = f"http://{host}:{settings.port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if (await http.get("/readyz")).is_success:
+                    break
+            await asyncio.sleep(0.2)
+    log.info("ready", url=url)

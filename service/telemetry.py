@@ -1,6 +1,7 @@
 """Logs: one structured line per event, JSON for machines or text for people."""
 
 import logging
+import sys
 
 import structlog
 
@@ -20,6 +21,6 @@ def configure_logging(level: str, *, json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=max(LEVELS[level], logging.WARNING), format="%(asctime)s %(name)s %(message)s")

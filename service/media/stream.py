@@ -74,6 +74,8 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
 
 def _video_stream(container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if not _is_cover(s)]
+    if not len(container.streams):
+        raise InvalidVideo("video: the container holds no stream; is the file cut off?", code="malformed")
     if not streams:
         raise InvalidVideo("video: the file has no video stream", code="no-video")
     stream = max(streams, key=lambda s: (s.codec_context is not None, -s.index))

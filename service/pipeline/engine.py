@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.errors import Canceled, ConfigurationError, DualtrackError, InferenceError
+from service.errors import Canceled, DualtrackError, InferenceError
 from service.pipeline.run import Progress
 
 COMMAND = (sys.executable, "-m", "service.pipeline.engine_process")
@@ -49,17 +49,24 @@ class EngineProcess:
         """Start the process and wait until its models are loaded.
 
         Raises:
-            ConfigurationError: it ended instead; its own words stand in the log.
+            EngineDied: it ended instead, or took too long; its own words stand in the log.
         """
         if self._process is not None and self._process.returncode is None:
             return
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
         )
-        await self._send(self._settings)
-        message = await asyncio.wait_for(self._receive(), START_S)
+        try:
+            await self._send(self._settings)
+            message = await asyncio.wait_for(self._receive(), START_S)
+        except BaseException as error:
+            await self.kill()
+            if isinstance(error, TimeoutError):
+                raise EngineDied(f"engine: not ready within {START_S:.0f} s") from error
+            raise
         if message is None or "ready" not in message:
-            raise ConfigurationError(f"engine: expected it to get ready, got {message}")
+            await self.kill()
+            raise EngineDied(f"engine: expected it to get ready, got {message or 'its end'}")
 
     async def run(self, job: Document, report: Callable[[Progress], None], canceled: asyncio.Event) -> None:
         """Do one job.
@@ -74,11 +81,16 @@ class EngineProcess:
             JobFailed: the job failed.
             EngineDied: the process ended.
         """
-        await self.start()
-        await self._send({"job": job})
         stop = asyncio.create_task(self._stop_when(canceled))
         try:
-            await self._follow(report, canceled)
+            await self.start()
+            await self._send({"job": job})
+            await self._follow(report)
+        except EngineDied as error:
+            await self.kill()
+            if canceled.is_set():
+                raise Canceled("job: cancelled") from error
+            raise
         except asyncio.CancelledError:
             await self.kill()
             raise
@@ -86,10 +98,10 @@ class EngineProcess:
             stop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await stop
-            if canceled.is_set() or self._process is None:
+            if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
 
-    async def _follow(self, report: Callable[[Progress], None], canceled: asyncio.Event) -> None:
+    async def _follow(self, report: Callable[[Progress], None]) -> None:
         while (message := await self._receive()) is not None:
             if "progress" in message:
                 report(Progress(**message["progress"]))
@@ -101,9 +113,6 @@ class EngineProcess:
                     raise Canceled(error["detail"])
                 raise JobFailed(error["detail"], code=error["code"], final=message["final"])
         code = self._process.returncode if self._process else None
-        await self.kill()
-        if canceled.is_set():
-            raise Canceled("job: cancelled")
         raise EngineDied(f"engine: the process ended in the middle of a job (exit code {code})")
 
     async def _stop_when(self, canceled: asyncio.Event) -> None:
@@ -120,7 +129,8 @@ class EngineProcess:
         if process is not None:
             if process.returncode is None:
                 process.kill()
-            await process.wait()
+            # also reads the pipes empty, so that no transport is left open
+            await process.communicate()
         await asyncio.to_thread(self._clean_scratch)
 
     def _clean_scratch(self) -> None:

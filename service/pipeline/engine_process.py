@@ -5,7 +5,6 @@ answers in JSON lines on standard output: `{"ready": …}`, `{"progress": …}`,
 """
 
 import asyncio
-import ctypes
 import json
 import os
 import queue
@@ -25,8 +24,8 @@ from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
 from service.pipeline.segment import SegmentContext, segment
+from service.state.parent import die_with_parent
 
-PR_SET_PDEATHSIG = 1
 Document = dict[str, Any]
 
 
@@ -120,7 +119,7 @@ def _read(commands: "queue.Queue[Document | None]", canceled: threading.Event) -
 
 def main() -> None:
     """Entry point; the first line of the input holds the settings."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings: Document = json.loads(sys.stdin.readline())

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
 
-from service.errors import Canceled, DualtrackError, NotFound, Unavailable
+from service.errors import Canceled, DualtrackError, Unavailable
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress
 from service.state.blobs import BlobStore
@@ -68,61 +69,65 @@ class JobRunner:
 
     async def run(self, job_id: str) -> None:
         """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
-        try:
-            job = await self._jobs.begin(job_id)
-        except NotFound:
-            return
+        holder = uuid.uuid4().hex
+        job = await _insist(lambda: self._jobs.begin(job_id, holder=holder))
         if job is None:
             return
         log.info("job started", job=job.id, attempt=job.attempt)
-        try:
-            await self._attempt(job)
-        except asyncio.CancelledError:
-            await self._blobs.remove_result(job.id, job.attempt)
-            with contextlib.suppress(Unavailable):
-                await self._jobs.give_back(job.id, job.attempt)
-            raise
-
-    async def _attempt(self, job: Job) -> None:
         canceled, meter = asyncio.Event(), Meter(time.monotonic())
-        out = self._blobs.result_folder(job.id, job.attempt)
-        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
         beat = asyncio.create_task(self._beat(job, meter, canceled))
         try:
-            if not self._blobs.path(job.video_id).is_file():
-                raise JobFailed("video: it was deleted", code="video-deleted", final=True)
-            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), canceled)
-        except Canceled:
-            await self._blobs.remove_result(job.id, job.attempt)
-            await _insist(lambda: self._jobs.canceled(job.id, job.attempt))
-            log.info("job cancelled", job=job.id)
-        except DualtrackError as error:
-            await self._blobs.remove_result(job.id, job.attempt)
-            await self._failed(job, error)
-        else:
-            await self._commit(job)
+            await self._attempt(job, meter, canceled)
+        except asyncio.CancelledError:
+            # the worker stops; the job may be ended already, with the answer under way
+            with contextlib.suppress(Unavailable):
+                if await self._jobs.release(job.id, job.attempt):
+                    await self._blobs.remove_result(job.id, job.attempt)
+            raise
         finally:
             beat.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await beat
 
+    async def _attempt(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
+        out = self._blobs.result_folder(job.id, job.attempt)
+        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
+        try:
+            if not self._blobs.keep(job.video_id):
+                raise JobFailed("video: it was deleted", code="video-deleted", final=True)
+            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), canceled)
+        except Canceled:
+            await self._canceled(job)
+        except DualtrackError as error:
+            await self._failed(job, error)
+        else:
+            await self._commit(job)
+
     async def _commit(self, job: Job) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
         if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+            await self._blobs.remove_results(job.id, keep=job.attempt)
             log.info("job done", job=job.id, attempt=job.attempt)
         else:
             # another attempt took the job over: its result counts
             await self._blobs.remove_result(job.id, job.attempt)
             log.warning("result dropped", job=job.id, attempt=job.attempt)
 
+    async def _canceled(self, job: Job) -> None:
+        await self._blobs.remove_result(job.id, job.attempt)
+        if await _insist(lambda: self._jobs.canceled(job.id, job.attempt)):
+            await self._blobs.remove_results(job.id)
+        log.info("job cancelled", job=job.id, attempt=job.attempt)
+
     async def _failed(self, job: Job, error: DualtrackError) -> None:
         log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code, detail=error.detail)
+        await self._blobs.remove_result(job.id, job.attempt)
         if isinstance(error, JobFailed) and error.final:
             described = {"code": error.code, "detail": error.detail}
             await _insist(lambda: self._jobs.fail(job.id, job.attempt, described))
         else:
             await asyncio.sleep(RETRY_S)
-            await _insist(lambda: self._jobs.retry(job.id))
+            await _insist(lambda: self._jobs.release(job.id, job.attempt, f"{error.code}: {error.detail}"))
 
     async def _beat(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
         """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""

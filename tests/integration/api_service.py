@@ -49,7 +49,7 @@ class Api:
 
 async def begin(parts: Parts, job_id: str) -> Job:
     """What a worker does first."""
-    job = await parts.jobs.begin(job_id)
+    job = await parts.jobs.begin(job_id, holder="the test")
     assert job is not None
     return job
 

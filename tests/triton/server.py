@@ -76,10 +76,9 @@ def _backends(source: Path, home: Path, version: str) -> None:
 def _wait_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:
-                    return
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            if answer.status == 200:
+                return
         time.sleep(0.05)
     raise RuntimeError(f"tritonserver did not come up:\n{log.read_text(errors='replace')[-4000:]}")
 

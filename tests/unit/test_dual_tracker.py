@@ -22,8 +22,9 @@ def state(**changes: object) -> TrackState:
 
 
 def seen(params: TrackerParams = PARAMS, probability: float = 1.0):
-    return after_pixel(state(), WINDOW, np.full((64, 64), probability, np.float32), np.ones((2, 64, 64), np.float32),
-                       CANVAS, params)
+    return after_pixel(
+        state(), WINDOW, np.full((64, 64), probability, np.float32), np.ones((2, 64, 64), np.float32), CANVAS, params
+    )
 
 
 def test_mask_is_cut_at_the_box_in_the_original_frame() -> None:

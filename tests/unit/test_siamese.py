@@ -25,7 +25,9 @@ def test_anchor_order_and_centre() -> None:
     assert grid[(0 * 25 + 24) * 5, :2].tolist() == [96, -96]
 
 
-@pytest.mark.parametrize(("search", "padded", "side"), [(255, False, 17), (271, False, 19), (287, False, 21), (255, True, 25)])
+@pytest.mark.parametrize(
+    ("search", "padded", "side"), [(255, False, 17), (271, False, 19), (287, False, 21), (255, True, 25)]
+)
 def test_response_side(search: int, padded: bool, side: int) -> None:
     assert response_side(search, padded=padded) == side
 
@@ -76,7 +78,13 @@ def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
     found, _ = rank(box, search_windows(box), *answer(ANCHORS - 3), SiameseParams(window_influence=0), (400, 400))
     assert ((found[0, :2] + found[0, 2:]) / 2 <= 400).all()
     empty = np.zeros((0, 4), np.float32)
-    found, scores = rank(empty, empty, np.zeros((0, ANCHORS), np.float32), np.zeros((0, ANCHORS, 4), np.float32),
-                         SiameseParams(), (400, 400))
+    found, scores = rank(
+        empty,
+        empty,
+        np.zeros((0, ANCHORS), np.float32),
+        np.zeros((0, ANCHORS, 4), np.float32),
+        SiameseParams(),
+        (400, 400),
+    )
     assert found.shape == (0, 4)
     assert scores.shape == (0,)

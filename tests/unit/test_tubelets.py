@@ -29,7 +29,11 @@ def test_tubelet_iou(a: Tubelet, b: Tubelet, expected: tuple[float, ...]) -> Non
 
 
 def test_better_one_stays() -> None:
-    items = [labelled(tube(range(8)), 0.4), labelled(tube(range(8), x=1), 0.9, label=1), labelled(tube(range(8), x=40), 0.1)]
+    items = [
+        labelled(tube(range(8)), 0.4),
+        labelled(tube(range(8), x=1), 0.9, label=1),
+        labelled(tube(range(8), x=40), 0.1),
+    ]
     assert [item.score for item in suppress(items, TubeletParams())] == [0.9, 0.1]
     assert [item.score for item in suppress(items, TubeletParams(class_agnostic=False))] == [0.9, 0.4, 0.1]
     assert suppress([], TubeletParams()) == []

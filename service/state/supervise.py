@@ -1,0 +1,60 @@
+"""Keeps child processes of this program running."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from service.errors import ConfigurationError
+from service.state.parent import die_with_parent
+
+log = structlog.get_logger()
+
+SHORT_LIFE_S = 20.0
+MOST_SHORT_LIVES = 3
+RESTART_S = 0.5
+
+
+async def keep(arguments: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
+    """Run `python <arguments>` for ever; a child that ends is started again.
+
+    When this is cancelled the child gets SIGTERM, and SIGKILL `stop_s` later.
+
+    Raises:
+        ConfigurationError: the child ended by itself, with an error, right after each of its last starts.
+    """
+    short_lives = 0
+    while True:
+        started = time.monotonic()
+        code = await _run(arguments, environment, stop_s)
+        log.error("child ended, starting it again", child=arguments[-1], code=code)
+        # a negative code is a signal: somebody killed it, which says nothing about the next one
+        short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
+        if short_lives == MOST_SHORT_LIVES:
+            raise ConfigurationError(
+                f"{arguments[-1]}: ended {short_lives} times right after its start, last with exit code {code}; "
+                "the lines above say why"
+            )
+        await asyncio.sleep(RESTART_S)
+
+
+async def _run(arguments: Sequence[str], environment: Mapping[str, str], stop_s: float) -> int:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        env=environment,
+        preexec_fn=die_with_parent,
+        start_new_session=True,  # Ctrl-C is for the supervisor, which passes it on
+    )
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), stop_s)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        raise

@@ -1,0 +1,63 @@
+"""An engine without models, for tests of the worker: reports steps and does what the video's bytes say.
+
+`ok N`: N steps, then a result. `die`: ends in the middle. `hang`: never answers again. `bad`: the video can't be used.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+canceled = threading.Event()
+jobs: list[dict] = []
+ready = threading.Condition()
+
+
+def say(message: dict) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def read() -> None:
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command.get("cancel"):
+            canceled.set()
+        else:
+            with ready:
+                jobs.append(command["job"])
+                ready.notify()
+    os._exit(0)
+
+
+def work(job: dict) -> None:
+    canceled.clear()
+    what, *rest = Path(job["video"]).read_text().split()
+    if what == "bad":
+        say({"error": {"code": "malformed", "detail": "video: bad"}, "final": True})
+        return
+    steps = int(rest[0]) if rest else 3
+    for step in range(steps):
+        if canceled.is_set() and what != "hang":
+            say({"error": {"code": "canceled", "detail": "job: cancelled"}, "final": True})
+            return
+        say({"progress": {"stage": "detect", "done": step + 1, "total": steps}})
+        if what == "die" and step == 1:
+            os._exit(9)
+        time.sleep(0.1)
+    out = Path(job["out"])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "tubelets.json").write_text('{"tubelets": []}')
+    say({"done": True})
+
+
+sys.stdin.readline()
+say({"ready": True})
+threading.Thread(target=read, daemon=True).start()
+while True:
+    with ready:
+        while not jobs:
+            ready.wait()
+        job = jobs.pop(0)
+    work(job)

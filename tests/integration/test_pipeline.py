@@ -1,0 +1,75 @@
+"""The whole method on real frames with the bundled models."""
+
+import asyncio
+from pathlib import Path
+
+import av
+import pytest
+
+from service.inference.open import open_client
+from service.inference.repository import load_manifest
+from service.pipeline.cache import FolderCache
+from service.structures.masks import area, from_json
+from tests.clips import cut, plain
+from tests.pipelines import REPOSITORY, run
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut(tmp_path_factory.mktemp("clip") / "clip.mp4", 8)
+
+
+def test_walkers_are_found_and_followed(clip: Path, tmp_path: Path) -> None:
+    document = run(clip, tmp_path, overlay=True)
+    persons = [item for item in document["tubelets"] if item["category"] == "person"]
+    assert len(persons) >= 3
+    best = persons[0]
+    assert best["frames"] >= 6
+    assert all(area(from_json(rle)) >= 16 for rle in best["segmentations"] if rle)
+    with av.open(str(tmp_path / "overlay.mp4")) as overlay:
+        assert sum(1 for _ in overlay.decode(video=0)) == 8
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_repeat_with_another_th_seq_uses_what_is_there(clip: Path, tmp_path: Path) -> None:
+    cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30)
+    first = run(clip, tmp_path / "a", cache=cache)
+    kept = {path.name for path in (tmp_path / "cache").iterdir()}
+    again = run(clip, tmp_path / "b", cache=cache)
+    run(clip, tmp_path / "c", cache=cache, th_seq=0.3)
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == kept
+    assert first["tubelets"] == again["tubelets"]
+
+
+def test_one_track_alone_and_many_together_give_the_same(clip: Path, tmp_path: Path) -> None:
+    many = run(clip, tmp_path / "many", strategy="greedy", max_seeds=6, th_seq=1.0, score="seed")["tubelets"]
+    one = run(clip, tmp_path / "one", strategy="greedy", max_seeds=1, th_seq=1.0, score="seed")["tubelets"]
+    assert one[0]["segmentations"] in [item["segmentations"] for item in many]
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_nothing_to_find(preset: str, tmp_path: Path) -> None:
+    assert run(plain(tmp_path / "plain.mp4"), tmp_path / "out", preset=preset)["tubelets"] == []
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    document = run(cut(tmp_path / "one.mp4", 1), tmp_path / "out")
+    assert document["tubelets"]
+    assert all(item["frames"] == 1 for item in document["tubelets"])
+
+
+def test_paper_preset_runs(clip: Path, tmp_path: Path) -> None:
+    assert run(clip, tmp_path, preset="paper", max_seeds=4)["tubelets"]
+
+
+def test_bundled_repository_loads() -> None:
+    async def load() -> None:
+        manifest = load_manifest(REPOSITORY)
+        client = await open_client(
+            manifest, triton_url=None, providers=["CPUExecutionProvider"], threads=1, deadline_s=30
+        )
+        await client.close()
+
+    asyncio.run(load())
+    assert sum(path.stat().st_size for path in REPOSITORY.glob("*/1/model.onnx")) <= 60e6
+    assert all((path.parent.parent / "README.md").is_file() for path in REPOSITORY.glob("*/1/model.onnx"))

@@ -1,0 +1,166 @@
+"""Real Valkey, real workers as processes, a fake engine: nothing is lost, nothing is done twice."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from service.bootstrap import Parts
+from service.state.jobs import TERMINAL, Job, JobState
+from service.state.videos import Video
+from tests.integration.api_service import Api, running, wait_for
+
+
+@dataclass
+class Bench:
+    api: Api
+    folder: Path
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        environment = {
+            **os.environ,
+            "DUALTRACK_REDIS_URL": self.api.valkey.url,
+            "DUALTRACK_DATA_DIR": str(self.folder),
+            "DUALTRACK_MODEL_REPOSITORY": str(self.folder / "models"),
+            "DUALTRACK_LEASE_S": "2",
+        }
+        command = [sys.executable, "-m", "tests.integration.worker_process"]
+        with (self.folder / f"worker{len(self.workers)}.log").open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.workers.append(process)
+        return process
+
+    def submit(self, what: str) -> str:
+        digest = hashlib.sha256(what.encode()).hexdigest()
+
+        async def make(parts: Parts) -> str:
+            path = parts.blobs.path(digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(what)
+            await parts.videos.add(Video(digest, len(what), None, {}, time.time()))
+            job, _ = await parts.jobs.create(digest, {})
+            return job.id
+
+        return str(self.api.act(make))
+
+    def job(self, job_id: str) -> Job:
+        return self.api.act(lambda parts: parts.jobs.get(job_id))
+
+    def until(self, job_id: str, condition: Callable[[Job], bool], seconds: float = 30) -> Job:
+        wait_for(lambda: condition(self.job(job_id)), seconds)
+        return self.job(job_id)
+
+    def results(self, job_id: str) -> list[Path]:
+        return sorted((self.folder / "blobs" / "results").glob(f"{job_id}/*/tubelets.json"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with running(tmp_path) as api:
+        made = Bench(api, tmp_path)
+        try:
+            yield made
+        finally:
+            for process in made.workers:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+
+
+def ended(job: Job) -> bool:
+    return job.state in TERMINAL
+
+
+def running_now(job: Job) -> bool:
+    return job.progress is not None and job.state is JobState.RUNNING
+
+
+def test_job_is_done_and_reports_progress(bench: Bench) -> None:
+    bench.start_worker()
+    job_id = bench.submit("ok 12")
+    seen = bench.until(job_id, running_now)
+    assert seen.progress is not None
+    assert seen.progress.stage == "detect"
+    job = bench.until(job_id, ended)
+    assert (job.state, job.attempt) == (JobState.DONE, 1)
+    assert job.result == f"results/{job_id}/1"
+    assert len(bench.results(job_id)) == 1
+
+
+def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("bad"), ended)
+    assert (job.state, job.attempt) == (JobState.FAILED, 1)
+    assert job.error == {"code": "malformed", "detail": "video: bad"}
+
+
+def test_poison_job_fails_after_three_attempts_and_others_go_on(bench: Bench) -> None:
+    bench.start_worker()
+    poison, fine = bench.submit("die"), bench.submit("ok 2")
+    job = bench.until(poison, ended)
+    assert (job.state, job.attempt) == (JobState.FAILED, 3)
+    assert job.error is not None
+    assert job.error["code"] == "too-many-attempts"
+    assert bench.until(fine, ended).state is JobState.DONE
+    assert not bench.results(poison)
+
+
+def test_killed_worker_another_attempt_finishes_with_one_result(bench: Bench) -> None:
+    first = bench.start_worker()
+    job_id = bench.submit("ok 30")
+    bench.until(job_id, running_now)
+    first.kill()
+    bench.start_worker()
+    job = bench.until(job_id, ended, 40)
+    assert (job.state, job.attempt) == (JobState.DONE, 2)
+    assert [path.parent.name for path in bench.results(job_id)] == ["2"]
+
+
+@pytest.mark.parametrize("what", ["ok 200", "hang 200"])
+def test_cancel_of_a_running_job_within_two_seconds_leaves_nothing(bench: Bench, what: str) -> None:
+    bench.start_worker()
+    job_id = bench.submit(what)
+    bench.until(job_id, running_now)
+    asked = time.monotonic()
+    bench.api.act(lambda parts: parts.jobs.cancel(job_id))
+    job = bench.until(job_id, ended, 10)
+    # starting the event loop of each look costs some of it
+    assert time.monotonic() - asked < 2.5
+    assert job.state is JobState.CANCELED
+    assert not bench.results(job_id)
+    fine = bench.submit("ok 2")
+    assert bench.until(fine, ended).state is JobState.DONE
+
+
+def test_redis_gone_for_a_while_the_job_goes_on(bench: Bench) -> None:
+    bench.start_worker()
+    job_id = bench.submit("ok 30")
+    bench.until(job_id, running_now)
+    bench.api.valkey.stop()
+    time.sleep(1.5)
+    bench.api.valkey.start()
+    job = bench.until(job_id, ended, 40)
+    assert job.state is JobState.DONE
+    assert len(bench.results(job_id)) == 1
+
+
+def test_stopped_worker_gives_its_job_back(bench: Bench) -> None:
+    first = bench.start_worker()
+    job_id = bench.submit("ok 30")
+    bench.until(job_id, running_now)
+    first.terminate()
+    assert first.wait(15) == 0
+    bench.start_worker()
+    job = bench.until(job_id, ended, 40)
+    assert job.state is JobState.DONE
+    assert len(bench.results(job_id)) == 1

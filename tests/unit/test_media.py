@@ -1,0 +1,120 @@
+"""Every kind of bad file has its code; odd ones are read."""
+
+import asyncio
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from service.errors import InvalidVideo
+from service.media.decode import decode
+from service.media.limits import VideoLimits
+from service.media.probe import probe
+from service.media.video_info import VideoInfo
+from tests.clips import plain
+
+LIMITS = VideoLimits()
+
+
+def look(path: Path, limits: VideoLimits = LIMITS) -> VideoInfo:
+    return asyncio.run(probe(path, limits))
+
+
+def audio_only(path: Path) -> None:
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44100), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+
+
+def truncated(path: Path) -> None:
+    whole = plain(path.with_name("whole.mp4")).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        pytest.param(lambda p: p.write_bytes(b""), "empty-file", id="empty"),
+        pytest.param(lambda p: p.write_text("not a video at all"), "unsupported-container", id="text"),
+        pytest.param(
+            lambda p: p.write_text("ffconcat version 1.0\nfile /etc/hosts\n"), "unsupported-container", id="ffconcat"
+        ),
+        pytest.param(lambda p: p.write_text("#EXTM3U\n#EXTINF:1,\nx.ts\n"), "unsupported-container", id="hls"),
+        pytest.param(truncated, "malformed", id="truncated"),
+        pytest.param(audio_only, "no-video", id="audio-only"),
+        pytest.param(lambda p: plain(p, 2, hw=(2400, 4800)), "too-large", id="huge"),
+        pytest.param(lambda p: plain(p, 8, hw=(14, 14)), "too-small", id="tiny"),
+    ],
+)
+def test_refused(make, code: str, tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    make(path)
+    with pytest.raises(InvalidVideo) as refused:
+        look(path)
+    assert refused.value.code == code
+
+
+def test_limits_are_named(tmp_path: Path) -> None:
+    path = plain(tmp_path / "v.mp4", 12)
+    for limits, code in (
+        (VideoLimits(max_frames=5), "too-many-frames"),
+        (VideoLimits(max_duration_s=0.5), "too-long"),
+        (VideoLimits(max_bytes=10), "file-too-large"),
+    ):
+        with pytest.raises(InvalidVideo, match="limit max_") as refused:
+            look(path, limits)
+        assert refused.value.code == code
+
+
+def test_twenty_thousand_tiny_frames(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "v.mp4"), "w") as out:
+        stream = out.add_stream("mpeg4", rate=100)
+        stream.height = stream.width = 16
+        stream.pix_fmt = "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        for index in range(20_000):
+            frame.pts = index
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    with pytest.raises(InvalidVideo, match="max_frames") as refused:
+        look(tmp_path / "v.mp4")
+    assert refused.value.code == "too-many-frames"
+
+
+def test_frames_in_any_order(tmp_path: Path) -> None:
+    path = plain(tmp_path / "v.mp4", 6, value=200)
+    info = look(path)
+
+    async def read() -> list[int]:
+        told: list[int] = []
+        clip = await decode(
+            path, info, LIMITS, network_hw=(48, 64), directory=tmp_path / "frames", on_frame=told.append
+        )
+        assert len(clip) == info.frames == 6
+        assert clip.frame(5).shape == clip.frame(0).shape == (48, 64, 3)
+        assert abs(int(clip.frame(3).mean()) - 200) < 4
+        assert clip.timestamps == pytest.approx(np.arange(6) / 10)
+        clip.close()
+        with pytest.raises(ValueError, match="closed"):
+            clip.frame(0)
+        return told
+
+    assert asyncio.run(read())[-1] == 6
+    assert not list((tmp_path / "frames").iterdir())
+
+
+def test_cancelled_decoding_leaves_nothing(tmp_path: Path) -> None:
+    path = plain(tmp_path / "v.mp4", 60, hw=(720, 1280))
+    info = look(path)
+
+    async def stop() -> None:
+        work = decode(path, info, LIMITS, network_hw=(384, 640), directory=tmp_path / "f", on_frame=lambda _: None)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(work, 0.3)
+
+    asyncio.run(stop())
+    assert not list((tmp_path / "f").iterdir())
