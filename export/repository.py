@@ -39,8 +39,8 @@ class Edition:
 def write_repository(folder: Path, graphs: Graphs, edition: Edition, clip: Path | None = None) -> list[Row]:
     """Export all graphs, compare each with torch, write manifest, configurations and cards.
 
-    Everything is written beside `folder` first and moved there only if every comparison is within its tolerance, so
-    that a service never reads half a repository.
+    Everything is written to a temporary folder first and put in place only if every comparison is within its
+    tolerance; each file is replaced at once, the manifest last.
 
     Args:
         folder: the repository.
@@ -52,8 +52,7 @@ def write_repository(folder: Path, graphs: Graphs, edition: Edition, clip: Path 
         The comparisons; if one is not `ok`, `folder` is as it was.
     """
     specs = graph_specs(edition.dims)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as name:
+    with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
         rows: list[Row] = []
         entries = {}
@@ -110,4 +109,6 @@ def _move(fresh: Path, folder: Path) -> None:
         if path.is_file():
             target = folder / path.relative_to(fresh)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, target)
+            part = target.with_name(target.name + ".part")
+            shutil.copyfile(path, part)
+            part.replace(target)

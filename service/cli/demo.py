@@ -21,6 +21,7 @@ from service.errors import InvalidVideo, Unavailable
 
 START_S = 60.0
 STOP_S = 15.0
+LOG = "service.log"
 
 
 def demo(
@@ -32,7 +33,8 @@ def demo(
         raise InvalidVideo(f"clip: expected a file, got {clip}", code="no-such-file")
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
-    with _service(out, console) as url, Client(url) as client:
+    with running_service(out) as url, Client(url) as client:
+        console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
         document = run_job(client, clip, out, {"overlay": True})
     console.print(tubelet_table(document))
@@ -40,18 +42,20 @@ def demo(
 
 
 @contextlib.contextmanager
-def _service(out: Path, console: Console) -> Iterator[str]:
-    """A service of its own on a free port of the loopback; its log goes to `out`."""
+def running_service(out: Path) -> Iterator[str]:
+    """A service of its own on a free port of the loopback, for the length of the block; its URL.
+
+    Data and log go to `out`.
+    """
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
-    log = out / "service.log"
+    log = out / LOG
     environment = {**os.environ, "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
     with log.open("wb") as file:
         command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port)]
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)  # noqa: S603 (our own program)
         try:
             _wait_ready(url, process, log)
-            console.print(f"service ready at {url} (log: {log})", markup=False)
             yield url
         finally:
             process.terminate()
