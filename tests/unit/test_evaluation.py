@@ -1,0 +1,94 @@
+"""Acceptance check 9: what is written comes back through trackeval with AP 1; and the DeepSORT baseline follows a box."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evaluation.dataset import load_dataset
+from evaluation.deepsort import deepsort
+from evaluation.metrics import tubelet_metrics
+from evaluation.vocabulary import match_vocabulary
+from service.errors import InvalidDataset
+from service.inference.repository import ModelClass
+from service.pipeline.result import ytvis_records
+from tests.unit.builders import HW, frame, labelled, mask, tube
+
+
+def dataset(folder: Path) -> Any:
+    """One video of four frames: a person in all of them, a duck in the last two."""
+    (folder / "videos").mkdir()
+    (folder / "videos" / "v.mp4").write_bytes(b"")
+    tubes = [(1, [mask(0)] * 4), (13, [None, None, mask(30), mask(32)])]
+    document = {
+        "categories": [{"id": 1, "name": "person"}, {"id": 13, "name": "duck"}, {"id": 3, "name": "lizard"}],
+        "videos": [
+            {"id": 7, "height": HW[0], "width": HW[1], "length": 4, "file_names": [f"v/{i:05d}.jpg" for i in range(4)]}
+        ],
+        "annotations": [
+            {
+                "id": number,
+                "video_id": 7,
+                "category_id": category,
+                "iscrowd": 0,
+                "segmentations": [m and m.json() for m in masks],
+            }
+            for number, (category, masks) in enumerate(tubes, start=1)
+        ],
+    }
+    (folder / "instances.json").write_text(json.dumps(document))
+    return load_dataset(folder)
+
+
+def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
+    truth = dataset(tmp_path)
+    found = [labelled(tube(range(4), length=4), 0.9, label=0)]
+    results = ytvis_records(found, video_id=7, category_ids=[1, 13])
+    second = {**results[0], "category_id": 13, "segmentations": [None, None, mask(30).json(), mask(32).json()]}
+    scores = tubelet_metrics(truth, [7], [*results, second])
+    assert scores == pytest.approx(dict.fromkeys(scores, 1.0))
+
+
+def test_wrong_class_counts_only_without_classes(tmp_path: Path) -> None:
+    truth = dataset(tmp_path)
+    results = ytvis_records([labelled(tube(range(4), length=4), 0.9)], video_id=7, category_ids=[13])
+    scores = tubelet_metrics(truth, [7], results)
+    assert scores["AP"] == 0
+    assert scores["AP50_agnostic"] > 0.4
+
+
+def test_nothing_found_is_zero(tmp_path: Path) -> None:
+    assert set(tubelet_metrics(dataset(tmp_path), [7], []).values()) == {0.0}
+
+
+def test_missing_annotations_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataset, match=r"instances\.json"):
+        load_dataset(tmp_path)
+
+
+def test_vocabulary_maps_names_and_keeps_the_two_mice_apart() -> None:
+    classes = [
+        ModelClass("car", "coco"),
+        ModelClass("mouse", "coco"),
+        ModelClass("mouse", "ytvis2019"),
+        ModelClass("bicycle", "coco"),
+        ModelClass("motorcycle", "coco"),
+    ]
+    matched = match_vocabulary(classes, {6: "sedan", 36: "mouse", 21: "motorbike", 9: "snake"})
+    assert matched.category_ids == (6, 21, 36)
+    assert [members.tolist() for members in matched.members] == [[0], [3, 4], [2]]
+    assert matched.unknown == ("snake",)
+
+
+def test_deepsort_follows_two_objects_apart() -> None:
+    frames = [frame(t, (t, [0.9, 0, 0]), (40 - t, [0.8, 0, 0])) for t in range(5)]
+    looks = np.eye(4, dtype=np.float32)[:2]
+    tubelets = deepsort(frames, [looks] * 5)
+    assert sorted(len(t.frames) for t in tubelets) == [5, 5]
+    assert [float(t.boxes[4, 0]) for t in tubelets] == [4.0, 36.0]
+
+
+def test_deepsort_of_nothing() -> None:
+    assert deepsort([frame(t) for t in range(3)], [np.zeros((0, 4), np.float32)] * 3) == []
