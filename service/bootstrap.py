@@ -28,6 +28,7 @@ from service.state.blobs import BlobStore
 from service.state.connection import connect, translated
 from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
+from service.state.pulse import pulse
 from service.state.scratch import scratch_folder, sweep_scratch
 from service.state.supervise import keep
 from service.state.videos import VideoStore
@@ -155,27 +156,23 @@ async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
         redelivery_timeout=timedelta(seconds=settings.lease_s),
         reconnection_delay=timedelta(seconds=1),
     )
-    async with asyncio.TaskGroup() as group:
-        beat = group.create_task(_beat(parts, settings, worker_id))
-        async with worker:
-            # a cancel does not come out here: docket takes it as the wish to finish what runs and return
-            await worker.run_forever()
-        beat.cancel()
+    beats = itertools.count()
+    async with pulse(lambda: _beat(parts, settings, worker_id, next(beats)), BEAT_S), worker:
+        # a cancel does not come out here: docket takes it as the wish to finish what runs and return
+        await worker.run_forever()
 
 
-async def _beat(parts: Parts, settings: Settings, worker_id: str) -> None:
+async def _beat(parts: Parts, settings: Settings, worker_id: str, beat: int) -> None:
     """Sign of life, second net under the queue, sweep of old files."""
-    for beat in itertools.count():
-        with contextlib.suppress(Unavailable):
-            with translated():
-                await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)
-            if beat % RECONCILE_EVERY == 0:
-                await parts.jobs.reconcile()
+    with contextlib.suppress(Unavailable):
+        with translated():
+            await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)
         if beat % RECONCILE_EVERY == 0:
-            await asyncio.to_thread(sweep_scratch, _scratch(settings))
-        if beat % SWEEP_EVERY == 0:
-            await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
-        await asyncio.sleep(BEAT_S)
+            await parts.jobs.reconcile()
+    if beat % RECONCILE_EVERY == 0:
+        await asyncio.to_thread(sweep_scratch, _scratch(settings))
+    if beat % SWEEP_EVERY == 0:
+        await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
 
 
 async def _until_stopped(work: Coroutine[None, None, None], *, drain_s: float | None = None) -> None:

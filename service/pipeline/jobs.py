@@ -15,6 +15,7 @@ from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress
 from service.state.blobs import BlobStore
 from service.state.jobs import Job, JobProgress, JobStore
+from service.state.pulse import pulse
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -75,19 +76,15 @@ class JobRunner:
             return
         log.info("job started", job=job.id, attempt=job.attempt)
         canceled, meter = asyncio.Event(), Meter(time.monotonic())
-        beat = asyncio.create_task(self._beat(job, meter, canceled))
         try:
-            await self._attempt(job, meter, canceled)
+            async with pulse(lambda: self._beat(job, meter, canceled), BEAT_S):
+                await self._attempt(job, meter, canceled)
         except asyncio.CancelledError:
             # the worker stops; the job may be ended already, with the answer under way
             with contextlib.suppress(Unavailable):
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
-        finally:
-            beat.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beat
 
     async def _attempt(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
         out = self._blobs.result_folder(job.id, job.attempt)
@@ -131,11 +128,9 @@ class JobRunner:
 
     async def _beat(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
         """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""
-        while True:
-            with contextlib.suppress(Unavailable):
-                if await self._jobs.progress(job.id, job.attempt, meter.latest) != "ok":
-                    canceled.set()
-            await asyncio.sleep(BEAT_S)
+        with contextlib.suppress(Unavailable):
+            if await self._jobs.progress(job.id, job.attempt, meter.latest) != "ok":
+                canceled.set()
 
 
 async def _insist(act: Callable[[], Awaitable[T]]) -> T:

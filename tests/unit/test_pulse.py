@@ -1,0 +1,60 @@
+"""Something done again and again around a block."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from service.state.pulse import pulse
+
+
+def test_it_acts_at_once_and_again_while_the_block_runs() -> None:
+    acts = 0
+
+    async def act() -> None:
+        nonlocal acts
+        acts += 1
+
+    async def main() -> int:
+        async with pulse(act, 0.01):
+            await asyncio.sleep(0.2)
+        at_the_end = acts
+        await asyncio.sleep(0.05)
+        return at_the_end
+
+    at_the_end = asyncio.run(main())
+    assert at_the_end > 3
+    assert acts == at_the_end
+
+
+def test_an_act_that_drops_the_cancel_does_not_hold_the_block() -> None:
+    entered = asyncio.Event()
+
+    async def act() -> None:
+        entered.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    async def main() -> None:
+        async with pulse(act, 0.01):
+            await entered.wait()
+
+    asyncio.run(asyncio.wait_for(main(), 5))
+
+
+def test_a_cancel_from_outside_comes_out_as_a_cancel() -> None:
+    async def act() -> None:
+        pass
+
+    async def main() -> None:
+        async with pulse(act, 0.01):
+            await asyncio.sleep(3600)
+
+    async def outer() -> None:
+        task = asyncio.create_task(main())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await task
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(outer())
