@@ -104,14 +104,15 @@ def one_hot_map(rows: int, columns: int, channels: int) -> Tensor:
     return torch.nn.functional.one_hot(cells, channels).permute(2, 0, 1).float()
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (2, -3), (-4, 1)])
-def test_a_moved_pattern_is_found_and_another_one_scores_less(rows: int, columns: int):
+@pytest.mark.parametrize(("rows", "columns", "side"), [(0, 0, 8), (2, -3, 8), (-4, 1, 8), (0, 0, 9), (2, -3, 9)])
+def test_a_moved_and_scaled_pattern_is_found_and_another_one_scores_less(rows: int, columns: int, side: int):
     channels = 32
     pattern, other = one_hot_map(8, 8, channels), one_hot_map(8, 8, channels)
     frames = torch.zeros(3, channels, 40, 40)
     frames[0, :, 16:24, 16:24] = pattern
-    frames[1, :, 16 + rows : 24 + rows, 16 + columns : 24 + columns] = pattern
-    frames[2, :, 16 + rows : 24 + rows, 16 + columns : 24 + columns] = other
+    place = (slice(16 + rows, 16 + rows + side), slice(16 + columns, 16 + columns + side))
+    for frame, shown in ((1, pattern), (2, other)):
+        frames[frame, :, *place] = torch.nn.functional.interpolate(shown[None], size=(side, side))[0]
     box = np.array([[128, 128, 192, 192]], np.float32)
     window = search_windows(box)
     template = SiameseTemplate()(frames, torch.zeros(1, dtype=torch.long), torch.from_numpy(box))
@@ -123,7 +124,8 @@ def test_a_moved_pattern_is_found_and_another_one_scores_less(rows: int, columns
     found = decode(anchor_grid(), deltas.numpy())[0, best] * (window[0, 2] - window[0, 0]) / 255
     middle = found[:2] + 160
     found_box = np.concatenate([middle - found[2:] / 2, middle + found[2:] / 2])[None].astype(np.float32)
-    moved = box + 8 * np.array([columns, rows, columns, rows], np.float32)
+    corner = np.array([128 + 8 * columns, 128 + 8 * rows])
+    moved = np.concatenate([corner, corner + 8 * side])[None].astype(np.float32)
     assert iou_matrix(found_box, moved)[0, 0] > 0.7
     assert scores[0].max() > scores[1].max()
 
