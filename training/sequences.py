@@ -1,4 +1,4 @@
-"""Short sequences for the trackers: three frames of a rendered clip, or a photograph moved three times."""
+"""Short sequences for the trackers: frames of a rendered clip, a photograph moved, objects moved over another one."""
 
 import json
 import math
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 FRAME_HW = (320, 512)
 MOST_OBJECTS = 4
 LENGTH = 3
-MOST_GAP = 3
+MOST_GAP = 4
 MIN_AREA = 80
 
 
@@ -103,7 +103,7 @@ def still_sequence(picture: Picture, rng: random.Random) -> Sequence | None:
     instances = [item for item in picture.instances if _large(item, picture.hw)]
     rng.shuffle(instances)
     matrix = _view(picture.hw, rng)
-    motion = rng.uniform(0.02, 0.12)
+    motion = rng.uniform(0.02, 0.2)
     image = _read(picture.path)
     frames, masks = [], []
     for _ in range(LENGTH):
@@ -111,6 +111,48 @@ def still_sequence(picture: Picture, rng: random.Random) -> Sequence | None:
         masks.append([_warp_mask(item.segmentation, picture.hw, matrix) for item in instances[:MOST_OBJECTS]])
         matrix = _small_motion(rng, motion) @ matrix
     return _sequence(frames, masks, [item.label for item in instances[:MOST_OBJECTS]], rng)
+
+
+def pasted_sequence(picture: Picture, behind: Path, rng: random.Random) -> Sequence | None:
+    """Objects of a photograph, each on its own way over another photograph that moves, too.
+
+    What stays in sight of an object is its mask less those of the objects pasted later: occlusion between them.
+    """
+    instances = [item for item in picture.instances if _large(item, picture.hw)]
+    rng.shuffle(instances)
+    instances = instances[:MOST_OBJECTS]
+    image, background = _read(picture.path), _read(behind)
+    base, ground = _view(picture.hw, rng), _view(background.shape[:2], rng)
+    ways = [base for _ in instances]
+    motion, camera = rng.uniform(0.04, 0.25), rng.uniform(0, 0.06)
+    frames, masks = [], []
+    for _ in range(LENGTH):
+        frame, found = _warp(background, ground), []
+        for item, way in zip(instances, ways, strict=True):
+            mask = _warp_mask(item.segmentation, picture.hw, way)
+            frame = _pasted(frame, _warp(image, way), mask)
+            found = [earlier * (1 - mask) for earlier in found] + [mask]
+        frames.append(frame)
+        masks.append(found)
+        ground = _small_motion(rng, camera) @ ground
+        ways = [_around(item, way, _small_motion(rng, motion)) for item, way in zip(instances, ways, strict=True)]
+    return _sequence(frames, masks, [item.label for item in instances], rng)
+
+
+def _around(item: Instance, way: Array, motion: Array) -> Array:
+    """The motion made around the object's own middle, not the frame's: scale and turn do not throw it out."""
+    x1, y1, x2, y2 = item.box
+    x, y, _ = way @ np.array([(x1 + x2) / 2, (y1 + y2) / 2, 1.0])
+    height, width = FRAME_HW
+    there = np.array([[1, 0, x - width / 2], [0, 1, y - height / 2], [0, 0, 1]])
+    back = np.array([[1, 0, width / 2 - x], [0, 1, height / 2 - y], [0, 0, 1]])
+    moved: Array = there @ motion @ back @ way
+    return moved
+
+
+def _pasted(frame: Array, moved: Array, mask: Array) -> Array:
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[..., None]
+    return (alpha * moved + (1 - alpha) * frame).astype(np.uint8)
 
 
 def _large(item: Instance, hw: tuple[int, int]) -> bool:
@@ -144,13 +186,14 @@ def _view(hw: tuple[int, int], rng: random.Random) -> Array:
 
 
 def _small_motion(rng: random.Random, strength: float) -> Array:
-    """Shift, scale and turn around the frame's middle; `strength` is the shift as a share of its height."""
+    """Shift, scale, stretch and turn around the frame's middle; `strength` is the shift as a share of its height."""
     height, width = FRAME_HW
     angle = rng.gauss(0, strength * 0.6)
     scale = math.exp(rng.gauss(0, strength * 0.6))
+    ratio = math.exp(rng.gauss(0, strength * 0.4))
     c, s = scale * math.cos(angle), scale * math.sin(angle)
     to_middle = np.array([[1, 0, -width / 2], [0, 1, -height / 2], [0, 0, 1]])
-    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    turn = np.array([[c * ratio, -s, 0], [s * ratio, c, 0], [0, 0, 1]])
     shift = np.array(
         [
             [1, 0, width / 2 + rng.gauss(0, strength) * height],

@@ -19,21 +19,31 @@ from export.models.trackers import Trackers
 from training.detector import depthwise_in_float32, start_model
 from training.samples import Picture, coco_pictures
 from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
-from training.sequences import Clip, Sequence, clip_sequence, load_clips, still_sequence
+from training.sequences import Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
 from training.trackers_loss import Features, pixel_loss, siamese_loss
 
 RATE = 1e-3
-CLIP_SHARE = 0.5
+CLIP_SHARE, PASTED_SHARE = 0.4, 0.3
+SIAMESE_WEIGHT = 1.5
 
 
 def sequences(clips: list[Clip], pictures: list[Picture], seed: int) -> Iterator[Sequence]:
-    """Random sequences for ever, half of them rendered, half photographs."""
+    """Random sequences for ever: rendered clips, photographs moved, objects pasted over another photograph."""
     rng = random.Random(seed)
     while True:
-        use_clip = rng.random() < CLIP_SHARE or not pictures
-        sample = clip_sequence(rng.choice(clips), rng) if use_clip else still_sequence(rng.choice(pictures), rng)
+        sample = _draw(clips, pictures, rng)
         if sample is not None:
             yield sample
+
+
+def _draw(clips: list[Clip], pictures: list[Picture], rng: random.Random) -> Sequence | None:
+    kind = rng.random()
+    if kind < CLIP_SHARE or not pictures:
+        return clip_sequence(rng.choice(clips), rng)
+    picture = rng.choice(pictures)
+    if kind < CLIP_SHARE + PASTED_SHARE:
+        return pasted_sequence(picture, rng.choice(pictures).path, rng)
+    return still_sequence(picture, rng)
 
 
 def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) -> Features:
@@ -71,7 +81,7 @@ def train(
         features = features_of(detector, trackers, sequence)
         parts = torch.stack([siamese_loss(trackers, features, sequence), pixel_loss(trackers, features, sequence)])
         optimizer.zero_grad()
-        parts.sum().backward()
+        (parts * torch.tensor([SIAMESE_WEIGHT, 1.0])).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(trackers.parameters(), 5.0)
         if torch.isfinite(norm):
             optimizer.step()

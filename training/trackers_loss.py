@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import box_iou, masks_to_boxes, roi_align
+from torchvision.ops import box_iou, generalized_box_iou_loss, masks_to_boxes, roi_align
 
 from export.models.siamese_rpn import template_windows
 from export.models.trackers import Trackers
@@ -75,7 +75,7 @@ def _pair_loss(
 ) -> Tensor:
     zero = torch.zeros(len(target), dtype=torch.long)
     templates = trackers.template(features.f8[:1], zero, noisy(reference, 0.06, 0.1))
-    around = template_windows(noisy(target, 0.35, 0.15))
+    around = template_windows(noisy(target, 0.35, 0.3))
     half = (around[:, 2:] - around[:, :2]) / 2 * SEARCH_OVER_TEMPLATE
     centre = (around[:, 2:] + around[:, :2]) / 2
     windows = torch.cat([centre - half, centre + half], 1)
@@ -101,9 +101,17 @@ def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor, same: Tensor) -
         ax, ay, aw, ah = grid.unbind(1)
         goal = torch.stack([(cx - ax) / aw, (cy - ay) / ah, (w / aw).log(), (h / ah).log()], 2)
         loss = loss + 1.5 * F.smooth_l1_loss(deltas[positive], goal[positive], beta=0.1)
+        boxes = _decoded(grid.expand_as(deltas)[positive], deltas[positive])
+        loss = loss + 2 * generalized_box_iou_loss(boxes, _corners(wanted)[:, None].expand_as(deltas)[positive], "mean")
     hard = F.softplus(scores) * negative
     few = hard.topk(64, dim=1).values.mean()
     return loss + few + hard.sum() / negative.sum().clamp(min=1)
+
+
+def _decoded(anchors: Tensor, deltas: Tensor) -> Tensor:
+    """Anchors (M, 4) cx, cy, w, h moved by deltas -> corners (M, 4)."""
+    middle = anchors[:, :2] + deltas[:, :2] * anchors[:, 2:]
+    return _corners(torch.cat([middle, anchors[:, 2:] * deltas[:, 2:].clamp(max=4).exp()], 1))
 
 
 def _corners(boxes: Tensor) -> Tensor:
