@@ -14,12 +14,21 @@ class Clip:
     Args:
         path: raw frames, one after the other; removed by `close`.
         timestamps: (T,) seconds.
-        info: the video.
+        info: the video; its `frames` are those of the clip.
         network_hw: height and width of the stored frames.
+        damage: why the decoder stopped before the end of the file, in its words.
     """
 
-    def __init__(self, path: Path, timestamps: F64, info: VideoInfo, network_hw: tuple[int, int]) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        timestamps: F64,
+        info: VideoInfo,
+        network_hw: tuple[int, int],
+        *,
+        damage: str | None = None,
+    ) -> None:
+        self._path, self.damage = path, damage
         self.timestamps, self.info, self.network_hw = timestamps, info, network_hw
         self._frames: np.memmap[tuple[int, ...], np.dtype[np.uint8]] | None = np.memmap(
             path, np.uint8, "r", shape=(len(timestamps), *network_hw, 3)

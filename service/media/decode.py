@@ -1,7 +1,7 @@
 """Decoding, guarded: every frame once, into a file that can be read in any order."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -60,7 +60,9 @@ async def decode(
         result = await run_child("service.media.decode_child", job, wall_s=limits.wall_s, on_progress=on_frame)
         timestamps = np.array(result["timestamps"], np.float64)
         on_frame(len(timestamps))
-        return Clip(out, timestamps, info, network_hw)
+        # The header's count holds frames that an edit list hides and those behind a damaged place.
+        counted = replace(info, frames=len(timestamps))
+        return Clip(out, timestamps, counted, network_hw, damage=result["damage"])
     except BaseException:
         out.unlink(missing_ok=True)
         raise

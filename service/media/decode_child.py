@@ -18,13 +18,17 @@ PROGRESS_EVERY = 5
 
 
 def work(job: Document) -> Document:
-    """Job `path`, `limits`, `network_hw`, `out` -> `timestamps`; a file that breaks off gives what came before."""
+    """Job `path`, `limits`, `network_hw`, `out` -> `timestamps`, `damage`.
+
+    A file that breaks off gives the frames before; `damage` is what the decoder said then.
+    """
     limits = VideoLimits(**job["limits"])
     container, stream, _ = open_video(Path(job["path"]), limits.max_pixels)
     height, width = job["network_hw"]
     timestamps: list[float] = []
+    damage: list[str] = []
     with container, Path(job["out"]).open("wb") as out:
-        for frame in decoded(container.decode(stream), timestamps):
+        for frame in decoded(container.decode(stream), damage):
             image = resized(upright(frame, rotation_of(frame)), (height, width))
             out.write(image.tobytes())
             timestamps.append(seconds(frame, stream, len(timestamps)))
@@ -35,17 +39,17 @@ def work(job: Document) -> Document:
             if len(timestamps) % PROGRESS_EVERY == 0:
                 say({"progress": len(timestamps)})
     if not timestamps:
-        raise InvalidVideo("video: no frame can be decoded", code="no-frames")
-    return {"timestamps": timestamps}
+        why = damage[0] if damage else "the stream is empty"
+        raise InvalidVideo(f"video: no frame can be decoded: {why}", code="malformed" if damage else "no-frames")
+    return {"timestamps": timestamps, "damage": damage[0] if damage else None}
 
 
-def decoded(frames: Iterator[VideoFrame], seen: list[float]) -> Iterator[VideoFrame]:
-    """The frames up to the first that can't be decoded; an error before any frame is the video's error."""
+def decoded(frames: Iterator[VideoFrame], damage: list[str]) -> Iterator[VideoFrame]:
+    """The frames up to the first that can't be decoded; what the decoder said of that goes to `damage`."""
     try:
         yield from frames
     except (av.FFmpegError, ValueError) as error:
-        if not seen:
-            raise InvalidVideo(f"video: no frame can be decoded: {error}", code="malformed") from error
+        damage.append(str(error))
 
 
 def resized(image: U8, hw: tuple[int, int]) -> U8:

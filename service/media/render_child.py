@@ -59,23 +59,24 @@ def work(job: Document) -> Document:
     limits = VideoLimits(**job["limits"])
     painter = Painter(json.loads(Path(job["drawings"]).read_text()))
     container, stream, _ = open_video(Path(job["path"]), limits.max_pixels)
-    count: list[float] = []
+    count = 0
+    damage: list[str] = []
     with container, av.open(job["out"], "w", options={"movflags": "faststart"}) as output:
         target: VideoStream | None = None
         last = -1
-        for frame in decoded(container.decode(stream), count):
-            image = painter.paint(upright(frame, rotation_of(frame)), len(count))
+        for frame in decoded(container.decode(stream), damage):
+            image = painter.paint(upright(frame, rotation_of(frame)), count)
             if target is None:
                 target = _stream(output, image, job["fps"])
             # times must grow: a file with equal or falling ones would not be written
-            last = max(last + 1, round(seconds(frame, stream, len(count)) / TIME_BASE))
+            last = max(last + 1, round(seconds(frame, stream, count) / TIME_BASE))
             _write(output, target, image, last)
-            count.append(0.0)
-            if len(count) % PROGRESS_EVERY == 0:
-                say({"progress": len(count)})
+            count += 1
+            if count % PROGRESS_EVERY == 0:
+                say({"progress": count})
         if target is not None:
             output.mux(target.encode())
-    return {"frames": len(count)}
+    return {"frames": count}
 
 
 def _stream(output: av.container.OutputContainer, image: U8, fps: float) -> VideoStream:

@@ -11,7 +11,7 @@ class VideoInfo:
     Attributes:
         container, codec: by FFmpeg's names.
         width, height: of a frame after rotation, pixels as stored (a pixel aspect ratio is not applied).
-        frames: packets of the video stream, so about the number of frames.
+        frames: of the decoded clip; before decoding the packets of the stream, which may be a few more.
         duration_s: seconds; 0 if unknown.
         fps: average rate; 0 if unknown.
         rotation: degrees counter-clockwise by which frames are turned before anything else.

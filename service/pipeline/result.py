@@ -23,7 +23,11 @@ def tubelets_document(
     not visible; `timestamps` are the frames' times in seconds.
     """
     return {
-        "video": {**clip.info.to_json(), "timestamps": [round(float(t), 6) for t in clip.timestamps]},
+        "video": {
+            **clip.info.to_json(),
+            "timestamps": [round(float(t), 6) for t in clip.timestamps],
+            "damage": clip.damage,
+        },
         "model": {"preset": manifest.preset, "version": manifest.version},
         "parameters": parameters,
         "tubelets": [_tubelet(number, item, manifest) for number, item in enumerate(labelled, start=1)],

@@ -12,7 +12,7 @@ from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.video_info import VideoInfo
-from tests.clips import plain
+from tests.clips import cut, plain
 
 LIMITS = VideoLimits()
 
@@ -105,6 +105,49 @@ def test_frames_in_any_order(tmp_path: Path) -> None:
 
     assert asyncio.run(read())[-1] == 6
     assert not list((tmp_path / "frames").iterdir())
+
+
+def decoded_frames(path: Path, folder: Path) -> tuple[int, int, str | None]:
+    """Packets that the header tells of, frames that came out, damage."""
+    info = look(path)
+
+    async def read() -> tuple[int, int, str | None]:
+        clip = await decode(path, info, LIMITS, network_hw=(48, 64), directory=folder, on_frame=lambda _: None)
+        clip.close()
+        assert clip.info.frames == len(clip)
+        return info.frames, len(clip), clip.damage
+
+    return asyncio.run(read())
+
+
+def test_a_file_damaged_in_the_middle_gives_the_frames_before_and_says_why(tmp_path: Path) -> None:
+    path = cut(tmp_path / "v.mp4", 40)
+    with av.open(str(path)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.pos][25]
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = b"\xff\xff\xff\xff"  # length of the unit that follows
+    path.write_bytes(content)
+    packets, frames, damage = decoded_frames(path, tmp_path / "frames")
+    assert packets == 40
+    assert 0 < frames < 40
+    assert damage
+    assert "Invalid data" in damage
+
+
+def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
+    path = cut(tmp_path / "v.mp4", 12)
+    content = path.read_bytes()
+    # elst, version 0, one entry: duration, media time, rate. The media time moves to the 5th frame.
+    place = content.index(b"elst") + 4 + 8 + 4
+    media_time = int.from_bytes(content[place : place + 4])
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        ticks = round(4 / 10 / stream.time_base)
+    path.write_bytes(content[:place] + (media_time + ticks).to_bytes(4) + content[place + 4 :])
+    packets, frames, damage = decoded_frames(path, tmp_path / "frames")
+    assert packets == 12
+    assert frames == 8
+    assert damage is None
 
 
 def test_cancelled_decoding_leaves_nothing(tmp_path: Path) -> None:
