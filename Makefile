@@ -10,7 +10,7 @@ BIN     := $(VENV)/bin
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models test-triton load compose-check setup lock clean
+.PHONY: demo test check lint test-models test-triton test-browser load compose-check setup lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
@@ -26,13 +26,16 @@ lint: setup
 
 .PHONY: test-fast
 test-fast: setup
-	$(BIN)/pytest -m "not triton and not models"
+	$(BIN)/pytest -m "not triton and not models and not browser"
 
 test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled repository
 	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton
 
 test-models: $(MODELS)/.done            ## torch modules, export, parity, a short training
 	$(MODELS)/bin/pytest -m models
+
+test-browser: $(VENV)/.browser          ## the web page in chromium (on PATH, or DUALTRACK_TEST_CHROMIUM)
+	$(BIN)/pytest -m browser
 
 load: setup                             ## a minute of load on a local service
 	$(BIN)/python -m tests.load.run
@@ -48,6 +51,10 @@ setup: $(VENV)/.done
 # uv where it is at hand or can be had, pip otherwise; both check the hashes
 $(VENV)/.done: requirements/dev.txt pyproject.toml
 	sh requirements/install.sh $(PYTHON) $(VENV) requirements/dev.txt
+
+$(VENV)/.browser: $(VENV)/.done requirements/browser-test.txt
+	sh requirements/install.sh $(PYTHON) $(VENV) requirements/browser-test.txt no-project
+	touch $@
 
 $(MODELS)/.done: requirements/models.txt pyproject.toml
 	sh requirements/install.sh $(PYTHON) $(MODELS) requirements/models.txt

@@ -14,3 +14,4 @@ compile dev.txt --python-platform linux pyproject.toml --extra cpu --extra evalu
 compile models.txt --python-platform linux pyproject.toml --extra cpu --extra evaluation --extra dev --extra models
 # its wheel wants a newer glibc than the rest
 compile triton-test.txt requirements/triton-test.in --no-deps --python-platform x86_64-manylinux_2_36
+compile browser-test.txt requirements/browser-test.in -c requirements/dev.txt --python-platform linux

@@ -1,0 +1,98 @@
+"""The web page in a real browser: choose a file, see progress, the table and the overlay playing."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.cli.demo import running_service
+from tests.clips import cut
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+FRAMES = 6
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+LONG_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_service(tmp_path_factory.mktemp("service")) as url:
+        yield url
+
+
+@pytest.fixture
+def page(service: str) -> Iterator["Page"]:
+    """The page, opened; an error on its console fails the test."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (only make test-browser installs it)
+
+    path = os.environ.get("DUALTRACK_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "no chromium on PATH: install it or set DUALTRACK_TEST_CHROMIUM"
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        opened = browser.new_page()
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.goto(service)
+        yield opened
+        browser.close()
+    assert problems == []
+
+
+def text_of(page: "Page", wanted: str) -> None:
+    """Wait until the progress line tells this (the page's policy forbids `wait_for_function`, which evaluates text)."""
+    from playwright.sync_api import expect  # noqa: PLC0415
+
+    expect(page.locator("#text")).to_contain_text(wanted, timeout=LONG_MS)
+
+
+def test_a_video_becomes_a_table_and_an_overlay_that_plays(page: "Page", tmp_path: Path) -> None:
+    clip = cut(tmp_path / "clip.mp4", FRAMES)
+    page.set_input_files("#file", clip)
+    text_of(page, "of 6")
+    assert page.is_visible("#bar")
+    page.wait_for_selector("#done", timeout=LONG_MS)
+    assert page.inner_text("#summary").endswith(f"tubelets in {FRAMES} frames")
+    rows = page.locator("#rows tr")
+    assert rows.count() > 0
+    assert "person" in rows.all_inner_texts()[0]
+    page.evaluate("document.getElementById('video').play()")
+    deadline = time.monotonic() + 20
+    while page.evaluate("document.getElementById('video').currentTime") < 0.1:
+        assert time.monotonic() < deadline, "the overlay does not play"
+        page.wait_for_timeout(50)
+    assert page.evaluate("document.getElementById('video').videoWidth") == 384
+    if picture := os.environ.get("DUALTRACK_TEST_PICTURE"):
+        page.screenshot(path=picture, full_page=True)
+    assert not page.is_visible("#error")
+
+
+def test_a_file_that_is_no_video_is_named_as_such(page: "Page", tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("This is a plain text file.")
+    page.set_input_files("#file", text)
+    page.wait_for_selector("#error", timeout=LONG_MS)
+    assert "expected mp4/mov" in page.inner_text("#error")
+    assert not page.is_visible("#done")
+
+
+def test_cancel_ends_the_job_and_the_page_says_so(page: "Page", tmp_path: Path) -> None:
+    clip = cut(tmp_path / "long.mp4", 48, hw=(576, 768))
+    page.set_input_files("#file", clip)
+    text_of(page, "detect")
+    page.click("#cancel")
+    page.wait_for_selector("#error", timeout=10_000)
+    assert "cancel" in page.inner_text("#error")
+
+
+def test_a_threshold_out_of_range_is_refused_by_name(page: "Page", tmp_path: Path) -> None:
+    page.evaluate("document.getElementById('th_det').value = '3'")
+    page.set_input_files("#file", cut(tmp_path / "short.mp4", 3))
+    page.wait_for_selector("#error", timeout=LONG_MS)
+    assert "th_det" in page.inner_text("#error")
