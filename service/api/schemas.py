@@ -62,6 +62,7 @@ class VideoInfoOut(BaseModel):
     fps: float
     rotation: int
     variable_frame_rate: bool
+    stream: int = Field(0, description="Of several video streams, the index of the one that is taken.")
 
 
 class VideoOut(BaseModel):

@@ -28,10 +28,12 @@ def look(job: Document) -> Document:
         _check_frames(stream.frames, limits)
         first = _first_frame(container, stream, limits)
         times = _packet_times(path, limits)
+        # read while the container is open: the streams of a closed one hold rubbish
+        index, codec = stream.index, stream.codec_context.name
+        fps, duration, variable = _timing(times, stream)
         _check_frames(len(times), limits)
     rotation = rotation_of(first)
     width, height = (first.width, first.height) if rotation % 180 == 0 else (first.height, first.width)
-    fps, duration, variable = _timing(times, stream)
     if duration > limits.max_duration_s:
         raise InvalidVideo(
             f"video: {duration:.0f} s long, the limit max_duration_s is {limits.max_duration_s:.0f}",
@@ -39,7 +41,7 @@ def look(job: Document) -> Document:
         )
     info = VideoInfo(
         container=name,
-        codec=stream.codec_context.name,
+        codec=codec,
         width=width,
         height=height,
         frames=len(times),
@@ -48,15 +50,19 @@ def look(job: Document) -> Document:
         rotation=rotation,
         variable_frame_rate=variable,
         size_bytes=path.stat().st_size,
+        stream=index,
     )
     return info.to_json()
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> VideoFrame:
+    frames: list[VideoFrame] = []
     try:
-        frames = list(islice(container.decode(stream), FIRST_FRAMES))
+        frames.extend(islice(container.decode(stream), FIRST_FRAMES))
     except (av.FFmpegError, ValueError) as error:
-        raise InvalidVideo(f"video: the first frames can't be decoded: {error}", code="malformed") from error
+        # `extend` keeps what came before the error: a file cut off after a few frames is still a video
+        if not frames:
+            raise InvalidVideo(f"video: the first frame can't be decoded: {error}", code="malformed") from error
     if not frames:
         raise InvalidVideo("video: no frame can be decoded", code="no-frames")
     for frame in frames:

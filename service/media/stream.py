@@ -73,12 +73,14 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
+    """FFmpeg's choice of several (default disposition, then bit rate); the first where that is a cover picture."""
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not len(container.streams):
         raise InvalidVideo("video: the container holds no stream; is the file cut off?", code="malformed")
     if not streams:
         raise InvalidVideo("video: the file has no video stream", code="no-video")
-    stream = max(streams, key=lambda s: (s.codec_context is not None, -s.index))
+    best = container.streams.best("video")
+    stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
     codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
     if codec not in CODECS:
         raise InvalidVideo(f"video: codec {codec} is not supported, only {sorted(CODECS)}", code="unsupported-codec")

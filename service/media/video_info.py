@@ -17,6 +17,7 @@ class VideoInfo:
         rotation: degrees counter-clockwise by which frames are turned before anything else.
         variable_frame_rate: the distance between frames changes.
         size_bytes: of the file.
+        stream: index of the stream in its container, of several video streams the one that was taken.
     """
 
     container: str
@@ -29,6 +30,7 @@ class VideoInfo:
     rotation: int
     variable_frame_rate: bool
     size_bytes: int
+    stream: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from service.errors import InvalidVideo
 from service.media.decode import decode
@@ -105,6 +106,25 @@ def test_frames_in_any_order(tmp_path: Path) -> None:
 
     assert asyncio.run(read())[-1] == 6
     assert not list((tmp_path / "frames").iterdir())
+
+
+def test_of_two_video_streams_the_default_is_taken_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "two.mp4"
+    with av.open(str(path), "w") as out:
+        streams = [out.add_stream("libx264", rate=10) for _ in range(2)]
+        sizes = [(48, 64), (96, 128)]
+        for stream, (height, width) in zip(streams, sizes, strict=True):
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        streams[0].disposition, streams[1].disposition = Disposition(0), Disposition.default
+        noise = np.random.default_rng(0)
+        for _ in range(4):
+            for stream, hw in zip(streams, sizes, strict=True):
+                image = noise.integers(0, 255, (*hw, 3), np.uint8)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        for stream in streams:
+            out.mux(stream.encode())
+    info = look(path)
+    assert (info.stream, info.width, info.height, info.frames) == (1, 128, 96, 4)
 
 
 def decoded_frames(path: Path, folder: Path) -> tuple[int, int, str | None]:
