@@ -1,12 +1,11 @@
-"""`dualtrack evaluate`: the methods on annotated videos, or the detector on annotated images."""
+"""`dualtrack evaluate`: the methods or the trackers alone on annotated videos, or the detector on annotated images."""
 
 import asyncio
 import json
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 import typer
 from rich.console import Console
@@ -14,20 +13,19 @@ from rich.table import Table
 
 from evaluation.dataset import AnnotatedVideo, Dataset, load_dataset
 from evaluation.detector import detector_metrics
+from evaluation.given import Given, given_clips, mean_figures
 from evaluation.methods import Method, records, run_method
 from evaluation.metrics import tubelet_metrics
+from evaluation.session import open_context, open_run
 from evaluation.vocabulary import Vocabulary, match_vocabulary
 from service.cli.parameters import ParameterOption, parse_parameters
 from service.errors import InvalidParameter
-from service.inference.open import open_client
-from service.inference.repository import load_manifest
-from service.media.probe import probe
-from service.pipeline.cache import FolderCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
-from service.pipeline.run import Run
-from service.pipeline.segment import SegmentContext, content_hash, open_clip
+from service.pipeline.segment import SegmentContext
 from service.settings import Settings
+
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,20 @@ class _Plan:
 
 
 def evaluate(
-    path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, or a COCO json with images/.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="Folder with instances.json and videos/, or a COCO json with images/, or a json of masks."),
+    ],
     method: Annotated[str, typer.Option(help="ipdt, pixel or deepsort.")] = "ipdt",
+    given: Annotated[
+        str | None,
+        typer.Option(
+            help="first-box or first-mask: the trackers alone, from every instance's first annotated frame, without "
+            "the detector. mean_box_iou, success50: boxes of the Siamese RPN alone (first-box) or of the dual tracker "
+            "(first-mask); dual_…, J, F: the dual tracker from the first mask. Tracks are never lost unless -p "
+            "lost_enter=… says so; an absent answer counts 0."
+        ),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first so many videos or images.")] = None,
     all_videos: Annotated[bool, typer.Option("--all", help="Also videos that are not annotated exhaustively.")] = False,
@@ -51,17 +61,45 @@ def evaluate(
     param: ParameterOption = None,
 ) -> None:
     """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric)."""
-    if method not in get_args(Method):
-        raise InvalidParameter(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
-    scores = asyncio.run(
-        _evaluate(path, cast("Method", method), limit, all_videos, results_file, parse_parameters(param))
-    )
-    table = Table("metric", "value", title=f"{path}" + ("" if path.is_file() else f", {method}"))
-    for name, value in scores.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    _check("method", method, get_args(Method))
+    parameters = parse_parameters(param)
+    if given is not None:
+        _check("given", given, get_args(Given))
+        document = asyncio.run(_evaluate_given(path, cast("Given", given), limit, parameters))
+    else:
+        document = dict(
+            asyncio.run(_evaluate(path, cast("Method", method), limit, all_videos, results_file, parameters))
+        )
+    what = given or ("" if path.is_file() else method)
+    table = Table("metric", "value", title=f"{path}" + (f", {what}" if what else ""))
+    for name, value in document.items():
+        if not isinstance(value, list):
+            table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     Console().print(table)
     if json_file is not None:
-        json_file.write_text(json.dumps(scores, indent=2) + "\n")
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InvalidParameter(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+
+
+async def _evaluate_given(path: Path, given: Given, limit: int | None, parameters: JobParameters) -> Document:
+    """Means over all tracks, and `clips`: the figures of every track, clip by clip."""
+    dataset = load_dataset(path)
+    videos = dataset.videos[:limit]
+    console = Console(stderr=True)
+    async with open_context(Settings()) as context:
+        clips = await given_clips(
+            dataset, videos, given, parameters, context, lambda line: console.print(line, markup=False)
+        )
+    return {
+        **mean_figures(clips),
+        "videos": len(videos),
+        "tracks": sum(len(clip["tracks"]) for clip in clips),
+        "clips": clips,
+    }
 
 
 async def _evaluate(
@@ -72,31 +110,11 @@ async def _evaluate(
     results_file: Path | None,
     parameters: JobParameters,
 ) -> dict[str, float]:
-    settings = Settings()
-    manifest = load_manifest(settings.model_repository)
-    client = await open_client(
-        manifest,
-        triton_url=settings.triton_url,
-        providers=settings.providers,
-        threads=settings.threads,
-        deadline_s=settings.inference_deadline_s,
-    )
-    networks = Networks(client, manifest)
-    try:
+    async with open_context(Settings()) as context:
         if path.is_file():
-            return await detector_metrics(path, networks, limit)
-        plan = _plan(path, method, limit, all_videos, parameters, networks)
-        with tempfile.TemporaryDirectory(prefix="dualtrack-") as scratch:
-            context = SegmentContext(
-                networks=networks,
-                limits=settings.limits,
-                scratch=Path(scratch),
-                cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
-                feature_bytes=settings.feature_cache_bytes,
-            )
-            return await _score(plan, context, results_file)
-    finally:
-        await client.close()
+            return await detector_metrics(path, context.networks, limit)
+        plan = _plan(path, method, limit, all_videos, parameters, context.networks)
+        return await _score(plan, context, results_file)
 
 
 def _plan(
@@ -134,19 +152,6 @@ async def _score(plan: _Plan, context: SegmentContext, results_file: Path | None
 
 
 async def _video(plan: _Plan, video: AnnotatedVideo, context: SegmentContext) -> list[dict[str, object]]:
-    info = await probe(video.path, context.limits)
-    clip = await open_clip(video.path, info, context, plan.parameters, lambda _: None)
-    try:
-        run = Run(
-            clip=clip,
-            video=content_hash(video.path),
-            networks=context.networks,
-            params=plan.parameters.pipeline_params(),
-            cache=context.cache,
-            feature_bytes=context.feature_bytes,
-            report=lambda _: None,
-        )
+    async with open_run(video, context, plan.parameters) as run:
         labelled = await run_method(run, plan.method, plan.vocabulary)
-    finally:
-        clip.close()
     return records(labelled, video.id, plan.vocabulary, video.frames)

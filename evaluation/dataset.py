@@ -1,4 +1,4 @@
-"""Annotated videos in YouTube-VIS format: `instances.json` and `videos/NAME.mp4` beside it."""
+"""Annotated videos in YouTube-VIS format: `instances.json` and `videos/NAME.mp4` beside it, or a file of masks."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ class AnnotatedVideo:
 
     Attributes:
         id: in the annotations.
-        name: first part of its `file_names`; frame i of `videos/NAME.mp4` is `NAME/{i:05d}.jpg`.
+        name: first part of its `file_names`; frame i of `videos/NAME.mp4` is `NAME/{i:05d}.jpg`. An entry without
+            `file_names` has a `name`, and all of its `length` frames are annotated.
         path: the video file.
         frames: indices of the annotated frames in the file.
         exhaustive: every object of the categories is annotated.
@@ -44,30 +45,30 @@ class Dataset:
         return [item for item in self.annotations if item["video_id"] == video.id]
 
 
-def load_dataset(folder: Path) -> Dataset:
-    """Read `folder/instances.json`.
+def load_dataset(path: Path) -> Dataset:
+    """Read `path`/instances.json, or `path` itself if it is a file (`masks_full.json` with `videos_full/` beside it).
 
     Raises:
         InvalidDataset: the file or a video is missing, or it has no annotations (as the public validation sets of
             YouTube-VIS): split the training set by video instead.
     """
-    path = folder / "instances.json"
-    if not path.is_file():
-        raise InvalidDataset(f"dataset: expected {path}, found no such file", code="no-annotations")
-    document = json.loads(path.read_text())
+    file = path if path.is_file() else path / "instances.json"
+    if not file.is_file():
+        raise InvalidDataset(f"dataset: expected {file}, found no such file", code="no-annotations")
+    document = json.loads(file.read_text())
     for key in ("videos", "categories", "annotations"):
         if not document.get(key):
-            raise InvalidDataset(f"{path}: expected a list {key!r}, it is missing or empty", code="no-annotations")
-    videos = tuple(_video(record, folder) for record in document["videos"])
+            raise InvalidDataset(f"{file}: expected a list {key!r}, it is missing or empty", code="no-annotations")
+    videos = tuple(_video(record, file.parent) for record in document["videos"])
     categories = {item["id"]: item["name"] for item in document["categories"]}
     return Dataset(videos, categories, tuple(document["annotations"]))
 
 
 def _video(record: Document, folder: Path) -> AnnotatedVideo:
-    names = [Path(name) for name in record["file_names"]]
-    name = names[0].parts[0]
+    names = [Path(name) for name in record.get("file_names", ())]
+    name = names[0].parts[0] if names else record["name"]
     path = folder / record.get("video_file", f"videos/{name}.mp4")
     if not path.is_file():
         raise InvalidDataset(f"video {name}: expected {path}, found no such file", code="no-video-file")
-    frames = tuple(int(file.stem) for file in names)
+    frames = tuple(int(file.stem) for file in names) or tuple(range(record["length"]))
     return AnnotatedVideo(record["id"], name, path, frames, bool(record.get("exhaustive", True)), record)

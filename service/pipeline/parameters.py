@@ -45,7 +45,7 @@ class JobParameters(BaseModel):
     lost_enter: Share | None = Field(None, description="A target is lost below this Siamese score.")
     lost_leave: Share | None = Field(None, description="A lost target is found again above this score.")
     lost_max_frames: int | None = Field(None, ge=0, description="A direction stops after so many; 0 = never.")
-    fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`: the pixel tracker alone.")
+    fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`, `instance`: one tracker alone.")
     margin: float | None = Field(None, ge=1, le=2, description="Factor on the box before it cuts the mask.")
     couple: Share | None = Field(None, description="Weight of the mask's own box in the tracked box.")
     mask_thresh: Share | None = Field(None, description="Probability from which a pixel belongs to the object.")

@@ -19,6 +19,7 @@ from service.tracking.dual_tracker import (
     absent,
     after_pixel,
     after_siamese,
+    box_alone,
     redetected,
     seed_window,
 )
@@ -168,6 +169,8 @@ class Tracker:
         """Pixel level: the mask inside every visible track's window."""
         if not states:
             return []
+        if self._params.fusion.kind == "instance":
+            return [(state, box_alone(state, self._canvas)) for state in states]
         context = self._params.fusion.window_context
         windows = pixel_windows(np.stack([state.box for state in states]), context)
         outputs = await self._pixel(states, windows, references, features)

@@ -17,7 +17,7 @@ from service.structures.boxes import iou_matrix
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
 from service.structures.masks import Rle, encode
-from service.tracking.fusion import cut_at_box, inside_box
+from service.tracking.fusion import cut_at_box, fill_box, inside_box
 from service.tracking.params import FusionParams, LostParams, TrackerParams
 from service.tracking.windows import paste_probability, pixel_windows
 
@@ -119,6 +119,12 @@ def after_pixel(
     box = _coupled(state.box, fused, window, fusion)
     moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
     return moved, Outcome(encode(mask), (box / scale).astype(np.float32), state.score)
+
+
+def box_alone(state: TrackState, canvas: Canvas) -> Outcome:
+    """The Siamese RPN's box as the answer (`kind` "instance"): no mask pulls on it, and it is never too small."""
+    box = (state.box / canvas.scale_xyxy).astype(np.float32)
+    return Outcome(encode(fill_box(box, canvas.frame_hw)), box, state.score)
 
 
 def _coupled(box: F32, probability: F32, window: F32, params: FusionParams) -> F32:

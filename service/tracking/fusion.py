@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from service.structures.arrays import F32
+from service.structures.arrays import F32, Bool
 from service.structures.boxes import expand
 from service.tracking.params import FusionParams
 
@@ -31,9 +31,21 @@ def cut_at_box(pasted: F32, box: F32, params: FusionParams) -> F32:
     """Probability on the frame (H, W) × box map, exact to the frame's pixels; `box` in pixels of that frame."""
     if params.kind == "none":
         return pasted
-    x1, y1, x2, y2 = expand(box[None], params.margin)[0]
     cut = np.zeros_like(pasted)
-    rows = slice(max(0, int(np.ceil(y1 - 0.5))), max(0, int(np.floor(y2 - 0.5)) + 1))
-    columns = slice(max(0, int(np.ceil(x1 - 0.5))), max(0, int(np.floor(x2 - 0.5)) + 1))
-    cut[rows, columns] = pasted[rows, columns]
+    inside = _pixels(expand(box[None], params.margin)[0])
+    cut[inside] = pasted[inside]
     return cut
+
+
+def fill_box(box: F32, frame_hw: tuple[int, int]) -> Bool:
+    """Mask (H, W) of a box (4,) in pixels of that frame: the answer of the instance level alone."""
+    mask = np.zeros(frame_hw, np.bool_)
+    mask[_pixels(box)] = True
+    return mask
+
+
+def _pixels(box: F32) -> tuple[slice, slice]:
+    """Rows and columns of the pixels whose middles lie in a box (4,)."""
+    x1, y1, x2, y2 = box
+    rows = slice(max(0, int(np.ceil(y1 - 0.5))), max(0, int(np.floor(y2 - 0.5)) + 1))
+    return rows, slice(max(0, int(np.ceil(x1 - 0.5))), max(0, int(np.floor(x2 - 0.5)) + 1))

@@ -7,8 +7,9 @@ ScoreEstimator = Literal["matched_zero", "matched_skip", "seed"]
 """E1z, E1s, E3: how per-frame scores become the tubelet's."""
 TubeletIou = Literal["all", "union", "both", "stvol"]
 """Over which frames the IoU of two tubelets is averaged; `stvol` is the metric's own spatio-temporal IoU."""
-Fusion = Literal["box", "none"]
-"""`box`: mask × box (IPDT); `none`: the pixel tracker alone (Table 2's second row)."""
+Fusion = Literal["box", "none", "instance"]
+"""`box`: mask × box (IPDT); `none`: the pixel tracker alone (Table 2's second row); `instance`: the Siamese RPN alone,
+its box is the answer and fills the mask."""
 
 
 @dataclass(frozen=True, slots=True)

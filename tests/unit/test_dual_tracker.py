@@ -7,7 +7,7 @@ import pytest
 
 from service.structures.canvas import Canvas
 from service.structures.masks import decode
-from service.tracking.dual_tracker import TrackState, after_pixel, after_siamese, redetected
+from service.tracking.dual_tracker import TrackState, after_pixel, after_siamese, box_alone, redetected
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
 
 CANVAS = Canvas((80, 120), (160, 240))
@@ -94,3 +94,12 @@ def test_mask_pulls_the_box_where_they_agree() -> None:
     probability[10:50, 14:54] = 1  # 44..84 px across, 40..80 px down
     moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
     assert moved.box.tolist() == [42, 40, 82, 80]
+
+
+def test_the_box_alone_is_the_answer_and_no_smallest_area_counts() -> None:
+    outcome = box_alone(state(score=0.7), CANVAS)
+    assert decode(outcome.mask)[20:40, 20:40].all()
+    assert decode(outcome.mask).sum() == 20 * 20
+    assert (outcome.box.tolist(), outcome.score) == ([20, 20, 40, 40], 0.7)
+    speck = box_alone(state(box=np.array([-4, -4, 2, 2], np.float32)), CANVAS)
+    assert decode(speck.mask).sum() == 1

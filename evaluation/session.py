@@ -1,0 +1,69 @@
+"""What every evaluation opens: the networks, a scratch folder, the stage cache, and one video after the other."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from evaluation.dataset import AnnotatedVideo
+from service.errors import InvalidDataset
+from service.inference.open import open_client
+from service.inference.repository import load_manifest
+from service.media.probe import probe
+from service.pipeline.cache import FolderCache
+from service.pipeline.networks import Networks
+from service.pipeline.parameters import JobParameters
+from service.pipeline.run import Run
+from service.pipeline.segment import SegmentContext, content_hash, open_clip
+from service.settings import Settings
+
+
+@asynccontextmanager
+async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
+    """Networks and folders as the settings say; closed and emptied at the end."""
+    manifest = load_manifest(settings.model_repository)
+    client = await open_client(
+        manifest,
+        triton_url=settings.triton_url,
+        providers=settings.providers,
+        threads=settings.threads,
+        deadline_s=settings.inference_deadline_s,
+    )
+    try:
+        with tempfile.TemporaryDirectory(prefix="dualtrack-") as scratch:
+            yield SegmentContext(
+                networks=Networks(client, manifest),
+                limits=settings.limits,
+                scratch=Path(scratch),
+                cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
+                feature_bytes=settings.feature_cache_bytes,
+            )
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def open_run(video: AnnotatedVideo, context: SegmentContext, parameters: JobParameters) -> AsyncIterator[Run]:
+    """One annotated video, decoded, as the stages take it.
+
+    Raises:
+        InvalidDataset: the file has fewer frames than are annotated.
+    """
+    info = await probe(video.path, context.limits)
+    clip = await open_clip(video.path, info, context, parameters, lambda _: None)
+    try:
+        if max(video.frames, default=-1) >= len(clip):
+            raise InvalidDataset(
+                f"video {video.name}: frame {max(video.frames)} is annotated, {video.path} has {len(clip)} frames"
+            )
+        yield Run(
+            clip=clip,
+            video=content_hash(video.path),
+            networks=context.networks,
+            params=parameters.pipeline_params(),
+            cache=context.cache,
+            feature_bytes=context.feature_bytes,
+            report=lambda _: None,
+        )
+    finally:
+        clip.close()
