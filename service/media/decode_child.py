@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 from service.errors import InvalidVideo
 from service.media.child import Document, child_main, say
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, rotation_of, seconds, upright
+from service.media.stream import open_video, rotation_of, said, seconds, upright
 from service.structures.arrays import U8
 
 PROGRESS_EVERY = 5
@@ -49,7 +49,7 @@ def decoded(frames: Iterator[VideoFrame], damage: list[str]) -> Iterator[VideoFr
     try:
         yield from frames
     except (av.FFmpegError, ValueError) as error:
-        damage.append(str(error))
+        damage.append(said(error))
 
 
 def resized(image: U8, hw: tuple[int, int]) -> U8:

@@ -65,7 +65,7 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
     try:
         container = av.open(str(path), format=name, options=options)
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise InvalidVideo(f"video: the {name} container can't be read: {error}", code="malformed") from error
+        raise InvalidVideo(f"video: the {name} container can't be read: {said(error)}", code="malformed") from error
     stream = _video_stream(container)
     stream.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -85,6 +85,11 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if codec not in CODECS:
         raise InvalidVideo(f"video: codec {codec} is not supported, only {sorted(CODECS)}", code="unsupported-codec")
     return stream
+
+
+def said(error: Exception) -> str:
+    """What FFmpeg said, without its error number and without the path of the file, which is the server's affair."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _is_cover(stream: VideoStream) -> bool:

@@ -57,6 +57,9 @@ def test_refused(make, code: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidVideo) as refused:
         look(path)
     assert refused.value.code == code
+    # the client did not send the server's paths, and has no use for FFmpeg's error numbers
+    assert str(tmp_path) not in refused.value.detail
+    assert "Errno" not in refused.value.detail
 
 
 def test_limits_are_named(tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ def test_a_file_damaged_in_the_middle_gives_the_frames_before_and_says_why(tmp_p
     assert packets == 40
     assert 0 < frames < 40
     assert damage
-    assert "Invalid data" in damage
+    assert damage.startswith("Invalid data")
 
 
 def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
