@@ -25,6 +25,7 @@ from service.pipeline.jobs import JobRunner
 from service.settings import Settings
 from service.state import keys
 from service.state.blobs import BlobStore
+from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
 from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
@@ -53,6 +54,7 @@ class Parts:
     jobs: JobStore
     videos: VideoStore
     blobs: BlobStore
+    cache: CacheIndex
     manifest: Manifest
     registry: CollectorRegistry
 
@@ -71,6 +73,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     manifest = load_manifest(settings.model_repository)
     blobs = BlobStore(settings.data_dir / "blobs", min_free_bytes=settings.min_free_bytes)
     redis = connect(url)
+    cache = CacheIndex(redis, settings.cache_dir, ttl_s=settings.result_ttl_s)
     try:
         with translated():
             await redis.ping()
@@ -93,8 +96,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     ttl_s=settings.result_ttl_s,
                     lease_s=settings.lease_s,
                 ),
-                videos=VideoStore(redis, blobs, ttl_s=settings.result_ttl_s),
+                videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
                 blobs=blobs,
+                cache=cache,
                 manifest=manifest,
                 registry=CollectorRegistry(),
             )
@@ -137,7 +141,8 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
             engine = EngineProcess(_engine_settings(settings, str(scratch)), engine_command)
-            parts.docket.register(JobRunner(parts.jobs, parts.blobs, engine).run, names=[run_job.__name__])
+            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine)
+            parts.docket.register(runner.run, names=[run_job.__name__])
             try:
                 await engine.start()
                 log.info("worker ready", worker=worker_id)
@@ -173,6 +178,7 @@ async def _beat(parts: Parts, settings: Settings, worker_id: str, beat: int) -> 
         await asyncio.to_thread(sweep_scratch, _scratch(settings))
     if beat % SWEEP_EVERY == 0:
         await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
+        await asyncio.to_thread(parts.cache.sweep)
 
 
 async def _until_stopped(work: Coroutine[None, None, None], *, drain_s: float | None = None) -> None:

@@ -1,5 +1,7 @@
 """What goes over the wire, as pydantic models: OpenAPI is written from them."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -7,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.inference.repository import Manifest
 from service.pipeline.parameters import JobParameters
+from service.state.cache_index import CachedStage
 from service.state.jobs import Job, JobState
 from service.state.videos import Video
 
@@ -65,6 +68,14 @@ class VideoInfoOut(BaseModel):
     stream: int = Field(0, description="Of several video streams, the index of the one that is taken.")
 
 
+class CachedStageOut(BaseModel):
+    """What an earlier job left: another one with the same parameters up to this stage takes it over."""
+
+    stage: str = Field(description="detections or tubelets.", examples=["detections"])
+    size_bytes: int
+    used_at: datetime
+
+
 class VideoOut(BaseModel):
     """A stored video."""
 
@@ -73,13 +84,12 @@ class VideoOut(BaseModel):
     filename: str | None
     info: VideoInfoOut
     created_at: datetime
+    cached: list[CachedStageOut] = Field(description="Stage results that further jobs can take over.")
 
     @classmethod
-    def of(cls, video: Video) -> "VideoOut":
+    def of(cls, video: Video, cached: Sequence[CachedStage]) -> "VideoOut":
         """The wire form of `video`."""
-        return cls.model_validate(
-            {name: getattr(video, name) for name in ("id", "size_bytes", "filename", "info", "created_at")}
-        )
+        return cls.model_validate({**asdict(video), "cached": [asdict(entry) for entry in cached]})
 
 
 class JobRequest(BaseModel):

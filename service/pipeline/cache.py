@@ -2,13 +2,16 @@
 
 Keys are hashes of everything that the stage's outcome depends on: the video's content, the model's version and
 the parameters of this stage and those before it. So another `th_seq` finds the tubelets, another `th_cc` the
-detections. A full or unwritable cache never makes a run fail.
+detections. What belongs to one video lies in one folder, so that it can go with the video. A full or unwritable
+cache never makes a run fail.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -38,16 +41,25 @@ class NoCache:
         """Drop it."""
 
 
+@dataclass(frozen=True, slots=True)
+class CacheNote:
+    """The file under `key` was written or read; without a size: it was removed for want of room."""
+
+    key: str
+    size_bytes: int | None
+
+
 class FolderCache:
     """One file per key; the least recently used ones go first.
 
     Args:
         root: folder, made when needed.
         max_bytes: budget of all files together.
+        note: told of every file that is used or removed.
     """
 
-    def __init__(self, root: Path, *, max_bytes: int) -> None:
-        self._root, self._max_bytes = root, max_bytes
+    def __init__(self, root: Path, *, max_bytes: int, note: Callable[[CacheNote], None] = lambda _: None) -> None:
+        self._root, self._max_bytes, self._note = root, max_bytes, note
 
     def get(self, key: str) -> bytes | None:
         """The bytes kept under `key`, or None."""
@@ -57,40 +69,54 @@ class FolderCache:
             os.utime(path)
         except OSError:
             return None
+        self._note(CacheNote(key, len(data)))
         return data
 
     def put(self, key: str, data: bytes) -> None:
         """Keep `data` unless it alone is over the budget or the disk refuses."""
         if len(data) > self._max_bytes:
             return
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            partial = self._root / f".{key}.{os.getpid()}"
+        path = self._root / key
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(data)
-            partial.replace(self._root / key)
+            partial.replace(path)
+            self._note(CacheNote(key, len(data)))
             self._evict()
-        except OSError:
-            return
 
     def _evict(self) -> None:
-        files = sorted(
-            ((entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(self._root)),
-            reverse=True,
-        )
         total = 0
-        for _, size, path in files:
+        for _, size, path in sorted(self._files(), reverse=True):
             total += size
             if total > self._max_bytes:
-                Path(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+                self._note(CacheNote(str(path.relative_to(self._root)), None))
+                with contextlib.suppress(OSError):  # the video has other files here
+                    path.parent.rmdir()
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """Last use, size and path of every file; another process may remove some meanwhile."""
+        for folder, _, names in os.walk(self._root):
+            for path in (Path(folder, name) for name in names):
+                with contextlib.suppress(OSError):
+                    stat = path.stat()
+                    yield stat.st_mtime, stat.st_size, path
 
 
 def detections_key(video: str, version: str, params: PipelineParams) -> str:
-    """Key of the candidates of a video (sha256 or any name of its content)."""
+    """Key of the candidates of a video.
+
+    Args:
+        video: sha256 of its content; `sha256:variant` keeps what else was made of it apart, in the same folder.
+        version: of the models.
+        params: of all stages.
+    """
     return _key("detections", video, version, {"detector": asdict(params.detector)})
 
 
 def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
-    """Key of the raw tubelets: all stages before merging count."""
+    """Key of the raw tubelets: all stages before merging count. See `detections_key`."""
     stages: dict[str, object] = {
         name: asdict(getattr(params, name)) for name in ("detector", "calibration", "proposals", "tracker")
     }
@@ -99,4 +125,5 @@ def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
 
 def _key(stage: str, video: str, version: str, parameters: dict[str, object]) -> str:
     text = json.dumps([stage, video, version, parameters], sort_keys=True)
-    return f"{stage}-{hashlib.sha256(text.encode()).hexdigest()}"
+    folder, _, _ = video.partition(":")
+    return f"{folder}/{stage}-{hashlib.sha256(text.encode()).hexdigest()}"

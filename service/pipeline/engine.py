@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import Canceled, DualtrackError, InferenceError
+from service.pipeline.cache import CacheNote
 from service.pipeline.run import Progress
 
 COMMAND = (sys.executable, "-m", "service.pipeline.engine_process")
@@ -68,12 +69,19 @@ class EngineProcess:
             await self.kill()
             raise EngineDied(f"engine: expected it to get ready, got {message or 'its end'}")
 
-    async def run(self, job: Document, report: Callable[[Progress], None], canceled: asyncio.Event) -> None:
+    async def run(
+        self,
+        job: Document,
+        report: Callable[[Progress], None],
+        note: Callable[[CacheNote], None],
+        canceled: asyncio.Event,
+    ) -> None:
         """Do one job.
 
         Args:
             job: `video`, `out`, `parameters`.
             report: told of every step.
+            note: told what of the cache is used or removed.
             canceled: when set, the engine is told to stop, and killed if it has not within a second.
 
         Raises:
@@ -85,7 +93,7 @@ class EngineProcess:
         try:
             await self.start()
             await self._send({"job": job})
-            await self._follow(report)
+            await self._follow(report, note)
         except EngineDied as error:
             await self.kill()
             if canceled.is_set():
@@ -101,10 +109,12 @@ class EngineProcess:
             if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
 
-    async def _follow(self, report: Callable[[Progress], None]) -> None:
+    async def _follow(self, report: Callable[[Progress], None], note: Callable[[CacheNote], None]) -> None:
         while (message := await self._receive()) is not None:
             if "progress" in message:
                 report(Progress(**message["progress"]))
+            elif "cache" in message:
+                note(CacheNote(**message["cache"]))
             elif "done" in message:
                 return
             elif "error" in message:

@@ -1,7 +1,8 @@
 """The engine: the process that holds the models. `python -m service.pipeline.engine_process`.
 
 The worker writes one JSON line per command to its standard input (`{"job": …}` or `{"cancel": true}`), the engine
-answers in JSON lines on standard output: `{"ready": …}`, `{"progress": …}`, `{"done": true}`, `{"error": …}`.
+answers in JSON lines on standard output: `{"ready": …}`, `{"progress": …}`, `{"cache": …}`, `{"done": true}`,
+`{"error": …}`.
 """
 
 import asyncio
@@ -11,7 +12,9 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,13 +41,8 @@ class Engine:
         canceled: set from the thread that reads the commands; looked at at every step.
     """
 
-    def __init__(self, context: SegmentContext, answers: TextIO, canceled: threading.Event) -> None:
-        self._context, self._answers, self._canceled = context, answers, canceled
-
-    def say(self, message: Document) -> None:
-        """Write one line to the worker."""
-        self._answers.write(json.dumps(message) + "\n")
-        self._answers.flush()
+    def __init__(self, context: SegmentContext, say: Callable[[Document], None], canceled: threading.Event) -> None:
+        self._context, self._say, self._canceled = context, say, canceled
 
     async def run(self, job: Document) -> None:
         """Do one job and say how it ended."""
@@ -56,14 +54,14 @@ class Engine:
                 parameters=JobParameters.model_validate(job["parameters"]),
                 report=self._report,
             )
-            self.say({"done": True})
+            self._say({"done": True})
         except DualtrackError as error:
-            self.say({"error": {"code": error.code, "detail": error.detail}, "final": _is_final(error)})
+            self._say({"error": {"code": error.code, "detail": error.detail}, "final": _is_final(error)})
 
     def _report(self, progress: Progress) -> None:
         if self._canceled.is_set():
             raise Canceled("job: cancelled")
-        self.say({"progress": asdict(progress)})
+        self._say({"progress": asdict(progress)})
 
 
 def _is_final(error: DualtrackError) -> bool:
@@ -73,7 +71,7 @@ def _is_final(error: DualtrackError) -> bool:
 
 async def serve(settings: Document, commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:
     """Open the models, then do the jobs that come until the input ends."""
-    answers = _own_output()
+    say = partial(_write_line, _own_output())
     manifest = load_manifest(Path(settings["model_repository"]))
     client = await open_client(
         manifest,
@@ -86,11 +84,15 @@ async def serve(settings: Document, commands: "queue.Queue[Document | None]", ca
         networks=Networks(client, manifest),
         limits=VideoLimits(**settings["limits"]),
         scratch=Path(settings["scratch"]),
-        cache=FolderCache(Path(settings["cache_dir"]), max_bytes=settings["cache_max_bytes"]),
+        cache=FolderCache(
+            Path(settings["cache_dir"]),
+            max_bytes=settings["cache_max_bytes"],
+            note=lambda note: say({"cache": asdict(note)}),
+        ),
         feature_bytes=settings["feature_cache_bytes"],
     )
-    engine = Engine(context, answers, canceled)
-    engine.say({"ready": True})
+    engine = Engine(context, say, canceled)
+    say({"ready": True})
     try:
         while (job := await asyncio.to_thread(commands.get)) is not None:
             canceled.clear()
@@ -104,6 +106,11 @@ def _own_output() -> TextIO:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
+
+
+def _write_line(answers: TextIO, message: Document) -> None:
+    answers.write(json.dumps(message) + "\n")
+    answers.flush()
 
 
 def _read(commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:

@@ -11,9 +11,11 @@ from typing import TypeVar
 import structlog
 
 from service.errors import Canceled, DualtrackError, Unavailable
+from service.pipeline.cache import CacheNote
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress
 from service.state.blobs import BlobStore
+from service.state.cache_index import CacheIndex
 from service.state.jobs import Job, JobProgress, JobStore
 from service.state.pulse import pulse
 
@@ -62,11 +64,12 @@ class JobRunner:
     Args:
         jobs: the state.
         blobs: videos and results.
+        cache: index of what earlier runs left.
         engine: where jobs run.
     """
 
-    def __init__(self, jobs: JobStore, blobs: BlobStore, engine: EngineProcess) -> None:
-        self._jobs, self._blobs, self._engine = jobs, blobs, engine
+    def __init__(self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineProcess) -> None:
+        self._jobs, self._blobs, self._cache, self._engine = jobs, blobs, cache, engine
 
     async def run(self, job_id: str) -> None:
         """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
@@ -87,18 +90,34 @@ class JobRunner:
             raise
 
     async def _attempt(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
-        out = self._blobs.result_folder(job.id, job.attempt)
-        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
         try:
-            if not self._blobs.keep(job.video_id):
-                raise JobFailed("video: it was deleted", code="video-deleted", final=True)
-            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), canceled)
+            await self._compute(job, meter, canceled)
         except Canceled:
             await self._canceled(job)
         except DualtrackError as error:
             await self._failed(job, error)
         else:
             await self._commit(job)
+
+    async def _compute(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
+        if not self._blobs.keep(job.video_id):
+            raise JobFailed("video: it was deleted", code="video-deleted", final=True)
+        out = self._blobs.result_folder(job.id, job.attempt)
+        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
+        notes: list[CacheNote] = []
+        try:
+            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), notes.append, canceled)
+        finally:
+            await self._index(job.video_id, notes)
+
+    async def _index(self, video_id: str, notes: list[CacheNote]) -> None:
+        """Write down what the attempt used of the cache. An index that misses something never fails a job."""
+        with contextlib.suppress(Unavailable):
+            for note in notes:
+                await self._cache.note(note.key, note.size_bytes)
+            if not self._blobs.keep(video_id):
+                # deleted while the job ran, which may have cached something after that
+                await self._cache.forget(video_id)
 
     async def _commit(self, job: Job) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)

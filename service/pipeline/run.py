@@ -47,7 +47,7 @@ class Run:
 
     Attributes:
         clip: the frames, re-readable in any order.
-        video: name of the video's content (its sha256), for the cache.
+        video: name of the video's content for the cache: its sha256, or `sha256:variant`.
         networks: the graphs.
         params: parameters of all stages.
         cache: detections and tubelets of earlier runs.

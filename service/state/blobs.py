@@ -101,10 +101,10 @@ class BlobStore:
     def sweep(self, ttl_s: int) -> None:
         """Remove uploads that broke off, and videos and results older than their time to live."""
         for path in self._parts.glob("*.part"):
-            _remove_if_older(path, STALE_PART_S)
+            remove_if_older(path, STALE_PART_S)
         for pattern in ("sha256/*/*/*", "results/*"):
             for path in self.root.glob(pattern):
-                _remove_if_older(path, ttl_s)
+                remove_if_older(path, ttl_s)
 
     def free_bytes(self) -> int:
         """What the disk has left."""
@@ -130,7 +130,8 @@ def _remove_children(folder: Path, keep: str) -> None:
         folder.rmdir()
 
 
-def _remove_if_older(path: Path, seconds: float) -> None:
+def remove_if_older(path: Path, seconds: float) -> None:
+    """Remove a file or folder that nobody has touched for so long."""
     # another worker may sweep at the same time
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime <= seconds:

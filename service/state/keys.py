@@ -36,6 +36,11 @@ def video_jobs(video_id: str) -> str:
     return f"{PREFIX}:video-jobs:{video_id}"
 
 
+def video_cache(video_id: str) -> str:
+    """Hash: the stage results of a video that lie in the cache, JSON by file name."""
+    return f"{PREFIX}:video-cache:{video_id}"
+
+
 def worker(worker_id: str) -> str:
     """String: this worker is alive."""
     return f"{PREFIX}:worker:{worker_id}"

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from service.errors import NotFound
 from service.state import keys
 from service.state.blobs import BlobStore
+from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
 
 
@@ -25,10 +26,10 @@ class Video:
 
 
 class VideoStore:
-    """All videos; their bytes lie in the blob store."""
+    """All videos; their bytes lie in the blob store, what was made of them in the cache."""
 
-    def __init__(self, redis: Redis, blobs: BlobStore, *, ttl_s: int) -> None:
-        self._redis, self._blobs, self._ttl_s = redis, blobs, ttl_s
+    def __init__(self, redis: Redis, blobs: BlobStore, cache: CacheIndex, *, ttl_s: int) -> None:
+        self._redis, self._blobs, self._cache, self._ttl_s = redis, blobs, cache, ttl_s
         self._cancel = script(redis, "cancel")
 
     async def add(self, video: Video) -> tuple[Video, bool]:
@@ -51,7 +52,7 @@ class VideoStore:
         return Video(**json.loads(text))
 
     async def delete(self, video_id: str) -> None:
-        """Forget a video, stop its jobs, remove its bytes and results; its jobs answer `Gone` from now on."""
+        """Forget a video, stop its jobs, remove its bytes, results and cache; its jobs answer `Gone` from now on."""
         await self.get(video_id)
         with translated():
             await self._redis.set(keys.deleted_video(video_id), "1", ex=self._ttl_s)
@@ -60,5 +61,6 @@ class VideoStore:
                 await self._cancel(keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
             await self._redis.delete(keys.video(video_id), keys.video_jobs(video_id))
         await self._blobs.delete(video_id)
+        await self._cache.forget(video_id)
         for job_id in jobs:
             await self._blobs.remove_results(job_id)

@@ -1,6 +1,6 @@
 """An engine without models, for tests of the worker: reports steps and does what the video's bytes say.
 
-`ok N`: N steps, then a result. `die`: ends in the middle. `hang`: never answers again. `bad`: the video can't be used.
+`ok N`: N steps, then a result; `cache`: something for the cache, too. `die`: ends in the middle. `hang`: never answers again. `bad`: the video can't be used.
 """
 
 import json
@@ -31,6 +31,14 @@ def read() -> None:
     os._exit(0)
 
 
+def cached(video: str) -> None:
+    """What the real engine does after a stage: a file, and a note of it."""
+    path = Path(settings["cache_dir"], video, "detections-1")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(7))
+    say({"cache": {"key": f"{video}/{path.name}", "size_bytes": 7}})
+
+
 def work(job: dict) -> None:
     canceled.clear()
     what, *rest = Path(job["video"]).read_text().split()
@@ -46,13 +54,15 @@ def work(job: dict) -> None:
         if what == "die" and step == 1:
             os._exit(9)
         time.sleep(0.1)
+    if what == "cache":
+        cached(Path(job["video"]).name)
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
     (out / "tubelets.json").write_text('{"tubelets": []}')
     say({"done": True})
 
 
-sys.stdin.readline()
+settings = json.loads(sys.stdin.readline())
 say({"ready": True})
 threading.Thread(target=read, daemon=True).start()
 while True:

@@ -9,6 +9,7 @@ import pytest
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.pipeline.cache import FolderCache
+from service.pipeline.segment import content_hash
 from service.structures.masks import area, from_json
 from tests.clips import cut, plain
 from tests.pipelines import REPOSITORY, run
@@ -32,12 +33,16 @@ def test_walkers_are_found_and_followed(clip: Path, tmp_path: Path) -> None:
 
 
 def test_repeat_with_another_th_seq_uses_what_is_there(clip: Path, tmp_path: Path) -> None:
-    cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30)
+    used: list[str] = []
+    cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30, note=lambda note: used.append(note.key))
     first = run(clip, tmp_path / "a", cache=cache)
-    kept = {path.name for path in (tmp_path / "cache").iterdir()}
+    video = content_hash(clip)
+    assert [key.partition("-")[0] for key in used] == [f"{video}/detections", f"{video}/tubelets"]
+    kept = set((tmp_path / "cache").glob("*/*"))
     again = run(clip, tmp_path / "b", cache=cache)
     run(clip, tmp_path / "c", cache=cache, th_seq=0.3)
-    assert {path.name for path in (tmp_path / "cache").iterdir()} == kept
+    assert set((tmp_path / "cache").glob("*/*")) == kept
+    assert used == used[:2] * 3
     assert first["tubelets"] == again["tubelets"]
 
 

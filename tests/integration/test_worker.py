@@ -104,6 +104,23 @@ def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:
     assert job.error == {"code": "malformed", "detail": "video: bad"}
 
 
+def test_what_a_job_cached_is_listed_under_its_video(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("cache"), ended)
+    (entry,) = bench.api.act(lambda parts: parts.cache.entries(job.video_id))
+    assert (job.state, entry.stage, entry.size_bytes) == (JobState.DONE, "detections", 7)
+
+
+def test_what_a_job_cached_after_its_video_was_deleted_goes_too(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("cache 10"), running_now)
+    # only the file: the job is to reach its end
+    bench.api.act(lambda parts: parts.blobs.delete(job.video_id))
+    bench.until(job.id, ended)
+    assert bench.api.act(lambda parts: parts.cache.entries(job.video_id)) == []
+    assert not (bench.api.settings.cache_dir / job.video_id).exists()
+
+
 def test_poison_job_fails_after_three_attempts_and_others_go_on(bench: Bench) -> None:
     bench.start_worker()
     poison, fine = bench.submit("die"), bench.submit("ok 2")

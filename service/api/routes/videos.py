@@ -31,16 +31,16 @@ async def upload_video(
         video, created = await uploads.from_request(request, parts, metrics)
     response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
     response.headers["Location"] = f"/v1/videos/{video.id}"
-    return VideoOut.of(video)
+    return VideoOut.of(video, await parts.cache.entries(video.id))
 
 
 @router.get("/{video_id}", responses=refusals(404))
 async def get_video(video_id: VideoId, parts: PartsDep) -> VideoOut:
-    """What is known of a video."""
-    return VideoOut.of(await parts.videos.get(video_id))
+    """What is known of a video, and what is cached of it."""
+    return VideoOut.of(await parts.videos.get(video_id), await parts.cache.entries(video_id))
 
 
 @router.delete("/{video_id}", status_code=status.HTTP_204_NO_CONTENT, responses=refusals(404))
 async def delete_video(video_id: VideoId, parts: PartsDep) -> None:
-    """Delete a video and its file; its jobs answer 410 from then on."""
+    """Delete a video, its file and what is cached of it; its jobs answer 410 from then on."""
     await parts.videos.delete(video_id)
