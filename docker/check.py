@@ -1,8 +1,8 @@
 """`make compose-check`: is what docker-compose.yml and the Dockerfiles say true?
 
 The compose file is validated against the published Compose Specification schema (as the docker-compose package ships
-it), every file and command that it names must exist, the Dockerfiles are linted, and the service's image is built where
-podman or docker is at hand.
+it), every file and command that it names must exist, the Dockerfiles are linted, and the service's image is built and
+run once (`dualtrack doctor`) where podman or docker is at hand. DUALTRACK_BUILD_OPTIONS adds options to the build.
 """
 
 import json
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCHEMA_PACKAGE = "docker-compose==1.29.2"
 """The last release of docker-compose as a Python package holds the Compose Specification's schema."""
 SCHEMA_FILE = "compose/config/compose_spec.json"
+IMAGE = "dualtrack/service:0.1.0"
 CACHE = ROOT / ".cache" / "compose-schema"
 INSTRUCTIONS = frozenset(
     [
@@ -132,7 +133,7 @@ def _line_problems(line: str) -> list[str]:
 
 
 def build_image() -> list[str]:
-    """Build the service's image, where an engine and the base image are at hand."""
+    """Build the service's image, where an engine is at hand, and let it look at itself."""
     engine = shutil.which("podman") or shutil.which("docker")
     if engine is None:
         print("image: not built, neither podman nor docker is installed")
@@ -140,10 +141,13 @@ def build_image() -> list[str]:
     if subprocess.run([engine, "info"], capture_output=True, check=False).returncode != 0:
         print(f"image: not built, {Path(engine).name} has no running engine")
         return []
-    command = [engine, "build", "-f", "docker/Dockerfile.service", "-t", "dualtrack/service:0.1.0"]
-    command += os.environ.get("DUALTRACK_BUILD_OPTIONS", "").split()
-    done = subprocess.run([*command, "."], cwd=ROOT, check=False)
-    return [] if done.returncode == 0 else [f"image: {Path(engine).name} build failed with code {done.returncode}"]
+    build = [engine, "build", "-f", "docker/Dockerfile.service", "-t", IMAGE]
+    build += os.environ.get("DUALTRACK_BUILD_OPTIONS", "").split()
+    for command in ([*build, "."], [engine, "run", "--rm", IMAGE, "dualtrack", "doctor"]):
+        done = subprocess.run(command, cwd=ROOT, check=False)
+        if done.returncode != 0:
+            return [f"image: {Path(engine).name} {command[1]} failed with code {done.returncode}"]
+    return []
 
 
 def main() -> int:

@@ -5,7 +5,8 @@ Exit codes: 0 done · 1 internal error · 2 wrong usage · 3 input that can't be
 """
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -54,12 +55,24 @@ def build_app() -> typer.Typer:
     for command in (serve, worker, segment, submit, models, doctor, config, demo):
         app.command()(command)
     for plugin in sorted(entry_points(group=PLUGINS), key=lambda point: point.name):
-        loaded = plugin.load()
+        loaded = load_command(plugin)
+        if loaded is None:
+            continue
         if isinstance(loaded, typer.Typer):
             app.add_typer(loaded, name=plugin.name)
         else:
             app.command(plugin.name)(loaded)
     return app
+
+
+def load_command(plugin: EntryPoint) -> Any:
+    """The command of another program, or None where that program is not installed, as in the service's image."""
+    try:
+        return plugin.load()
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{plugin.module}.".startswith(f"{error.name}."):
+            return None
+        raise
 
 
 def exit_code(error: DualtrackError) -> int:

@@ -1,0 +1,26 @@
+"""The command line's table of commands."""
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from service.cli.main import load_command
+
+
+def plugin(value: str) -> EntryPoint:
+    return EntryPoint("name", value, "dualtrack.commands")
+
+
+@pytest.mark.parametrize("value", ["nowhere:run", "nowhere.command:run", "service.nowhere:run"])
+def test_a_program_that_is_not_installed_adds_no_command(value: str) -> None:
+    assert load_command(plugin(value)) is None
+
+
+def test_a_program_that_lacks_something_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_program.py").write_text("import nowhere")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="nowhere"):
+        load_command(plugin("broken_program:run"))
+    sys.modules.pop("broken_program", None)
