@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pycocotools import mask as coco
+
 from service.errors import InvalidDataset
 
 Document = dict[str, Any]
@@ -40,6 +42,11 @@ class Dataset:
     categories: dict[int, str]
     annotations: tuple[Document, ...]
 
+    def occurring(self) -> set[str]:
+        """Names of the categories that are annotated; an annotation may have none (a union of objects)."""
+        ids = {item.get("category_id") for item in self.annotations}
+        return {name for category_id, name in self.categories.items() if category_id in ids}
+
     def annotations_of(self, video: AnnotatedVideo) -> list[Document]:
         """Annotations of one video."""
         return [item for item in self.annotations if item["video_id"] == video.id]
@@ -61,7 +68,7 @@ def load_dataset(path: Path) -> Dataset:
             raise InvalidDataset(f"{file}: expected a list {key!r}, it is missing or empty", code="no-annotations")
     videos = tuple(_video(record, file.parent) for record in document["videos"])
     categories = {item["id"]: item["name"] for item in document["categories"]}
-    return Dataset(videos, categories, tuple(document["annotations"]))
+    return Dataset(videos, categories, tuple(_compressed(item) for item in document["annotations"]))
 
 
 def _video(record: Document, folder: Path) -> AnnotatedVideo:
@@ -72,3 +79,12 @@ def _video(record: Document, folder: Path) -> AnnotatedVideo:
         raise InvalidDataset(f"video {name}: expected {path}, found no such file", code="no-video-file")
     frames = tuple(int(file.stem) for file in names) or tuple(range(record["length"]))
     return AnnotatedVideo(record["id"], name, path, frames, bool(record.get("exhaustive", True)), record)
+
+
+def _compressed(annotation: Document) -> Document:
+    """YouTube-VIS publishes run lengths as lists; everything here takes COCO's compressed strings."""
+    masks = annotation["segmentations"]
+    if not any(rle and isinstance(rle["counts"], list) for rle in masks):
+        return annotation
+    packed = [rle and coco.frPyObjects(rle, *rle["size"]) for rle in masks]
+    return {**annotation, "segmentations": [rle and {**rle, "counts": rle["counts"].decode()} for rle in packed]}

@@ -1,133 +1,146 @@
-"""YouTube-VIS metrics by trackeval (its fork on PyPI gives the official tool's numbers)."""
+"""YouTube-VIS metrics by trackeval (its fork on PyPI gives the official tool's numbers), clip by clip.
 
-import contextlib
-import io
-import json
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+`match_clip` compares one clip's tubelets with its annotations; what comes back is small, can be saved as JSON, and
+`figures` makes the metrics of any choice of such clips: all of them, one stratum, a bootstrap sample.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from evaluation.dataset import Dataset
-from service.structures.masks import decode, from_json
+from evaluation.dataset import AnnotatedVideo, Dataset, Document
 
-Document = dict[str, Any]
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-ANY_CLASS = 1
+ANY_CLASS = "any"
+"""Name of the one class on both sides of the class-agnostic metrics."""
+HIT, MISS, IGNORED = 1, 0, -1
 
 
 def tubelet_metrics(dataset: Dataset, video_ids: Sequence[int], results: Sequence[Document]) -> dict[str, float]:
-    """AP, AP50, AP75, AR1, AR10, and AP, AP50 with one class on both sides; all in 0..1.
+    """`figures` of some videos.
 
     Args:
         dataset: the annotations.
         video_ids: the videos that count.
         results: YouTube-VIS records of these videos; `segmentations` as long as the video's `file_names`.
     """
-    truth = _ground_truth(dataset, set(video_ids))
-    averages = {cap: _average_precision(truth, results, cap) for cap in (100, 10, 1)}
-    one_class = _average_precision(_one_class(truth), [{**r, "category_id": ANY_CLASS} for r in results], 100)
-    precision = averages[100][0]
+    return figures(match_clips(dataset, [video for video in dataset.videos if video.id in set(video_ids)], results))
+
+
+def match_clips(dataset: Dataset, videos: Iterable[AnnotatedVideo], results: Sequence[Document]) -> list[Document]:
+    """`match_clip` of each video, in their order."""
+    return [
+        match_clip(video, dataset.annotations_of(video), [r for r in results if r["video_id"] == video.id])
+        for video in videos
+    ]
+
+
+def match_clip(video: AnnotatedVideo, annotations: Sequence[Document], results: Sequence[Document]) -> Document:
+    """`video_id, name, classes`: per category id (as text) and for `any` the matches of one clip.
+
+    Of a class: `scores` of its tubelets, best first; `hits`, for each of `IOU_THRESHOLDS` a row of 1 (right), 0
+    (wrong) and -1 (a crowd's); `truths`, the number of annotated instances without crowds.
+    """
+    ids = sorted({item["category_id"] for item in (*annotations, *results)})
+    classes = {str(i): _matches(_of_class(annotations, i), _of_class(results, i)) for i in ids}
     return {
-        "AP": _mean(precision),
+        "video_id": video.id,
+        "name": video.name,
+        "classes": {**classes, ANY_CLASS: _matches(annotations, results)},
+    }
+
+
+def _of_class(items: Sequence[Document], category_id: int) -> list[Document]:
+    return [item for item in items if item["category_id"] == category_id]
+
+
+def _matches(annotations: Sequence[Document], results: Sequence[Document]) -> Document:
+    ordered = sorted(results, key=lambda item: -item["score"])
+    crowds = [bool(item.get("iscrowd", 0)) for item in annotations]
+    if not annotations and not results:
+        return {"scores": [], "hits": [[] for _ in IOU_THRESHOLDS], "truths": 0}
+    # ids count from 1: trackeval takes a match with number 0 for none
+    outcome = _track_map(0).eval_sequence(
+        {
+            "gt_track_ids": list(range(1, len(annotations) + 1)),
+            "gt_tracks": [_frames(item) for item in annotations],
+            "gt_track_iscrowd": crowds,
+            "dt_track_ids": list(range(1, len(ordered) + 1)),
+            "dt_tracks": [_frames(item) for item in ordered],
+            "dt_track_scores": [item["score"] for item in ordered],
+            "iou_type": "mask",
+        }
+    )[0]
+    hits = np.where(outcome["dt_ignore"], IGNORED, np.where(outcome["dt_matches"] > 0, HIT, MISS))
+    return {
+        "scores": [float(item["score"]) for item in ordered],
+        "hits": hits.astype(int).tolist(),
+        "truths": len(crowds) - sum(crowds),
+    }
+
+
+def _frames(item: Document) -> dict[int, Document]:
+    """Masks by position in the annotated frames."""
+    return {t: rle for t, rle in enumerate(item["segmentations"]) if rle}
+
+
+def figures(clips: Sequence[Document]) -> dict[str, float]:
+    """AP, AP50, AP75, AR1, AR10, and AP, AP50 with one class on both sides; all in 0..1, over classes that occur.
+
+    Args:
+        clips: of `match_clip`; one may occur several times.
+    """
+    names = {name for clip in clips for name, found in clip["classes"].items() if found["truths"]} - {ANY_CLASS}
+    averages = {cap: [_average(clips, name, cap) for name in sorted(names)] for cap in (100, 10, 1)}
+    precision = _mean_of([found[0] for found in averages[100]])
+    one_class = _average(clips, ANY_CLASS, 100)[0]
+    return {
+        "AP": float(precision.mean()),
         "AP50": float(precision[0]),
         "AP75": float(precision[5]),
-        "AR1": _mean(averages[1][1]),
-        "AR10": _mean(averages[10][1]),
-        "AP_agnostic": _mean(one_class[0]),
-        "AP50_agnostic": float(one_class[0][0]),
+        "AR1": float(_mean_of([found[1] for found in averages[1]]).mean()),
+        "AR10": float(_mean_of([found[1] for found in averages[10]]).mean()),
+        "AP_agnostic": float(one_class.mean()),
+        "AP50_agnostic": float(one_class[0]),
     }
 
 
-def _mean(values: np.ndarray[Any, Any]) -> float:
-    return float(np.mean(values))
-
-
-def _ground_truth(dataset: Dataset, video_ids: set[int]) -> Document:
-    """Trackeval wants uncompressed RLE, and every annotation's areas and size."""
-    annotations = [_uncompressed(item) for item in dataset.annotations if item["video_id"] in video_ids]
-    present = {item["category_id"] for item in annotations}
-    return {
-        "videos": [video.record for video in dataset.videos if video.id in video_ids],
-        "categories": [{"id": i, "name": name} for i, name in dataset.categories.items() if i in present],
-        "annotations": annotations,
-    }
-
-
-def _uncompressed(annotation: Document) -> Document:
-    masks = [None if rle is None else decode(from_json(rle)) for rle in annotation["segmentations"]]
-    height, width = next((mask.shape for mask in masks if mask is not None), (0, 0))
-    return {
-        **annotation,
-        "height": height,
-        "width": width,
-        "iscrowd": annotation.get("iscrowd", 0),
-        "areas": [None if mask is None else int(mask.sum()) for mask in masks],
-        "segmentations": [None if mask is None else _run_lengths(mask) for mask in masks],
-    }
-
-
-def _run_lengths(mask: np.ndarray[Any, Any]) -> Document:
-    """Mask (H, W) -> COCO's uncompressed RLE: lengths of the runs in column-major order, zeros first."""
-    flat = np.concatenate([[False], mask.flatten(order="F")])
-    changes = np.flatnonzero(np.diff(flat))
-    counts = np.diff(np.concatenate([[0], changes, [mask.size]]))
-    return {"size": list(mask.shape), "counts": [int(n) for n in counts]}
-
-
-def _one_class(truth: Document) -> Document:
-    annotations = [{**item, "category_id": ANY_CLASS} for item in truth["annotations"]]
-    return {**truth, "categories": [{"id": ANY_CLASS, "name": "object"}], "annotations": annotations}
-
-
-def _average_precision(
-    truth: Document, results: Sequence[Document], cap: int
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """AP and AR at the ten IoU thresholds, averaged over classes, with at most `cap` results per video and class."""
-    if not results:
+def _average(clips: Sequence[Document], name: str, cap: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """AP and AR of one class at the ten thresholds, with at most `cap` tubelets per clip; zeros if it never occurs."""
+    found = [clip["classes"][name] for clip in clips if name in clip["classes"]]
+    if not sum(item["truths"] for item in found):
         return np.zeros(len(IOU_THRESHOLDS)), np.zeros(len(IOU_THRESHOLDS))
+    outcome = _track_map(cap).combine_sequences({number: {0: _sequence(item)} for number, item in enumerate(found)})
+    return outcome["AP_all"], outcome["AR_all"]
+
+
+def _sequence(found: Document) -> Document:
+    """What trackeval keeps of a clip and class."""
+    hits = np.array(found["hits"], np.int64).reshape(len(IOU_THRESHOLDS), -1)
+    return {
+        "dt_scores": np.array(found["scores"], np.float64),
+        "dt_matches": np.where(hits == HIT, 1, -1),
+        "dt_ignore": hits == IGNORED,
+        "gt_ignore": np.zeros(found["truths"]),
+    }
+
+
+def _mean_of(rows: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    return np.mean(rows, axis=0) if rows else np.zeros(len(IOU_THRESHOLDS))
+
+
+@cache
+def _track_map(cap: int) -> Any:
     import trackeval  # noqa: PLC0415 (slow to import, and only evaluation needs it)
 
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        _write(Path(folder) / "gt" / "youtube_vis_eval" / "truth.json", truth)
-        _write(Path(folder) / "results" / "youtube_vis_eval" / "dualtrack" / "data" / "results.json", list(results))
-        dataset = trackeval.datasets.YouTubeVIS(
-            {
-                "GT_FOLDER": f"{folder}/gt/",
-                "TRACKERS_FOLDER": f"{folder}/results/",
-                "SPLIT_TO_EVAL": "eval",
-                "OUTPUT_FOLDER": f"{folder}/out",
-                "PRINT_CONFIG": False,
-            }
-        )
-        metric = trackeval.metrics.TrackMAP(
-            {
-                "USE_TIME_RANGES": False,
-                "AREA_RANGES": [[0, 128**2], [128**2, 256**2], [256**2, 1e10]],
-                "IOU_THRESHOLDS": IOU_THRESHOLDS,
-                "MAX_DETECTIONS": cap,
-                "PRINT_CONFIG": False,
-            }
-        )
-        evaluator = trackeval.Evaluator(
-            {
-                "PRINT_RESULTS": False,
-                "PRINT_CONFIG": False,
-                "TIME_PROGRESS": False,
-                "OUTPUT_SUMMARY": False,
-                "OUTPUT_DETAILED": False,
-                "PLOT_CURVES": False,
-                "BREAK_ON_ERROR": True,
-                "LOG_ON_ERROR": None,
-            }
-        )
-        outcome, _ = evaluator.evaluate([dataset], [metric])
-    combined = outcome["YouTubeVIS"]["dualtrack"]["COMBINED_SEQ"]["cls_comb_cls_av"]["TrackMAP"]
-    return combined["AP_all"], combined["AR_all"]
-
-
-def _write(path: Path, document: object) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(document))
+    return trackeval.metrics.TrackMAP(
+        {
+            "USE_AREA_RANGES": False,
+            "USE_TIME_RANGES": False,
+            "IOU_THRESHOLDS": IOU_THRESHOLDS,
+            "MAX_DETECTIONS": cap,
+            "PRINT_CONFIG": False,
+        }
+    )
