@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.errors import Unavailable
@@ -17,6 +17,8 @@ from service.errors import Unavailable
 TIMEOUT_S = 3.0
 RETRIES = 2
 RETRY_AFTER_S = 2
+WORDS = 120
+"""So much of what the server says is told on; protected mode answers with a whole page."""
 
 
 def connect(url: str) -> Redis:
@@ -45,7 +47,15 @@ def translated() -> Iterator[None]:
         raise Unavailable("state: Redis is full", code="state-full", retry_after_s=RETRY_AFTER_S) from error
     except (RedisError, OSError) as error:
         raise Unavailable(
-            f"state: Redis can't be reached: {type(error).__name__}",
+            f"state: Redis can't be reached: {_reason(error)}",
             code="state-unavailable",
             retry_after_s=RETRY_AFTER_S,
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The server's own words where it answered (wrong password, protected mode); never the address it has."""
+    for raised in (error, error.__cause__):
+        if isinstance(raised, ResponseError | AuthenticationError):
+            return f"{type(raised).__name__}: {str(raised)[:WORDS]}"
+    return type(error).__name__
