@@ -12,6 +12,7 @@ from evaluation.dataset import Document
 from evaluation.detector import detector_metrics
 from evaluation.given import Given
 from evaluation.methods import Method
+from evaluation.report import write_report
 from evaluation.session import open_context
 from evaluation.tables import figure_table, stratum_table
 from evaluation.videos import Request, console_teller, evaluate_videos
@@ -44,6 +45,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     limit: Annotated[int | None, typer.Option(help="Only the first so many videos or images.")] = None,
     all_videos: Annotated[bool, typer.Option("--all", help="Also videos that are not annotated exhaustively.")] = False,
     results_file: Annotated[Path | None, typer.Option("--results", help="Write results.json here.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write a page: figures, strata, errors, the worst clips as pictures."),
+    ] = None,
     param: ParameterOption = None,
 ) -> None:
     """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric)."""
@@ -56,10 +61,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         by=by,
         parameters=parse_parameters(param),
     )
-    document = asyncio.run(_evaluate(request, results_file))
+    if report is not None and (given is not None or path.is_file()):
+        raise InvalidParameter("report: expected a method on a folder of videos, there are no tubelets otherwise")
     what = given or ("" if path.is_file() else method)
+    title = f"{path}" + (f", {what}" if what else "")
+    document = asyncio.run(_evaluate(request, results_file, report, title))
     console = Console()
-    console.print(figure_table(document, f"{path}" + (f", {what}" if what else "")))
+    console.print(figure_table(document, title))
     if document.get("strata"):
         console.print(stratum_table(document["strata"], str(by)))
     if json_file is not None:
@@ -72,11 +80,13 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-async def _evaluate(request: Request, results_file: Path | None) -> Document:
+async def _evaluate(request: Request, results_file: Path | None, report: Path | None, title: str) -> Document:
     async with open_context(Settings()) as context:
         if request.path.is_file() and request.given is None:
             return dict(await detector_metrics(request.path, context.networks, request.limit))
         evaluation = await evaluate_videos(request, context, console_teller())
     if results_file is not None:
         results_file.write_text(json.dumps(evaluation.found))
+    if report is not None:
+        write_report(report, evaluation, title, request.by)
     return evaluation.document()

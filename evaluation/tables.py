@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from rich import box
 from rich.table import Table
 
 from evaluation.dataset import Document
@@ -17,16 +18,17 @@ def figure_table(document: Document, title: str) -> Table:
 
 
 def stratum_table(strata: Mapping[str, Mapping[str, float]], field: str) -> Table:
-    """A row per stratum, a column per figure."""
+    """A row per stratum, a column per figure; fits on 80 columns, long names go on in the next line."""
     names = list(dict.fromkeys(name for figures in strata.values() for name in figures))
-    table = Table(field, title=f"by {field}")
+    table = Table(title=f"by {field}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column(field, overflow="fold")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("_", "_\n", 1), justify="right")
     for value, figures in strata.items():
-        table.add_row(value, *(number(figures[name]) if name in figures else "" for name in names))
+        table.add_row(value, *(number(figures[name], digits=3) if name in figures else "" for name in names))
     return table
 
 
-def number(value: object) -> str:
-    """Counts as they are, everything else with four digits."""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def number(value: object, *, digits: int = 4) -> str:
+    """Counts as they are, everything else with `digits` digits."""
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
