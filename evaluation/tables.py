@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rich import box
 from rich.table import Table
 
+from evaluation.bootstrap import Difference
 from evaluation.dataset import Document
 
 
@@ -26,6 +27,18 @@ def stratum_table(strata: Mapping[str, Mapping[str, float]], field: str) -> Tabl
         table.add_column(name.replace("_", "_\n", 1), justify="right")
     for value, figures in strata.items():
         table.add_row(value, *(number(figures[name], digits=3) if name in figures else "" for name in names))
+    return table
+
+
+def difference_table(found: Mapping[str, Difference], title: str) -> Table:
+    """A row per figure: both values, their difference, its interval and how often it is above 0."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("metric")
+    for name in ("A", "B", "B - A", "low", "high", "B > A"):
+        table.add_column(name, justify="right")
+    for name, it in found.items():
+        signed = (f"{value:+.4f}" for value in (it.b - it.a, it.low, it.high))
+        table.add_row(name, f"{it.a:.4f}", f"{it.b:.4f}", *signed, f"{it.above:.0%}")
     return table
 
 
