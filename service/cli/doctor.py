@@ -24,7 +24,6 @@ PACKAGES = (
     "fastapi",
     "pydocket",
     "redis",
-    "onnxruntime",
     "tritonclient",
     "av",
     "pycocotools",
@@ -57,7 +56,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 def _packages() -> list[Check]:
-    checks = [Check("python", True, platform.python_version())]
+    # by its own word: the wheel for GPUs has another name
+    checks = [Check("python", True, platform.python_version()), Check("onnxruntime", True, onnxruntime.__version__)]
     for name in PACKAGES:
         try:
             checks.append(Check(name, True, importlib.metadata.version(name)))
