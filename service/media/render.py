@@ -51,7 +51,8 @@ async def render_overlay(
         "file_bytes": limits.max_store_bytes,
     }
     try:
-        await run_child("service.media.render_child", job, wall_s=limits.wall_s, on_progress=on_frame)
+        result = await run_child("service.media.render_child", job, wall_s=limits.wall_s, on_progress=on_frame)
+        on_frame(result["frames"])
     finally:
         description.unlink(missing_ok=True)
 

@@ -5,7 +5,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
@@ -57,6 +57,11 @@ class Meter:
             eta_s=None if eta is None else round(eta, 1),
         )
 
+    def end(self) -> None:
+        """The job is done, whatever its last step was."""
+        if self.latest is not None:
+            self.latest = replace(self.latest, done=self.latest.total, fraction=1.0, eta_s=0.0)
+
 
 class JobRunner:
     """Runs deliveries on one engine.
@@ -97,6 +102,8 @@ class JobRunner:
         except DualtrackError as error:
             await self._failed(job, error)
         else:
+            meter.end()
+            await self._beat(job, meter, canceled)
             await self._commit(job)
 
     async def _compute(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:

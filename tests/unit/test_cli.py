@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.cli.config import variables
 from service.cli.main import load_command
 
 
@@ -24,3 +25,8 @@ def test_a_program_that_lacks_something_says_so(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ModuleNotFoundError, match="nowhere"):
         load_command(plugin("broken_program:run"))
     sys.modules.pop("broken_program", None)
+
+
+def test_every_setting_has_its_variable() -> None:
+    values = {"port": 8080, "limits": {"max_frames": 3000}}
+    assert variables(values) == {"DUALTRACK_PORT": 8080, "DUALTRACK_LIMITS__MAX_FRAMES": 3000}
