@@ -1,5 +1,6 @@
 """Frames with plain rectangles on a plain background: what the fake networks understand."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ class Rectangle:
     width: int
     height: int
     step_xy: tuple[int, int] = (0, 0)
-    hidden: range = range(0)
+    hidden: Collection[int] = ()
 
     def box(self, frame: int) -> tuple[int, int, int, int]:
         x, y = self.x1 + self.step_xy[0] * frame, self.y1 + self.step_xy[1] * frame

@@ -67,6 +67,14 @@ def test_an_object_is_lost_while_hidden_and_found_again(tmp_path: Path) -> None:
     assert found.tubelet.frames == (0, 1, 2, 3, 7, 8, 9)
 
 
+@pytest.mark.parametrize("seen", [0, 3, 9])
+def test_an_object_in_one_frame_only(seen: int, tmp_path: Path) -> None:
+    blink = replace(BLUE, hidden=[t for t in range(10) if t != seen])
+    steady, brief = sorted(process([RED, blink], 10, tmp_path / "clip"), key=lambda item: item.label)
+    assert steady.tubelet.frames == tuple(range(10))
+    assert (brief.label, brief.tubelet.frames) == (2, (seen,))
+
+
 def test_nothing_to_find(tmp_path: Path) -> None:
     assert process([], 3, tmp_path / "clip") == []
 

@@ -36,6 +36,15 @@ def truncated(path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
 
 
+def huge(path: Path) -> None:
+    """A decompression bomb: a megabyte, 128 million pixels. This codec needs the least memory to write one."""
+    with av.open(str(path), "w", format="mov") as out:
+        stream = out.add_stream("qtrle", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 16_000, 8_000, "gray"
+        out.mux(stream.encode(av.VideoFrame(16_000, 8_000, "gray")))
+        out.mux(stream.encode())
+
+
 @pytest.mark.parametrize(
     ("make", "code"),
     [
@@ -47,7 +56,8 @@ def truncated(path: Path) -> None:
         pytest.param(lambda p: p.write_text("#EXTM3U\n#EXTINF:1,\nx.ts\n"), "unsupported-container", id="hls"),
         pytest.param(truncated, "malformed", id="truncated"),
         pytest.param(audio_only, "no-video", id="audio-only"),
-        pytest.param(lambda p: plain(p, 2, hw=(2400, 4800)), "too-large", id="huge"),
+        pytest.param(lambda p: plain(p, 2, hw=(2400, 4800)), "too-large", id="over-the-limit"),
+        pytest.param(huge, "too-large", id="16000x8000"),
         pytest.param(lambda p: plain(p, 8, hw=(14, 14)), "too-small", id="tiny"),
     ],
 )
