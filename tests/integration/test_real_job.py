@@ -1,0 +1,94 @@
+"""Whole jobs over HTTP with a real worker and the bundled models."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api_service import RAW, Api, running, wait_for
+
+from tests.clips import cut
+from tests.pipelines import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    folder = tmp_path_factory.mktemp("real")
+    with running(folder) as api:
+        environment = {
+            **os.environ,
+            "DUALTRACK_REDIS_URL": api.valkey.url,
+            "DUALTRACK_DATA_DIR": str(folder),
+            "DUALTRACK_MODEL_REPOSITORY": str(REPOSITORY),
+            "DUALTRACK_THREADS": "1",
+        }
+        with (folder / "worker.log").open("wb") as log:
+            command = [sys.executable, "-m", "service.cli.main", "worker"]
+            worker = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            yield api
+        finally:
+            worker.terminate()
+            worker.wait(20)
+
+
+@pytest.fixture
+def http(api: Api) -> Iterator[httpx.Client]:
+    with api.http() as client:
+        yield client
+
+
+def submit(http: httpx.Client, video: Path, **parameters: Any) -> dict[str, Any]:
+    video_id = http.post("/v1/videos", content=video.read_bytes(), headers=RAW).json()["id"]
+    body = {"video_id": video_id, "parameters": {"strategy": "greedy", "max_seeds": 2, **parameters}}
+    answer = http.post("/v1/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    return dict(answer.json())
+
+
+def ended(http: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
+    def over() -> bool:
+        return http.get(job["links"]["self"]).json()["finished_at"] is not None
+
+    wait_for(over, 120)
+    return dict(http.get(job["links"]["self"]).json())
+
+
+def test_a_further_job_takes_over_what_the_first_cached(http: httpx.Client, tmp_path: Path) -> None:
+    video = cut(tmp_path / "a.mp4", 4)
+    first = ended(http, submit(http, video))
+    assert (first["state"], first["attempt"], first["progress"]["fraction"]) == ("done", 1, 1.0)
+    cached = {entry["stage"]: entry["used_at"] for entry in http.get(first["links"]["video"]).json()["cached"]}
+    assert set(cached) == {"detections", "tubelets"}
+    second = ended(http, submit(http, video, th_seq=0.9))
+    assert second["state"] == "done"
+    again = {entry["stage"]: entry["used_at"] for entry in http.get(first["links"]["video"]).json()["cached"]}
+    assert set(again) == set(cached)
+    assert all(again[stage] > cached[stage] for stage in cached)
+
+
+def test_cancel_in_mid_job_within_two_seconds_leaves_nothing_on_disk(
+    api: Api, http: httpx.Client, tmp_path: Path
+) -> None:
+    job = submit(http, cut(tmp_path / "b.mp4", 40), th_det=0.3)
+    url, data = job["links"]["self"], api.settings.data_dir
+
+    def detecting() -> bool:
+        progress = http.get(url).json()["progress"]
+        return progress is not None and progress["stage"] == "detect"
+
+    wait_for(detecting, 60)
+    assert list((data / "scratch").glob("*/*.rgb"))
+    asked = time.monotonic()
+    http.delete(url)
+    wait_for(lambda: http.get(url).json()["state"] == "canceled", 10)
+    assert time.monotonic() - asked < 2
+    assert not (data / "blobs" / "results" / job["id"]).exists()
+    wait_for(lambda: not list((data / "scratch").glob("*/*")), 2)
+    cached = http.get(job["links"]["video"]).json()["cached"]
+    assert cached == []
