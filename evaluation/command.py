@@ -16,7 +16,7 @@ from evaluation.report import write_report
 from evaluation.session import open_context
 from evaluation.tables import figure_table, stratum_table
 from evaluation.videos import Request, console_teller, evaluate_videos
-from service.cli.parameters import ParameterOption, parse_parameters
+from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
 from service.errors import InvalidParameter
 from service.settings import Settings
 
@@ -50,6 +50,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         typer.Option(metavar="DIR", help="Also write a page: figures, strata, errors, the worst clips as pictures."),
     ] = None,
     param: ParameterOption = None,
+    params: ParameterFileOption = None,
 ) -> None:
     """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric)."""
     request = Request(
@@ -59,7 +60,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         limit=limit,
         all_videos=all_videos,
         by=by,
-        parameters=parse_parameters(param),
+        parameters=parse_parameters(param, params),
     )
     if report is not None and (given is not None or path.is_file()):
         raise InvalidParameter("report: expected a method on a folder of videos, there are no tubelets otherwise")

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from evaluation.deepsort import deepsort
+from evaluation.remembered import Remembered
 from evaluation.vocabulary import Vocabulary
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features import FeatureCache
@@ -22,9 +23,19 @@ Method = Literal["ipdt", "pixel", "deepsort"]
 FEATURE_STRIDE = 4
 
 
-async def run_method(run: Run, method: Method, vocabulary: Vocabulary) -> list[LabelledTubelet]:
-    """Tubelets of one video with labels that index `vocabulary.category_ids`. Best first."""
-    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+async def run_method(
+    run: Run, method: Method, vocabulary: Vocabulary, kept: Remembered | None = None
+) -> list[LabelledTubelet]:
+    """Tubelets of one video with labels that index `vocabulary.category_ids`. Best first.
+
+    Args:
+        run: the video.
+        method: a row of the table.
+        vocabulary: from the detector's classes to the data set's categories.
+        kept: of earlier runs on the same clip.
+    """
+    kept = kept or remember(run)
+    features = kept.features
     detections = await detect_all(run, features)
     threshold = run.params.detector.th_det
     projected = [vocabulary.project(frame, threshold) for frame in detections]
@@ -36,8 +47,13 @@ async def run_method(run: Run, method: Method, vocabulary: Vocabulary) -> list[L
         return finish(deepsort(calibrated, appearances), calibrated, params)
     # tubelets depend on the data set's categories: keep them apart from those of plain runs
     named = replace(run, video=f"{run.video}:{vocabulary.category_ids}", params=_params(run, method))
-    tubelets = await track_all(named, calibrated, features)
+    tubelets = await track_all(named, calibrated, features, kept.tracker(named, calibrated))
     return finish(tubelets, calibrated, run.params.tubelets)
+
+
+def remember(run: Run) -> Remembered:
+    """Nothing yet: what the first run on a clip starts with."""
+    return Remembered(FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes))
 
 
 def _params(run: Run, method: Method) -> PipelineParams:

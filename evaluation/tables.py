@@ -1,12 +1,16 @@
 """What the evaluation commands print."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
 
 from evaluation.bootstrap import Difference
 from evaluation.dataset import Document
+from evaluation.tuning import Trial
+
+BEST = 10
+"""Combinations that are shown."""
 
 
 def figure_table(document: Document, title: str) -> Table:
@@ -39,6 +43,23 @@ def difference_table(found: Mapping[str, Difference], title: str) -> Table:
     for name, it in found.items():
         signed = (f"{value:+.4f}" for value in (it.b - it.a, it.low, it.high))
         table.add_row(name, f"{it.a:.4f}", f"{it.b:.4f}", *signed, f"{it.above:.0%}")
+    return table
+
+
+def trial_table(trials: Sequence[Trial], metric: str, halves: tuple[Sequence[int], Sequence[int]]) -> Table:
+    """The best combinations and the defaults: parameters that the grid moves, the figure on all clips and on halves."""
+    ranked = sorted(trials[1:], key=lambda trial: -trial.figure(metric))[:BEST]
+    names = [name for name in ranked[0].values if len({trial.values[name] for trial in trials[1:]}) > 1]
+    title = f"{metric}: the best {len(ranked)} of {len(trials) - 1} combinations, and the defaults"
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for name in names:
+        table.add_column(name.replace("_", "_\n", 1), overflow="fold")
+    for name in ("all", "half 1", "half 2"):
+        table.add_column(name, justify="right")
+    for trial in (*ranked, trials[0]):
+        values = [trial.values.get(name, "default") for name in names]
+        parts = [f"{trial.figure(metric, half):.3f}" for half in (range(len(trial.clips)), *halves)]
+        table.add_row(*values, *parts)
     return table
 
 

@@ -1,5 +1,7 @@
-"""Job parameters on the command line: `-p th_seq=0.4 -p strategy=greedy`."""
+"""Job parameters on the command line: `-p th_seq=0.4 -p strategy=greedy`, or `--params FILE`."""
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,15 +14,19 @@ ParameterOption = Annotated[
     list[str] | None,
     typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the job; may be given again."),
 ]
+ParameterFileOption = Annotated[
+    Path | None,
+    typer.Option("--params", metavar="FILE", help="Parameters as a JSON object, as `dualtrack tune` writes them."),
+]
 
 
-def parse_parameters(given: list[str] | None, *, overlay: bool = True) -> JobParameters:
-    """`NAME=VALUE` pairs -> parameters.
+def parse_parameters(given: list[str] | None, file: Path | None = None, *, overlay: bool = True) -> JobParameters:
+    """`NAME=VALUE` pairs over the values of a file -> parameters.
 
     Raises:
-        InvalidParameter: a pair without `=`, an unknown name, or a value out of range.
+        InvalidParameter: a pair without `=`, an unknown name, a value out of range, or no such file.
     """
-    values: dict[str, object] = {"overlay": overlay}
+    values: dict[str, object] = {"overlay": overlay, **(_read(file) if file else {})}
     for pair in given or []:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -32,3 +38,13 @@ def parse_parameters(given: list[str] | None, *, overlay: bool = True) -> JobPar
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InvalidParameter(f"{name}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        values = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidParameter(f"params: expected a JSON object in {file}: {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidParameter(f"params: expected a JSON object in {file}, got {type(values).__name__}")
+    return values

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from service.cli.display import StageBar, stage_bar, tubelet_table
-from service.cli.parameters import ParameterOption, parse_parameters
+from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
 from service.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
@@ -26,6 +26,7 @@ def segment(
     video: Annotated[Path, typer.Argument(help="The video file.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
     param: ParameterOption = None,
+    params: ParameterFileOption = None,
     overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -33,7 +34,7 @@ def segment(
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
     folder = out or Path(f"{video.stem}-tubelets")
-    parameters = parse_parameters(param, overlay=overlay)
+    parameters = parse_parameters(param, params, overlay=overlay)
     console = Console(stderr=True)
     with stage_bar(console) as bar:
         asyncio.run(_run(video, folder, parameters, bar))

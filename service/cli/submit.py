@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from service.cli.display import stage_bar, tubelet_table
-from service.cli.parameters import ParameterOption, parse_parameters
+from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
 from service.client import Client
 from service.errors import InvalidVideo
 
@@ -19,6 +19,7 @@ def submit(
     api_key: Annotated[str | None, typer.Option(envvar="DUALTRACK_API_KEY", help="Bearer token.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
     param: ParameterOption = None,
+    params: ParameterFileOption = None,
     overlay: Annotated[bool, typer.Option(help="Also fetch overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -26,7 +27,7 @@ def submit(
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
     folder = out or Path(f"{video.stem}-tubelets")
-    parameters = parse_parameters(param, overlay=overlay)
+    parameters = parse_parameters(param, params, overlay=overlay)
     with Client(url, api_key=api_key) as client:
         document = run_job(client, video, folder, parameters.model_dump(exclude_none=True))
     if as_json:

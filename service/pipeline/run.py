@@ -6,6 +6,7 @@ calls back up.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
@@ -39,6 +40,14 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+
+class SeedTracker(Protocol):
+    """Seeds → tubelets of one video: `Tracker`, or what stands in for it where the same seeds come again."""
+
+    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
+        """One tubelet per seed, in their order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -100,14 +109,16 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     return detections
 
 
-async def track_all(run: Run, calibrated: Sequence[Detections], features: FeatureCache) -> list[Tubelet]:
+async def track_all(
+    run: Run, calibrated: Sequence[Detections], features: FeatureCache, tracker: SeedTracker | None = None
+) -> list[Tubelet]:
     """Tubelets of all seeds, round by round: what the tubelets explain is no seed of the next round."""
     key = tubelets_key(run.video, run.networks.manifest.version, run.params)
     if (kept := run.cache.get(key)) is not None:
         run.report(Progress("track", 1, 1))
         return unpack_tubelets(kept)
     proposals = run.params.proposals
-    tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, calibrated)
+    tracker = tracker or Tracker(run.networks, run.canvas, run.params.tracker, features, calibrated)
     tubelets: list[Tubelet] = []
     pool = list(calibrated)
     for _ in range(1 if proposals.strategy == "greedy" else proposals.max_rounds):

@@ -1,0 +1,57 @@
+"""Grids over job parameters: `th_seq=0.3,0.5`, or several that move together, `lost_enter/lost_leave=0.2/0.5`."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.errors import InvalidParameter
+
+DEFAULT_GRID = (
+    "estimator/th_cc=frame_max/0.15,frame_max/0.3,topk_frames/0.3,all_candidates/0.05",
+    "th_iou=0.5,0.7",
+    "lost_enter/lost_leave=0.5/0.7,0.2/0.5",
+    "th_seq=0.5,0.3,0.7",
+    "score=matched_zero,matched_skip",
+)
+"""Values that are close to the defaults come first: of equal combinations the first is chosen."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Parameters that move together, and the values they take: as many texts per value as there are names."""
+
+    names: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]
+
+
+def parse_axis(text: str) -> Axis:
+    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis.
+
+    Raises:
+        InvalidParameter: it does not look so.
+    """
+    left, equals, right = text.partition("=")
+    names = tuple(name.strip() for name in left.split("/"))
+    values = tuple(tuple(part.strip() for part in value.split("/")) for value in right.split(","))
+    if not equals or not all(names) or any(len(value) != len(names) or not all(value) for value in values):
+        raise InvalidParameter(f"grid: expected NAME=VALUE,VALUE… or NAME/NAME=VALUE/VALUE,…, got {text!r}")
+    return Axis(names, values)
+
+
+def make_grid(given: Sequence[str], default: Sequence[str] = DEFAULT_GRID) -> list[Axis]:
+    """The default axes, but for those that share a name with one of the given, then the given."""
+    own = [parse_axis(text) for text in given]
+    named = {name for axis in own for name in axis.names}
+    return [axis for axis in map(parse_axis, default) if not named.intersection(axis.names)] + own
+
+
+def combinations(grid: Sequence[Axis]) -> list[dict[str, str]]:
+    """Every combination, name → value; the first of every axis comes first, the last axis moves fastest."""
+    return [
+        {
+            name: part
+            for axis, value in zip(grid, chosen, strict=True)
+            for name, part in zip(axis.names, value, strict=True)
+        }
+        for chosen in itertools.product(*(axis.values for axis in grid))
+    ]
