@@ -51,6 +51,7 @@ def run_job(client: Client, video: Path, folder: Path, parameters: dict[str, Any
     document: dict[str, object] = client.result(job.id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tubelets.json").write_text(json.dumps(document))
+    (folder / "ytvis.json").write_text(json.dumps(client.result(job.id, "ytvis")))
     if parameters.get("overlay", True):
         client.overlay(job.id, folder / "overlay.mp4")
     return document

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from api_service import Api, clip, finish, progress, running
 
+from service.bootstrap import Parts
+from service.cli.submit import run_job
 from service.client import Client, Job
 from service.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
+from service.state import keys
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,18 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
     assert client.result(job) == {"tubelets": []}
     assert client.result(job.id, "ytvis") == []
     assert client.overlay(job, tmp_path / "o.mp4").read_bytes() == bytes(range(100))
+
+
+def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:
+    async def finish_the_next(parts: Parts) -> None:
+        _, job_id, _ = await parts.redis.bzpopmin(keys.QUEUED, timeout=2.5)
+        await finish(parts, job_id)
+
+    worker = threading.Thread(target=api.act, args=(finish_the_next,))
+    worker.start()
+    run_job(client, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
+    worker.join()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json", "overlay.mp4"}
 
 
 def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
