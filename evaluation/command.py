@@ -62,8 +62,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         by=by,
         parameters=parse_parameters(param, params),
     )
-    if report is not None and (given is not None or path.is_file()):
-        raise InvalidParameter("report: expected a method on a folder of videos, there are no tubelets otherwise")
+    if (report or results_file) and (given or path.is_file()):
+        raise InvalidParameter("report, results: expected a method on a folder of videos, else there are no tubelets")
     what = given or ("" if path.is_file() else method)
     title = f"{path}" + (f", {what}" if what else "")
     document = asyncio.run(_evaluate(request, results_file, report, title))

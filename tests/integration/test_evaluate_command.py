@@ -1,0 +1,54 @@
+"""`dualtrack evaluate` as it is typed, with the bundled networks on a clip of two frames."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from evaluation.command import evaluate
+from service.errors import InvalidParameter
+from tests.annotated import write_dataset
+from tests.scenes import Rectangle
+
+BOX = Rectangle((220, 40, 40), 60, 40, 60, 60, step_xy=(2, 0))
+
+
+def typed(folder: Path, *arguments: str) -> Result:
+    app = Typer()
+    app.command()(evaluate)
+    environment = {"DUALTRACK_DATA_DIR": str(folder / "data"), "DUALTRACK_THREADS": "1"}
+    return CliRunner().invoke(app, [str(folder), *arguments], env=environment)
+
+
+def test_figures_of_the_trackers_alone(tmp_path: Path) -> None:
+    write_dataset(tmp_path, {"a": [BOX]}, frames=2, stratum=["easy"])
+    out = tmp_path / "out.json"
+    answer = typed(tmp_path, "--given", "first-box", "--by", "stratum", "--json", str(out))
+    assert answer.exit_code == 0, answer.output
+    document = json.loads(out.read_text())
+    assert list(document)[:4] == ["mean_box_iou", "success50", "absent", "dual_box_iou"]
+    assert document["mean_box_iou"] > 0.5
+    assert (document["tracks"], list(document["strata"])) == (1, ["easy"])
+
+
+def test_page_of_a_method(tmp_path: Path) -> None:
+    write_dataset(tmp_path, {"a": [BOX]}, frames=2)
+    answer = typed(tmp_path, "--report", str(tmp_path / "page"), "--results", str(tmp_path / "results.json"))
+    assert answer.exit_code == 0, answer.output
+    assert "AP50_agnostic" in (tmp_path / "page" / "index.html").read_text()
+    assert isinstance(json.loads((tmp_path / "results.json").read_text()), list)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--given", "first-frame"), "first-box, first-mask"),
+        (("--method", "sort"), "ipdt, pixel, deepsort"),
+        (("--given", "first-box", "--report", "page"), "no tubelets"),
+    ],
+)
+def test_what_is_refused(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidParameter, match=message):
+        raise typed(tmp_path, *arguments).exception or AssertionError
