@@ -6,6 +6,7 @@ used again.
 """
 
 import asyncio
+import contextlib
 import json
 import shutil
 import time
@@ -71,3 +72,5 @@ class CacheIndex:
         """Remove the files that nobody has used for their time to live."""
         for path in self._root.glob("*/*"):
             remove_if_older(path, self._ttl_s)
+            with contextlib.suppress(OSError):  # the video has other files here
+                path.parent.rmdir()

@@ -84,3 +84,6 @@ def test_files_that_nobody_uses_are_swept(api: Api, video: str) -> None:
     os.utime(old, (0, 0))
     api.act(lambda parts: asyncio.to_thread(parts.cache.sweep))
     assert (old.exists(), young.exists()) == (False, True)
+    os.utime(young, (0, 0))
+    api.act(lambda parts: asyncio.to_thread(parts.cache.sweep))
+    assert not folder.exists()
