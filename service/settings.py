@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, gt=0, description="Attempts at a job before it fails.")
     lease_s: float = Field(15.0, gt=0, description="A silent worker's job is given to another after this time.")
     drain_s: float = Field(10.0, ge=0, description="A stopping worker's job may run on so long; then it is given back.")
-    result_ttl_s: int = Field(7 * 24 * 3600, gt=0, description="Jobs, videos, results and unused cache are kept so long.")
+    result_ttl_s: int = Field(7 * 24 * 3600, gt=0, description="Jobs, videos, results and idle cache are kept so long.")
     limits: VideoLimits = Field(default_factory=VideoLimits)
     cache_max_bytes: int = Field(2 << 30, ge=0, description="Budget of cached detections and tubelets on disk.")
     feature_cache_bytes: int = Field(1 << 30, gt=0, description="Budget of a video's features in memory.")
