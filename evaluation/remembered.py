@@ -1,27 +1,38 @@
 """Tubelets of seeds that were tracked before: one clip under many parameters meets the same seeds again and again."""
 
-import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import overload
 
 from service.pipeline.features import FeatureCache
 from service.pipeline.run import Run
 from service.pipeline.track import Tracker
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
-from service.tracking.params import TrackerParams
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """A tubelet, and what its tracker saw of the candidates: their boxes (bytes) in the frames that it looked at."""
+
+    tubelet: Tubelet
+    boxes: dict[int, bytes]
+
+    def holds(self, candidates: Sequence[Detections]) -> bool:
+        """With these candidates the same would come out."""
+        return all(candidates[t].boxes.tobytes() == seen for t, seen in self.boxes.items())
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """What is kept of one clip: its features, and the tubelet of every seed that was tracked.
+    """What is kept of one clip: its features, and the tubelets of the seeds that were tracked.
 
-    A tubelet depends on its seed's box and mask, the tracker's parameters, and the boxes of all candidates (where a
-    lost track looks for its object); not on the other seeds, nor on class vectors.
+    A tubelet depends on its seed's box and mask, the tracker's parameters, and the boxes of the candidates in those
+    frames where a lost track looked for its object; not on the other seeds, nor on class vectors.
     """
 
     features: FeatureCache
-    tubelets: dict[Hashable, Tubelet] = field(default_factory=dict)
+    memories: dict[Hashable, list[_Memory]] = field(default_factory=dict)
 
     def tracker(self, run: Run, candidates: Sequence[Detections]) -> "RememberingTracker":
         """The tracker of one run on this clip."""
@@ -38,21 +49,50 @@ class RememberingTracker:
     """
 
     def __init__(self, kept: Remembered, run: Run, candidates: Sequence[Detections]) -> None:
-        self._kept, self._params = kept, run.params.tracker
-        self._tracker = Tracker(run.networks, run.canvas, run.params.tracker, kept.features, candidates)
-        boxes = b"".join(b"|" + frame.boxes.tobytes() for frame in candidates)
-        self._boxes = hashlib.sha256(boxes).digest()
+        self._kept, self._run, self._candidates = kept, run, candidates
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
         """One tubelet per seed, in their order."""
-        keys = [_key(self._params, self._boxes, seed) for seed in seeds]
-        new = {key: seed for key, seed in zip(keys, seeds, strict=True) if key not in self._kept.tubelets}
+        found = {self._key(seed): self._recall(seed) for seed in seeds}
+        new = {self._key(seed): seed for seed in seeds if found[self._key(seed)] is None}
         if new:
-            tracked = await self._tracker.track(list(new.values()), report)
-            self._kept.tubelets.update(zip(new, tracked, strict=True))
+            found |= zip(new, await self._track(list(new.values()), report), strict=True)
         # the class vector is this run's: another calibration may have changed it
-        return [replace(self._kept.tubelets[key], seed=seed) for key, seed in zip(keys, seeds, strict=True)]
+        return [replace(tubelet, seed=seed) for seed in seeds if (tubelet := found[self._key(seed)]) is not None]
+
+    def _key(self, seed: Candidate) -> Hashable:
+        return self._run.params.tracker, seed.frame, seed.box.tobytes(), seed.mask.counts
+
+    def _recall(self, seed: Candidate) -> Tubelet | None:
+        memories: Iterable[_Memory] = self._kept.memories.get(self._key(seed), ())
+        return next((memory.tubelet for memory in memories if memory.holds(self._candidates)), None)
+
+    async def _track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
+        watched = _Watched(self._candidates)
+        run = self._run
+        tracker = Tracker(run.networks, run.canvas, run.params.tracker, self._kept.features, watched)
+        tubelets = await tracker.track(seeds, report)
+        # of all seeds together: more than each of them looked at, never less
+        boxes = {t: self._candidates[t].boxes.tobytes() for t in watched.looked_at}
+        for seed, tubelet in zip(seeds, tubelets, strict=True):
+            self._kept.memories.setdefault(self._key(seed), []).append(_Memory(tubelet, boxes))
+        return tubelets
 
 
-def _key(params: TrackerParams, boxes: bytes, seed: Candidate) -> Hashable:
-    return params, boxes, seed.frame, seed.box.tobytes(), seed.mask.counts
+class _Watched(Sequence[Detections]):
+    """Candidates by frame that remember which frames were asked for."""
+
+    def __init__(self, candidates: Sequence[Detections]) -> None:
+        self._candidates = candidates
+        self.looked_at: set[int] = set()
+
+    @overload
+    def __getitem__(self, index: int) -> Detections: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Detections]: ...
+    def __getitem__(self, index: int | slice) -> Detections | Sequence[Detections]:
+        self.looked_at.update(range(len(self))[index] if isinstance(index, slice) else (range(len(self))[index],))
+        return self._candidates[index]
+
+    def __len__(self) -> int:
+        return len(self._candidates)
