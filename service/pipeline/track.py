@@ -27,6 +27,8 @@ from service.tracking.params import TrackerParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, pixel_windows, search_windows
 
+MOST_WINDOWS = 64
+"""Search windows in one call of the Siamese RPN: each needs about 1.5 MB inside the graph."""
 BANK = ("foreground_bank", "foreground_valid", "background_bank", "background_valid")
 
 
@@ -136,32 +138,47 @@ class Tracker:
             after_siamese(state, box, float(score), self._params)
             for state, box, score in zip(states, found, scores, strict=True)
         ]
-        return [await self._redetect(t, state, references, features) if state.lost else state for state in answered]
+        lost = [state for state in answered if state.lost]
+        found_again = {state.seed: state for state in await self._redetect(t, lost, references, features)}
+        return [found_again.get(state.seed, state) for state in answered]
 
     async def _redetect(
-        self, t: int, state: TrackState, references: Sequence[Reference], features: FrameFeatures
-    ) -> TrackState:
+        self, t: int, lost: list[TrackState], references: Sequence[Reference], features: FrameFeatures
+    ) -> list[TrackState]:
+        """Every lost track looks at every candidate of the frame, all in one call."""
         candidates = self._detections[t].boxes * self._canvas.scale_xyxy
-        if not len(candidates):
-            return state
-        templates = np.repeat(references[state.seed].template[None], len(candidates), axis=0)
+        if not lost or not len(candidates):
+            return lost
+        count = len(candidates)
+        templates = np.repeat(np.stack([references[state.seed].template for state in lost]), count, axis=0)
         # the candidate is its own "box before": no penalty for having moved there
-        boxes, scores = await self._siamese(candidates, candidates, templates, features)
-        return redetected(state, boxes, scores, self._params.siamese.lost)
+        centres = np.tile(candidates, (len(lost), 1))
+        boxes, scores = await self._siamese(centres, centres, templates, features)
+        params = self._params.siamese.lost
+        return [
+            redetected(state, boxes[i * count : (i + 1) * count], scores[i * count : (i + 1) * count], params)
+            for i, state in enumerate(lost)
+        ]
 
     async def _siamese(self, previous: F32, centres: F32, templates: F32, features: FrameFeatures) -> tuple[F32, F32]:
-        windows = search_windows(centres)
-        outputs = await self._networks.run(
-            "siamese_rpn",
-            {
-                "f8": features.f8,
-                "frame_index": _zeros(len(windows)),
-                "templates": templates,
-                "windows": windows,
-            },
-        )
-        siamese = self._params.siamese
-        return rank(previous, windows, outputs["scores"], outputs["deltas"], siamese, self._canvas.network_hw)
+        """Boxes (N, 4) and scores (N,) of N windows around `centres`; many windows go in several calls."""
+        windows, siamese = search_windows(centres), self._params.siamese
+        found: list[tuple[F32, F32]] = []
+        for first in range(0, len(windows), MOST_WINDOWS):
+            part = slice(first, first + MOST_WINDOWS)
+            outputs = await self._networks.run(
+                "siamese_rpn",
+                {
+                    "f8": features.f8,
+                    "frame_index": _zeros(len(windows[part])),
+                    "templates": templates[part],
+                    "windows": windows[part],
+                },
+            )
+            scores, deltas = outputs["scores"], outputs["deltas"]
+            found.append(rank(previous[part], windows[part], scores, deltas, siamese, self._canvas.network_hw))
+        boxes, best = zip(*found, strict=True)
+        return np.concatenate(boxes), np.concatenate(best)
 
     async def _find_masks(
         self, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
