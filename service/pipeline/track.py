@@ -146,8 +146,10 @@ class Tracker:
         self, t: int, lost: list[TrackState], references: Sequence[Reference], features: FrameFeatures
     ) -> list[TrackState]:
         """Every lost track looks at every candidate of the frame, all in one call."""
+        if not lost:
+            return lost
         candidates = self._detections[t].boxes * self._canvas.scale_xyxy
-        if not lost or not len(candidates):
+        if not len(candidates):
             return lost
         count = len(candidates)
         templates = np.repeat(np.stack([references[state.seed].template for state in lost]), count, axis=0)
