@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -47,7 +48,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     results_file: Annotated[Path | None, typer.Option("--results", help="Write results.json here.")] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Also write a page: figures, strata, errors, the worst clips as pictures."),
+        typer.Option(
+            metavar="DIR", help="Also write a page: figures, strata, errors (--json keeps them), worst clips."
+        ),
     ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
@@ -88,6 +91,6 @@ async def _evaluate(request: Request, results_file: Path | None, report: Path | 
         evaluation = await evaluate_videos(request, context, console_teller())
     if results_file is not None:
         results_file.write_text(json.dumps(evaluation.found))
-    if report is not None:
-        write_report(report, evaluation, title, request.by)
-    return evaluation.document()
+    if report is None:
+        return evaluation.document()
+    return {**evaluation.document(), "errors": asdict(write_report(report, evaluation, title, request.by))}

@@ -49,8 +49,8 @@ class WorstClip:
     faults: ClipFaults
 
 
-def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | None) -> Path:
-    """Write `index.html` and the pictures beside it into `folder`; returns the page.
+def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | None) -> Breakdown:
+    """Write `index.html` and the pictures beside it into `folder`; returns the errors that it tells of.
 
     Args:
         folder: made if need be.
@@ -71,9 +71,9 @@ def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | 
         best = sorted(results[video.id], key=lambda item: -item["score"])[: len(annotations) + MORE]
         path = folder / _picture(clip)
         write_picture(path, video, (annotations, best), dataset.categories, shown_frames(len(video.frames)))
-    page = folder / "index.html"
-    page.write_text(_page(evaluation, title, field, break_down(faults), worst))
-    return page
+    broken = break_down(faults)
+    (folder / "index.html").write_text(_page(evaluation, title, field, broken, worst))
+    return broken
 
 
 def worst_clips(clips: Sequence[Document], faults: Sequence[ClipFaults]) -> list[WorstClip]:

@@ -35,10 +35,13 @@ def test_figures_of_the_trackers_alone(tmp_path: Path) -> None:
 
 def test_page_of_a_method(tmp_path: Path) -> None:
     write_dataset(tmp_path, {"a": [BOX]}, frames=2)
-    answer = typed(tmp_path, "--report", str(tmp_path / "page"), "--results", str(tmp_path / "results.json"))
+    results, figures = tmp_path / "results.json", tmp_path / "figures.json"
+    page = str(tmp_path / "page")
+    answer = typed(tmp_path, "--report", page, "--results", str(results), "--json", str(figures))
     assert answer.exit_code == 0, answer.output
+    assert json.loads(figures.read_text())["errors"]["objects"] == 1
     assert "AP50_agnostic" in (tmp_path / "page" / "index.html").read_text()
-    assert isinstance(json.loads((tmp_path / "results.json").read_text()), list)
+    assert isinstance(json.loads(results.read_text()), list)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 
 def test_page_and_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
-    text = write_report(tmp_path / "report", evaluation, "data, ipdt", "stratum").read_text()
+    broken = write_report(tmp_path / "report", evaluation, "data, ipdt", "stratum")
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert (broken.counts["class"], broken.objects) == (1, 3)
     assert "<td>class</td><td>1</td><td>+0.500</td>" in text
     assert "two &lt;b&gt;" in text
     assert "<h3>wrong</h3>" in text
@@ -40,7 +42,8 @@ def test_page_and_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
 
 def test_without_errors_there_are_no_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
     right = Evaluation(evaluation.dataset, evaluation.videos[1:], evaluation.clips[1:], evaluation.found, {}, {})
-    assert "None has an error." in write_report(tmp_path, right, "x", None).read_text()
+    assert write_report(tmp_path, right, "x", None).ap50 == pytest.approx(1)
+    assert "None has an error." in (tmp_path / "index.html").read_text()
     assert not list(tmp_path.glob("*.jpg"))
 
 
