@@ -27,17 +27,19 @@ def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], crops
             boxes = _jitter(torch.from_numpy(crop.boxes))
             masks = torch.from_numpy(crop.masks).float()[:, None]
             index = torch.arange(len(boxes), dtype=torch.float32)[:, None]
-            targets.append(roi_align(masks, torch.cat([index, boxes], 1), (28, 28), 1.0, 2)[:, 0])
+            # pixel p has its middle at p + 0.5, as where masks are pasted
+            rois28 = torch.cat([index, boxes], 1)
+            targets.append(roi_align(masks, rois28, (28, 28), 1.0, 2, aligned=True)[:, 0])
             rois.append(torch.cat([torch.full_like(index, number), boxes], 1))
     if not rois:
         return taps.c2.sum() * 0
-    pyramid = tuple(level.float().contiguous() for level in model.mask_head.pyramid(taps.c2, *levels[:3]))
+    pyramid = tuple(level.float().contiguous() for level in model.mask_head.pyramid(taps.c2, taps.c3, *levels[:3]))
     logits = model.mask_head(pyramid, torch.cat(rois)).float()
     target = torch.cat(targets)
     probability = logits.sigmoid()
     overlap = 2 * (probability * target).sum((1, 2)) + 1
     dice = 1 - overlap / (probability.sum((1, 2)) + target.sum((1, 2)) + 1)
-    return F.binary_cross_entropy_with_logits(logits, target) * 2 + dice.mean() * 0.5
+    return F.binary_cross_entropy_with_logits(logits, target) * 2 + dice.mean()
 
 
 def _jitter(boxes: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ Array = NDArray[Any]
 CROP_HW = (384, 512)
 SHORT_SIDE, LONG_SIDE = 384, 640
 MOST_INSTANCES = 12
+LEAST_AREA = 32
+"""Smaller masks are not learned from, pixels of the crop."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,11 @@ def _cached(picture: Picture, cache: Path) -> Path:
     return cache / f"{picture.path.stem}-{picture.frame:05d}.jpg"
 
 
-def read_crop(picture: Picture, rng: random.Random) -> Crop:
+def read_crop(picture: Picture, rng: random.Random, scales: tuple[float, float] = (0.65, 1.35)) -> Crop:
     """A random view of a picture: scale jitter, crop or pad to `CROP_HW`, flip, colour."""
     image = cv2.cvtColor(cv2.imread(str(picture.path)), cv2.COLOR_BGR2RGB)
     height, width = image.shape[:2]
-    scale = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width)) * rng.uniform(0.65, 1.35)
+    scale = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width)) * rng.uniform(*scales)
     target_h, target_w = CROP_HW
     shift_x = _shift(width * scale, target_w, rng)
     shift_y = _shift(height * scale, target_h, rng)
@@ -151,9 +153,8 @@ def read_crop(picture: Picture, rng: random.Random) -> Crop:
     rng.shuffle(instances)
     for instance in instances[: MOST_INSTANCES * 2]:
         mask = cv2.warpAffine(_mask(instance, (height, width)), matrix, (target_w, target_h), flags=cv2.INTER_LINEAR)
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if mask.sum() >= 32 and len(labels) < MOST_INSTANCES:
-            boxes.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+        if mask.sum() >= LEAST_AREA and len(labels) < MOST_INSTANCES:
+            boxes.append(_tight(mask))
             masks.append(mask)
             labels.append(instance.label)
     return Crop(
@@ -163,6 +164,29 @@ def read_crop(picture: Picture, rng: random.Random) -> Crop:
         np.array(labels, np.int64),
         picture.labelled_ytvis,
     )
+
+
+def pasted(crop: Crop, donor: Crop, rng: random.Random) -> Crop:
+    """Some objects of `donor` pasted over `crop` (simple copy-paste, Ghiasi et al. 2021); what they hide is cut off."""
+    chosen = [i for i in range(len(donor.labels)) if rng.random() < 0.5][:4]
+    if not chosen:
+        return crop
+    above = donor.masks[chosen].any(0)
+    masks = np.concatenate([crop.masks * ~above, donor.masks[chosen]])
+    labels = np.concatenate([crop.labels, donor.labels[chosen]])
+    kept = masks.sum((1, 2)) >= LEAST_AREA
+    return Crop(
+        np.where(above[..., None], donor.image, crop.image),
+        np.array([_tight(mask) for mask in masks[kept]], np.float32).reshape(-1, 4),
+        masks[kept],
+        labels[kept],
+        crop.labelled_ytvis and donor.labelled_ytvis,
+    )
+
+
+def _tight(mask: Array) -> list[int]:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
 def _shift(size: float, target: int, rng: random.Random) -> float:
@@ -179,11 +203,8 @@ def _mask(instance: Instance, hw: tuple[int, int]) -> Array:
     """Mask (H, W) uint8 of a COCO segmentation: polygons, uncompressed or compressed RLE."""
     segmentation = instance.segmentation
     if isinstance(segmentation, list):
-        mask = np.zeros(hw, np.uint8)
-        polygons = [np.round(np.array(polygon).reshape(-1, 1, 2) - 0.5).astype(np.int32) for polygon in segmentation]
-        cv2.fillPoly(mask, polygons, 1)
-        return mask
-    if isinstance(segmentation["counts"], list):
+        segmentation = coco.merge(coco.frPyObjects(segmentation, *hw))
+    elif isinstance(segmentation["counts"], list):
         segmentation = coco.frPyObjects(segmentation, *hw)
     decoded: Array = coco.decode(segmentation)
     return decoded

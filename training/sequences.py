@@ -20,6 +20,9 @@ MOST_OBJECTS = 4
 LENGTH = 3
 MOST_GAP = 4
 MIN_AREA = 80
+BEND = 0.05
+"""Most that a pasted object is bent from frame to frame, standard deviation in its sizes."""
+BLUR_SHARE, COMPRESSED_SHARE = 0.15, 0.3
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,9 @@ def pasted_sequence(picture: Picture, behind: Path, rng: random.Random) -> Seque
     for _ in range(LENGTH):
         frame, found = _warp(background, ground), []
         for item, way in zip(instances, ways, strict=True):
-            mask = _warp_mask(item.segmentation, picture.hw, way)
-            frame = _pasted(frame, _warp(image, way), mask)
+            bend = _bend(rng, rng.uniform(0, BEND) * _size(item, way))
+            mask = _bent(_warp_mask(item.segmentation, picture.hw, way), bend)
+            frame = _pasted(frame, _bent(_warp(image, way), bend), mask)
             found = [earlier * (1 - mask) for earlier in found] + [mask]
         frames.append(frame)
         masks.append(found)
@@ -148,6 +152,37 @@ def _around(item: Instance, way: Array, motion: Array) -> Array:
     back = np.array([[1, 0, width / 2 - x], [0, 1, height / 2 - y], [0, 0, 1]])
     moved: Array = there @ motion @ back @ way
     return moved
+
+
+def _size(item: Instance, way: Array) -> float:
+    """Longer side of an object in the frame, px."""
+    x1, y1, x2, y2 = item.box
+    return float(max(x2 - x1, y2 - y1) * math.sqrt(abs(np.linalg.det(way[:2, :2]))))
+
+
+def _bend(rng: random.Random, strength: float) -> Array:
+    """A smooth random displacement (H, W, 2), px: objects of the world are not rigid."""
+    height, width = FRAME_HW
+    coarse = np.random.default_rng(rng.getrandbits(32)).normal(0, strength, (6, 9, 2)).astype(np.float32)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _bent(image: Array, bend: Array) -> Array:
+    y, x = np.mgrid[: FRAME_HW[0], : FRAME_HW[1]].astype(np.float32)
+    return cv2.remap(image, x + bend[..., 0], y + bend[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _degraded(frame: Array, rng: random.Random) -> Array:
+    """Now and then what cameras and video do: blur of motion or focus, coarse compression."""
+    if rng.random() < BLUR_SHARE:
+        size = rng.choice((3, 5, 7))
+        kernel = np.zeros((size, size), np.float32)
+        kernel[size // 2 if rng.random() < 0.5 else slice(None), :] = 1
+        frame = cv2.filter2D(frame, -1, kernel / kernel.sum())
+    if rng.random() < COMPRESSED_SHARE:
+        _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(25, 70)])
+        frame = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return frame
 
 
 def _pasted(frame: Array, moved: Array, mask: Array) -> Array:
@@ -171,6 +206,7 @@ def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], 
     style = rng.getrandbits(32)
     # one light for the clip; now and then a frame keeps its own
     recoloured = [_recolour(frame, random.Random(style)) if rng.random() < 0.9 else frame for frame in frames]
+    recoloured = [_degraded(frame, rng) for frame in recoloured]
     return Sequence(np.array(recoloured), stacked[:, keep], visible[:, keep], np.array(labels)[keep])
 
 

@@ -1,30 +1,45 @@
 """Train the trackers: `python -m training.trackers --data DIR --start-weights FILE --out DIR --minutes N`.
 
-Shared features, Siamese RPN and pixel embedding are trained together on a frozen trunk and neck: those of the start
-weights, or of a trained detector (`--trunk-weights`). `--data` holds scenes3d/train, coco_small and more_images.
+The trunk and neck are frozen: those of the start weights, or of a trained detector (`--trunk-weights`). Features,
+Siamese RPN and pixel embedding are trained together, or one tracker alone on frozen features (`--train`): the Siamese
+steps cost a third of the pixel ones. `--data` holds scenes3d/train, coco_small and more_images.
 """
 
 import argparse
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from export.models.lite_detector import LiteMaskRcnn
 from export.models.trackers import Trackers
 from training.detector import depthwise_in_float32, start_model
+from training.pixel_loss import pixel_loss
 from training.samples import Picture, coco_pictures
 from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
 from training.sequences import Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
-from training.trackers_loss import Features, pixel_loss, siamese_loss
+from training.siamese_loss import siamese_loss
 
 RATE = 1e-3
-CLIP_SHARE, PASTED_SHARE = 0.4, 0.3
+Parts = Literal["all", "siamese", "pixel"]
+CLIP_SHARE, PASTED_SHARE = 0.35, 0.45
 SIAMESE_WEIGHT = 1.5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, for how many minutes, at which rate."""
+
+    minutes: float
+    parts: Parts = "all"
+    rate: float = RATE
+    seed: int = 0
 
 
 def sequences(clips: list[Clip], pictures: list[Picture], seed: int) -> Iterator[Sequence]:
@@ -46,13 +61,30 @@ def _draw(clips: list[Clip], pictures: list[Picture], rng: random.Random) -> Seq
     return still_sequence(picture, rng)
 
 
-def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) -> Features:
+def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) -> tuple[Tensor, Tensor]:
     """f4 and f8 of the sequence's frames; no gradient reaches the trunk."""
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         image = detector.normalise(torch.from_numpy(sequence.frames)).contiguous(memory_format=torch.channels_last)
         taps, _ = detector.features(image)
     f4, f8 = trackers.features(*(tap.float().contiguous() for tap in taps))
-    return Features(f4, f8)
+    return f4, f8
+
+
+def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, parts: Parts) -> Tensor:
+    """Siamese and pixel loss, (2,); 0 for a tracker that is not trained."""
+    nothing = torch.zeros(())
+    with torch.autocast("cpu", torch.bfloat16):
+        siamese = nothing if parts == "pixel" else siamese_loss(trackers, f8, sequence)
+    return torch.stack([siamese, nothing if parts == "siamese" else pixel_loss(trackers, f4, sequence)])
+
+
+def trained_modules(trackers: Trackers, parts: Parts) -> list[nn.Module]:
+    """What gets gradients. f8 feeds f4 and both trackers, so one tracker alone leaves it as it is."""
+    if parts == "siamese":
+        return [trackers.siamese]
+    if parts == "pixel":
+        return [trackers.pixel, trackers.features.down, trackers.features.fine, trackers.features.spatial]
+    return [trackers.features, trackers.siamese, trackers.pixel]
 
 
 def train(
@@ -61,25 +93,25 @@ def train(
     clips: list[Clip],
     pictures: list[Picture],
     out: Path,
-    minutes: float,
-    seed: int,
-    rate: float = RATE,
+    recipe: Recipe,
 ) -> None:
     """Train until the budget is spent; goes on from `out` if it holds a state."""
     detector.eval().requires_grad_(False)
-    groups = [{"params": list(part.parameters()), "base": rate} for part in trackers.children() if _has_weights(part)]
-    optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
-    clock = Clock(minutes * 60)
+    trackers.requires_grad_(False)
+    modules = [part.requires_grad_(True) for part in trained_modules(trackers, recipe.parts)]
+    optimizer = torch.optim.AdamW(
+        [{"params": list(part.parameters()), "base": recipe.rate} for part in modules], weight_decay=1e-4
+    )
+    clock = Clock(recipe.minutes * 60)
     start = step = resume(out, trackers, optimizer, clock)
-    torch.manual_seed(seed + step)
+    torch.manual_seed(recipe.seed + step)
     last_save, average = time.monotonic(), torch.zeros(2)
-    for sequence in sequences(clips, pictures, seed + step):
+    for sequence in sequences(clips, pictures, recipe.seed + step):
         share = clock.tick()
         if share >= 1:
             break
         set_rate(optimizer, cosine(share, step))
-        features = features_of(detector, trackers, sequence)
-        parts = torch.stack([siamese_loss(trackers, features, sequence), pixel_loss(trackers, features, sequence)])
+        parts = losses(trackers, *features_of(detector, trackers, sequence), sequence, recipe.parts)
         optimizer.zero_grad()
         (parts * torch.tensor([SIAMESE_WEIGHT, 1.0])).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(trackers.parameters(), 5.0)
@@ -97,8 +129,12 @@ def train(
     save_weights(out / "final.safetensors", trackers)
 
 
-def _has_weights(part: nn.Module) -> bool:
-    return any(True for _ in part.parameters())
+def start_from(trackers: Trackers, path: Path) -> None:
+    """Fill the trackers from a file of weights; tensors that it lacks or has in another shape stay as they are."""
+    own = trackers.state_dict()
+    given = {name: value for name, value in load_file(path).items() if name in own and own[name].shape == value.shape}
+    trackers.load_state_dict(given, strict=False)
+    print(f"{len(given)} of {len(own)} tensors from {path}", flush=True)
 
 
 def main() -> None:
@@ -107,7 +143,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--start-weights", type=Path, required=True)
     parser.add_argument("--trunk-weights", type=Path, help="A trained detector, whose trunk and neck are used.")
-    parser.add_argument("--init", type=Path, help="Trackers to start from (fine-tuning on another trunk).")
+    parser.add_argument("--init", type=Path, help="Trackers to start from; what has another shape starts anew.")
+    parser.add_argument("--train", choices=("all", "siamese", "pixel"), default="all")
     parser.add_argument("--out", type=Path, default=Path("runs/trackers"))
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=RATE)
@@ -122,12 +159,13 @@ def main() -> None:
     depthwise_in_float32(detector)
     trackers = Trackers()
     if given.init:
-        trackers.load_state_dict(load_file(given.init))
+        start_from(trackers, given.init)
     clips = load_clips(given.data / "scenes3d" / "train", given.out.parent / "clip-frames")
     pictures = coco_pictures(given.data / "coco_small" / "instances_train.json")
     pictures += coco_pictures(given.data / "more_images" / "instances.json")
+    pictures += coco_pictures(given.data / "more_images" / "instances_other_objects.json")
     print(f"{len(clips)} clips, {len(pictures)} photographs", flush=True)
-    train(detector, trackers, clips, pictures, given.out, given.minutes, given.seed, given.rate)
+    train(detector, trackers, clips, pictures, given.out, Recipe(given.minutes, given.train, given.rate, given.seed))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class LiteMaskRcnn(nn.Module):
         extend_classes(net, classes)
         self.trunk, self.neck, self.head = net.trunk, net.neck, net.head
         self.classes, self.slots = classes, slots
-        self.mask_head = MaskHead(self.neck.channels, self.trunk.channels[0])
+        self.mask_head = MaskHead(self.neck.channels, *self.trunk.channels[:2])
         # frames come as RGB, the trunk was trained on BGR
         self.register_buffer("mean_bgr", torch.tensor(MEAN_BGR).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("scale_bgr", torch.tensor(SCALE_BGR).view(1, 3, 1, 1), persistent=False)
@@ -125,7 +125,7 @@ class LiteMaskRcnn(nn.Module):
         image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, slots, -1)
         rois = torch.cat([image, boxes], dim=2).reshape(-1, 5)
         chosen = torch.where(valid.reshape(-1))[0]
-        pyramid = self.mask_head.pyramid(taps.c2, *levels[:3])
+        pyramid = self.mask_head.pyramid(taps.c2, taps.c3, *levels[:3])
         probability = self.mask_head(pyramid, rois[chosen]).sigmoid()
         empty = torch.zeros((batch * slots, MASK_SIDE, MASK_SIDE))
         return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)

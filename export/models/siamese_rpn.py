@@ -1,7 +1,12 @@
-"""Instance level: a Siamese RPN on shared features (SiamRPN++'s depth-wise head, IPDT section 3.3).
+"""Instance level: a Siamese RPN on shared features (IPDT section 3.3).
 
 The template is a RoI feature of the seed, the search region a RoI feature of the current frame: one trunk pass per
 frame serves all tracks. All anchors come out; ranking is host code (`service/tracking/siamese_ranking.py`).
+
+Differences from SiamRPN++ (Li et al. 2019), decision record 7: correlation is kept apart per part of the template (7×7
+maps) instead of per channel, and a small tower of dilated convolutions sees the maps and the search region together
+before discriminator (scores) and correlator (deltas) part. Correlation alone says where the object's middle is; its
+extent, when the object has grown or turned, is in the search region.
 """
 
 import torch
@@ -15,6 +20,8 @@ from service.tracking.anchors import ANCHORS, ANCHORS_PER_CELL
 CONTEXT = 0.5
 EXEMPLAR_GRID, SEARCH_GRID = 15, 31
 STRIDE = 8
+DILATIONS = (1, 2, 4)
+"""Of the tower: together with the layers around it a cell sees 11 cells each way, an object spans about 8."""
 
 
 def template_windows(boxes: Tensor) -> Tensor:
@@ -41,36 +48,56 @@ class SiameseTemplate(nn.Module):
         return grid[:, :, margin : margin + TEMPLATE_SIDE, margin : margin + TEMPLATE_SIDE]
 
 
-def cross_correlate(search: Tensor, kernel: Tensor) -> Tensor:
-    """Depth-wise correlation (N, C, S, S) with (N, C, K, K) -> (N, C, S-K+1, S-K+1), mean over the kernel.
+def part_correlation(search: Tensor, template: Tensor) -> Tensor:
+    """How well each part of the template is where it would be if the object's middle were here.
 
-    Written as shifted products: a grouped convolution would need the number of tracks as an attribute of the graph.
+    Args:
+        search: (N, C, S, S).
+        template: (N, C, K, K), at the same scale.
+
+    Returns:
+        (N, K², S-K+1, S-K+1): channel k at y, x is the product of part k and the search region at (y, x) + the part's
+        place, over sqrt(C). The sum over the channels is the cross-correlation.
     """
-    side = kernel.shape[-1]
+    channels, side = template.shape[1], template.shape[-1]
     out = search.shape[-1] - side + 1
-    total = search[:, :, :out, :out] * kernel[:, :, :1, :1]
-    for row in range(side):
-        for column in range(side):
-            if row or column:
-                patch = search[:, :, row : row + out, column : column + out]
-                total = total + patch * kernel[:, :, row : row + 1, column : column + 1]
-    return total / side**2
+    everywhere = torch.matmul(template.flatten(2).transpose(1, 2), search.flatten(2)) / channels**0.5
+    aligned = torch.index_select(everywhere.flatten(1), 1, _places(search.shape[-1], side))
+    return aligned.reshape(-1, side * side, out, out)
+
+
+def _places(search: int, side: int) -> Tensor:
+    """For part k and output y, x the index of (k, y + row of k, x + column of k) in (K², S, S), flat."""
+    out = search - side + 1
+    row = torch.arange(side).view(side, 1, 1, 1)
+    column = torch.arange(side).view(1, side, 1, 1)
+    y, x = torch.arange(out).view(1, 1, out, 1), torch.arange(out).view(1, 1, 1, out)
+    return (((row * side + column) * search + y + row) * search + x + column).flatten()
+
+
+class Residual(nn.Module):
+    """3×3 convolution with a shortcut."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, S, S) -> same shape."""
+        return x + self.conv(F.relu(x))
 
 
 class Branch(nn.Module):
-    """Own embedding of template and search region, correlation, output layer."""
+    """A layer of its own and the outputs of all anchors of a cell."""
 
-    def __init__(self, channels: int, width: int, outputs: int) -> None:
+    def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
-        self.template = nn.Conv2d(channels, width, 3)
-        self.search = nn.Conv2d(channels, width, 3)
-        self.mix = nn.Conv2d(width, width, 1)
+        self.own = Residual(width, 1)
         self.predict = nn.Conv2d(width, outputs, 1)
 
-    def forward(self, template: Tensor, search: Tensor) -> Tensor:
-        """(N, C, 7, 7), (N, C, 31, 31) -> (N, outputs, 25, 25)."""
-        correlated = cross_correlate(F.relu(self.search(search)), F.relu(self.template(template)))
-        return self.predict(F.relu(self.mix(4 * correlated)))
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, 25, 25) -> (N, outputs, 25, 25)."""
+        return self.predict(F.relu(self.own(x)))
 
 
 class SiameseRpn(nn.Module):
@@ -78,19 +105,28 @@ class SiameseRpn(nn.Module):
 
     Args:
         channels: of f8 and the templates.
-        width: of the branches.
+        width: of everything inside.
     """
 
     def __init__(self, channels: int, width: int = 64) -> None:
         super().__init__()
-        self.discriminator = Branch(channels, width, ANCHORS_PER_CELL)
-        self.correlator = Branch(channels, width, 4 * ANCHORS_PER_CELL)
+        self.embed_template = nn.Conv2d(channels, width, 1)
+        self.embed_search = nn.Conv2d(channels, width, 1)
+        self.parts = nn.Conv2d(TEMPLATE_SIDE**2, width, 1)
+        # valid, so that 31×31 becomes the response's 25×25
+        self.look = nn.Conv2d(2 * width, width, 3, dilation=3)
+        self.tower = nn.Sequential(*(Residual(width, dilation) for dilation in DILATIONS))
+        self.discriminator = Branch(width, ANCHORS_PER_CELL)
+        self.correlator = Branch(width, 4 * ANCHORS_PER_CELL)
 
     def logits(self, f8: Tensor, frame_index: Tensor, templates: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N, 3125) and deltas dx, dy, dw, dh (N, 3125, 4), anchor (row * 25 + column) * 5 + a."""
-        search = align(f8, frame_index, windows, SEARCH_GRID)
-        scores = self.discriminator(templates, search).permute(0, 2, 3, 1).reshape(-1, ANCHORS)
-        deltas = self.correlator(templates, search).permute(0, 2, 3, 1).reshape(-1, ANCHORS, 4)
+        search = self.embed_search(align(f8, frame_index, windows, SEARCH_GRID))
+        template = self.embed_template(templates)
+        looked = self.look(torch.cat([search, search * template.mean((2, 3), keepdim=True)], 1))
+        x = self.tower(self.parts(part_correlation(search, template)) + looked)
+        scores = self.discriminator(x).permute(0, 2, 3, 1).reshape(-1, ANCHORS)
+        deltas = self.correlator(x).permute(0, 2, 3, 1).reshape(-1, ANCHORS, 4)
         return scores, deltas
 
     def forward(self, f8: Tensor, frame_index: Tensor, templates: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:

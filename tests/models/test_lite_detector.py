@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from pycocotools import mask as coco  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 from torchvision.ops import box_iou  # noqa: E402
 
 from export.classes import COCO_NAMES, class_list, index_of_ytvis  # noqa: E402
@@ -20,7 +20,9 @@ from export.models.nanodet import NanoDetPlus, decode  # noqa: E402
 from service.inference.specs import LITE, graph_specs  # noqa: E402
 from training.detector import train  # noqa: E402
 from training.detector_eval import evaluate, network_frame, paste  # noqa: E402
-from training.samples import CROP_HW, clip_pictures, coco_pictures, read_crop  # noqa: E402
+from training.mask_head import FRESH, start_from  # noqa: E402
+from training.mask_head import train as train_mask_head  # noqa: E402
+from training.samples import CROP_HW, Crop, clip_pictures, coco_pictures, pasted, read_crop  # noqa: E402
 
 pytestmark = [
     pytest.mark.models,
@@ -193,6 +195,36 @@ def test_training_runs_and_resumes(photographs, tmp_path):
     assert {"box_AP", "mask_AP", "box_AP_medium"} <= set(figures)
     assert "mask_AP_small" not in figures, "no such object is there"
     assert all(0 <= value <= 100 for value in figures.values())
+
+
+def test_pasted_objects_hide_what_is_under_them():
+    image, masks = np.zeros((20, 20, 3), np.uint8), np.zeros((1, 20, 20), np.uint8)
+    masks[0, 2:12, 2:12] = 1
+    crop = Crop(image, np.array([[2, 2, 12, 12]], np.float32), masks, np.array([7]), False)
+    above = np.zeros((1, 20, 20), np.uint8)
+    above[0, 2:12, 8:18] = 1
+    donor = Crop(image + 9, np.array([[8, 2, 18, 12]], np.float32), above, np.array([3]), True)
+    seeds = (random.Random(seed) for seed in range(20))
+    found = next(made for rng in seeds if len((made := pasted(crop, donor, rng)).labels) == 2)
+    assert found.labels.tolist() == [7, 3]
+    assert found.boxes.tolist() == [[2, 2, 8, 12], [8, 2, 18, 12]]
+    assert (found.image[above[0] > 0] == 9).all()
+    assert (found.image[above[0] == 0] == 0).all()
+    assert not found.labelled_ytvis, "the photograph's other objects are not labelled"
+
+
+def test_the_mask_head_trains_alone_and_starts_where_weights_without_its_newer_layers_end(photographs, tmp_path):
+    model = LiteMaskRcnn()
+    old = {k: v for k, v in model.state_dict().items() if not k.startswith(tuple(f"mask_head.{n}" for n in FRESH))}
+    save_file(old, tmp_path / "old.safetensors")
+    start_from(model, tmp_path / "old.safetensors")
+    assert not model.mask_head.context.weight.any()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train_mask_head(model, coco_pictures(photographs), [], tmp_path / "run", minutes=1e-9, seed=0)
+    moved = {name for name, value in model.state_dict().items() if (value != before[name]).any()}
+    assert moved
+    assert all(name.startswith("mask_head.") for name in moved)
+    assert (tmp_path / "run" / "final.safetensors").is_file()
 
 
 def test_clips_are_sampled_with_their_classes(tmp_path):

@@ -20,14 +20,15 @@ from export.models.pixel_embedding import (
     distance,
     global_match,
 )
-from export.models.siamese_rpn import SiameseRpn, SiameseTemplate
+from export.models.siamese_rpn import SiameseRpn, SiameseTemplate, part_correlation
 from export.models.trackers import Trackers
 from service.inference.specs import LITE, graph_specs
 from service.structures.boxes import iou_matrix
 from service.tracking.anchors import anchor_grid, decode
 from service.tracking.windows import search_windows
-from training.sequences import Clip
-from training.trackers import train
+from training.sequences import Clip, Sequence
+from training.siamese_loss import draw_pairs
+from training.trackers import Recipe, train
 
 pytestmark = pytest.mark.models
 
@@ -89,13 +90,23 @@ def correlating_head(channels: int) -> SiameseRpn:
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.zero_()
-        branch = net.discriminator
-        for conv in (branch.template, branch.search):
-            conv.weight[:, :, 1, 1] = torch.eye(channels)
-        branch.mix.weight[:, :, 0, 0] = torch.eye(channels)
-        branch.predict.weight[2] = 1.0
-        branch.predict.bias[:] = torch.tensor([-99.0, -99.0, 0.0, -99.0, -99.0])
+        for conv in (net.embed_template, net.embed_search):
+            conv.weight[:, :, 0, 0] = torch.eye(channels)
+        net.parts.weight[0] = 1.0
+        net.discriminator.predict.weight[2, 0] = 1.0
+        net.discriminator.predict.bias[:] = torch.tensor([-99.0, -99.0, 0.0, -99.0, -99.0])
     return net.eval()
+
+
+def test_part_correlations_add_up_to_the_cross_correlation():
+    search, template = torch.randn(2, 5, 31, 31), torch.randn(2, 5, 7, 7)
+    parts = part_correlation(search, template)
+    assert parts.shape == (2, 49, 25, 25)
+    for n in range(2):
+        whole = torch.nn.functional.conv2d(search[n : n + 1], template[n : n + 1])[0, 0] / 5**0.5
+        torch.testing.assert_close(parts[n].sum(0), whole, rtol=1e-4, atol=1e-4)
+    # part 9 is row 1, column 2 of the template
+    torch.testing.assert_close(parts[0, 9, 3, 4], (search[0, :, 4, 6] * template[0, :, 1, 2]).sum() / 5**0.5)
 
 
 def one_hot_map(rows: int, columns: int, channels: int) -> Tensor:
@@ -258,13 +269,13 @@ def test_training_steps_and_resumes(tmp_path: Path):
     clips, out = [moving_square(tmp_path)], tmp_path / "run"
     detector, trackers = LiteMaskRcnn(), Trackers()
     start = {name: value.clone() for name, value in trackers.state_dict().items()}
-    train(detector, trackers, clips, [], out, minutes=1e-9, seed=0)
+    train(detector, trackers, clips, [], out, Recipe(1e-9))
     state = torch.load(out / "state.pt", weights_only=True)
     assert state["step"] == 1
     changed = {name.split(".")[0] for name, value in trackers.state_dict().items() if (value != start[name]).any()}
     assert changed == {"features", "siamese", "pixel"}
     again = Trackers()
-    train(detector, again, clips, [], out, minutes=(state["spent"] + 0.01) / 60, seed=0)
+    train(detector, again, clips, [], out, Recipe((state["spent"] + 0.01) / 60))
     assert torch.load(out / "state.pt", weights_only=True)["step"] == 2
     assert (out / "final.safetensors").is_file()
 
@@ -278,3 +289,29 @@ def test_dims_of_another_preset_build():
             *[random_input(t.name, t.shape, 2) for t in graph_specs(small)["pixel_embedding"].inputs]
         )
     assert found[0].shape == (2, 32, 32)
+
+
+@pytest.mark.parametrize(("parts", "expected"), [("siamese", {"siamese"}), ("pixel", {"features", "pixel"})])
+def test_one_tracker_alone_leaves_the_other_as_it_is(tmp_path: Path, parts: str, expected: set[str]):
+    trackers = Trackers()
+    start = {name: value.clone() for name, value in trackers.state_dict().items()}
+    train(LiteMaskRcnn(), trackers, [moving_square(tmp_path)], [], tmp_path / "run", Recipe(1e-9, parts))
+    changed = {name for name, value in trackers.state_dict().items() if (value != start[name]).any()}
+    assert {name.split(".")[0] for name in changed} == expected
+    assert not any(name.startswith("features.f8") for name in changed), "f8 feeds both trackers"
+
+
+def test_pairs_join_frames_that_show_the_object_and_windows_stand_around_it_or_a_neighbour():
+    masks = np.zeros((3, 2, 64, 96), np.uint8)
+    for t in range(3):
+        masks[t, 0, 10:30, 10 + 5 * t : 30 + 5 * t] = 1
+    masks[0, 1, 40:60, 60:80] = masks[2, 1, 40:60, 70:90] = 1
+    visible = masks.sum((2, 3)) > 0
+    pairs = draw_pairs(Sequence(np.zeros((3, 64, 96, 3), np.uint8), masks, visible, np.array([1, 1])))
+    assert len(pairs.frame) > 10
+    assert (pairs.template != pairs.frame).all()
+    second = pairs.target[:, 1] == 40
+    assert second.any()
+    assert set(pairs.frame[second].tolist()) | set(pairs.template[second].tolist()) == {0, 2}
+    assert (pairs.target[~second, 2] - pairs.target[~second, 0] == 20).all()
+    assert (pairs.window[:, 2] - pairs.window[:, 0] > 40).all()

@@ -1,0 +1,30 @@
+"""Boxes of masks, and boxes as a tracker or detector would give them."""
+
+import torch
+from torch import Tensor
+from torchvision.ops import masks_to_boxes
+
+
+def boxes_of(masks: Tensor) -> Tensor:
+    """Masks (N, H, W) -> tight boxes (N, 4); zeros for empty ones."""
+    boxes = torch.zeros(len(masks), 4)
+    masks = masks.bool()
+    there = masks.flatten(1).any(1)
+    if there.any():
+        tight = masks_to_boxes(masks[there])
+        boxes[there] = tight + torch.tensor([0.0, 0.0, 1.0, 1.0])
+    return boxes
+
+
+def noisy(boxes: Tensor, shift: Tensor | float, scale: float) -> Tensor:
+    """Boxes moved by up to `shift` of their size and scaled by up to exp(`scale`) per side."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + (torch.rand_like(size) * 2 - 1) * shift * size
+    half = size / 2 * ((torch.rand_like(size) * 2 - 1) * scale).exp()
+    return torch.cat([centre - half, centre + half], 1)
+
+
+def scaled(boxes: Tensor, factor: Tensor) -> Tensor:
+    """Boxes (N, 4) with both sides times `factor` (N, 1) around their middles."""
+    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
+    return torch.cat([centre - half, centre + half], 1)

@@ -1,0 +1,150 @@
+"""Train the mask head alone: `python -m training.mask_head --data DIR --weights IN --out DIR --minutes N`.
+
+Trunk, neck and dense head stay as they are, so a step costs a third of one of `training.detector` and neither boxes
+nor classes nor the features of the trackers move. All pictures count, also those whose classes are not labelled: the
+head is class-agnostic. What is written is the exponential moving average of the weights.
+"""
+
+import argparse
+import copy
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from export.models.lite_detector import LiteMaskRcnn
+from training.detector import depthwise_in_float32
+from training.detector_loss import mask_loss
+from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
+from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
+
+BATCH = 3
+RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
+SCALES = (0.5, 1.5)
+EMA_DECAY = 0.998
+RATE, FRESH_RATE = 3e-4, 6e-4
+FRESH = ("edges", "context", "detail", "coarse", "refine")
+"""Layers that weights of before 0.2 lack."""
+
+
+def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]]:
+    """Photographs and rendered frames."""
+    photographs = [
+        *coco_pictures(data / "coco_small" / "instances_train.json") * 2,
+        *coco_pictures(data / "more_images" / "instances.json"),
+        *coco_pictures(data / "more_images" / "instances_other_objects.json"),
+        *coco_pictures(data / "pennfudan" / "instances.json", person_only=True),
+    ]
+    return photographs, cache_frames(clip_pictures(data / "scenes3d" / "train", every=4), cache)
+
+
+def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> Iterator[list[Crop]]:
+    """Random crops for ever; some have objects of another crop pasted over them."""
+    rng = random.Random(seed)
+
+    def draw() -> Crop:
+        pool = rendered if rendered and rng.random() < RENDERED_SHARE else photographs
+        return read_crop(rng.choice(pool), rng, SCALES)
+
+    while True:
+        yield [pasted(draw(), draw(), rng) if rng.random() < PASTED_SHARE else draw() for _ in range(BATCH)]
+
+
+def start_from(model: LiteMaskRcnn, path: Path) -> None:
+    """Fill the detector from a file of weights; what its mask head lacks starts so that it adds nothing."""
+    missing, unexpected = model.load_state_dict(load_file(path), strict=False)
+    assert not unexpected, f"{path}: unexpected {unexpected}"
+    if missing:
+        head = model.mask_head
+        for last in (head.edges, head.context, head.refine[-1]):
+            torch.nn.init.zeros_(last.weight)
+            torch.nn.init.zeros_(last.bias)
+        print(f"new: {', '.join(missing)}", flush=True)
+
+
+def loss_of(model: LiteMaskRcnn, crops: list[Crop]) -> Tensor:
+    """Mask loss of a batch; no gradient reaches the trunk."""
+    image = model.normalise(torch.stack([torch.from_numpy(crop.image) for crop in crops]))
+    with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad():
+            taps, levels = model.features(image.contiguous(memory_format=torch.channels_last))
+        return mask_loss(model, taps, levels, crops)
+
+
+def train(
+    model: LiteMaskRcnn, photographs: list[Picture], rendered: list[Picture], out: Path, minutes: float, seed: int
+) -> None:
+    """Train until the budget is spent; goes on from `out` if it holds a state."""
+    depthwise_in_float32(model)
+    model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    head = model.mask_head.requires_grad_(True)
+    # the dearest gradient of all on a CPU, for 2,400 weights that are trained already
+    head.fine_spatial.requires_grad_(False)
+    groups = [
+        {"params": [parameter], "base": FRESH_RATE if name.startswith(FRESH) else RATE}
+        for name, parameter in head.named_parameters()
+        if parameter.requires_grad
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
+    average = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+    clock = Clock(minutes * 60)
+    step = resume(out, model, optimizer, clock)
+    torch.manual_seed(seed + step)
+    last_save, running = time.monotonic(), 0.0
+    for crops in batches(photographs, rendered, seed + step):
+        share = clock.tick()
+        if share >= 1:
+            break
+        set_rate(optimizer, cosine(share, step))
+        loss = loss_of(model, crops)
+        if not loss.requires_grad:
+            continue
+        optimizer.zero_grad()
+        loss.backward()
+        if torch.isfinite(torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)):
+            optimizer.step()
+            average.update_parameters(head)
+        step += 1
+        running = 0.99 * running + 0.01 * float(loss.detach())
+        if step % 50 == 0:
+            print(f"step {step} share {share:.3f} mask {running / (1 - 0.99 ** min(step, 9999)):.4f}", flush=True)
+        if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
+            save(out, model, optimizer, step, clock)
+            save_weights(out / "average.safetensors", _averaged(model, average))
+            last_save = time.monotonic()
+    save(out, model, optimizer, step, clock)
+    save_weights(out / "final.safetensors", _averaged(model, average))
+
+
+def _averaged(model: LiteMaskRcnn, average: AveragedModel) -> LiteMaskRcnn:
+    whole = copy.deepcopy(model)
+    whole.mask_head.load_state_dict(average.module.state_dict())
+    return whole
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="A trained detector.")
+    parser.add_argument("--out", type=Path, default=Path("runs/mask-head"))
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    torch.manual_seed(given.seed)
+    model = LiteMaskRcnn()
+    start_from(model, given.weights)
+    photographs, rendered = load_pictures(given.data, given.out.parent / "frames")
+    print(f"{len(photographs)} photographs, {len(rendered)} rendered frames", flush=True)
+    train(model, photographs, rendered, given.out, given.minutes, given.seed)
+
+
+if __name__ == "__main__":
+    main()

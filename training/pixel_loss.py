@@ -1,0 +1,74 @@
+"""Loss of the pixel embedding on one sequence."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from export.models.trackers import Trackers
+from training.boxes import boxes_of, noisy
+from training.sequences import Sequence
+
+CONTEXT, MIN_WINDOW = 1.5, 32.0
+HARD_SHARE = 0.25
+
+
+def pixel_windows(boxes: Tensor) -> Tensor:
+    """Squares of 1.5 times the longer side, at least 32 px."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True)).clamp(min=MIN_WINDOW) / 2
+    return torch.cat([centre - half, centre + half], 1)
+
+
+def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
+    """Masks (N, H, W) sampled in their windows: (N, S, S)."""
+    index = torch.arange(len(masks), dtype=torch.float32)[:, None]
+    return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[:, 0]
+
+
+def pixel_loss(trackers: Trackers, f4: Tensor, sequence: Sequence) -> Tensor:
+    """The seed's reference, then frame by frame with the predictions fed back, as at inference."""
+    masks = torch.from_numpy(sequence.masks)
+    visible = torch.from_numpy(sequence.visible)
+    side = trackers.pixel.dims.window
+    zero = torch.zeros(masks.shape[1], dtype=torch.long)
+    windows = pixel_windows(noisy(boxes_of(masks[0]), 0.05, 0.1))
+    given = _detector_like(crop(masks[0], windows, side))
+    *bank, embedding = trackers.reference(f4[:1], zero, windows, given)
+    previous = (windows, embedding, given)
+    total, count = torch.zeros(()), 0
+    for t in range(1, len(masks)):
+        boxes = torch.where(visible[t][:, None], boxes_of(masks[t]), _boxes(previous[0]))
+        windows = pixel_windows(noisy(boxes, 0.08, 0.12))
+        logits, embedding = trackers.pixel.logits(f4[t : t + 1], zero, windows, tuple(bank), previous)
+        there = visible[t]
+        if there.any():
+            total = total + _mask_loss(logits[there], crop(masks[t], windows, side)[there])
+            count += 1
+        previous = (windows, embedding, logits.sigmoid())
+    return total / max(count, 1)
+
+
+def _boxes(windows: Tensor) -> Tensor:
+    centre, size = (windows[:, :2] + windows[:, 2:]) / 2, (windows[:, 2:] - windows[:, :2]) / CONTEXT
+    return torch.cat([centre - size / 2, centre + size / 2], 1)
+
+
+def _detector_like(masks: Tensor) -> Tensor:
+    """Half of the reference masks grown or shrunk by a sample or two: at inference they come from the detector."""
+    grown = F.max_pool2d(masks[:, None], 5, 1, 2)[:, 0]
+    shrunk = -F.max_pool2d(-masks[:, None], 3, 1, 1)[:, 0]
+    choice = torch.rand(len(masks), 1, 1)
+    changed = torch.where(choice < 0.25, grown, torch.where(choice < 0.5, shrunk, masks))
+    vanished = changed.flatten(1).amax(1) < 0.5
+    return torch.where(vanished[:, None, None], masks, changed)
+
+
+def _mask_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy on the hardest quarter of the samples and Dice."""
+    pixels = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1)
+    hard = pixels.topk(int(HARD_SHARE * pixels.shape[1]), dim=1).values.mean()
+    probability = logits.sigmoid().flatten(1)
+    overlap = 2 * (probability * target.flatten(1)).sum(1) + 1
+    dice = 1 - overlap / (probability.sum(1) + target.flatten(1).sum(1) + 1)
+    return hard + dice.mean()

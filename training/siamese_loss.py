@@ -1,0 +1,131 @@
+"""Loss of the Siamese RPN on the pairs of one sequence."""
+
+from itertools import permutations
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import box_iou, generalized_box_iou_loss
+
+from export.models.siamese_rpn import template_windows
+from export.models.trackers import Trackers
+from service.tracking.anchors import EXEMPLAR, SEARCH, anchor_grid
+from training.boxes import boxes_of, noisy, scaled
+from training.sequences import Sequence
+
+POSITIVE_IOU, NEGATIVE_IOU, LEAST_IOU = 0.6, 0.3, 0.12
+MOST_PAIRS = 24
+ASIDE_SHARE = 0.2
+"""Pairs whose window lies around another object of the frame (DaSiamRPN's distractor-aware sampling)."""
+FAR_SHARE, NEAR_SHIFT, FAR_SHIFT, SCALE = 0.35, 0.3, 1.0, 0.25
+"""How far the window is from the object: shift in its sizes, scale as an exponent, per side."""
+GROWN_SHARE, GROWTH = 0.4, 0.8
+"""Windows made for a box of quite another size (exponent): a box that lags behind a growing object must recover."""
+HARD = 64
+
+
+class Pairs(NamedTuple):
+    """What is looked for where: frame index and box of the template, frame index and box of the object there, window.
+
+    `template` (P,), `reference` (P, 4), `frame` (P,), `target` (P, 4), `window` (P, 4); boxes in px.
+    """
+
+    template: Tensor
+    reference: Tensor
+    frame: Tensor
+    target: Tensor
+    window: Tensor
+
+
+def siamese_loss(trackers: Trackers, f8: Tensor, sequence: Sequence) -> Tensor:
+    """Template from one frame, search in another one, in both directions of time, around where the object may be."""
+    pairs = draw_pairs(sequence)
+    if not len(pairs.frame):
+        return f8.sum() * 0
+    with torch.no_grad():
+        templates = trackers.template(f8, pairs.template, pairs.reference)
+    scores, deltas = trackers.siamese.logits(f8, pairs.frame, templates, pairs.window)
+    middle = (pairs.window[:, :2] + pairs.window[:, 2:]) / 2
+    scale = SEARCH / (pairs.window[:, 2:3] - pairs.window[:, :1])
+    centre, size = (pairs.target[:, :2] + pairs.target[:, 2:]) / 2, pairs.target[:, 2:] - pairs.target[:, :2]
+    return _anchor_loss(scores.float(), deltas.float(), torch.cat([(centre - middle) * scale, size * scale], 1))
+
+
+def draw_pairs(sequence: Sequence) -> Pairs:
+    """Up to `MOST_PAIRS` random pairs of objects and two frames that show them."""
+    masks, visible = torch.from_numpy(sequence.masks), torch.from_numpy(sequence.visible)
+    boxes = torch.stack([boxes_of(frame) for frame in masks])
+    length, objects = visible.shape
+    rows = [
+        (i, j, n) for i, j in permutations(range(length), 2) for n in range(objects) if visible[i, n] and visible[j, n]
+    ]
+    index = torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
+    index = index.repeat(2, 1)[torch.randperm(2 * len(rows))[:MOST_PAIRS]]
+    first, second, owner = index.unbind(1)
+    around = owner.clone()
+    if objects > 1:
+        other = (owner + torch.randint(1, objects, owner.shape)) % objects
+        aside = (torch.rand(len(owner)) < ASIDE_SHARE) & visible[second, other]
+        around = torch.where(aside, other, owner)
+    shift = torch.where(torch.rand(len(owner), 1) < FAR_SHARE, FAR_SHIFT, NEAR_SHIFT)
+    growth = (torch.rand(len(owner), 1) * 2 - 1) * GROWTH * (torch.rand(len(owner), 1) < GROWN_SHARE)
+    return Pairs(
+        first,
+        noisy(boxes[first, owner], 0.06, 0.1),
+        second,
+        boxes[second, owner],
+        search_windows(scaled(noisy(boxes[second, around], shift, SCALE), growth.exp())),
+    )
+
+
+def search_windows(boxes: Tensor) -> Tensor:
+    """Boxes (P, 4) -> the windows in which the Siamese RPN looks for them (P, 4)."""
+    exemplar = template_windows(boxes)
+    half = (exemplar[:, 2:] - exemplar[:, :2]) / 2 * SEARCH / EXEMPLAR
+    centre = (exemplar[:, 2:] + exemplar[:, :2]) / 2
+    return torch.cat([centre - half, centre + half], 1)
+
+
+def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
+    """Positive above IoU 0.6 (or the best), else negative below 0.3; the two halves weigh the same (pysot).
+
+    A positive's target is the IoU of the box that it becomes (quality focal loss's idea): the ranking then prefers
+    the anchor that fits, and the score says how well. An object outside the window has no positive.
+
+    Args:
+        scores: (P, 3125) logits.
+        deltas: (P, 3125, 4).
+        wanted: (P, 4) centre and size in the virtual window.
+    """
+    grid = torch.from_numpy(anchor_grid())
+    iou = box_iou(_corners(wanted), _corners(grid))
+    positive = (iou >= iou.amax(1, keepdim=True).clamp(max=POSITIVE_IOU)) & (iou > LEAST_IOU)
+    negative = (iou < NEGATIVE_IOU) & ~positive
+    loss = deltas.sum() * 0
+    if positive.any():
+        row, anchor = positive.nonzero().T
+        # every pair weighs the same, however many anchors fit its object
+        weight = (1 / positive.sum(1).clamp(min=1))[row]
+        weight = weight / weight.sum()
+        goal = wanted[row]
+        near = grid[anchor]
+        boxes, truth = _decoded(near, deltas[row, anchor]), _corners(goal)
+        offsets = torch.cat([(goal[:, :2] - near[:, :2]) / near[:, 2:], (goal[:, 2:] / near[:, 2:]).log()], 1)
+        smooth = F.smooth_l1_loss(deltas[row, anchor], offsets, beta=0.1, reduction="none").mean(1)
+        overlap = generalized_box_iou_loss(boxes, truth)
+        quality = (1 - overlap.detach()).clamp(0.5, 1)
+        score = F.binary_cross_entropy_with_logits(scores[row, anchor], quality, reduction="none")
+        loss = loss + ((score + 1.5 * smooth + 2 * overlap) * weight).sum()
+    hard = F.softplus(scores) * negative
+    return loss + hard.topk(HARD, dim=1).values.mean() + hard.sum() / negative.sum().clamp(min=1)
+
+
+def _decoded(anchors: Tensor, deltas: Tensor) -> Tensor:
+    """Anchors (M, 4) cx, cy, w, h moved by deltas -> corners (M, 4)."""
+    middle = anchors[:, :2] + deltas[:, :2] * anchors[:, 2:]
+    return _corners(torch.cat([middle, anchors[:, 2:] * deltas[:, 2:].clamp(max=4).exp()], 1))
+
+
+def _corners(boxes: Tensor) -> Tensor:
+    return torch.cat([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
