@@ -47,19 +47,16 @@ def difference_table(found: Mapping[str, Difference], title: str) -> Table:
 
 
 def trial_table(trials: Sequence[Trial], metric: str, halves: tuple[Sequence[int], Sequence[int]]) -> Table:
-    """The best combinations and the defaults: parameters that the grid moves, the figure on all clips and on halves."""
+    """The best combinations, then the defaults: the figure on all clips and on the halves, and the values."""
     ranked = sorted(trials[1:], key=lambda trial: -trial.figure(metric))[:BEST]
-    names = [name for name in ranked[0].values if len({trial.values[name] for trial in trials[1:]}) > 1]
     title = f"{metric}: the best {len(ranked)} of {len(trials) - 1} combinations, and the defaults"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for name in names:
-        table.add_column(name.replace("_", "_\n", 1), overflow="fold")
     for name in ("all", "half 1", "half 2"):
         table.add_column(name, justify="right")
+    table.add_column("combination", overflow="fold")
     for trial in (*ranked, trials[0]):
-        values = [trial.values.get(name, "default") for name in names]
         parts = [f"{trial.figure(metric, half):.3f}" for half in (range(len(trial.clips)), *halves)]
-        table.add_row(*values, *parts)
+        table.add_row(*parts, trial.text)
     return table
 
 

@@ -15,7 +15,7 @@ from evaluation.methods import Method
 from evaluation.metrics import figures
 from evaluation.session import open_context
 from evaluation.tables import trial_table
-from evaluation.tuning import HalfChoice, Trial, across_halves, best_trial, halves, run_trials
+from evaluation.tuning import HalfChoice, Trial, across_halves, best_trial, halves, run_trials, values_text
 from evaluation.videos import console_teller
 from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
 from service.errors import InvalidDataset, InvalidParameter
@@ -69,9 +69,8 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     out.write_text(json.dumps(chosen.model_dump(exclude_unset=True, exclude={"overlay"}), indent=2) + "\n")
     console = Console()
     console.print(trial_table(trials, metric, halves(len(best.clips), seed)))
-    for choice in choices:
-        console.print(_told(choice, metric), markup=False, highlight=False)
-    console.print(f"{out}: {_text(best.values)}", markup=False, highlight=False)
+    for line in (*(_told(choice, metric) for choice in choices), f"{out}: {best.text}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if json_file is not None:
         json_file.write_text(json.dumps(_document(trials, best, choices, metric), indent=2) + "\n")
 
@@ -92,12 +91,8 @@ async def _run(
 def _told(choice: HalfChoice, metric: str) -> str:
     return (
         f"best on one half ({metric} {choice.chosen_on:.4f}): {choice.reached:.4f} on the other half, "
-        f"defaults {choice.default:.4f} there ({choice.reached - choice.default:+.4f}): {_text(choice.values)}"
+        f"defaults {choice.default:.4f} there ({choice.reached - choice.default:+.4f}): {values_text(choice.values)}"
     )
-
-
-def _text(values: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in values.items()) or "the defaults"
 
 
 def _document(trials: Sequence[Trial], best: Trial, choices: Sequence[HalfChoice], metric: str) -> Document:

@@ -23,10 +23,20 @@ class Trial:
     values: dict[str, str]
     clips: tuple[Document, ...]
 
+    @property
+    def text(self) -> str:
+        """The values in words."""
+        return values_text(self.values)
+
     def figure(self, metric: str, positions: Sequence[int] | None = None) -> float:
         """A figure of all clips or of those at `positions`."""
         chosen = self.clips if positions is None else [self.clips[i] for i in positions]
         return figures_of(chosen)[metric]
+
+
+def values_text(values: dict[str, str]) -> str:
+    """`NAME=VALUE NAME=VALUE`, as -p takes them."""
+    return " ".join(f"{name}={value}" for name, value in values.items()) or "the defaults"
 
 
 @dataclass(frozen=True)

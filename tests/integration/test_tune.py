@@ -1,15 +1,20 @@
 """`dualtrack tune` with the fake networks: a grid of which one combination is known to be the best."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from typer import Typer
+from typer.testing import CliRunner
 
 from evaluation.dataset import load_dataset
 from evaluation.grid import combinations, make_grid
+from evaluation.tune import tune
 from evaluation.tuning import best_trial, run_trials
 from evaluation.videos import Request, evaluate_videos
 from service.cli.parameters import parse_parameters
+from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from service.pipeline.cache import FolderCache
 from service.pipeline.parameters import JobParameters
@@ -18,6 +23,8 @@ from tests.scenes import Rectangle
 
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 MOTORBIKE = Rectangle(PALETTE[1], 170, 60, 32, 40, step_xy=(-2, 1))
+
+AXES = ("estimator/th_cc=frame_max/0.15", "th_iou=0.5", "lost_enter/lost_leave=0.5/0.7", "th_seq=0.5,0.3", "score=seed")
 
 
 def test_a_combination_that_finds_nothing_loses(tmp_path: Path) -> None:
@@ -34,3 +41,30 @@ def test_a_combination_that_finds_nothing_loses(tmp_path: Path) -> None:
     assert trials[0].figure("AP") == alone.document()["AP"]
     # two calibrations of two clips, and th_seq re-uses the tubelets
     assert len(list((tmp_path / "cache").rglob("tubelets-*"))) == 4
+
+
+def test_command_writes_a_file_that_evaluate_reads(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path, {"a": [PERSON], "b": [MOTORBIKE]}, frames=2)
+    app, out, table = Typer(), tmp_path / "parameters.json", tmp_path / "table.json"
+    app.command()(tune)
+    grid = [argument for axis in AXES for argument in ("--grid", axis)]
+    answer = CliRunner().invoke(
+        app,
+        [str(folder), *grid, "-p", "margin=1.2", "--out", str(out), "--json", str(table)],
+        env={"DUALTRACK_DATA_DIR": str(tmp_path / "home"), "DUALTRACK_THREADS": "1"},
+    )
+    assert answer.exit_code == 0, answer.output
+    assert "the defaults" in answer.output
+    found = parse_parameters(None, out)
+    assert (found.margin, found.overlay) == (1.2, True)
+    document = json.loads(table.read_text())
+    assert [trial["values"] for trial in document["trials"][:2]] == [{}, document["trials"][1]["values"]]
+    assert len(document["trials"]) == 1 + 2
+    assert len(document["across_halves"]) == 2
+
+
+@pytest.mark.parametrize("argument", ["--metric=mAP", "--method=sort", "--grid=th_seq=2", "--grid=th_seq"])
+def test_wrong_arguments_are_refused_before_the_work(argument: str, tmp_path: Path) -> None:
+    app = Typer()
+    app.command()(tune)
+    assert isinstance(CliRunner().invoke(app, [str(tmp_path), argument]).exception, InvalidParameter)
