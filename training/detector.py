@@ -9,7 +9,6 @@ import argparse
 import copy
 import functools
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from export.models.lite_detector import LiteMaskRcnn, extend_classes
-from export.models.nanodet import NanoDetPlus
+from export.models.nanodet import NUM_CLASSES, LevelOutput, NanoDetPlus
 from training.detector_loss import class_loss, distillation_loss, mask_loss
+from training.loop import train_loop
 from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, read_crop
-from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, rms_groups, save, save_weights, set_rate
+from training.schedule import rms_groups
 
 BATCH = 3
 FRESH = ("mask_head.",)
@@ -74,24 +74,32 @@ def _float32_convolution(module: nn.Conv2d, x: Tensor) -> Tensor:
         )
 
 
-def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor]:
+def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, crops: list[Crop]) -> dict[str, Tensor]:
     """Mask, distillation and class loss of a batch."""
-    frames = torch.stack([torch.from_numpy(crop.image) for crop in crops])
-    photograph = torch.tensor([0.0 if crop.labelled_ytvis else 1.0 for crop in crops])
-    image = model.normalise(frames).contiguous(memory_format=torch.channels_last)
+    image = normalised(model, crops)
     with torch.autocast("cpu", torch.bfloat16):
         taps, levels = model.features(image)
         outputs = model.dense_outputs(levels)
-        with torch.no_grad():
-            reference = teacher.dense_outputs(teacher.features(image)[1])
-            reference = [type(r)(r.class_logits[:, :80], r.bin_logits) for r in reference]
     taps32 = type(taps)(*(tap.float() for tap in taps))
     levels32 = tuple(level.float() for level in levels)
-    return (
-        mask_loss(model, taps32, levels32, crops),
-        distillation_loss(outputs, reference, photograph),
-        class_loss(outputs, crops),
-    )
+    return {"mask": mask_loss(model, taps32, levels32, crops), **dense_losses(outputs, teacher, image, crops)}
+
+
+def normalised(model: LiteMaskRcnn, crops: list[Crop]) -> Tensor:
+    """Crops -> the trunk's input."""
+    frames = torch.stack([torch.from_numpy(crop.image) for crop in crops])
+    return model.normalise(frames).contiguous(memory_format=torch.channels_last)
+
+
+def dense_losses(
+    outputs: list[LevelOutput], teacher: LiteMaskRcnn, image: Tensor, crops: list[Crop]
+) -> dict[str, Tensor]:
+    """The dense head held by the teacher on photographs, taught on rendered frames."""
+    photograph = torch.tensor([0.0 if crop.labelled_ytvis else 1.0 for crop in crops])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        reference = teacher.dense_outputs(teacher.features(image)[1])
+    old = [LevelOutput(r.class_logits[:, :NUM_CLASSES], r.bin_logits) for r in reference]
+    return {"distil": distillation_loss(outputs, old, photograph), "class": class_loss(outputs, crops)}
 
 
 def train(
@@ -102,33 +110,15 @@ def train(
     depthwise_in_float32(model)
     depthwise_in_float32(teacher)
     model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(rms_groups(model, TUNE_FACTOR, FRESH, FRESH_RATE), weight_decay=0)
-    clock = Clock(minutes * 60)
-    step = resume(out, model, optimizer, clock)
-    last_save, average = time.monotonic(), torch.zeros(3)
-    for crops in batches(photographs, rendered, seed + step):
-        share = clock.tick()
-        if share >= 1:
-            break
-        set_rate(optimizer, cosine(share, step))
-        parts = losses(model, teacher, crops)
-        optimizer.zero_grad()
-        sum(parts, torch.zeros(())).backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        if torch.isfinite(norm):
-            optimizer.step()
-        step += 1
-        average = 0.98 * average + 0.02 * torch.stack([part.detach() for part in parts])
-        if step % 50 == 0:
-            mask, distilled, classes = (average / (1 - 0.98**step)).tolist()
-            print(
-                f"step {step} share {share:.3f} mask {mask:.4f} distil {distilled:.4f} class {classes:.4f}", flush=True
-            )
-        if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
-            save(out, model, optimizer, step, clock)
-            last_save = time.monotonic()
-    save(out, model, optimizer, step, clock)
-    save_weights(out / "final.safetensors", model)
+    train_loop(
+        model,
+        torch.optim.AdamW(rms_groups(model, TUNE_FACTOR, FRESH, FRESH_RATE), weight_decay=0),
+        lambda first: batches(photographs, rendered, first),
+        lambda crops: losses(model, teacher, crops),
+        out=out,
+        minutes=minutes,
+        seed=seed,
+    )
 
 
 def main() -> None:

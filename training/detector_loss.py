@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import box_iou, generalized_box_iou_loss, roi_align
 
-from export.classes import COCO_NAMES, index_of_ytvis
+from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from export.models.lite_detector import LiteMaskRcnn, Taps, reference_points
 from export.models.nanodet import NUM_CLASSES, LevelOutput, decode
 from training.samples import Crop
@@ -16,6 +16,7 @@ YTVIS_40 = (
     "shark mouse frog eagle earless_seal tennis_racket"
 )
 YTVIS_INDICES = tuple(index_of_ytvis(name) for name in YTVIS_40.split())
+NEW_INDICES = tuple(range(len(COCO_NAMES), len(COCO_NAMES) + len(YTVIS_NAMES)))
 MATCH_IOU = 0.4
 
 
@@ -82,24 +83,31 @@ def class_loss(student: list[LevelOutput], crops: list[Crop]) -> Tensor:
     _, boxes = decode([LevelOutput(o.class_logits.float(), o.bin_logits.float()) for o in student])
     points = reference_points(student)
     total = torch.zeros(())
-    columns = torch.tensor(YTVIS_INDICES)
     for number, crop in enumerate(crops):
-        if not crop.labelled_ytvis:
-            # the photographs show almost none of the new classes: weak negatives
-            total = total + 0.1 * _quality_focal(logits[number][:, len(COCO_NAMES) :], None).sum() / 10
-            continue
         quality, owner = assign_cells(boxes[number].detach(), points, torch.from_numpy(crop.boxes))
-        target = torch.zeros_like(logits[number])
-        positive = quality > 0
-        labels = torch.from_numpy(crop.labels)
-        target[positive, labels[owner[positive]]] = quality[positive]
-        count = quality.sum() + 1
-        total = total + _quality_focal(logits[number][:, columns], target[:, columns]).sum() / count
-        if positive.any():
-            wanted = torch.from_numpy(crop.boxes)[owner[positive]]
-            loss = generalized_box_iou_loss(boxes[number][positive], wanted) * quality[positive]
-            total = total + loss.sum() / count
+        total = total + _crop_loss(logits[number], boxes[number], quality, owner, crop)
     return total / len(crops)
+
+
+def _crop_loss(logits: Tensor, boxes: Tensor, quality: Tensor, owner: Tensor, crop: Crop) -> Tensor:
+    """Classes and boxes of one crop. On photographs only the new classes learn, and boxes are the teacher's affair."""
+    labels = torch.from_numpy(crop.labels)
+    columns = torch.tensor(YTVIS_INDICES if crop.labelled_ytvis else NEW_INDICES)
+    positive = quality > 0
+    if len(labels):
+        positive &= torch.isin(labels[owner], columns)
+    if not crop.labelled_ytvis and not positive.any():
+        # photographs show almost none of the new classes, and not all that they show is labelled: weak negatives
+        return 0.01 * _quality_focal(logits[:, columns], torch.zeros(())).sum()
+    target = torch.zeros_like(logits)
+    target[positive, labels[owner[positive]]] = quality[positive]
+    count = quality[positive].sum() + 1
+    loss = _quality_focal(logits[:, columns], target[:, columns]).sum() / count
+    if crop.labelled_ytvis and positive.any():
+        wanted = torch.from_numpy(crop.boxes)[owner[positive]]
+        overlap = generalized_box_iou_loss(boxes[positive], wanted) * quality[positive]
+        loss = loss + overlap.sum() / count
+    return loss
 
 
 def assign_cells(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,7 +126,7 @@ def assign_cells(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, 
     return quality, torch.where(best > MATCH_IOU, owner, chosen)
 
 
-def _quality_focal(logits: Tensor, target: Tensor | None) -> Tensor:
-    wanted = torch.zeros_like(logits) if target is None else target
+def _quality_focal(logits: Tensor, target: Tensor) -> Tensor:
+    wanted = target.expand_as(logits)
     weight = (wanted - logits.sigmoid()).abs().detach() ** 2
     return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight

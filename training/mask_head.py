@@ -8,7 +8,6 @@ head is class-agnostic. What is written is the exponential moving average of the
 import argparse
 import copy
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from export.models.lite_detector import LiteMaskRcnn
 from training.detector import depthwise_in_float32
 from training.detector_loss import mask_loss
+from training.loop import train_loop
 from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
-from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
 
 BATCH = 3
 RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
@@ -92,39 +91,23 @@ def train(
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
     average = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
-    clock = Clock(minutes * 60)
-    step = resume(out, model, optimizer, clock)
-    torch.manual_seed(seed + step)
-    last_save, running = time.monotonic(), 0.0
-    for crops in batches(photographs, rendered, seed + step):
-        share = clock.tick()
-        if share >= 1:
-            break
-        set_rate(optimizer, cosine(share, step))
-        loss = loss_of(model, crops)
-        if not loss.requires_grad:
-            continue
-        optimizer.zero_grad()
-        loss.backward()
-        if torch.isfinite(torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)):
-            optimizer.step()
-            average.update_parameters(head)
-        step += 1
-        running = 0.99 * running + 0.01 * float(loss.detach())
-        if step % 50 == 0:
-            print(f"step {step} share {share:.3f} mask {running / (1 - 0.99 ** min(step, 9999)):.4f}", flush=True)
-        if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
-            save(out, model, optimizer, step, clock)
-            save_weights(out / "average.safetensors", _averaged(model, average))
-            last_save = time.monotonic()
-    save(out, model, optimizer, step, clock)
-    save_weights(out / "final.safetensors", _averaged(model, average))
 
+    def averaged() -> LiteMaskRcnn:
+        whole = copy.deepcopy(model)
+        whole.mask_head.load_state_dict(average.module.state_dict())
+        return whole
 
-def _averaged(model: LiteMaskRcnn, average: AveragedModel) -> LiteMaskRcnn:
-    whole = copy.deepcopy(model)
-    whole.mask_head.load_state_dict(average.module.state_dict())
-    return whole
+    train_loop(
+        model,
+        optimizer,
+        lambda first: batches(photographs, rendered, first),
+        lambda crops: {"mask": loss_of(model, crops)},
+        out=out,
+        minutes=minutes,
+        seed=seed,
+        averaged=averaged,
+        after_step=lambda: average.update_parameters(head),
+    )
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ steps cost a third of the pixel ones. `--data` holds scenes3d/train, coco_small 
 
 import argparse
 import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from torch import Tensor, nn
 from export.models.lite_detector import LiteMaskRcnn
 from export.models.trackers import Trackers
 from training.detector import depthwise_in_float32, start_model
+from training.loop import train_loop
 from training.pixel_loss import pixel_loss
 from training.samples import Picture, coco_pictures
-from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
 from training.sequences import Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
 from training.siamese_loss import siamese_loss
 
@@ -70,12 +69,15 @@ def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) 
     return f4, f8
 
 
-def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, parts: Parts) -> Tensor:
-    """Siamese and pixel loss, (2,); 0 for a tracker that is not trained."""
-    nothing = torch.zeros(())
-    with torch.autocast("cpu", torch.bfloat16):
-        siamese = nothing if parts == "pixel" else siamese_loss(trackers, f8, sequence)
-    return torch.stack([siamese, nothing if parts == "siamese" else pixel_loss(trackers, f4, sequence)])
+def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, parts: Parts) -> dict[str, Tensor]:
+    """Loss of each tracker that is trained."""
+    found: dict[str, Tensor] = {}
+    if parts != "pixel":
+        with torch.autocast("cpu", torch.bfloat16):
+            found["siamese"] = SIAMESE_WEIGHT * siamese_loss(trackers, f8, sequence)
+    if parts != "siamese":
+        found["pixel"] = pixel_loss(trackers, f4, sequence)
+    return found
 
 
 def trained_modules(trackers: Trackers, parts: Parts) -> list[nn.Module]:
@@ -102,31 +104,15 @@ def train(
     optimizer = torch.optim.AdamW(
         [{"params": list(part.parameters()), "base": recipe.rate} for part in modules], weight_decay=1e-4
     )
-    clock = Clock(recipe.minutes * 60)
-    start = step = resume(out, trackers, optimizer, clock)
-    torch.manual_seed(recipe.seed + step)
-    last_save, average = time.monotonic(), torch.zeros(2)
-    for sequence in sequences(clips, pictures, recipe.seed + step):
-        share = clock.tick()
-        if share >= 1:
-            break
-        set_rate(optimizer, cosine(share, step))
-        parts = losses(trackers, *features_of(detector, trackers, sequence), sequence, recipe.parts)
-        optimizer.zero_grad()
-        (parts * torch.tensor([SIAMESE_WEIGHT, 1.0])).sum().backward()
-        norm = torch.nn.utils.clip_grad_norm_(trackers.parameters(), 5.0)
-        if torch.isfinite(norm):
-            optimizer.step()
-        step += 1
-        average = 0.98 * average + 0.02 * parts.detach()
-        if step % 50 == 0:
-            siamese, pixel = (average / (1 - 0.98 ** (step - start))).tolist()
-            print(f"step {step} share {share:.3f} siamese {siamese:.4f} pixel {pixel:.4f}", flush=True)
-        if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
-            save(out, trackers, optimizer, step, clock)
-            last_save = time.monotonic()
-    save(out, trackers, optimizer, step, clock)
-    save_weights(out / "final.safetensors", trackers)
+    train_loop(
+        trackers,
+        optimizer,
+        lambda seed: sequences(clips, pictures, seed),
+        lambda sequence: losses(trackers, *features_of(detector, trackers, sequence), sequence, recipe.parts),
+        out=out,
+        minutes=recipe.minutes,
+        seed=recipe.seed,
+    )
 
 
 def start_from(trackers: Trackers, path: Path) -> None:

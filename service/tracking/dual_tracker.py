@@ -1,6 +1,6 @@
 """The dual tracker's state machine: one track is one seed in one direction of time.
 
-    start ─► TRACKED ──(q < enter)──► LOST ──(redetected: q > leave)──► TRACKED
+    start ─► TRACKED ──(q < enter)──► LOST ──(q > leave, in its window or at a candidate)──► TRACKED
                                        └─(max_frames lost in a row)───► stopped
 
 A step has two halves, because two graphs answer one after the other: `after_siamese` moves the box, `after_pixel`
@@ -72,13 +72,17 @@ def seed_window(seed: Candidate, canvas: Canvas, params: FusionParams) -> tuple[
 def after_siamese(state: TrackState, box: F32, score: float, params: TrackerParams) -> TrackState:
     """Take the Siamese RPN's answer: a new box, or the target is lost (paper silent; hysteresis of DaSiamRPN).
 
+    A lost target is back when its frozen window scores above `leave`: an object that was hidden often shows again where
+    it went. Elsewhere, it is looked for among the candidates (`redetected`).
+
     Without fusion (`kind` "none") the pixel tracker stands alone: it is never lost and the box follows the mask.
     """
     if params.fusion.kind == "none":
         return replace(state, score=1.0)
-    if state.lost or score < params.siamese.lost.enter:
+    lost = params.siamese.lost
+    if score <= lost.leave if state.lost else score < lost.enter:
         return replace(state, score=score, lost=True, lost_frames=state.lost_frames + 1)
-    return replace(state, box=box, score=score)
+    return replace(state, box=box, score=score, lost=False, lost_frames=0)
 
 
 def redetected(state: TrackState, boxes: F32, scores: F32, params: LostParams) -> TrackState:

@@ -59,9 +59,17 @@ def test_lost_below_enter_and_frozen() -> None:
     lost = after_siamese(state(), BOX + 9, 0.4, PARAMS)
     assert lost.lost
     np.testing.assert_array_equal(lost.box, BOX)
-    still = after_siamese(lost, BOX + 9, 0.99, PARAMS)
+    still = after_siamese(lost, BOX + 9, 0.69, PARAMS)
     assert still.lost
     assert still.lost_frames == 2
+    np.testing.assert_array_equal(still.box, BOX)
+
+
+def test_back_in_its_own_window_above_leave() -> None:
+    back = after_siamese(state(lost=True, lost_frames=3), BOX + 9, 0.71, PARAMS)
+    assert not back.lost
+    assert back.lost_frames == 0
+    np.testing.assert_array_equal(back.box, BOX + 9)
 
 
 @pytest.mark.parametrize(("score", "found"), [(0.69, False), (0.71, True)])

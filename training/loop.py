@@ -1,0 +1,76 @@
+"""The training loop that all programs share: a budget in minutes, checkpoints, a line of losses every 50 steps."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
+
+Sample = TypeVar("Sample")
+LINE_EVERY = 50
+FORGET = 0.98
+"""Of the running averages that are printed."""
+MOST_GRADIENT = 5.0
+
+
+def train_loop(  # noqa: PLR0913
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samples: Callable[[int], Iterator[Sample]],
+    losses: Callable[[Sample], dict[str, Tensor]],
+    *,
+    out: Path,
+    minutes: float,
+    seed: int,
+    averaged: Callable[[], nn.Module] | None = None,
+    after_step: Callable[[], None] | None = None,
+) -> None:
+    """Train until the budget is spent; goes on from `out` if it holds a state.
+
+    Args:
+        model: what is saved.
+        optimizer: its groups have `base`, the rate that the schedule scales.
+        samples: a seed -> samples for ever.
+        losses: a sample -> its losses by name; their sum is minimised. A sample without gradient is skipped.
+        out: `state.pt` (to resume), `latest.safetensors`, at the end `final.safetensors`.
+        minutes: budget.
+        seed: of samples and noise.
+        averaged: the model to write at the end instead of `model`, e.g. a moving average.
+        after_step: called after every step.
+    """
+    clock = Clock(minutes * 60)
+    start = step = resume(out, model, optimizer, clock)
+    torch.manual_seed(seed + step)
+    last_save = time.monotonic()
+    running: dict[str, float] = {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for sample in samples(seed + step):
+        share = clock.tick()
+        if share >= 1:
+            break
+        set_rate(optimizer, cosine(share, step))
+        parts = losses(sample)
+        total = torch.stack(list(parts.values())).sum()
+        if not total.requires_grad:
+            continue
+        optimizer.zero_grad()
+        total.backward()
+        if torch.isfinite(nn.utils.clip_grad_norm_(weights, MOST_GRADIENT)):
+            optimizer.step()
+            if after_step:
+                after_step()
+        step += 1
+        running = {k: FORGET * running.get(k, 0.0) + (1 - FORGET) * float(v.detach()) for k, v in parts.items()}
+        if step % LINE_EVERY == 0:
+            known = 1 - FORGET ** (step - start)
+            line = " ".join(f"{name} {value / known:.4f}" for name, value in running.items())
+            print(f"step {step} share {share:.3f} {line}", flush=True)
+        if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
+            save(out, model, optimizer, step, clock)
+            last_save = time.monotonic()
+    save(out, model, optimizer, step, clock)
+    save_weights(out / "final.safetensors", averaged() if averaged else model)
