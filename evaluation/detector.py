@@ -14,13 +14,14 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from evaluation.vocabulary import COCO_ONLY, Vocabulary, match_vocabulary
 from service.errors import InvalidDataset
+from service.inference.category_tables import category_table
 from service.inference.repository import ModelClass
 from service.pipeline.detect import candidates
 from service.pipeline.frames import network_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
+from service.pipeline.vocabulary import Vocabulary, match_vocabulary
 from service.structures.arrays import U8
 from service.structures.canvas import fit
 from service.structures.detections import Detections
@@ -58,17 +59,9 @@ def read_image(path: Path) -> U8:
 
 
 def _vocabulary(classes: tuple[ModelClass, ...], categories: Mapping[int, str]) -> Vocabulary:
-    """COCO's own data sets name COCO's classes: the detector's COCO classes match, `mouse` and `bird` too."""
-    if not COCO_ONLY.issubset(categories.values()):
-        return match_vocabulary(classes, categories)
-    ids = {name: category_id for category_id, name in categories.items()}
-    pairs = [(ids[item.name], i) for i, item in enumerate(classes) if item.vocabulary == "coco" and item.name in ids]
-    known = {category_id for category_id, _ in pairs}
-    return Vocabulary(
-        tuple(category_id for category_id, _ in pairs),
-        tuple(np.array([index], np.int64) for _, index in pairs),
-        tuple(name for category_id, name in categories.items() if category_id not in known),
-    )
+    """COCO's own data sets name COCO's classes, `mouse` and `bird` too; all others are matched as YouTube-VIS 2019."""
+    coco = {"bird", "mouse"} <= set(categories.values())
+    return match_vocabulary(classes, categories, category_table("coco").renames if coco else None)
 
 
 async def _detect(frame: U8, networks: Networks) -> Detections:

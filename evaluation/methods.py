@@ -8,11 +8,11 @@ import numpy as np
 
 from evaluation.deepsort import deepsort
 from evaluation.remembered import Remembered
-from evaluation.vocabulary import Vocabulary
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features import FeatureCache
 from service.pipeline.params import PipelineParams
 from service.pipeline.run import Run, detect_all, finish, track_all
+from service.pipeline.vocabulary import Vocabulary
 from service.structures.arrays import F32
 from service.structures.detections import Detections
 from service.structures.masks import decode

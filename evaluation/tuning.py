@@ -11,9 +11,9 @@ from evaluation.figures import figures_of
 from evaluation.methods import Method, records, remember, run_method
 from evaluation.metrics import match_clip
 from evaluation.session import open_run
-from evaluation.vocabulary import match_vocabulary
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
+from service.pipeline.vocabulary import match_vocabulary
 
 
 @dataclass(frozen=True)

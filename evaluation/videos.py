@@ -14,9 +14,9 @@ from evaluation.methods import Method, records, run_method
 from evaluation.metrics import match_clips
 from evaluation.session import open_run
 from evaluation.strata import check_field, stratum_figures
-from evaluation.vocabulary import match_vocabulary
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
+from service.pipeline.vocabulary import match_vocabulary
 
 Tell = Callable[[str], None]
 

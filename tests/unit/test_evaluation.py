@@ -10,10 +10,10 @@ import pytest
 from evaluation.dataset import load_dataset
 from evaluation.deepsort import deepsort
 from evaluation.metrics import tubelet_metrics
-from evaluation.vocabulary import match_vocabulary
 from service.errors import InvalidDataset
 from service.inference.repository import ModelClass
 from service.pipeline.result import ytvis_records
+from service.pipeline.vocabulary import match_vocabulary
 from tests.unit.builders import HW, frame, labelled, mask, tube
 
 
