@@ -38,7 +38,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         ),
     ] = None,
     by: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Also figures per value of this text field of the videos.")
+        str | None,
+        typer.Option(metavar="FIELD", help="Also figures per value of this text field of the videos or images."),
     ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures, and those of every clip, to this file.")
@@ -87,7 +88,7 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
 async def _evaluate(request: Request, results_file: Path | None, report: Path | None, title: str) -> Document:
     async with open_context(Settings()) as context:
         if request.path.is_file() and request.given is None:
-            return dict(await detector_metrics(request.path, context.networks, request.limit))
+            return await detector_metrics(request.path, context.networks, request.limit, request.by)
         evaluation = await evaluate_videos(request, context, console_teller())
     if results_file is not None:
         results_file.write_text(json.dumps(evaluation.found))

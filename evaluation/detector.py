@@ -1,19 +1,20 @@
-"""The detector alone, by the COCO metric over the categories that occur."""
+"""The detector alone on annotated images: COCO's metric, and how far its scores can be taken for probabilities."""
 
 import contextlib
 import io
-import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from evaluation.coco_metric import coco_figures
+from evaluation.dataset import Document
+from evaluation.reliability import Outcomes, calibration_error, join, judge, reliability_table
+from evaluation.strata import group_by_field
 from service.errors import InvalidDataset
 from service.inference.category_tables import category_table
 from service.inference.repository import ModelClass
@@ -22,31 +23,60 @@ from service.pipeline.frames import network_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.pipeline.vocabulary import Vocabulary, match_vocabulary
-from service.structures.arrays import U8
+from service.structures.arrays import F64, U8
 from service.structures.canvas import fit
 from service.structures.detections import Detections
 
-Document = dict[str, Any]
 DETECTOR = DetectorParams(th_det=0.05, max_per_frame=50)
 """COCO's metric wants the low scores, too."""
 
 
-async def detector_metrics(path: Path, networks: Networks, limit: int | None) -> dict[str, float]:
-    """`mask_AP, mask_AP50, box_AP, box_AP50` on a COCO-format file with `images/` beside it; all in 0..1."""
+@dataclass(frozen=True)
+class Found:
+    """What the detector says about a file of images: COCO `records`, and `outcomes` by image id."""
+
+    truth: COCO
+    records: list[Document]
+    outcomes: dict[int, Outcomes]
+
+    def figures(self, image_ids: Sequence[int]) -> Document:
+        """`images`, the figures of `coco_figures`, `ECE` and its table `reliability`."""
+        table = reliability_table(join([self.outcomes[image_id] for image_id in image_ids]))
+        return {
+            "images": len(image_ids),
+            **coco_figures(self.truth, self.records, image_ids),
+            "ECE": calibration_error(table),
+            "reliability": table,
+        }
+
+
+async def detector_metrics(path: Path, networks: Networks, limit: int | None = None, by: str | None = None) -> Document:
+    """Figures on a COCO-format file with `images/` beside it.
+
+    Args:
+        path: the file.
+        networks: with the detector.
+        limit: only so many images.
+        by: text field of the image entries; `strata` then holds the same figures per value of it.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(path))
-    vocabulary = _vocabulary(networks.manifest.classes, {c["id"]: c["name"] for c in truth.dataset["categories"]})
     image_ids = sorted(truth.getImgIds())[:limit]
-    results: list[Document] = []
+    groups = group_by_field(image_ids, [truth.imgs[i] for i in image_ids], by) if by else {}
+    found = await _detect_all(truth, path.parent / "images", image_ids, networks)
+    strata = {value: found.figures(group) for value, group in groups.items()}
+    return {**found.figures(image_ids), **({"strata": strata} if strata else {})}
+
+
+async def _detect_all(truth: COCO, folder: Path, image_ids: Sequence[int], networks: Networks) -> Found:
+    vocabulary = _vocabulary(networks.manifest.classes, {c["id"]: c["name"] for c in truth.dataset["categories"]})
+    found = Found(truth, [], {})
     for image_id in image_ids:
-        frame = read_image(path.parent / "images" / truth.imgs[image_id]["file_name"])
-        results += _records(image_id, vocabulary.project(await _detect(frame, networks), 0), vocabulary)
-    occurring = sorted({truth.anns[i]["category_id"] for i in truth.getAnnIds(imgIds=image_ids)})
-    scores: dict[str, float] = {"images": len(image_ids)}
-    for kind, name in (("segm", "mask"), ("bbox", "box")):
-        ap, ap50 = _coco(truth, results, kind, image_ids, occurring)
-        scores |= {f"{name}_AP": ap, f"{name}_AP50": ap50}
-    return scores
+        frame = read_image(folder / truth.imgs[image_id]["file_name"])
+        detections = vocabulary.project(await _detect(frame, networks), 0)
+        found.records.extend(_records(image_id, detections, vocabulary))
+        found.outcomes[image_id] = _outcomes(detections, vocabulary, truth.imgToAnns[image_id])
+    return found
 
 
 def read_image(path: Path) -> U8:
@@ -76,9 +106,8 @@ async def _detect(frame: U8, networks: Networks) -> Detections:
 def _records(image_id: int, detections: Detections, vocabulary: Vocabulary) -> list[Document]:
     """One record per candidate and class with a score worth counting: the whole class vector is evaluated."""
     records: list[Document] = []
-    for box, probs, mask in zip(detections.boxes, detections.probs, detections.masks, strict=True):
-        x1, y1, x2, y2 = (float(side) for side in box)
-        where = {"image_id": image_id, "bbox": [x1, y1, x2 - x1, y2 - y1], "segmentation": mask.json()}
+    for box, probs, mask in zip(_xywh(detections), detections.probs, detections.masks, strict=True):
+        where = {"image_id": image_id, "bbox": box.tolist(), "segmentation": mask.json()}
         records += [
             {**where, "category_id": vocabulary.category_ids[column], "score": float(probs[column])}
             for column in np.flatnonzero(probs >= DETECTOR.th_det)
@@ -86,18 +115,14 @@ def _records(image_id: int, detections: Detections, vocabulary: Vocabulary) -> l
     return records
 
 
-def _coco(
-    truth: COCO, results: list[Document], kind: str, image_ids: list[int], category_ids: list[int]
-) -> tuple[float, float]:
-    if not results:
-        return 0.0, 0.0
-    with contextlib.redirect_stdout(io.StringIO()):
-        # loadRes writes into the records it is given
-        found = truth.loadRes(json.loads(json.dumps(results)))
-        evaluation = COCOeval(truth, found, kind)
-        evaluation.params.imgIds = image_ids
-        evaluation.params.catIds = category_ids
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return float(evaluation.stats[0]), float(evaluation.stats[1])
+def _outcomes(detections: Detections, vocabulary: Vocabulary, annotations: Sequence[Document]) -> Outcomes:
+    """Of the candidates whose best class has a score worth counting."""
+    sure = detections.select(np.flatnonzero(detections.scores >= DETECTOR.th_det).astype(np.int64))
+    labels = [vocabulary.category_ids[label] for label in sure.labels]
+    return judge(sure.scores.astype(np.float64), labels, _xywh(sure), annotations)
+
+
+def _xywh(detections: Detections) -> F64:
+    """(N, 4) x y width height, as COCO has it."""
+    boxes = detections.boxes.astype(np.float64)
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

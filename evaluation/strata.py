@@ -1,10 +1,13 @@
-"""Figures per stratum: the clips of a data set by a text field of their entries."""
+"""Figures per stratum: the clips or images of a data set by a text field of their entries."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from evaluation.dataset import AnnotatedVideo, Document
 from evaluation.figures import figures_of
 from service.errors import InvalidParameter
+
+Item = TypeVar("Item")
 
 
 def stratum_figures(
@@ -15,21 +18,31 @@ def stratum_figures(
     Raises:
         InvalidParameter: a video has no such field, or it is no text.
     """
-    groups: dict[str, list[Document]] = {}
-    for clip, video in zip(clips, videos, strict=True):
-        groups.setdefault(_value(video, field), []).append(clip)
-    return {value: {"clips": len(group), **figures_of(group)} for value, group in sorted(groups.items())}
+    groups = group_by_field(clips, [video.record for video in videos], field)
+    return {value: {"clips": len(group), **figures_of(group)} for value, group in groups.items()}
+
+
+def group_by_field(items: Sequence[Item], entries: Sequence[Document], field: str) -> dict[str, list[Item]]:
+    """Items by the text that their entry has in `field`, in alphabetical order.
+
+    Raises:
+        InvalidParameter: an entry has no such field, or it is no text.
+    """
+    groups: dict[str, list[Item]] = {}
+    for item, entry in zip(items, entries, strict=True):
+        groups.setdefault(_value(entry, field), []).append(item)
+    return dict(sorted(groups.items()))
 
 
 def check_field(videos: Sequence[AnnotatedVideo], field: str) -> None:
     """Raise InvalidParameter unless every video has `field`: before the hours of work, not after."""
     for video in videos:
-        _value(video, field)
+        _value(video.record, field)
 
 
-def _value(video: AnnotatedVideo, field: str) -> str:
-    value = video.record.get(field)
+def _value(entry: Document, field: str) -> str:
+    value = entry.get(field)
     if not isinstance(value, str):
-        known = sorted(name for name, value in video.record.items() if isinstance(value, str))
-        raise InvalidParameter(f"by: expected a text field of the videos, one of {known}, got {field!r}")
+        known = sorted(name for name, value in entry.items() if isinstance(value, str))
+        raise InvalidParameter(f"by: expected a text field of the entries, one of {known}, got {field!r}")
     return value

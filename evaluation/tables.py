@@ -11,20 +11,27 @@ from evaluation.tuning import Trial
 
 BEST = 10
 """Combinations that are shown."""
+MOST_COLUMNS = 9
+"""Figures side by side on 80 columns."""
 
 
 def figure_table(document: Document, title: str) -> Table:
     """A row per number of a document."""
     table = Table("metric", "value", title=title)
-    for name, value in document.items():
-        if not isinstance(value, list | dict):
-            table.add_row(name, number(value))
+    for name, value in _numbers(document).items():
+        table.add_row(name, number(value))
     return table
 
 
-def stratum_table(strata: Mapping[str, Mapping[str, float]], field: str) -> Table:
-    """A row per stratum, a column per figure; fits on 80 columns, long names go on in the next line."""
-    names = list(dict.fromkeys(name for figures in strata.values() for name in figures))
+def stratum_table(strata: Mapping[str, Document], field: str) -> Table:
+    """A row per stratum, a column per figure; fits on 80 columns, long names go on in the next line.
+
+    More figures than fit: a row per figure, a column per stratum.
+    """
+    fullest_first = sorted(strata.values(), key=len, reverse=True)
+    names = list(dict.fromkeys(name for figures in fullest_first for name in _numbers(figures)))
+    if len(names) > MOST_COLUMNS:
+        return _turned(strata, names, field)
     table = Table(title=f"by {field}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(field, overflow="fold")
     for name in names:
@@ -32,6 +39,20 @@ def stratum_table(strata: Mapping[str, Mapping[str, float]], field: str) -> Tabl
     for value, figures in strata.items():
         table.add_row(value, *(number(figures[name], digits=3) if name in figures else "" for name in names))
     return table
+
+
+def _turned(strata: Mapping[str, Document], names: Sequence[str], field: str) -> Table:
+    table = Table(title=f"by {field}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("metric")
+    for value in strata:
+        table.add_column(value, justify="right", overflow="fold")
+    for name in names:
+        table.add_row(name, *(number(figures[name]) if name in figures else "" for figures in strata.values()))
+    return table
+
+
+def _numbers(document: Document) -> Document:
+    return {name: value for name, value in document.items() if not isinstance(value, list | dict)}
 
 
 def difference_table(found: Mapping[str, Difference], title: str) -> Table:

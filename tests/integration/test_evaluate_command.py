@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
@@ -15,11 +17,11 @@ from tests.scenes import Rectangle
 BOX = Rectangle((220, 40, 40), 60, 40, 60, 60, step_xy=(2, 0))
 
 
-def typed(folder: Path, *arguments: str) -> Result:
+def typed(path: Path, *arguments: str, data: Path | None = None) -> Result:
     app = Typer()
     app.command()(evaluate)
-    environment = {"DUALTRACK_DATA_DIR": str(folder / "data"), "DUALTRACK_THREADS": "1"}
-    return CliRunner().invoke(app, [str(folder), *arguments], env=environment)
+    environment = {"DUALTRACK_DATA_DIR": str(data or path / "data"), "DUALTRACK_THREADS": "1"}
+    return CliRunner().invoke(app, [str(path), *arguments], env=environment)
 
 
 def test_figures_of_the_trackers_alone(tmp_path: Path) -> None:
@@ -42,6 +44,28 @@ def test_page_of_a_method(tmp_path: Path) -> None:
     assert json.loads(figures.read_text())["errors"]["objects"] == 1
     assert "AP50_agnostic" in (tmp_path / "page" / "index.html").read_text()
     assert isinstance(json.loads(results.read_text()), list)
+
+
+def test_the_detector_on_images_and_their_subsets(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    entries = [
+        {"id": i, "file_name": f"{i}.png", "height": 96, "width": 128, "split": name} for i, name in enumerate("ab")
+    ]
+    for entry in entries:
+        cv2.imwrite(str(tmp_path / "images" / entry["file_name"]), np.full((96, 128, 3), 90, np.uint8))
+    square = {"bbox": [10, 10, 40, 40], "segmentation": [[10, 10, 50, 10, 50, 50, 10, 50]], "area": 1600, "iscrowd": 0}
+    document = {
+        "images": entries,
+        "categories": [{"id": 18, "name": "dog"}],
+        "annotations": [{"id": 1, "image_id": 0, "category_id": 18, **square}],
+    }
+    file, figures = tmp_path / "instances.json", tmp_path / "figures.json"
+    file.write_text(json.dumps(document))
+    answer = typed(file, "--by", "split", "--json", str(figures), data=tmp_path / "data")
+    assert answer.exit_code == 0, answer.output
+    found = json.loads(figures.read_text())
+    assert {"mask_AP75", "box_AP_medium", "ECE", "reliability"} <= found.keys()
+    assert [stratum["images"] for stratum in found["strata"].values()] == [1, 1]
 
 
 @pytest.mark.parametrize(
