@@ -4,6 +4,7 @@
     ├── InvalidInput            the caller's fault: a 4xx problem
     │   ├── InvalidParameter    a request parameter is unknown or out of range
     │   ├── InvalidVideo        the file can't be used (code: too-large, malformed, no-video, …)
+    │   ├── InvalidDetections   a file of detections can't be used: which record, and why
     │   ├── TooLarge            the body is over the limit
     │   └── InvalidDataset      an annotation file that evaluation can't use
     ├── Unauthorized            the API key is missing or wrong
@@ -55,6 +56,12 @@ class InvalidVideo(InvalidInput):
     """The file is no video that can be used; `code` says why."""
 
     code = "malformed"
+
+
+class InvalidDetections(InvalidInput):
+    """A file of detections that can't be used; the message names the record."""
+
+    code = "invalid-detections"
 
 
 class TooLarge(InvalidInput):

@@ -19,6 +19,11 @@ ParameterFileOption = Annotated[
     typer.Option("--params", metavar="FILE", help="Parameters as a JSON object, as `dualtrack tune` writes them."),
 ]
 
+DetectionsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Detections in COCO's results format in place of the bundled detector's."),
+]
+
 
 def parse_parameters(given: list[str] | None, file: Path | None = None, *, overlay: bool = True) -> JobParameters:
     """`NAME=VALUE` pairs over the values of a file -> parameters.

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from service.cli.display import StageBar, stage_bar, tubelet_table
-from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import DetectionsOption, ParameterFileOption, ParameterOption, parse_parameters
 from service.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
@@ -27,6 +27,7 @@ def segment(
     out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
+    detections: DetectionsOption = None,
     overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -37,7 +38,7 @@ def segment(
     parameters = parse_parameters(param, params, overlay=overlay)
     console = Console(stderr=True)
     with stage_bar(console) as bar:
-        asyncio.run(_run(video, folder, parameters, bar))
+        asyncio.run(_run(video, detections, folder, parameters, bar))
     document = json.loads((folder / "tubelets.json").read_text())
     if as_json:
         typer.echo(json.dumps(document))
@@ -46,7 +47,7 @@ def segment(
         typer.echo(f"written to {folder}/")
 
 
-async def _run(video: Path, folder: Path, parameters: JobParameters, bar: StageBar) -> None:
+async def _run(video: Path, detections: Path | None, folder: Path, parameters: JobParameters, bar: StageBar) -> None:
     settings = Settings()
     manifest = load_manifest(settings.model_repository)
     client = await open_client(
@@ -71,6 +72,7 @@ async def _run(video: Path, folder: Path, parameters: JobParameters, bar: StageB
                 context=context,
                 parameters=parameters,
                 report=lambda progress: bar.update(progress.stage, progress.done, progress.total),
+                detections=detections,
             )
     finally:
         await client.close()

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,18 @@ class Manifest:
 
     @property
     def display_names(self) -> tuple[str, ...]:
-        """One unique name per class; a name that both vocabularies have says which is meant."""
-        names = [item.name for item in self.classes]
-        return tuple(
-            item.name if names.count(item.name) == 1 else f"{item.name} ({item.vocabulary})" for item in self.classes
-        )
+        """One unique name per class."""
+        return display_names(self.classes)
 
     def graph_path(self, graph: str) -> Path:
         """The ONNX file of a graph."""
         return self.path / graph / "1" / "model.onnx"
+
+
+def display_names(classes: Sequence[ModelClass]) -> tuple[str, ...]:
+    """One unique name per class; a name that two vocabularies have says which is meant."""
+    names = Counter(item.name for item in classes)
+    return tuple(item.name if names[item.name] == 1 else f"{item.name} ({item.vocabulary})" for item in classes)
 
 
 def load_manifest(path: Path) -> Manifest:

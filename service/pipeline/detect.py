@@ -1,24 +1,60 @@
 """Stage DETECT: candidates of every frame, with full class vectors and masks."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from service.inference.client import Tensors
+from service.inference.repository import ModelClass
 from service.media.clip import Clip
+from service.pipeline.detector import numbered
 from service.pipeline.features import FeatureCache
 from service.pipeline.frames import network_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
-from service.structures.arrays import F32
+from service.structures.arrays import F32, I64
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas
+from service.structures.categories import Category
 from service.structures.detections import Detections
 from service.structures.masks import Rle, encode
 from service.tracking.windows import paste_probability
 
 MASK_THRESH = 0.5
 """Mask R-CNN binarises its masks here (section 4 of the method notes)."""
+
+
+@dataclass(frozen=True)
+class BundledDetector:
+    """The repository's own `mask_rcnn`; see `Detector`.
+
+    Attributes:
+        networks: the graphs.
+    """
+
+    networks: Networks
+
+    @property
+    def version(self) -> str:
+        """Of the weights."""
+        return self.networks.manifest.version
+
+    @property
+    def classes(self) -> tuple[ModelClass, ...]:
+        """Of the manifest."""
+        return self.networks.manifest.classes
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The manifest's classes, counted from 1."""
+        return numbered(self.classes)
+
+    def detect(
+        self, clip: Clip, canvas: Canvas, params: DetectorParams, features: FeatureCache
+    ) -> AsyncIterator[Detections]:
+        """See `Detector.detect`."""
+        return detect(clip, canvas, self.networks, params, features)
 
 
 async def detect(
@@ -44,12 +80,19 @@ def candidates(frame: int, outputs: Tensors, canvas: Canvas, params: DetectorPar
         params: threshold and cap.
     """
     count = int(outputs["count"][0])
-    best = outputs["scores"][:count].max(axis=1, initial=0)
-    order = np.argsort(-best, kind="stable")[: params.max_per_frame]
-    keep = order[best[order] >= params.th_det]
-    boxes = clip_boxes(outputs["boxes"][keep] / canvas.scale_xyxy, canvas.frame_hw)
+    keep = strongest(outputs["scores"][:count], params)
+    network_boxes: F32 = outputs["boxes"][keep]
+    boxes = clip_boxes(network_boxes / canvas.scale_xyxy, canvas.frame_hw)
     masks = [_paste(outputs["masks"][i], box, canvas) for i, box in zip(keep, boxes, strict=True)]
     return Detections(frame, boxes.astype(np.float32), outputs["scores"][keep], tuple(masks))
+
+
+def strongest(probs: F32, params: DetectorParams) -> I64:
+    """Indices of the candidates that count, best first: class vectors (N, K) -> at most `max_per_frame`."""
+    best = probs.max(axis=1, initial=0)
+    order = np.argsort(-best, kind="stable")[: params.max_per_frame]
+    kept: I64 = order[best[order] >= params.th_det].astype(np.int64)
+    return kept
 
 
 def _slot(outputs: Tensors, slot: int) -> Tensors:

@@ -5,23 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from service.inference.repository import Manifest
-from service.media.clip import Clip
+from service.pipeline.run import Run
+from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet
 
 Document = dict[str, Any]
 
 
-def tubelets_document(
-    labelled: Sequence[LabelledTubelet], clip: Clip, manifest: Manifest, parameters: Document
-) -> Document:
+def tubelets_document(labelled: Sequence[LabelledTubelet], run: Run, parameters: Document) -> Document:
     """Give the result in dualtrack's own form.
 
     Masks are COCO RLE, boxes x1 y1 x2 y2 in pixels of the frame after rotation.
 
     `segmentations`, `boxes` and `track_scores` have one entry per frame of the video, null where the object is
-    not visible; `timestamps` are the frames' times in seconds.
+    not visible; `timestamps` are the frames' times in seconds; `detector` names what took the bundled one's place.
     """
+    clip, manifest, given = run.clip, run.networks.manifest, run.given
     return {
         "video": {
             **clip.info.to_json(),
@@ -29,8 +28,9 @@ def tubelets_document(
             "damage": clip.damage,
         },
         "model": {"preset": manifest.preset, "version": manifest.version},
+        "detector": None if given is None else given.version,
         "parameters": parameters,
-        "tubelets": [_tubelet(number, item, manifest) for number, item in enumerate(labelled, start=1)],
+        "tubelets": [_tubelet(number, item, run.categories) for number, item in enumerate(labelled, start=1)],
     }
 
 
@@ -55,14 +55,14 @@ def ytvis_records(
     ]
 
 
-def _tubelet(number: int, item: LabelledTubelet, manifest: Manifest) -> Document:
-    tubelet = item.tubelet
+def _tubelet(number: int, item: LabelledTubelet, categories: Sequence[Category]) -> Document:
+    tubelet, category = item.tubelet, categories[item.label]
     frames = tubelet.frames
     visible = [mask is not None for mask in tubelet.masks]
     return {
         "id": number,
-        "category_id": item.label + 1,
-        "category": manifest.display_names[item.label],
+        "category_id": category.id,
+        "category": category.name,
         "score": round(item.score, 6),
         "first_frame": frames[0] if frames else None,
         "last_frame": frames[-1] if frames else None,

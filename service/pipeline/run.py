@@ -14,12 +14,15 @@ from service.calibration.seeds import greedy, group_leaders, unexplained
 from service.media.clip import Clip
 from service.pipeline.cache import StageCache, detections_key, tubelets_key
 from service.pipeline.codec import pack_detections, pack_tubelets, unpack_detections, unpack_tubelets
-from service.pipeline.detect import detect
+from service.pipeline.detect import BundledDetector
+from service.pipeline.detector import Detector
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
 from service.pipeline.track import Tracker
+from service.pipeline.vocabulary import Vocabulary
 from service.structures.canvas import Canvas, fit
+from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.labels import label_tubelet
@@ -62,6 +65,8 @@ class Run:
         cache: detections and tubelets of earlier runs.
         feature_bytes: budget of the features kept in memory.
         report: told of every step; what it raises ends the run.
+        given: where candidates come from instead of the bundled detector.
+        vocabulary: categories of the result instead of the detector's own.
     """
 
     clip: Clip
@@ -71,6 +76,18 @@ class Run:
     cache: StageCache
     feature_bytes: int
     report: Report
+    given: Detector | None = None
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def detector(self) -> Detector:
+        """Where candidates come from."""
+        return self.given or BundledDetector(self.networks)
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """What the labels of the result mean."""
+        return self.vocabulary.categories if self.vocabulary is not None else self.detector.categories
 
     @property
     def canvas(self) -> Canvas:
@@ -83,6 +100,8 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
     """Detect → calibrate → select and track → label → suppress. Best tubelet first."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
     detections = await detect_all(run, features)
+    if run.vocabulary is not None:
+        detections = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
 
     calibrated = calibrate(detections, run.params.calibration)
     run.report(Progress("calibrate", 1, 1))
@@ -97,12 +116,12 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     """Candidates of every frame, from the cache if this video has been through the detector before."""
     total = len(run.clip)
-    key = detections_key(run.video, run.networks.manifest.version, run.params)
+    key = detections_key(run.video, run.detector.version, run.params)
     if (kept := run.cache.get(key)) is not None:
         run.report(Progress("detect", total, total))
         return unpack_detections(kept)
     detections: list[Detections] = []
-    async for found in detect(run.clip, run.canvas, run.networks, run.params.detector, features):
+    async for found in run.detector.detect(run.clip, run.canvas, run.params.detector, features):
         detections.append(found)
         run.report(Progress("detect", len(detections), total))
     run.cache.put(key, pack_detections(detections))
@@ -113,7 +132,7 @@ async def track_all(
     run: Run, calibrated: Sequence[Detections], features: FeatureCache, tracker: SeedTracker | None = None
 ) -> list[Tubelet]:
     """Tubelets of all seeds, round by round: what the tubelets explain is no seed of the next round."""
-    key = tubelets_key(run.video, run.networks.manifest.version, run.params)
+    key = tubelets_key(run.video, _version(run), run.params)
     if (kept := run.cache.get(key)) is not None:
         run.report(Progress("track", 1, 1))
         return unpack_tubelets(kept)
@@ -129,6 +148,16 @@ async def track_all(
         pool = unexplained(pool, tubelets, proposals)
     run.cache.put(key, pack_tubelets(tubelets))
     return tubelets
+
+
+def _version(run: Run) -> str:
+    """All that raw tubelets depend on besides the video and the parameters: weights, candidates, categories."""
+    parts = [run.networks.manifest.version]
+    if run.given is not None:
+        parts.append(run.given.version)
+    if run.vocabulary is not None:
+        parts.append(run.vocabulary.version)
+    return "+".join(parts)
 
 
 def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:

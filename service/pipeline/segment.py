@@ -1,12 +1,12 @@
 """One video file in, a folder of results out: the spine with its decoder before and its writers behind."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.inference.repository import Manifest
 from service.media.clip import Clip
 from service.media.decode import decode
 from service.media.limits import VideoLimits
@@ -14,11 +14,15 @@ from service.media.probe import probe
 from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.cache import StageCache
+from service.pipeline.detect import BundledDetector
+from service.pipeline.detector import Detector
+from service.pipeline.given_detections import read_detections
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.result import tubelets_document, ytvis_records
 from service.pipeline.run import Progress, Report, Run, process_video
 from service.structures.canvas import fit
+from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet
 
 TUBELETS, YTVIS, OVERLAY = "tubelets.json", "ytvis.json", "overlay.mp4"
@@ -45,7 +49,13 @@ class SegmentContext:
 
 
 async def segment(
-    video: Path, out: Path, *, context: SegmentContext, parameters: JobParameters, report: Report
+    video: Path,
+    out: Path,
+    *,
+    context: SegmentContext,
+    parameters: JobParameters,
+    report: Report,
+    detections: Path | None = None,
 ) -> None:
     """Write the results of `video` into the folder `out`: tubelets.json, ytvis.json and, if asked, overlay.mp4.
 
@@ -55,12 +65,15 @@ async def segment(
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
         report: told of every step; what it raises ends the job, and the scratch files with it.
+        detections: a file that takes the place of the stage DETECT.
 
     Raises:
         InvalidVideo: the file can't be used; `code` says why.
+        InvalidDetections: the file of detections can't be used.
         InferenceError: a graph failed.
     """
     info = await probe(video, context.limits)
+    given = await asyncio.to_thread(_given, detections, info, context)
     clip = await open_clip(video, info, context, parameters, report)
     try:
         run = Run(
@@ -71,16 +84,17 @@ async def segment(
             cache=context.cache,
             feature_bytes=context.feature_bytes,
             report=report,
+            given=given,
         )
         labelled = await process_video(run)
     finally:
         clip.close()
     out.mkdir(parents=True, exist_ok=True)
-    document = tubelets_document(labelled, clip, context.networks.manifest, parameters.model_dump())
-    (out / TUBELETS).write_text(json.dumps(document))
-    (out / YTVIS).write_text(json.dumps(ytvis_records(labelled)))
+    (out / TUBELETS).write_text(json.dumps(tubelets_document(labelled, run, parameters.model_dump())))
+    ids = [category.id for category in run.categories]
+    (out / YTVIS).write_text(json.dumps(ytvis_records(labelled, category_ids=ids)))
     if parameters.overlay:
-        drawings = overlay_drawings(labelled, context.networks.manifest)
+        drawings = overlay_drawings(labelled, run.categories)
         await render_overlay(
             video,
             info,
@@ -107,10 +121,17 @@ async def open_clip(
     )
 
 
-def overlay_drawings(labelled: Sequence[LabelledTubelet], manifest: Manifest) -> list[Drawing]:
+def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) -> Detector | None:
+    """What takes the bundled detector's place, if anything does."""
+    if detections is None:
+        return None
+    return read_detections(detections, info, BundledDetector(context.networks))
+
+
+def overlay_drawings(labelled: Sequence[LabelledTubelet], categories: Sequence[Category]) -> list[Drawing]:
     """What the overlay shows of each tubelet."""
     return [
-        Drawing(number, manifest.display_names[item.label], item.score, item.tubelet.masks, item.tubelet.boxes)
+        Drawing(number, categories[item.label].name, item.score, item.tubelet.masks, item.tubelet.boxes)
         for number, item in enumerate(labelled, start=1)
     ]
 

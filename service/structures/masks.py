@@ -11,6 +11,9 @@ from pycocotools import mask as coco
 
 from service.structures.arrays import F32, Bool
 
+MOST_COORDINATE = 1e5
+"""Of a polygon's points, px."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rle:
@@ -40,6 +43,15 @@ def encode(mask: Bool) -> Rle:
     return Rle((int(height), int(width)), bytes(packed["counts"]))
 
 
+def filled(box: F32, size_hw: tuple[int, int]) -> Rle:
+    """The mask of all pixels that a box (4,) x1 y1 x2 y2 touches, in a frame of height and width `size_hw`."""
+    mask = np.zeros(size_hw, np.bool_)
+    x1, y1 = np.floor(box[:2]).astype(int)
+    x2, y2 = np.ceil(box[2:]).astype(int)
+    mask[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = True
+    return encode(mask)
+
+
 def decode(rle: Rle) -> Bool:
     """RLE -> mask (H, W) bool."""
     decoded: Bool = coco.decode(rle.coco()).astype(np.bool_)
@@ -54,6 +66,60 @@ def from_json(value: dict[str, object]) -> Rle:
     if not isinstance(counts, str | bytes):
         raise TypeError(f"rle.counts: expected a compressed string, got {type(counts).__name__}")
     return Rle((int(size[0]), int(size[1])), counts.encode("ascii") if isinstance(counts, str) else counts)
+
+
+def from_coco(value: object, size_hw: tuple[int, int]) -> Rle:
+    """A `segmentation` from outside: RLE, compressed or as lists, or polygons [[x, y, x, y, …], …].
+
+    Args:
+        value: as COCO's files have it.
+        size_hw: of the frame, which an RLE must have.
+
+    Raises:
+        ValueError: it is none of these, or does not fit the frame.
+    """
+    height, width = size_hw
+    if isinstance(value, list) and value and all(_is_polygon(polygon) for polygon in value):
+        merged = coco.merge(coco.frPyObjects(value, height, width))
+        return Rle(size_hw, bytes(merged["counts"]))
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an RLE or polygons of at least three points, got {value!r:.80}")  # noqa: TRY004
+    size, counts = value.get("size"), value.get("counts")
+    if size != [height, width]:
+        raise ValueError(f"expected an RLE of size {[height, width]} (height, width of the frame), got {size!r:.80}")
+    runs = counts if isinstance(counts, list) else _run_lengths(counts) if isinstance(counts, str) else []
+    # pycocotools takes runs as they come, and gives what lies in memory behind too short ones
+    if not all(type(run) is int and run >= 0 for run in runs) or sum(runs) != height * width:
+        raise ValueError(f"expected counts whose runs cover {height} x {width} pixels, got {counts!r:.80}")
+    return Rle(size_hw, bytes(coco.frPyObjects({"size": size, "counts": runs}, height, width)["counts"]))
+
+
+def _is_polygon(value: object) -> bool:
+    """At least three points, all finite and of a size that C's integers hold."""
+    if not isinstance(value, list) or len(value) < 6 or len(value) % 2:
+        return False
+    return all(type(number) in {int, float} and abs(number) < MOST_COORDINATE for number in value)
+
+
+def _run_lengths(counts: str) -> list[int]:
+    """Compressed counts -> runs, as pycocotools' `rleFrString`; a string that is none gives no runs.
+
+    Five bits a character; from the fourth run on differences to the run two before.
+    """
+    runs: list[int] = []
+    number = shift = 0
+    for bits in (ord(character) - 48 for character in counts):
+        if not 0 <= bits < 64 or shift > 30:
+            return []
+        number |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            number -= 1 << shift
+        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+        number = shift = 0
+    return [] if shift else runs
 
 
 def area(rle: Rle) -> int:

@@ -1,0 +1,220 @@
+"""Candidates from a file in place of the detector's: COCO results, `image_id` the index of the frame."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from service.errors import InvalidDetections
+from service.inference.category_tables import TABLES, category_table
+from service.inference.repository import ModelClass
+from service.media.clip import Clip
+from service.media.video_info import VideoInfo
+from service.pipeline.detect import strongest
+from service.pipeline.detector import Detector
+from service.pipeline.features import FeatureCache
+from service.pipeline.params import DetectorParams
+from service.structures.arrays import F32
+from service.structures.boxes import clip as clip_boxes
+from service.structures.canvas import Canvas
+from service.structures.categories import Category
+from service.structures.detections import Candidate, Detections
+from service.structures.masks import Rle, bounding_box, filled, from_coco
+
+OWN = "own"
+"""Vocabulary of a file that brings its own list of categories."""
+MOST_CATEGORIES = 5000
+Score = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[float, Field(gt=0, le=1e6)]
+Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
+T = TypeVar("T")
+
+
+class CategoryRecord(BaseModel):
+    """One entry of the file's `categories`."""
+
+    id: int
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class DetectionRecord(BaseModel):
+    """One detection as COCO's results have it; other members are left alone.
+
+    Attributes:
+        image_id: index of the frame, from 0.
+        bbox: x y width height in pixels of the frame after rotation; may be left out where there is a mask.
+        segmentation: RLE or polygons of the frame's size.
+        scores: the whole class vector, in the order of the categories; in place of `category_id` and `score`.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    image_id: Annotated[int, Field(ge=0)]
+    category_id: int | None = None
+    score: Score | None = None
+    bbox: tuple[Coordinate, Coordinate, Side, Side] | None = None
+    segmentation: dict[str, Any] | list[Any] | None = None
+    scores: list[Score] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GivenDetections:
+    """The candidates of a file; see `Detector`.
+
+    Attributes:
+        version: the file's content.
+        classes: of the class vectors.
+        categories: their ids and names.
+        frames: every frame's candidates, as the file has them.
+    """
+
+    version: str
+    classes: tuple[ModelClass, ...]
+    categories: tuple[Category, ...]
+    frames: tuple[Detections, ...]
+
+    async def detect(
+        self,
+        clip: Clip,
+        canvas: Canvas,  # noqa: ARG002 (the protocol's signature)
+        params: DetectorParams,
+        features: FeatureCache,  # noqa: ARG002
+    ) -> AsyncIterator[Detections]:
+        """See `Detector.detect`: threshold and cap count as for a detector."""
+        # a damaged video has fewer frames than its index says
+        for frame in self.frames[: len(clip)]:
+            yield frame.select(strongest(frame.probs, params))
+
+
+def read_detections(path: Path, video: VideoInfo, detector: Detector) -> GivenDetections:
+    """Read and check a file of detections.
+
+    Args:
+        path: a JSON list of records, whose `category_id`s are those of the detector's results; or an object with
+            `annotations`, such a list, and `categories`: a list of `id` and `name`, or a bundled set's name.
+        video: what the detections are of.
+        detector: whose classes a bare list means.
+
+    Raises:
+        InvalidDetections: the file can't be used; the message names the record, what was wanted and what came.
+    """
+    try:
+        content = path.read_bytes()
+        document = json.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidDetections(f"detections: expected a JSON file: {error}") from error
+    classes, categories = detector.classes, detector.categories
+    if isinstance(document, dict):
+        classes, categories = _categories(document.get("categories"))
+        document = document.get("annotations")
+    if not isinstance(document, list):
+        wanted = "a list of records, or an object with the lists 'categories' and 'annotations'"
+        raise InvalidDetections(f"detections: expected {wanted}, got {type(document).__name__}")
+    reader = _Reader(categories, video)
+    found: list[list[Candidate]] = [[] for _ in range(video.frames)]
+    for index, record in enumerate(_valid(list[DetectionRecord], document, "record")):
+        candidate = reader.candidate(index, record)
+        found[candidate.frame].append(candidate)
+    frames = tuple(_joined(frame, rows, len(categories)) for frame, rows in enumerate(found))
+    digest = hashlib.sha256(content).hexdigest()
+    # what a bare list means depends on the detector, too
+    meaning = "" if classes is not detector.classes else f" {detector.version}"
+    return GivenDetections(f"detections {digest}{meaning}", classes, categories, frames)
+
+
+class _Reader:
+    """Records of one video -> candidates."""
+
+    def __init__(self, categories: Sequence[Category], video: VideoInfo) -> None:
+        self._columns = {category.id: column for column, category in enumerate(categories)}
+        self._frames, self._hw = video.frames, (video.height, video.width)
+
+    def candidate(self, index: int, record: DetectionRecord) -> Candidate:
+        """The candidate of record number `index`."""
+        if record.image_id >= self._frames:
+            raise _wrong(index, "image_id", f"a frame from 0 to {self._frames - 1}", record.image_id)
+        mask = self._mask(index, record.segmentation)
+        box = self._box(index, record, mask)
+        return Candidate(record.image_id, box, self._probs(index, record), mask or filled(box, self._hw))
+
+    def _mask(self, index: int, segmentation: object) -> Rle | None:
+        if segmentation is None or segmentation == []:
+            return None
+        try:
+            return from_coco(segmentation, self._hw)
+        except ValueError as error:
+            raise InvalidDetections(f"detections: record {index}: segmentation: {error}") from error
+
+    def _box(self, index: int, record: DetectionRecord, mask: Rle | None) -> F32:
+        if record.bbox is None:
+            if mask is None:
+                raise _wrong(index, "bbox", "x y width height, or a segmentation", None)
+            return bounding_box(mask)
+        x, y, width, height = record.bbox
+        box: F32 = clip_boxes(np.array([[x, y, x + width, y + height]], np.float32), self._hw)[0]
+        if box[2] <= box[0] or box[3] <= box[1]:
+            frame = f"a box inside the frame of {self._hw[1]} x {self._hw[0]} pixels"
+            raise _wrong(index, "bbox", frame, list(record.bbox))
+        return box
+
+    def _probs(self, index: int, record: DetectionRecord) -> F32:
+        count = len(self._columns)
+        if record.scores is not None:
+            if len(record.scores) != count:
+                raise _wrong(index, "scores", f"{count} numbers, one per category", f"{len(record.scores)} numbers")
+            return np.array(record.scores, np.float32)
+        if record.score is None:
+            raise _wrong(index, "score", "a number from 0 to 1, or 'scores'", None)
+        column = self._columns.get(-1 if record.category_id is None else record.category_id)
+        if column is None:
+            some = ", ".join(str(number) for number in list(self._columns)[:5])
+            raise _wrong(index, "category_id", f"one of the {count} categories' ids ({some}, …)", record.category_id)
+        probs = np.zeros(count, np.float32)
+        probs[column] = record.score
+        return probs
+
+
+def _categories(value: object) -> tuple[tuple[ModelClass, ...], tuple[Category, ...]]:
+    """The file's own categories, or those of the bundled set that it names."""
+    for name in TABLES:
+        if value == name:
+            table = category_table(name)
+            return tuple(ModelClass(text, name) for text in table.names), table.categories
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_CATEGORIES:
+        wanted = f"a list of 1 to {MOST_CATEGORIES} entries with 'id' and 'name', or one of {', '.join(TABLES)}"
+        raise InvalidDetections(f"detections: categories: expected {wanted}, got {value!r:.80}")
+    records = _valid(list[CategoryRecord], value, "categories: entry")
+    if len({record.id for record in records}) != len(records):
+        raise InvalidDetections("detections: categories: expected every id once, got one twice")
+    categories = tuple(Category(record.id, record.name) for record in records)
+    return tuple(ModelClass(category.name, OWN) for category in categories), categories
+
+
+def _joined(frame: int, rows: Sequence[Candidate], classes: int) -> Detections:
+    return Detections(
+        frame,
+        np.array([row.box for row in rows], np.float32).reshape(len(rows), 4),
+        np.array([row.probs for row in rows], np.float32).reshape(len(rows), classes),
+        tuple(row.mask for row in rows),
+    )
+
+
+def _valid(kind: type[T], value: object, entry: str) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        index, *field = first["loc"]
+        where = ".".join(str(part) for part in field)
+        message = f"{where}: {first['msg']}, got {first['input']!r:.80}" if where else f"{first['msg']}"
+        raise InvalidDetections(f"detections: {entry} {index}: {message}") from error
+
+
+def _wrong(index: int, field: str, wanted: str, got: object) -> InvalidDetections:
+    came = "nothing" if got is None else got
+    return InvalidDetections(f"detections: record {index}: {field}: expected {wanted}, got {came}")

@@ -1,0 +1,86 @@
+"""Detections from a file through the whole method: classes, masks, cache and errors."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli.main import build_app
+from service.errors import InvalidDetections
+from service.pipeline.cache import FolderCache, StageCache
+from service.pipeline.parameters import JobParameters
+from service.pipeline.segment import segment
+from tests.annotated import HW, context, write_video
+from tests.scenes import Rectangle
+
+RED = Rectangle((220, 40, 40), 30, 40, 40, 60, step_xy=(4, 0))
+FRAMES = 5
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    write_video(tmp_path / "clip.mp4", [RED], FRAMES)
+    return tmp_path / "clip.mp4"
+
+
+def written(folder: Path, *, name: str = "crab", category_id: int = 7, score: float = 0.9) -> Path:
+    """The red rectangle in the frames 1 to 3, as boxes without masks."""
+    records = [
+        {"image_id": t, "category_id": category_id, "score": score, "bbox": [30 + 4 * t, 40, 40, 60]} for t in (1, 2, 3)
+    ]
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps({"categories": [{"id": category_id, "name": name}], "annotations": records}))
+    return file
+
+
+def run(
+    video: Path, detections: Path | None, out: Path, cache: StageCache | None = None, **parameters: Any
+) -> dict[str, Any]:
+    chosen = JobParameters(overlay=False, **parameters)
+    settings = context(out / "scratch", cache)
+    asyncio.run(segment(video, out, context=settings, parameters=chosen, report=lambda _: None, detections=detections))
+    document: dict[str, Any] = json.loads((out / "tubelets.json").read_text())
+    return document
+
+
+def test_given_boxes_are_tracked_under_their_own_category(video: Path, tmp_path: Path) -> None:
+    document = run(video, written(tmp_path), tmp_path / "out")
+    [tubelet] = document["tubelets"]
+    assert (tubelet["category"], tubelet["category_id"], tubelet["frames"]) == ("crab", 7, FRAMES)
+    assert tubelet["boxes"][0] == pytest.approx([30, 40, 70, 100], abs=6)
+    assert document["detector"].startswith("detections ")
+    assert json.loads((tmp_path / "out" / "ytvis.json").read_text())[0]["category_id"] == 7
+
+
+def test_threshold_counts_for_given_detections(video: Path, tmp_path: Path) -> None:
+    assert run(video, written(tmp_path, score=0.3), tmp_path / "out", th_det=0.4)["tubelets"] == []
+
+
+def test_cache_tells_files_apart(video: Path, tmp_path: Path) -> None:
+    used: list[str] = []
+    cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30, note=lambda note: used.append(note.key))
+    files = [written(tmp_path, name=name) for name in ("crab", "shrimp")]
+    names = [run(video, file, tmp_path / "out", cache)["tubelets"][0]["category"] for file in (*files, None, files[0])]
+    assert names == ["crab", "shrimp", "person", "crab"]
+    assert len(set(used)) == 6  # detections and tubelets of three sources
+    assert used[-2:] == used[:2]
+
+
+def test_masks_of_another_size_are_refused(video: Path, tmp_path: Path) -> None:
+    file = tmp_path / "small.json"
+    mask = {"size": [HW[0] // 2, HW[1] // 2], "counts": "0"}
+    file.write_text(json.dumps([{"image_id": 0, "category_id": 1, "score": 1, "segmentation": mask}]))
+    with pytest.raises(InvalidDetections, match=r"record 0: segmentation: expected an RLE of size \[144, 240\]"):
+        run(video, file, tmp_path / "out")
+
+
+def test_command_refuses_a_bad_file(video: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text('[{"image_id": 99, "category_id": 1, "score": 1, "bbox": [0, 0, 9, 9]}]')
+    arguments = ["segment", str(video), "--detections", str(file), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(build_app(), arguments)
+    assert isinstance(result.exception, InvalidDetections)
+    assert "record 0: image_id: expected a frame from 0 to 4, got 99" in result.exception.detail

@@ -1,0 +1,145 @@
+"""Detections as a file: what is taken, and how what is not is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.errors import InvalidDetections
+from service.inference.repository import ModelClass
+from service.media.video_info import VideoInfo
+from service.pipeline.detector import numbered
+from service.pipeline.given_detections import GivenDetections, read_detections
+from service.structures.masks import area, decode, encode, from_coco
+from tests.unit.builders import HW, mask
+
+VIDEO = VideoInfo("mp4", "h264", HW[1], HW[0], 3, 0.3, 10.0, 0, False, 1)
+PERSON_CAR = (ModelClass("person", "coco"), ModelClass("car", "coco"))
+BOX = {"image_id": 0, "category_id": 1, "bbox": [5, 5, 10, 10], "score": 0.5}
+
+
+class Known:
+    version, classes, categories = "weights 1", PERSON_CAR, numbered(PERSON_CAR)
+
+    detect: Any = None
+
+
+def read(folder: Path, document: object, **members: Any) -> GivenDetections:
+    file = folder / "detections.json"
+    file.write_text(json.dumps(document))
+    return read_detections(file, VIDEO, Known())
+
+
+def test_box_and_score_become_a_filled_mask_and_one_entry_of_the_vector(tmp_path: Path) -> None:
+    found = read(tmp_path, [{**BOX, "image_id": 2, "category_id": 2, "bbox": [5.5, 5, 9.5, 10]}])
+    assert [len(frame) for frame in found.frames] == [0, 0, 1]
+    frame = found.frames[2]
+    assert frame.boxes.tolist() == [[5.5, 5, 15, 15]]
+    assert frame.probs.tolist() == [[0, 0.5]]
+    assert decode(frame.masks[0]).sum() == 100
+    assert [(item.id, item.name) for item in found.categories] == [(1, "person"), (2, "car")]
+
+
+def test_whole_vector_and_mask(tmp_path: Path) -> None:
+    rle = mask(20).json()
+    found = read(tmp_path, [{"image_id": 1, "segmentation": rle, "scores": [0.25, 0.75]}])
+    assert found.frames[1].probs.tolist() == [[0.25, 0.75]]
+    assert found.frames[1].masks[0].json() == rle
+    assert found.frames[1].boxes.tolist() == [[20, 5, 30, 15]]
+
+
+def test_polygons_and_run_lengths_as_lists(tmp_path: Path) -> None:
+    polygon = [[20, 5, 30, 5, 30, 15, 20, 15]]
+    runs = [20 * HW[0], 10, HW[0] * HW[1] - 20 * HW[0] - 10]
+    listed = {"size": list(HW), "counts": runs}
+    found = read(tmp_path, [{**BOX, "segmentation": polygon}, {**BOX, "segmentation": listed}])
+    assert [area(item) for item in found.frames[0].masks] == [100, 10]
+
+
+def test_own_categories_and_those_of_a_bundled_set(tmp_path: Path) -> None:
+    own = read(tmp_path, {"categories": [{"id": 7, "name": "crab"}], "annotations": [{**BOX, "category_id": 7}]})
+    assert ([item.name for item in own.classes], own.categories[0].id) == (["crab"], 7)
+    coco = read(tmp_path, {"categories": "coco", "annotations": [{**BOX, "category_id": 90}]})
+    assert coco.classes[coco.frames[0].labels[0]] == ModelClass("toothbrush", "coco")
+
+
+def test_no_detections_at_all(tmp_path: Path) -> None:
+    assert [frame.probs.shape for frame in read(tmp_path, []).frames] == [(0, 2)] * 3
+
+
+def test_version_tells_contents_and_meanings_apart(tmp_path: Path) -> None:
+    documents: list[object] = [[BOX], [{**BOX, "score": 0.6}], {"categories": "coco", "annotations": [BOX]}]
+    versions = [read(tmp_path, document).version for document in documents]
+    assert len(set(versions)) == 3
+    assert "weights 1" in versions[0]
+    assert "weights 1" not in versions[2]
+
+
+RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        pytest.param("text", "expected a list of records", id="text"),
+        pytest.param({"annotations": []}, "categories: expected a list of 1 to", id="no-categories"),
+        pytest.param({"categories": "lvis", "annotations": []}, "got 'lvis'", id="unknown-set"),
+        pytest.param({"categories": [{"id": 1}], "annotations": []}, "categories: entry 0: name: Field", id="no-name"),
+        pytest.param(
+            {"categories": [{"id": 1, "name": "a"}] * 2, "annotations": []}, "every id once", id="id-twice"
+        ),
+        pytest.param({"categories": "coco"}, "got NoneType", id="no-annotations"),
+        pytest.param([BOX, 5], "record 1: Input should be", id="no-object"),
+        pytest.param([BOX, {**BOX, "image_id": 3}], "record 1: image_id: expected a frame from 0 to 2, got 3", id="frame"),
+        pytest.param([{**BOX, "image_id": -1}], "record 0: image_id", id="negative-frame"),
+        pytest.param([{**BOX, "category_id": 3}], "record 0: category_id: expected one of the 2", id="category"),
+        pytest.param([{"image_id": 0, "bbox": [0, 0, 5, 5]}], "record 0: score: expected a number", id="no-score"),
+        pytest.param([{**BOX, "score": 1.5}], "record 0: score: Input should be less than or equal to 1, got 1.5", id="score"),
+        pytest.param([{**BOX, "score": float("nan")}], "record 0: score", id="nan"),
+        pytest.param([{**BOX, "bbox": [0, 0, 5]}], "record 0: bbox", id="three-numbers"),
+        pytest.param([{**BOX, "bbox": [0, 0, 0, 5]}], "record 0: bbox", id="no-width"),
+        pytest.param([{**BOX, "bbox": [90, 0, 5, 5]}], "inside the frame of 60 x 40 pixels, got [90.0", id="outside"),
+        pytest.param([{"image_id": 0, "category_id": 1, "score": 1}], "record 0: bbox: expected x y", id="nowhere"),
+        pytest.param([{**BOX, "scores": [1.0]}], "record 0: scores: expected 2 numbers", id="short-vector"),
+        pytest.param([{**BOX, "segmentation": {**RLE, "size": [1, 1]}}], "expected an RLE of size [40, 60]", id="size"),
+        pytest.param([{**BOX, "segmentation": {**RLE, "counts": "5"}}], "whose runs cover 40 x 60 pixels, got '5'", id="runs"),
+        pytest.param([{**BOX, "segmentation": {**RLE, "counts": [-1, 2401]}}], "got [-1, 2401]", id="negative-run"),
+        pytest.param([{**BOX, "segmentation": [[1, 2, 3]]}], "polygons of at least three points", id="polygon"),
+        pytest.param([{**BOX, "segmentation": [[0, 0, 1e9, 0, 1e9, 1e9]]}], "polygons", id="huge-polygon"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(document: object, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDetections) as error:
+        read(tmp_path, document)
+    assert said in error.value.detail
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"\xff", b"[" * 100_000])
+def test_no_json(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "detections.json").write_bytes(content)
+    with pytest.raises(InvalidDetections, match="expected a JSON file"):
+        read_detections(tmp_path / "detections.json", VIDEO, Known())
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDetections, match="No such file"):
+        read_detections(tmp_path / "none.json", VIDEO, Known())
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=9))
+def test_every_mask_comes_back(rows: list[list[bool]]) -> None:
+    rle = encode(np.array(rows))
+    assert from_coco(rle.json(), rle.size_hw) == rle
+
+
+@given(st.text(max_size=12))
+def test_no_text_makes_a_mask_of_what_lies_in_memory(counts: str) -> None:
+    try:
+        rle = from_coco({"size": [4, 5], "counts": counts}, (4, 5))
+    except ValueError:
+        return
+    assert from_coco(rle.json(), (4, 5)) == rle
