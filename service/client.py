@@ -1,6 +1,7 @@
 """A client of the service: submit a video, follow the job, fetch its results. Synchronous, on httpx."""
 
 import hashlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -114,13 +115,31 @@ class Client:
             return str(answer.json()["id"])
         return digest
 
-    def submit(self, path: Path | str, *, idempotency_key: str | None = None, **parameters: Any) -> Job:
+    def submit(
+        self,
+        path: Path | str,
+        *,
+        detections: Path | str | None = None,
+        idempotency_key: str | None = None,
+        **parameters: Any,
+    ) -> Job:
         """Upload a video and create a job with `parameters`, by the names of the API.
 
         Creating is repeated under one idempotency key, so an answer that got lost makes no second job.
+
+        Args:
+            path: the video.
+            detections: file of COCO results that take the place of the service's detector.
+            idempotency_key: the same key and request give the same job again.
+            **parameters: of the job.
         """
-        body = {"video_id": self.upload(path), "parameters": parameters}
+        video_id = self.upload(path)
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        if detections is not None:
+            form = {"video_id": video_id, "parameters": json.dumps(parameters)}
+            files = {"detections": Path(detections).read_bytes()}
+            return _job(self._request("POST", "/v1/jobs", data=form, files=files, headers=headers).json())
+        body = {"video_id": video_id, "parameters": parameters}
         return _job(self._request("POST", "/v1/jobs", json=body, headers=headers).json())
 
     def job(self, job: Job | str, *, wait_s: float = 0, version: int | None = None) -> Job:

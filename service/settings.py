@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535)
     api_key: Secret = Field(None, description="Bearer token that requests must bring.")
     max_body_bytes: int = Field(2 << 30, gt=0, description="Largest upload.")
+    max_detections_bytes: int = Field(32 << 20, gt=0, description="Largest file of detections.")
     min_free_bytes: int = Field(256 << 20, ge=0, description="Uploads are refused when the disk has less left.")
     max_queue: int = Field(64, gt=0, description="Most waiting jobs; more are answered with 429.")
     max_attempts: int = Field(3, gt=0, description="Attempts at a job before it fails.")

@@ -64,15 +64,26 @@ def multipart(request: Request, max_file_bytes: int) -> MultipartReader:
     return MultipartReader(stream(request, max_file_bytes + MULTIPART_OVERHEAD), boundary)
 
 
+async def bounded(chunks: AsyncIterator[bytes], what: str, max_bytes: int) -> AsyncIterator[bytes]:
+    """The same chunks; TooLarge, which names `what`, when more than `max_bytes` come."""
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(f"{what}: at most {max_bytes} bytes are taken, more came")
+        yield chunk
+
+
+async def text(chunks: AsyncIterator[bytes], what: str) -> bytes:
+    """A short value whole, at most `JSON_BYTES` long."""
+    return b"".join([chunk async for chunk in bounded(chunks, what, JSON_BYTES)])
+
+
 async def parse_json(chunks: AsyncIterator[bytes]) -> Any:
     """The JSON value that `chunks` hold, at most `JSON_BYTES` long."""
-    text = bytearray()
-    async for chunk in chunks:
-        text += chunk
-        if len(text) > JSON_BYTES:
-            raise TooLarge(f"JSON: at most {JSON_BYTES} bytes are taken, more came")
+    content = await text(chunks, "JSON")
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(content, parse_constant=_no_constant)
         # A lone surrogate is legal JSON, but no text that an answer could repeat.
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from service.api import problems
-from service.api.schemas import EXAMPLE_VIDEO, JobRequest, ProblemDetails
+from service.api.schemas import EXAMPLE_VIDEO, VIDEO_ID, JobRequest, ProblemDetails
 
 REF = "#/components/schemas/{model}"
 Responses = dict[int | str, dict[str, Any]]
@@ -70,9 +70,15 @@ JOB_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["file"],
+                    "oneOf": [{"required": ["file"]}, {"required": ["video_id"]}],
                     "properties": {
                         "parameters": {"$ref": REF.format(model="JobParameters")},
+                        "detections": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "JSON: COCO results, `image_id` the index of the frame.",
+                        },
+                        "video_id": {"type": "string", "pattern": VIDEO_ID},
                         "file": {"type": "string", "format": "binary"},
                     },
                     "additionalProperties": False,

@@ -106,6 +106,9 @@ class JobRequest(BaseModel):
     )
 
     video_id: Annotated[str, Field(pattern=VIDEO_ID, description="Id of an uploaded video.")]
+    detections: Annotated[
+        str | None, Field(pattern=VIDEO_ID, description="`detections` of a job whose file came with a form.")
+    ] = None
     parameters: JobParameters = Field(default_factory=lambda: JobParameters.model_validate({}))
 
 
@@ -143,6 +146,7 @@ class JobOut(BaseModel):
     id: str = Field(examples=[EXAMPLE_JOB])
     video_id: str
     parameters: dict[str, Any]
+    detections: str | None = Field(description="SHA-256 of the detections that take the detector's place.")
     state: JobState
     attempt: int = Field(description="1 for the first try; a worker that dies is followed by another try.")
     progress: ProgressOut | None

@@ -1,5 +1,6 @@
 """What `POST /v1/jobs` asks for, from either of its two forms."""
 
+import asyncio
 import hashlib
 import json
 import re
@@ -15,9 +16,14 @@ from service.api.metrics import HttpMetrics
 from service.api.schemas import JobRequest
 from service.bootstrap import Parts
 from service.errors import InvalidParameter
+from service.media.video_info import VideoInfo
+from service.pipeline.class_vector import bundled
+from service.pipeline.given_detections import read_detections
 from service.pipeline.parameters import JobParameters
 
 JSON = "application/json"
+FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
+"""The form's parts, and what each says of the request."""
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,11 +38,10 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: Http
     kind = bodies.media_type(request)
     if kind == JSON:
         asked = _validated(JobRequest, await bodies.parse_json(bodies.stream(request, bodies.JSON_BYTES)))
-        await parts.videos.get(asked.video_id)
-        return asked
+        return await _checked(asked, parts)
     if kind == uploads.FORM:
         with slots.hold():
-            return await _from_form(request, parts, metrics)
+            return await _checked(await _from_form(request, parts, metrics), parts)
     raise bodies.unsupported(request, JSON, uploads.FORM)
 
 
@@ -47,7 +52,8 @@ def parameters_of(asked: JobRequest) -> dict[str, Any]:
 
 def fingerprint(asked: JobRequest) -> str:
     """Says whether two requests with one idempotency key ask for the same."""
-    canonical = json.dumps([asked.video_id, parameters_of(asked)], sort_keys=True, separators=(",", ":"))
+    said = [asked.video_id, parameters_of(asked), *([asked.detections] if asked.detections else [])]
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -63,18 +69,33 @@ def idempotency_key(request: Request) -> str | None:
 
 
 async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> JobRequest:
-    parameters: JobParameters | None = None
-    video_id: str | None = None
-    async for part in bodies.multipart(request, parts.settings.max_body_bytes).parts():
-        if part.name == "parameters" and parameters is None:
-            parameters = _validated(JobParameters, await bodies.parse_json(part.chunks), prefix=("parameters",))
-        elif part.name == "file" and video_id is None:
-            video_id = (await uploads.store(part.chunks, part.filename, parts, metrics))[0].id
+    settings = parts.settings
+    said: dict[str, object] = {}
+    async for part in bodies.multipart(request, settings.max_body_bytes + settings.max_detections_bytes).parts():
+        field = FIELD_OF_PART.get(part.name, "")
+        if not field or field in said:
+            raise uploads.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
+        if part.name == "parameters":
+            parameters = await bodies.parse_json(part.chunks)
+            said[field] = _validated(JobParameters, parameters, prefix=("parameters",))
+        elif part.name == "video_id":
+            said[field] = (await bodies.text(part.chunks, "video_id")).decode(errors="replace")
+        elif part.name == "detections":
+            said[field] = await uploads.store_detections(part.chunks, parts, metrics)
         else:
-            raise uploads.unexpected_part(part.name, "one part 'parameters' and one part 'file'")
-    if video_id is None:
+            said[field] = (await uploads.store(part.chunks, part.filename, parts, metrics))[0].id
+    if "video_id" not in said:
         raise uploads.missing_part("file")
-    return JobRequest(video_id=video_id, parameters=parameters or JobParameters.model_validate({}))
+    return _validated(JobRequest, said)
+
+
+async def _checked(asked: JobRequest, parts: Parts) -> JobRequest:
+    """The same request, if its video is there and its detections are of this video."""
+    video = await parts.videos.get(asked.video_id)
+    if asked.detections is not None:
+        path = uploads.detections_path(asked.detections, parts)
+        await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), bundled(parts.manifest))
+    return asked
 
 
 def _validated(model: type[Model], value: object, *, prefix: tuple[str, ...] = ()) -> Model:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
@@ -63,6 +64,30 @@ async def store(
         created_at=time.time(),
     )
     return await parts.videos.add(video)
+
+
+async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: HttpMetrics) -> str:
+    """Store a file of detections as it comes; its sha256.
+
+    Whether it fits is only known with its video. One that does not stays until the sweep: the same file may serve
+    another video.
+    """
+    limit = parts.settings.max_detections_bytes
+    received = await parts.blobs.receive(bodies.bounded(chunks, "detections", limit), max_bytes=limit)
+    metrics.uploaded(received.size)
+    return received.sha256
+
+
+def detections_path(sha256: str, parts: Parts) -> Path:
+    """Where a file of detections lies.
+
+    Raises:
+        NotFound: there is none, or what has this hash is too large to be one.
+    """
+    path = parts.blobs.path(sha256)
+    if not parts.blobs.keep(sha256) or path.stat().st_size > parts.settings.max_detections_bytes:
+        raise NotFound(f"detections: no file has the id {sha256!r}", code="unknown-detections")
+    return path
 
 
 def clean_name(name: str | None) -> str | None:

@@ -8,28 +8,31 @@ import typer
 from rich.console import Console
 
 from service.cli.display import stage_bar, tubelet_table
-from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import DetectionsOption, ParameterFileOption, ParameterOption, parse_parameters
 from service.client import Client
-from service.errors import InvalidVideo
+from service.errors import InvalidDetections, InvalidVideo
 
 
-def submit(
+def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
     video: Annotated[Path, typer.Argument(help="The video file.")],
     url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
     api_key: Annotated[str | None, typer.Option(envvar="DUALTRACK_API_KEY", help="Bearer token.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
+    detections: DetectionsOption = None,
     overlay: Annotated[bool, typer.Option(help="Also fetch overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Send a video to a service, wait for the job and fetch its results."""
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
+    if detections is not None and not detections.is_file():
+        raise InvalidDetections(f"detections: expected a file, got {detections}")
     folder = out or Path(f"{video.stem}-tubelets")
     parameters = parse_parameters(param, params, overlay=overlay)
     with Client(url, api_key=api_key) as client:
-        document = run_job(client, video, folder, parameters.model_dump(exclude_none=True))
+        document = run_job(client, video, folder, parameters.model_dump(exclude_none=True), detections)
     if as_json:
         typer.echo(json.dumps(document))
     else:
@@ -37,9 +40,11 @@ def submit(
         typer.echo(f"written to {folder}/")
 
 
-def run_job(client: Client, video: Path, folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+def run_job(
+    client: Client, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
+) -> dict[str, Any]:
     """Submit, show progress while it runs, write the results into `folder`; the result document."""
-    job = client.submit(video, **parameters)
+    job = client.submit(video, detections=detections, **parameters)
     with stage_bar(Console(stderr=True)) as bar:
 
         def show(current: object) -> None:

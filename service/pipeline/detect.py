@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.inference.client import Tensors
-from service.inference.repository import ModelClass
 from service.media.clip import Clip
-from service.pipeline.detector import numbered
+from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.features import FeatureCache
 from service.pipeline.frames import network_batch
 from service.pipeline.networks import Networks
@@ -16,7 +15,6 @@ from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, I64
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas
-from service.structures.categories import Category
 from service.structures.detections import Detections
 from service.structures.masks import Rle, encode
 from service.tracking.windows import paste_probability
@@ -36,19 +34,9 @@ class BundledDetector:
     networks: Networks
 
     @property
-    def version(self) -> str:
-        """Of the weights."""
-        return self.networks.manifest.version
-
-    @property
-    def classes(self) -> tuple[ModelClass, ...]:
-        """Of the manifest."""
-        return self.networks.manifest.classes
-
-    @property
-    def categories(self) -> tuple[Category, ...]:
-        """The manifest's classes, counted from 1."""
-        return numbered(self.classes)
+    def vector(self) -> ClassVector:
+        """The manifest's classes."""
+        return bundled(self.networks.manifest)
 
     def detect(
         self, clip: Clip, canvas: Canvas, params: DetectorParams, features: FeatureCache

@@ -1,14 +1,13 @@
 """The seam of the stage DETECT: where candidates come from."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.inference.repository import ModelClass, display_names
 from service.media.clip import Clip
+from service.pipeline.class_vector import ClassVector
 from service.pipeline.features import FeatureCache
 from service.pipeline.params import DetectorParams
 from service.structures.canvas import Canvas
-from service.structures.categories import Category
 from service.structures.detections import Detections
 
 
@@ -19,18 +18,8 @@ class Detector(Protocol):
     """
 
     @property
-    def version(self) -> str:
-        """Names what candidates depend on besides the parameters; part of the cache's keys."""
-        ...
-
-    @property
-    def classes(self) -> tuple[ModelClass, ...]:
-        """Classes of the class vector, in order."""
-        ...
-
-    @property
-    def categories(self) -> tuple[Category, ...]:
-        """Ids and names under which results tell the classes, in the same order."""
+    def vector(self) -> ClassVector:
+        """What the class vectors mean."""
         ...
 
     def detect(
@@ -38,8 +27,3 @@ class Detector(Protocol):
     ) -> AsyncIterator[Detections]:
         """Candidates of each frame in order; features that come along go to `features`."""
         ...
-
-
-def numbered(classes: Sequence[ModelClass]) -> tuple[Category, ...]:
-    """Categories of classes that have no ids of their own: counted from 1."""
-    return tuple(Category(number, name) for number, name in enumerate(display_names(classes), start=1))

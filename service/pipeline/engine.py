@@ -79,7 +79,7 @@ class EngineProcess:
         """Do one job.
 
         Args:
-            job: `video`, `out`, `parameters`.
+            job: `video`, `out`, `parameters`, `detections` if there are some.
             report: told of every step.
             note: told what of the cache is used or removed.
             canceled: when set, the engine is told to stop, and killed if it has not within a second.

@@ -53,6 +53,7 @@ class Engine:
                 context=self._context,
                 parameters=JobParameters.model_validate(job["parameters"]),
                 report=self._report,
+                detections=Path(job["detections"]) if "detections" in job else None,
             )
             self._say({"done": True})
         except DualtrackError as error:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,8 +15,8 @@ from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import ModelClass
 from service.media.clip import Clip
 from service.media.video_info import VideoInfo
+from service.pipeline.class_vector import ClassVector
 from service.pipeline.detect import strongest
-from service.pipeline.detector import Detector
 from service.pipeline.features import FeatureCache
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32
@@ -29,6 +29,8 @@ from service.structures.masks import Rle, bounding_box, filled, from_coco
 OWN = "own"
 """Vocabulary of a file that brings its own list of categories."""
 MOST_CATEGORIES = 5000
+MOST_SCORES = 50_000_000
+"""Of all class vectors of a file together: 200 MB."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[float, Field(gt=0, le=1e6)]
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -67,15 +69,11 @@ class GivenDetections:
     """The candidates of a file; see `Detector`.
 
     Attributes:
-        version: the file's content.
-        classes: of the class vectors.
-        categories: their ids and names.
+        vector: its classes; the source is the file's content.
         frames: every frame's candidates, as the file has them.
     """
 
-    version: str
-    classes: tuple[ModelClass, ...]
-    categories: tuple[Category, ...]
+    vector: ClassVector
     frames: tuple[Detections, ...]
 
     async def detect(
@@ -91,14 +89,14 @@ class GivenDetections:
             yield frame.select(strongest(frame.probs, params))
 
 
-def read_detections(path: Path, video: VideoInfo, detector: Detector) -> GivenDetections:
+def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDetections:
     """Read and check a file of detections.
 
     Args:
         path: a JSON list of records, whose `category_id`s are those of the detector's results; or an object with
             `annotations`, such a list, and `categories`: a list of `id` and `name`, or a bundled set's name.
         video: what the detections are of.
-        detector: whose classes a bare list means.
+        known: the detector's classes, which a bare list means.
 
     Raises:
         InvalidDetections: the file can't be used; the message names the record, what was wanted and what came.
@@ -108,23 +106,25 @@ def read_detections(path: Path, video: VideoInfo, detector: Detector) -> GivenDe
         document = json.loads(content)
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidDetections(f"detections: expected a JSON file: {error}") from error
-    classes, categories = detector.classes, detector.categories
+    # what a bare list means depends on the detector, too
+    source = f"detections {hashlib.sha256(content).hexdigest()}"
+    vector = replace(known, source=f"{source} {known.source}")
     if isinstance(document, dict):
-        classes, categories = _categories(document.get("categories"))
+        vector = _vector(source, document.get("categories"))
         document = document.get("annotations")
     if not isinstance(document, list):
         wanted = "a list of records, or an object with the lists 'categories' and 'annotations'"
         raise InvalidDetections(f"detections: expected {wanted}, got {type(document).__name__}")
-    reader = _Reader(categories, video)
+    if len(document) * len(vector.classes) > MOST_SCORES:
+        most = MOST_SCORES // len(vector.classes)
+        wanted = f"at most {most} records with {len(vector.classes)} categories each"
+        raise InvalidDetections(f"detections: expected {wanted}, got {len(document)}")
+    reader = _Reader(vector.categories, video)
     found: list[list[Candidate]] = [[] for _ in range(video.frames)]
     for index, record in enumerate(_valid(list[DetectionRecord], document, "record")):
         candidate = reader.candidate(index, record)
         found[candidate.frame].append(candidate)
-    frames = tuple(_joined(frame, rows, len(categories)) for frame, rows in enumerate(found))
-    digest = hashlib.sha256(content).hexdigest()
-    # what a bare list means depends on the detector, too
-    meaning = "" if classes is not detector.classes else f" {detector.version}"
-    return GivenDetections(f"detections {digest}{meaning}", classes, categories, frames)
+    return GivenDetections(vector, tuple(_joined(frame, rows, len(vector.classes)) for frame, rows in enumerate(found)))
 
 
 class _Reader:
@@ -179,12 +179,12 @@ class _Reader:
         return probs
 
 
-def _categories(value: object) -> tuple[tuple[ModelClass, ...], tuple[Category, ...]]:
+def _vector(source: str, value: object) -> ClassVector:
     """The file's own categories, or those of the bundled set that it names."""
     for name in TABLES:
         if value == name:
             table = category_table(name)
-            return tuple(ModelClass(text, name) for text in table.names), table.categories
+            return ClassVector(source, tuple(ModelClass(text, name) for text in table.names), table.categories)
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_CATEGORIES:
         wanted = f"a list of 1 to {MOST_CATEGORIES} entries with 'id' and 'name', or one of {', '.join(TABLES)}"
         raise InvalidDetections(f"detections: categories: expected {wanted}, got {value!r:.80}")
@@ -192,7 +192,7 @@ def _categories(value: object) -> tuple[tuple[ModelClass, ...], tuple[Category, 
     if len({record.id for record in records}) != len(records):
         raise InvalidDetections("detections: categories: expected every id once, got one twice")
     categories = tuple(Category(record.id, record.name) for record in records)
-    return tuple(ModelClass(category.name, OWN) for category in categories), categories
+    return ClassVector(source, tuple(ModelClass(category.name, OWN) for category in categories), categories)
 
 
 def _joined(frame: int, rows: Sequence[Candidate], classes: int) -> Detections:

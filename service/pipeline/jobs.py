@@ -111,6 +111,10 @@ class JobRunner:
             raise JobFailed("video: it was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
         work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
+        if job.detections is not None:
+            if not self._blobs.keep(job.detections):
+                raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
+            work["detections"] = str(self._blobs.path(job.detections))
         notes: list[CacheNote] = []
         try:
             await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), notes.append, canceled)

@@ -28,7 +28,7 @@ def tubelets_document(labelled: Sequence[LabelledTubelet], run: Run, parameters:
             "damage": clip.damage,
         },
         "model": {"preset": manifest.preset, "version": manifest.version},
-        "detector": None if given is None else given.version,
+        "detector": None if given is None else given.vector.source,
         "parameters": parameters,
         "tubelets": [_tubelet(number, item, run.categories) for number, item in enumerate(labelled, start=1)],
     }

@@ -87,7 +87,7 @@ class Run:
     @property
     def categories(self) -> tuple[Category, ...]:
         """What the labels of the result mean."""
-        return self.vocabulary.categories if self.vocabulary is not None else self.detector.categories
+        return self.vocabulary.categories if self.vocabulary is not None else self.detector.vector.categories
 
     @property
     def canvas(self) -> Canvas:
@@ -116,7 +116,7 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     """Candidates of every frame, from the cache if this video has been through the detector before."""
     total = len(run.clip)
-    key = detections_key(run.video, run.detector.version, run.params)
+    key = detections_key(run.video, run.detector.vector.source, run.params)
     if (kept := run.cache.get(key)) is not None:
         run.report(Progress("detect", total, total))
         return unpack_detections(kept)
@@ -154,7 +154,7 @@ def _version(run: Run) -> str:
     """All that raw tubelets depend on besides the video and the parameters: weights, candidates, categories."""
     parts = [run.networks.manifest.version]
     if run.given is not None:
-        parts.append(run.given.version)
+        parts.append(run.given.vector.source)
     if run.vocabulary is not None:
         parts.append(run.vocabulary.version)
     return "+".join(parts)

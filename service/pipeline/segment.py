@@ -14,7 +14,7 @@ from service.media.probe import probe
 from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.cache import StageCache
-from service.pipeline.detect import BundledDetector
+from service.pipeline.class_vector import bundled
 from service.pipeline.detector import Detector
 from service.pipeline.given_detections import read_detections
 from service.pipeline.networks import Networks
@@ -125,7 +125,7 @@ def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) ->
     """What takes the bundled detector's place, if anything does."""
     if detections is None:
         return None
-    return read_detections(detections, info, BundledDetector(context.networks))
+    return read_detections(detections, info, bundled(context.networks.manifest))
 
 
 def overlay_drawings(labelled: Sequence[LabelledTubelet], categories: Sequence[Category]) -> list[Drawing]:

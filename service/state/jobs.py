@@ -54,6 +54,7 @@ class Job:
 
     Attributes:
         attempt: number of the attempt that holds or held it; the fencing token.
+        detections: sha256 of the file that takes the detector's place, or None.
         result: folder of the result below the blob store's root.
         version: grows with every change.
     """
@@ -61,6 +62,7 @@ class Job:
     id: str
     video_id: str
     parameters: dict[str, Any]
+    detections: str | None
     state: JobState
     attempt: int
     progress: JobProgress | None
@@ -100,6 +102,7 @@ class JobStore:
         video_id: str,
         parameters: dict[str, Any],
         *,
+        detections: str | None = None,
         idempotency_key: str | None = None,
         fingerprint: str = "",
     ) -> tuple[Job, bool]:
@@ -129,6 +132,7 @@ class JobStore:
                     self._ttl_s,
                     mark,
                     keys.IDEMPOTENCY_TTL_S,
+                    detections or "",
                 ],
             )
             if answer == "full":
@@ -287,6 +291,7 @@ def _job(fields: dict[str, str]) -> Job:
         id=fields["id"],
         video_id=fields["video_id"],
         parameters=json.loads(fields["parameters"]),
+        detections=fields.get("detections"),
         state=JobState(fields["state"]),
         attempt=int(fields["attempt"]),
         progress=progress,

@@ -52,15 +52,18 @@ class VideoStore:
         return Video(**json.loads(text))
 
     async def delete(self, video_id: str) -> None:
-        """Forget a video, stop its jobs, remove its bytes, results and cache; its jobs answer `Gone` from now on."""
+        """Forget a video, stop its jobs, remove all files of it; its jobs answer `Gone` from now on."""
         await self.get(video_id)
         with translated():
             await self._redis.set(keys.deleted_video(video_id), "1", ex=self._ttl_s)
             jobs = cast("set[str]", await self._redis.smembers(keys.video_jobs(video_id)))
+            given = {await self._redis.hget(keys.job(job_id), "detections") for job_id in jobs}
             for job_id in jobs:
                 await self._cancel(keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
             await self._redis.delete(keys.video(video_id), keys.video_jobs(video_id))
-        await self._blobs.delete(video_id)
+        for sha256 in (video_id, *cast("set[str | None]", given)):
+            if sha256 is not None:
+                await self._blobs.delete(sha256)
         await self._cache.forget(video_id)
         for job_id in jobs:
             await self._blobs.remove_results(job_id)

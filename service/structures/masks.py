@@ -44,12 +44,20 @@ def encode(mask: Bool) -> Rle:
 
 
 def filled(box: F32, size_hw: tuple[int, int]) -> Rle:
-    """The mask of all pixels that a box (4,) x1 y1 x2 y2 touches, in a frame of height and width `size_hw`."""
-    mask = np.zeros(size_hw, np.bool_)
-    x1, y1 = np.floor(box[:2]).astype(int)
-    x2, y2 = np.ceil(box[2:]).astype(int)
-    mask[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)] = True
-    return encode(mask)
+    """The mask of all pixels that a box touches.
+
+    Args:
+        box: (4,) x1 y1 x2 y2 inside the frame, with an extent.
+        size_hw: of the frame.
+    """
+    height, width = size_hw
+    x1, y1 = (int(edge) for edge in np.floor(box[:2]))
+    x2, y2 = (int(edge) for edge in np.ceil(box[2:]))
+    rows, columns = y2 - y1, x2 - x1
+    # column by column: below the box of one and above that of the next lie `height - rows` pixels
+    runs = [x1 * height + y1, *[rows, height - rows] * (columns - 1), rows, (width - x2) * height + height - y2]
+    packed = coco.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+    return Rle((height, width), bytes(packed["counts"]))
 
 
 def decode(rle: Rle) -> Bool:

@@ -57,6 +57,63 @@ def test_job_from_one_shot_form(http: httpx.Client, content: bytes, video_id: st
     assert http.post("/v1/jobs", files={"file": ("a.mp4", content)}).status_code == 202
 
 
+BOX = {"image_id": 3, "category_id": 1, "score": 0.5, "bbox": [1, 2, 30, 20]}
+
+
+def post_detections(http: httpx.Client, parts: dict[str, str], detections: object, **files: bytes) -> httpx.Response:
+    text = httpx.Request("POST", "http://x", json=detections).content
+    return http.post("/v1/jobs", data=parts, files={"detections": text, **files})
+
+
+def test_detections_come_with_a_form_and_are_known_by_their_hash(
+    http: httpx.Client, content: bytes, video_id: str
+) -> None:
+    one_shot = post_detections(http, {}, [BOX], file=content)
+    assert one_shot.status_code == 202, one_shot.text
+    stored = post_detections(http, {"video_id": video_id, "parameters": '{"overlay": false}'}, [BOX])
+    assert stored.status_code == 202, stored.text
+    sha256 = stored.json()["detections"]
+    assert one_shot.json()["detections"] == sha256
+    again = http.post("/v1/jobs", json={"video_id": video_id, "detections": sha256, "parameters": {"th_seq": 0.9}})
+    assert again.json()["detections"] == sha256
+    assert http.get(again.json()["links"]["self"]).json()["detections"] == sha256
+    assert http.post("/v1/jobs", json={"video_id": video_id}).json()["detections"] is None
+
+
+def test_bad_detections_are_named(http: httpx.Client, video_id: str) -> None:
+    answer = post_detections(http, {"video_id": video_id}, [BOX, {**BOX, "image_id": 4}])
+    body = problem(answer, 422, "invalid-detections")
+    assert body["detail"] == "detections: record 1: image_id: expected a frame from 0 to 3, got 4"
+    category = post_detections(http, {"video_id": video_id}, [{**BOX, "category_id": 3}])
+    assert "record 0: category_id: expected one of the 2" in str(problem(category, 422)["detail"])
+    text = http.post("/v1/jobs", data={"video_id": video_id}, files={"detections": b"\xff"})
+    problem(text, 422, "invalid-detections")
+
+
+def test_detections_of_nothing_and_of_another_kind(http: httpx.Client, content: bytes, video_id: str) -> None:
+    problem(http.post("/v1/jobs", json={"video_id": video_id, "detections": "0" * 64}), 404, "unknown-detections")
+    problem(http.post("/v1/jobs", json={"video_id": video_id, "detections": video_id}), 422, "invalid-detections")
+    problem(post_detections(http, {"video_id": "0" * 64}, [BOX]), 404, "unknown-video")
+    problem(post_detections(http, {"video_id": "x"}, [BOX]), 422, "invalid-parameter")
+    problem(post_detections(http, {}, [BOX]), 422, "missing-part")
+    problem(post_detections(http, {"video_id": video_id}, [BOX], file=content), 422, "unexpected-part")
+
+
+def test_detections_are_part_of_what_an_idempotency_key_means(http: httpx.Client, video_id: str) -> None:
+    key = {"Idempotency-Key": "with-detections"}
+    sha256 = post_detections(http, {"video_id": video_id}, [BOX]).json()["detections"]
+    body = {"video_id": video_id, "detections": sha256}
+    first, again = (http.post("/v1/jobs", json=body, headers=key) for _ in range(2))
+    assert first.json()["id"] == again.json()["id"]
+    problem(http.post("/v1/jobs", json={"video_id": video_id}, headers=key), 422, "idempotency-key-reused")
+
+
+def test_detections_over_the_limit(tmp_path: Path, content: bytes) -> None:
+    with running(tmp_path, max_detections_bytes=100) as api, api.http() as http:
+        body = problem(post_detections(http, {}, [BOX, BOX], file=content), 413, "body-too-large")
+        assert "detections: at most 100 bytes" in str(body["detail"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "pointer"),
     [
@@ -232,7 +289,10 @@ def test_job_of_a_deleted_video(api: Api, http: httpx.Client, tmp_path: Path) ->
     video_id = answer.json()["id"]
     job_id = create(http, video_id)
     api.act(partial(finish, job_id=job_id))
+    given = post_detections(http, {"video_id": video_id}, [{**BOX, "score": 0.123}]).json()["detections"]
+    assert api.settings.data_dir.joinpath("blobs", "sha256", given[:2], given[2:4], given).is_file()
     assert http.delete(f"/v1/videos/{video_id}").status_code == 204
+    assert not api.settings.data_dir.joinpath("blobs", "sha256", given[:2], given[2:4], given).exists()
     problem(http.get(f"/v1/jobs/{job_id}"), 410)
     problem(http.get(f"/v1/jobs/{job_id}/result"), 410)
     assert http.post("/v1/jobs", json={"video_id": video_id}).status_code in {404, 410}

@@ -1,5 +1,6 @@
 """Whole jobs over HTTP with a real worker and the bundled models."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from api_service import RAW, Api, running, wait_for
 
+from service.client import Client
 from tests.clips import cut
 from tests.pipelines import REPOSITORY
 
@@ -70,6 +72,18 @@ def test_a_further_job_takes_over_what_the_first_cached(http: httpx.Client, tmp_
     again = {entry["stage"]: entry["used_at"] for entry in http.get(first["links"]["video"]).json()["cached"]}
     assert set(again) == set(cached)
     assert all(again[stage] > cached[stage] for stage in cached)
+
+
+def test_given_detections_take_the_place_of_the_detector(api: Api, tmp_path: Path) -> None:
+    video, file = cut(tmp_path / "d.mp4", 4), tmp_path / "detections.json"
+    box = {"image_id": 1, "category_id": 7, "score": 0.9, "bbox": [314, 134, 18, 52]}
+    file.write_text(json.dumps({"categories": [{"id": 7, "name": "walker"}], "annotations": [box]}))
+    with Client(api.url) as client:
+        job = client.submit(video, detections=file, overlay=False)
+        client.wait(job, timeout_s=120)
+        [tubelet] = client.result(job)["tubelets"]
+        assert (tubelet["category"], tubelet["category_id"], tubelet["seed_frame"]) == ("walker", 7, 1)
+        assert [record["category_id"] for record in client.result(job, "ytvis")] == [7]
 
 
 def test_cancel_in_mid_job_within_two_seconds_leaves_nothing_on_disk(

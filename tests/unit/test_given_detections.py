@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,26 +11,21 @@ from hypothesis import strategies as st
 from service.errors import InvalidDetections
 from service.inference.repository import ModelClass
 from service.media.video_info import VideoInfo
-from service.pipeline.detector import numbered
+from service.pipeline.class_vector import counted
 from service.pipeline.given_detections import GivenDetections, read_detections
-from service.structures.masks import area, decode, encode, from_coco
+from service.structures.masks import area, decode, encode, filled, from_coco
 from tests.unit.builders import HW, mask
 
 VIDEO = VideoInfo("mp4", "h264", HW[1], HW[0], 3, 0.3, 10.0, 0, False, 1)
 PERSON_CAR = (ModelClass("person", "coco"), ModelClass("car", "coco"))
 BOX = {"image_id": 0, "category_id": 1, "bbox": [5, 5, 10, 10], "score": 0.5}
+KNOWN = counted("weights 1", PERSON_CAR)
 
 
-class Known:
-    version, classes, categories = "weights 1", PERSON_CAR, numbered(PERSON_CAR)
-
-    detect: Any = None
-
-
-def read(folder: Path, document: object, **members: Any) -> GivenDetections:
+def read(folder: Path, document: object) -> GivenDetections:
     file = folder / "detections.json"
     file.write_text(json.dumps(document))
-    return read_detections(file, VIDEO, Known())
+    return read_detections(file, VIDEO, KNOWN)
 
 
 def test_box_and_score_become_a_filled_mask_and_one_entry_of_the_vector(tmp_path: Path) -> None:
@@ -41,7 +35,7 @@ def test_box_and_score_become_a_filled_mask_and_one_entry_of_the_vector(tmp_path
     assert frame.boxes.tolist() == [[5.5, 5, 15, 15]]
     assert frame.probs.tolist() == [[0, 0.5]]
     assert decode(frame.masks[0]).sum() == 100
-    assert [(item.id, item.name) for item in found.categories] == [(1, "person"), (2, "car")]
+    assert [(item.id, item.name) for item in found.vector.categories] == [(1, "person"), (2, "car")]
 
 
 def test_whole_vector_and_mask(tmp_path: Path) -> None:
@@ -62,9 +56,9 @@ def test_polygons_and_run_lengths_as_lists(tmp_path: Path) -> None:
 
 def test_own_categories_and_those_of_a_bundled_set(tmp_path: Path) -> None:
     own = read(tmp_path, {"categories": [{"id": 7, "name": "crab"}], "annotations": [{**BOX, "category_id": 7}]})
-    assert ([item.name for item in own.classes], own.categories[0].id) == (["crab"], 7)
+    assert ([item.name for item in own.vector.classes], own.vector.categories[0].id) == (["crab"], 7)
     coco = read(tmp_path, {"categories": "coco", "annotations": [{**BOX, "category_id": 90}]})
-    assert coco.classes[coco.frames[0].labels[0]] == ModelClass("toothbrush", "coco")
+    assert coco.vector.classes[coco.frames[0].labels[0]] == ModelClass("toothbrush", "coco")
 
 
 def test_no_detections_at_all(tmp_path: Path) -> None:
@@ -73,7 +67,7 @@ def test_no_detections_at_all(tmp_path: Path) -> None:
 
 def test_version_tells_contents_and_meanings_apart(tmp_path: Path) -> None:
     documents: list[object] = [[BOX], [{**BOX, "score": 0.6}], {"categories": "coco", "annotations": [BOX]}]
-    versions = [read(tmp_path, document).version for document in documents]
+    versions = [read(tmp_path, document).vector.source for document in documents]
     assert len(set(versions)) == 3
     assert "weights 1" in versions[0]
     assert "weights 1" not in versions[2]
@@ -122,12 +116,12 @@ def test_what_is_wrong_is_named(document: object, said: str, tmp_path: Path) -> 
 def test_no_json(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "detections.json").write_bytes(content)
     with pytest.raises(InvalidDetections, match="expected a JSON file"):
-        read_detections(tmp_path / "detections.json", VIDEO, Known())
+        read_detections(tmp_path / "detections.json", VIDEO, KNOWN)
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidDetections, match="No such file"):
-        read_detections(tmp_path / "none.json", VIDEO, Known())
+        read_detections(tmp_path / "none.json", VIDEO, KNOWN)
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=9))
@@ -143,3 +137,11 @@ def test_no_text_makes_a_mask_of_what_lies_in_memory(counts: str) -> None:
     except ValueError:
         return
     assert from_coco(rle.json(), (4, 5)) == rle
+
+
+@given(st.tuples(*[st.floats(0, 8, width=32)] * 2), st.tuples(*[st.floats(0.125, 9, width=32)] * 2))
+def test_filled_box_is_what_the_box_touches(corner: tuple[float, float], size: tuple[float, float]) -> None:
+    (x1, y1), (x2, y2) = corner, (min(corner[0] + size[0], 9), min(corner[1] + size[1], 10))
+    picture = np.zeros((10, 9), np.bool_)
+    picture[int(np.floor(y1)) : int(np.ceil(y2)), int(np.floor(x1)) : int(np.ceil(x2))] = True
+    assert (decode(filled(np.array([x1, y1, x2, y2], np.float32), (10, 9))) == picture).all()

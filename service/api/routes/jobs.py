@@ -39,12 +39,16 @@ async def create_job(
         Header(alias="Idempotency-Key", description="The same key and request give the same job again."),
     ] = None,
 ) -> JobOut:
-    """Segment a video: one that is stored (JSON), or one that comes along (form; put `parameters` first)."""
+    """Segment a video: one that is stored (JSON), or one that comes along (form; put `parameters` first).
+
+    A form may also bring `detections`: COCO results by frame, which take the place of the detector.
+    """
     key = submissions.idempotency_key(request)
     asked = await submissions.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
         asked.video_id,
         submissions.parameters_of(asked),
+        detections=asked.detections,
         idempotency_key=key,
         fingerprint=submissions.fingerprint(asked),
     )

@@ -1,4 +1,5 @@
--- KEYS job, idempotency, queued, video's jobs · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl
+-- KEYS job, idempotency, queued, video's jobs · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl,
+-- detections
 if ARGV[7] ~= '' then
     local known = redis.call('GET', KEYS[2])
     if known then
@@ -14,6 +15,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return {'created', ARGV[1]} end
 if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return {'full', ''} end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
     'attempt', 0, 'created_at', ARGV[4], 'version', 1)
+if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'detections', ARGV[9]) end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
