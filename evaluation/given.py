@@ -90,7 +90,7 @@ async def track_figures(run: Run, truths: Sequence[Truth], given: Given, paramet
     params = tracker_params(parameters)
     alone = replace(params, fusion=replace(params.fusion, kind="instance"))
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
-    seeds = [_seed(truth, run) for truth in truths]
+    seeds = [seed_of(truth, truth.first, run) for truth in truths]
     dual = await _track(run, seeds, params, features)
     boxes = await _track(run, seeds, alone, features) if given == "first-box" else dual
     return [figures_of_track(truth, box, both, given) for truth, box, both in zip(truths, boxes, dual, strict=True)]
@@ -125,15 +125,20 @@ def _visible(rle: dict[str, object] | None) -> Rle | None:
     return mask if mask is not None and area(mask) > 0 else None
 
 
-def _seed(truth: Truth, run: Run) -> Candidate:
-    mask = truth.masks[truth.first]
+def seed_of(truth: Truth, position: int, run: Run) -> Candidate:
+    """The instance's annotated mask at `position`, without a class, as the trackers take a seed.
+
+    Raises:
+        InvalidDataset: the masks are of another size than the video.
+    """
+    mask = truth.masks[position]
     assert mask is not None
     if mask.size_hw != run.clip.frame_hw:
         raise InvalidDataset(
             f"annotation {truth.id}: masks of {mask.size_hw} (height, width), its video has {run.clip.frame_hw}"
         )
     probs = np.zeros(run.networks.manifest.dims.classes, np.float32)
-    return Candidate(truth.frames[truth.first], bounding_box(mask), probs, mask)
+    return Candidate(truth.frames[position], bounding_box(mask), probs, mask)
 
 
 async def _track(run: Run, seeds: Sequence[Candidate], params: TrackerParams, features: FeatureCache) -> list[Tubelet]:

@@ -36,10 +36,7 @@ async def run_method(
     """
     kept = kept or remember(run)
     features = kept.features
-    detections = await detect_all(run, features)
-    threshold = run.params.detector.th_det
-    projected = [vocabulary.project(frame, threshold) for frame in detections]
-    calibrated = calibrate(projected, run.params.calibration)
+    calibrated = await calibrated_detections(run, vocabulary, features)
     if method == "deepsort":
         appearances = [await _appearance(frame, run, features) for frame in calibrated]
         # no mask is propagated, so frames without a match must not count against the score (E1s)
@@ -49,6 +46,13 @@ async def run_method(
     named = replace(run, video=f"{run.video}:{vocabulary.category_ids}", params=_params(run, method))
     tubelets = await track_all(named, calibrated, features, kept.tracker(named, calibrated))
     return finish(tubelets, calibrated, run.params.tubelets)
+
+
+async def calibrated_detections(run: Run, vocabulary: Vocabulary, features: FeatureCache) -> list[Detections]:
+    """Candidates by frame, over the data set's categories, after calibration."""
+    threshold = run.params.detector.th_det
+    projected = [vocabulary.project(frame, threshold) for frame in await detect_all(run, features)]
+    return calibrate(projected, run.params.calibration)
 
 
 def remember(run: Run) -> Remembered:

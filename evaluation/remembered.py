@@ -29,10 +29,16 @@ class Remembered:
 
     A tubelet depends on its seed's box and mask, the tracker's parameters, and the boxes of the candidates in those
     frames where a lost track looked for its object; not on the other seeds, nor on class vectors.
+
+    Attributes:
+        features: f4 and f8 by frame.
+        memories: by parameters and seed.
+        recalls: one entry per seed that was not tracked anew.
     """
 
     features: FeatureCache
     memories: dict[Hashable, list[_Memory]] = field(default_factory=dict)
+    recalls: list[Hashable] = field(default_factory=list)
 
     def tracker(self, run: Run, candidates: Sequence[Detections]) -> "RememberingTracker":
         """The tracker of one run on this clip."""
@@ -54,6 +60,7 @@ class RememberingTracker:
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
         """One tubelet per seed, in their order."""
         found = {self._key(seed): self._recall(seed) for seed in seeds}
+        self._kept.recalls.extend(key for key, tubelet in found.items() if tubelet is not None)
         new = {self._key(seed): seed for seed in seeds if found[self._key(seed)] is None}
         if new:
             found |= zip(new, await self._track(list(new.values()), report), strict=True)

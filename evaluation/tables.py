@@ -7,6 +7,7 @@ from rich.table import Table
 
 from evaluation.bootstrap import Difference
 from evaluation.dataset import Document
+from evaluation.metrics import figures
 from evaluation.tuning import Trial
 
 BEST = 10
@@ -29,15 +30,15 @@ def stratum_table(strata: Mapping[str, Document], field: str) -> Table:
     More figures than fit: a row per figure, a column per stratum.
     """
     fullest_first = sorted(strata.values(), key=len, reverse=True)
-    names = list(dict.fromkeys(name for figures in fullest_first for name in _numbers(figures)))
+    names = list(dict.fromkeys(name for row in fullest_first for name in _numbers(row)))
     if len(names) > MOST_COLUMNS:
         return _turned(strata, names, field)
     table = Table(title=f"by {field}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column(field, overflow="fold")
     for name in names:
         table.add_column(name.replace("_", "_\n", 1), justify="right")
-    for value, figures in strata.items():
-        table.add_row(value, *(number(figures[name], digits=3) if name in figures else "" for name in names))
+    for value, row in strata.items():
+        table.add_row(value, *(number(row[name], digits=3) if name in row else "" for name in names))
     return table
 
 
@@ -47,7 +48,7 @@ def _turned(strata: Mapping[str, Document], names: Sequence[str], field: str) ->
     for value in strata:
         table.add_column(value, justify="right", overflow="fold")
     for name in names:
-        table.add_row(name, *(number(figures[name]) if name in figures else "" for figures in strata.values()))
+        table.add_row(name, *(number(row[name]) if name in row else "" for row in strata.values()))
     return table
 
 
@@ -65,6 +66,43 @@ def difference_table(found: Mapping[str, Difference], title: str) -> Table:
         signed = (f"{value:+.4f}" for value in (it.b - it.a, it.low, it.high))
         table.add_row(name, f"{it.a:.4f}", f"{it.b:.4f}", *signed, f"{it.above:.0%}")
     return table
+
+
+def row_table(rows: Mapping[str, Document], title: str) -> Table:
+    """A row per method or ablation; fits on 80 columns."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("row")
+    for name in (*figures([]), "s/frame"):
+        table.add_column(name.replace("_", "_\n", 1), justify="right")
+    for name, cells in _row_cells(rows).items():
+        table.add_row(name, *cells)
+    return table
+
+
+def markdown_rows(rows: Mapping[str, Document], found: Mapping[str, Mapping[str, Difference]]) -> str:
+    """The same as Markdown, and below it a line per pair of rows with its intervals of AP and AP50."""
+    names = ("row", *figures([]), "s/frame")
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    lines += [f"| {' | '.join((f'`{name}`', *cells))} |" for name, cells in _row_cells(rows).items()]
+    for title, difference in found.items():
+        told = (
+            f"{name} {it.b - it.a:+.3f} [{it.low:+.3f}, {it.high:+.3f}]"
+            for name, it in difference.items()
+            if name in {"AP", "AP50"}
+        )
+        lines += ["", f"{title}: {', '.join(told)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _row_cells(rows: Mapping[str, Document]) -> dict[str, list[str]]:
+    """Figures and seconds per frame, the latter with ≥ where something was taken over."""
+    return {
+        name: [
+            *(number(row[figure], digits=3) for figure in figures([])),
+            f"{'≥ ' if row['taken_over'] else ''}{row['seconds_per_frame']:.2f}",
+        ]
+        for name, row in rows.items()
+    }
 
 
 def trial_table(trials: Sequence[Trial], metric: str, halves: tuple[Sequence[int], Sequence[int]]) -> Table:

@@ -1,0 +1,48 @@
+"""Head-room: what the trackers reach from perfect seeds, and what the method would reach with perfect classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.dataset import AnnotatedVideo, Document
+from evaluation.faults import FOREGROUND
+from evaluation.given import Truth, seed_of, truths_of
+from evaluation.overlaps import overlaps
+from service.pipeline.run import Run, SeedTracker
+from service.structures.masks import area
+
+
+async def seed_records(
+    run: Run, tracker: SeedTracker, video: AnnotatedVideo, annotations: Sequence[Document]
+) -> list[Document]:
+    """Every object tracked from its own mask in the frame that shows most of it; class and score are right."""
+    truths = truths_of(video, annotations)
+    seeds = [seed_of(truth, _largest(truth), run) for truth in truths]
+    tubelets = await tracker.track(seeds, lambda *_: None)
+    categories = {item["id"]: item["category_id"] for item in annotations}
+    return [
+        {
+            "video_id": video.id,
+            "category_id": categories[truth.id],
+            "score": 1.0,
+            "segmentations": [mask and mask.json() for mask in (tubelet.masks[t] for t in video.frames)],
+        }
+        for truth, tubelet in zip(truths, tubelets, strict=True)
+    ]
+
+
+def _largest(truth: Truth) -> int:
+    """Position of the frame that shows most of the object; of equals the first."""
+    return int(np.argmax([0 if mask is None else area(mask) for mask in truth.masks]))
+
+
+def with_true_classes(records: Sequence[Document], annotations: Sequence[Document]) -> list[Document]:
+    """Each tubelet with the class of the object that it overlaps most, if their tubelet IoU is above 0.5."""
+    objects = [item for item in annotations if not item.get("iscrowd", 0)]
+    if not objects:
+        return list(records)
+    iou = overlaps([item["segmentations"] for item in records], [item["segmentations"] for item in objects]).clip
+    return [
+        {**record, "category_id": objects[int(row.argmax())]["category_id"]} if row.max() > FOREGROUND else dict(record)
+        for record, row in zip(records, iou, strict=True)
+    ]

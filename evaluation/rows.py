@@ -1,0 +1,173 @@
+"""Rows of the paper's Table 2, of its ablations and of two oracles, on the same cached detections.
+
+Feng et al. 2019, Table 2: DeepSORT on the detections, the pixel tracker alone, IPDT. What each ablation changes is a
+job parameter, so that the row can be had from `segment` and `evaluate`, too.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from evaluation.dataset import AnnotatedVideo, Dataset, Document
+from evaluation.methods import Method, calibrated_detections, records, remember, run_method
+from evaluation.metrics import figures, match_clip
+from evaluation.oracles import seed_records, with_true_classes
+from evaluation.remembered import Remembered
+from evaluation.session import open_run
+from service.pipeline.cache import StageCache
+from service.pipeline.parameters import JobParameters
+from service.pipeline.run import Run
+from service.pipeline.segment import SegmentContext
+from service.pipeline.vocabulary import Vocabulary, match_vocabulary
+
+Oracle = Literal["seeds", "class"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name, the method, what it changes of the parameters, and what is taken from the annotations."""
+
+    name: str
+    method: Method
+    values: dict[str, str] = field(default_factory=dict)
+    oracle: Oracle | None = None
+
+
+ROWS = (
+    Row("deepsort", "deepsort"),
+    Row("pixel", "pixel"),
+    Row("ipdt", "ipdt"),
+    Row("deepsort-raw", "deepsort", {"beta": "1"}),
+    Row("uncalibrated", "ipdt", {"beta": "1"}),
+    Row("forward", "ipdt", {"bidirectional": "false"}),
+    Row("greedy", "ipdt", {"strategy": "greedy"}),
+    Row("box-only", "ipdt", {"fusion": "instance"}),
+    Row("margin-1", "ipdt", {"margin": "1"}),
+    Row("uncoupled", "ipdt", {"couple": "0"}),
+    Row("matched-skip", "ipdt", {"score": "matched_skip"}),
+    Row("paper", "ipdt", {"preset": "paper"}),
+    Row("oracle-seeds", "ipdt", oracle="seeds"),
+    Row("oracle-class", "ipdt", oracle="class"),
+)
+"""The paper's three first, so that their times are their own where nothing is cached."""
+
+
+@dataclass
+class Result:
+    """A row's outcome under way.
+
+    Attributes:
+        row: which.
+        clips: one record per video, of `match_clip`.
+        seconds: of decoding, the detector and the row's own work, over all clips; the first two are measured once
+            per clip and count in every row.
+        frames: annotated frames.
+        taken_over: something came from a cache or from another row, so a run of its own takes longer.
+    """
+
+    row: Row
+    clips: list[Document] = field(default_factory=list)
+    seconds: float = 0.0
+    frames: int = 0
+    taken_over: bool = False
+
+    def document(self) -> Document:
+        """Figures, time and clips, as `evaluate --json` has them."""
+        speed = round(self.seconds / max(self.frames, 1), 4)
+        times = {"seconds_per_frame": speed, "taken_over": self.taken_over, "videos": len(self.clips)}
+        return {**figures(self.clips), **times, "parameters": self.row.values, "clips": self.clips}
+
+
+class Tally:
+    """A stage cache that notes what was found in it.
+
+    Args:
+        inner: keeps the bytes.
+    """
+
+    def __init__(self, inner: StageCache) -> None:
+        self._inner = inner
+        self.found: list[str] = []
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes kept under `key`, or None."""
+        data = self._inner.get(key)
+        if data is not None:
+            self.found.append(key)
+        return data
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep `data`, if there is room."""
+        self._inner.put(key, data)
+
+
+async def run_rows(
+    dataset: Dataset,
+    videos: Sequence[AnnotatedVideo],
+    rows: Sequence[tuple[Row, JobParameters]],
+    context: SegmentContext,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """All rows on every video: decoded once, detected once, and a seed is tracked once per tracker setting.
+
+    Args:
+        dataset: the annotations.
+        videos: those that count.
+        rows: with the parameters that they make.
+        context: networks and folders.
+        tell: told a line after every video.
+    """
+    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    cache = Tally(context.cache)
+    context = replace(context, cache=cache)
+    results = [Result(row) for row, _ in rows]
+    for number, video in enumerate(videos, start=1):
+        start = time.perf_counter()
+        annotations = dataset.annotations_of(video)
+        async with open_run(video, context, rows[0][1]) as run:
+            kept = await _detected(run, vocabulary)
+            shared, common = bool(cache.found), time.perf_counter() - start
+            for result, (row, parameters) in zip(results, rows, strict=True):
+                cache.found.clear()
+                kept.recalls.clear()
+                begin = time.perf_counter()
+                own = replace(run, params=parameters.pipeline_params())
+                found = await row_records(own, row, vocabulary, kept, (video, annotations))
+                result.seconds += common + time.perf_counter() - begin
+                result.frames += len(video.frames)
+                tracked = any("/tubelets-" in key for key in cache.found) or bool(kept.recalls)
+                result.taken_over |= shared or tracked
+                result.clips.append(match_clip(video, annotations, found))
+            cache.found.clear()
+        tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
+    return results
+
+
+async def _detected(run: Run, vocabulary: Vocabulary) -> Remembered:
+    """Candidates in the cache and features in memory, so that no row pays for them."""
+    kept = remember(run)
+    await calibrated_detections(run, vocabulary, kept.features)
+    for t in range(len(run.clip)):
+        await kept.features.get(t)
+    return kept
+
+
+async def row_records(
+    run: Run, row: Row, vocabulary: Vocabulary, kept: Remembered, truth: tuple[AnnotatedVideo, Sequence[Document]]
+) -> list[Document]:
+    """YouTube-VIS records of one video under one row.
+
+    Args:
+        run: the video, with the row's parameters.
+        row: which.
+        vocabulary: from the detector's classes to the data set's categories.
+        kept: of earlier runs on the same clip.
+        truth: the video's entry and its annotations.
+    """
+    video, annotations = truth
+    if row.oracle == "seeds":
+        calibrated = await calibrated_detections(run, vocabulary, kept.features)
+        return await seed_records(run, kept.tracker(run, calibrated), video, annotations)
+    found = records(await run_method(run, row.method, vocabulary, kept), video.id, vocabulary, video.frames)
+    return with_true_classes(found, annotations) if row.oracle == "class" else found
