@@ -8,6 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from service.errors import InvalidParameter
+from service.inference.category_tables import TABLES
 from service.pipeline.parameters import JobParameters
 
 ParameterOption = Annotated[
@@ -23,15 +24,27 @@ DetectionsOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Detections in COCO's results format in place of the bundled detector's."),
 ]
+CategoriesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME_OR_FILE",
+        help="Categories of the result: coco, ytvis2019, ytvis2021, ovis; names of the detector's classes with commas "
+        "between; or a JSON file with categories.",
+    ),
+]
 
 
-def parse_parameters(given: list[str] | None, file: Path | None = None, *, overlay: bool = True) -> JobParameters:
+def parse_parameters(
+    given: list[str] | None, file: Path | None = None, *, categories: str | None = None, overlay: bool = True
+) -> JobParameters:
     """`NAME=VALUE` pairs over the values of a file -> parameters.
 
     Raises:
         InvalidParameter: a pair without `=`, an unknown name, a value out of range, or no such file.
     """
     values: dict[str, object] = {"overlay": overlay, **(_read(file) if file else {})}
+    if categories is not None:
+        values["categories"] = _categories(categories)
     for pair in given or []:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -42,14 +55,29 @@ def parse_parameters(given: list[str] | None, file: Path | None = None, *, overl
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise InvalidParameter(f"{name}: {first['msg']}, got {first['input']!r}") from error
+        raise InvalidParameter(f"{name}: {first['msg']}, got {first['input']!r:.200}") from error
 
 
 def _read(file: Path) -> dict[str, object]:
-    try:
-        values = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise InvalidParameter(f"params: expected a JSON object in {file}: {error}") from error
+    values = _json("params: expected a JSON object", file)
     if not isinstance(values, dict):
         raise InvalidParameter(f"params: expected a JSON object in {file}, got {type(values).__name__}")
+    return values
+
+
+def _categories(given: str) -> object:
+    """A set's name, names with commas between, or what a file lists: itself a list, or with the key `categories`."""
+    if given in TABLES:
+        return given
+    if given.endswith(".json") or Path(given).is_file():
+        values = _json("categories: expected a JSON list", Path(given))
+        return values.get("categories") if isinstance(values, dict) else values
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _json(wanted: str, file: Path) -> object:
+    try:
+        values: object = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidParameter(f"{wanted} in {file}: {error}") from error
     return values

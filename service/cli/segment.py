@@ -10,7 +10,13 @@ import typer
 from rich.console import Console
 
 from service.cli.display import StageBar, stage_bar, tubelet_table
-from service.cli.parameters import DetectionsOption, ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import (
+    CategoriesOption,
+    DetectionsOption,
+    ParameterFileOption,
+    ParameterOption,
+    parse_parameters,
+)
 from service.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
@@ -28,6 +34,7 @@ def segment(
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
+    categories: CategoriesOption = None,
     overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -35,7 +42,7 @@ def segment(
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
     folder = out or Path(f"{video.stem}-tubelets")
-    parameters = parse_parameters(param, params, overlay=overlay)
+    parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     console = Console(stderr=True)
     with stage_bar(console) as bar:
         asyncio.run(_run(video, detections, folder, parameters, bar))

@@ -8,7 +8,13 @@ import typer
 from rich.console import Console
 
 from service.cli.display import stage_bar, tubelet_table
-from service.cli.parameters import DetectionsOption, ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import (
+    CategoriesOption,
+    DetectionsOption,
+    ParameterFileOption,
+    ParameterOption,
+    parse_parameters,
+)
 from service.client import Client
 from service.errors import InvalidDetections, InvalidVideo
 
@@ -21,6 +27,7 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
+    categories: CategoriesOption = None,
     overlay: Annotated[bool, typer.Option(help="Also fetch overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -30,7 +37,7 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
     if detections is not None and not detections.is_file():
         raise InvalidDetections(f"detections: expected a file, got {detections}")
     folder = out or Path(f"{video.stem}-tubelets")
-    parameters = parse_parameters(param, params, overlay=overlay)
+    parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     with Client(url, api_key=api_key) as client:
         document = run_job(client, video, folder, parameters.model_dump(exclude_none=True), detections)
     if as_json:

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from service.calibration.params import CalibrationParams, Estimator, ProposalParams, Strategy
+from service.pipeline.category_choice import WANTED, CategoryChoice
 from service.pipeline.params import PipelineParams, PresetName, preset
 from service.tracking.params import (
     Fusion,
@@ -57,6 +58,21 @@ class JobParameters(BaseModel):
     score: ScoreEstimator | None = Field(None, description="How per-frame scores become the tubelet's.")
     match_iou: Share | None = Field(None, description="Mask IoU from which a detection supports a tubelet.")
     overlay: bool = Field(True, description="Also write the overlay video.")
+    categories: CategoryChoice | None = Field(
+        None,
+        description="Of the result: a bundled set, names of the detector's classes, or a list with an id and a name "
+        "each, and `of`, the names of the classes that stand for it.",
+        examples=["ytvis2019", ["person", "dog"], [{"id": 1, "name": "vehicle", "of": ["car", "bus", "truck"]}]],
+    )
+
+    @field_validator("categories", mode="wrap")
+    @classmethod
+    def _one_message(cls, value: object, validate: ValidatorFunctionWrapHandler) -> object:
+        """Of the three kinds' errors none would tell what was wanted."""
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise ValueError(WANTED) from error
 
     def pipeline_params(self) -> PipelineParams:
         """The parameters of the run: the preset with this job's values put in."""

@@ -14,6 +14,7 @@ from service.media.probe import probe
 from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.cache import StageCache
+from service.pipeline.category_choice import choose
 from service.pipeline.class_vector import bundled
 from service.pipeline.detector import Detector
 from service.pipeline.given_detections import read_detections
@@ -70,10 +71,13 @@ async def segment(
     Raises:
         InvalidVideo: the file can't be used; `code` says why.
         InvalidDetections: the file of detections can't be used.
+        InvalidParameter: the categories are none of the detector's.
         InferenceError: a graph failed.
     """
     info = await probe(video, context.limits)
     given = await asyncio.to_thread(_given, detections, info, context)
+    vector = bundled(context.networks.manifest) if given is None else given.vector
+    vocabulary = choose(vector, parameters.categories)
     clip = await open_clip(video, info, context, parameters, report)
     try:
         run = Run(
@@ -85,6 +89,7 @@ async def segment(
             feature_bytes=context.feature_bytes,
             report=report,
             given=given,
+            vocabulary=vocabulary,
         )
         labelled = await process_video(run)
     finally:

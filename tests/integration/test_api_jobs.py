@@ -123,6 +123,8 @@ def test_detections_over_the_limit(tmp_path: Path, content: bytes) -> None:
         ({"th_iou": "high"}, "#/parameters/th_iou"),
         ({"max_seeds": 0}, "#/parameters/max_seeds"),
         ({"a/b~c": 1}, "#/parameters/a~1b~0c"),
+        ({"categories": "lvis"}, "#/parameters/categories"),
+        ({"categories": [{"id": 1}]}, "#/parameters/categories"),
     ],
 )
 def test_wrong_parameter_is_named(
@@ -155,6 +157,15 @@ def test_wrong_parameter_is_named(
 )
 def test_bad_body(http: httpx.Client, content_type: str, body: bytes, status: int) -> None:
     problem(http.post("/v1/jobs", content=body, headers={"Content-Type": content_type}), status)
+
+
+def test_categories_are_those_of_the_detector_or_of_the_detections(http: httpx.Client, video_id: str) -> None:
+    assert create(http, video_id, categories="ytvis2019")
+    unknown = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"categories": ["ape", "crab"]}})
+    assert "got crab" in str(problem(unknown, 422, "invalid-parameter")["detail"])
+    crabs = {"categories": [{"id": 1, "name": "crab"}], "annotations": [BOX]}
+    parts = {"video_id": video_id, "parameters": '{"categories": ["crab"]}'}
+    assert post_detections(http, parts, crabs).status_code == 202
 
 
 def test_job_for_an_unknown_video(http: httpx.Client) -> None:

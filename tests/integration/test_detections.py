@@ -55,6 +55,26 @@ def test_given_boxes_are_tracked_under_their_own_category(video: Path, tmp_path:
     assert json.loads((tmp_path / "out" / "ytvis.json").read_text())[0]["category_id"] == 7
 
 
+def test_categories_map_the_detectors_classes(video: Path, tmp_path: Path) -> None:
+    document = run(video, None, tmp_path / "out", categories="ytvis2021")
+    assert [(item["category_id"], item["category"]) for item in document["tubelets"]] == [(26, "person")]
+    assert json.loads((tmp_path / "out" / "ytvis.json").read_text())[0]["category_id"] == 26
+    assert document["parameters"]["categories"] == "ytvis2021"
+
+
+def test_categories_map_given_detections(video: Path, tmp_path: Path) -> None:
+    own = [{"id": 3, "name": "shellfish", "of": ["crab"]}]
+    [tubelet] = run(video, written(tmp_path), tmp_path / "out", categories=own)["tubelets"]
+    assert (tubelet["category_id"], tubelet["category"]) == (3, "shellfish")
+
+
+def test_categories_filter(video: Path, tmp_path: Path) -> None:
+    cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30)
+    assert run(video, None, tmp_path / "out", cache, categories=["car", "dog"])["tubelets"] == []
+    [tubelet] = run(video, None, tmp_path / "out", cache, categories=["person", "dog"])["tubelets"]
+    assert (tubelet["category_id"], tubelet["category"]) == (1, "person")
+
+
 def test_threshold_counts_for_given_detections(video: Path, tmp_path: Path) -> None:
     assert run(video, written(tmp_path, score=0.3), tmp_path / "out", th_det=0.4)["tubelets"] == []
 
