@@ -48,8 +48,8 @@ def test_a_lost_track_counts_as_zero(tmp_path: Path) -> None:
     gone = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2), hidden=range(4, 6))
     folder = write_dataset(tmp_path, {"a": [gone]})
     (kept,) = measure(folder, tmp_path / "s")[0]["tracks"]
-    (lost,) = measure(folder, tmp_path / "s", lost_enter=0.5, lost_leave=0.9)[0]["tracks"]
-    # five of seven frames show it; the lost track never comes back for the last two of them
+    (lost,) = measure(folder, tmp_path / "s", lost_enter=0.5, lost_leave=1)[0]["tracks"]
+    # five of seven frames show it; no score is above 1, so the track never comes back for the last two of them
     assert lost["absent"] == pytest.approx(2 / 5)
     assert lost["success50"] == pytest.approx(3 / 5)
     assert kept["absent"] == 0
