@@ -34,7 +34,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
             help="first-box or first-mask: the trackers alone, from every instance's first annotated frame, without "
             "the detector. mean_box_iou, success50: boxes of the Siamese RPN alone (first-box) or of the dual tracker "
             "(first-mask); dual_…, J, F: the dual tracker from the first mask. Tracks are never lost unless -p "
-            "lost_enter=… says so; an absent answer counts 0."
+            "lost_enter=… says so; an absent answer counts 0. crossings, switches, switch_rate: instances of a clip "
+            "that meet and part again, and how often a track then goes on on another instance."
         ),
     ] = None,
     by: Annotated[

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from evaluation.crossings import count_switches
 from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.davis import boundary_accuracy, region_similarity
 from evaluation.session import open_run
@@ -32,6 +33,8 @@ Given = Literal["first-box", "first-mask"]
 Figures = dict[str, float | None]
 SUCCESS = 0.5
 """A frame is a success above this box IoU."""
+COUNTS = ("crossings", "switches", "unanswered_crossings")
+"""Of a clip."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ async def given_clips(
     context: SegmentContext,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Document]:
-    """Per video a record `video_id, name, tracks`; a track is the annotation's `id` and `figures_of_track`.
+    """Per video a record `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.
+
+    A track is the annotation's `id` and `figures_of_track`; the others are counts, see `evaluation.crossings`.
 
     Args:
         dataset: the annotations.
@@ -77,23 +82,27 @@ async def given_clips(
         start = time.perf_counter()
         truths = truths_of(video, dataset.annotations_of(video))
         async with open_run(video, context, parameters) as run:
-            tracks = await track_figures(run, truths, given, parameters)
+            boxes, dual = await follow(run, truths, given, parameters)
             speed = (time.perf_counter() - start) / len(run.clip)
-        named = [{"id": truth.id, **figures} for truth, figures in zip(truths, tracks, strict=True)]
-        clips.append({"video_id": video.id, "name": video.name, "tracks": named})
+        tracks = [
+            {"id": truth.id, **figures_of_track(truth, box, both, given)}
+            for truth, box, both in zip(truths, boxes, dual, strict=True)
+        ]
+        clips.append({"video_id": video.id, "name": video.name, "tracks": tracks, **_switches(truths, boxes)})
         tell(f"{number}/{len(videos)} {video.name}: {speed:.2f} s/frame")
     return clips
 
 
-async def track_figures(run: Run, truths: Sequence[Truth], given: Given, parameters: JobParameters) -> list[Figures]:
-    """Figures of every instance, in their order; see `figures_of_track` for the keys."""
+async def follow(
+    run: Run, truths: Sequence[Truth], given: Given, parameters: JobParameters
+) -> tuple[list[Tubelet], list[Tubelet]]:
+    """Every instance's track whose boxes count, and its track by the dual tracker; in their order."""
     params = tracker_params(parameters)
     alone = replace(params, fusion=replace(params.fusion, kind="instance"))
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
     seeds = [seed_of(truth, truth.first, run) for truth in truths]
     dual = await _track(run, seeds, params, features)
-    boxes = await _track(run, seeds, alone, features) if given == "first-box" else dual
-    return [figures_of_track(truth, box, both, given) for truth, box, both in zip(truths, boxes, dual, strict=True)]
+    return (await _track(run, seeds, alone, features) if given == "first-box" else dual), dual
 
 
 def tracker_params(parameters: JobParameters) -> TrackerParams:
@@ -177,6 +186,17 @@ def figures_of_track(truth: Truth, boxes: Tubelet, dual: Tubelet, given: Given) 
     return {**figures, "J": _mean(masks[:, 0]), "F": _mean(masks[:, 1])}
 
 
+def _switches(truths: Sequence[Truth], tracks: Sequence[Tubelet]) -> Document:
+    """Counts of one clip."""
+    instances = [[None if mask is None else bounding_box(mask) for mask in truth.masks] for truth in truths]
+    answers = [
+        [None if track.masks[t] is None else track.boxes[t] for t in truth.frames]
+        for truth, track in zip(truths, tracks, strict=True)
+    ]
+    found = count_switches(instances, answers)
+    return dict(zip(COUNTS, (found.crossings, found.switched, found.unanswered), strict=True))
+
+
 def _overlaps(truth: Truth, tubelet: Tubelet, positions: Sequence[int]) -> F32:
     """Box IoU in those of the frames that show the instance; the box of an absent answer is empty: 0."""
     rows = [
@@ -201,8 +221,10 @@ def _mean(values: np.ndarray[Any, Any]) -> float | None:
 
 
 def mean_figures(clips: Sequence[Document]) -> dict[str, float]:
-    """Means over the tracks of all clips: each clip has `tracks`, the figures of its instances."""
+    """Means over the tracks of all clips (`tracks`), and counts over the clips with `switch_rate`, per crossing."""
     tracks = [track for clip in clips for track in clip["tracks"]]
     names = dict.fromkeys(name for track in tracks for name in track if name != "id")
     columns = {name: [track[name] for track in tracks if track[name] is not None] for name in names}
-    return {name: float(np.mean(values)) if values else 0.0 for name, values in columns.items()}
+    means = {name: float(np.mean(values)) if values else 0.0 for name, values in columns.items()}
+    counts = {name: sum(clip.get(name, 0) for clip in clips) for name in COUNTS}
+    return {**means, **counts, "switch_rate": counts["switches"] / max(counts["crossings"], 1)}

@@ -56,6 +56,15 @@ def test_a_lost_track_counts_as_zero(tmp_path: Path) -> None:
     assert kept["mean_box_iou"] > lost["mean_box_iou"]
 
 
+def test_a_crossing_without_a_switch(tmp_path: Path) -> None:
+    over = Rectangle(PALETTE[0], 10, 20, 40, 40, step_xy=(26, 0))
+    under = Rectangle(PALETTE[2], 192, 50, 40, 40, step_xy=(-26, -5))
+    clips = measure(write_dataset(tmp_path, {"a": [over, under], "b": [over]}), tmp_path / "scratch", "first-mask")
+    assert [clip["crossings"] for clip in clips] == [1, 0]
+    figures = mean_figures(clips)
+    assert (figures["crossings"], figures["switches"], figures["switch_rate"]) == (1, 0, 0)
+
+
 def test_a_file_of_masks(tmp_path: Path) -> None:
     (clip,) = measure(write_masks(tmp_path, {"a": [RED]}), tmp_path / "scratch", "first-mask")
     assert clip["name"] == "a"

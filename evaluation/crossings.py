@@ -1,0 +1,106 @@
+"""Identity switches per crossing: two instances meet and part again; is each track still on its own?
+
+A *crossing* of two instances is a run of frames in which they are close, with frames before and after it in which they
+are apart. *Close*: box IoU above 0.1, or centres nearer than half the mean side (the mean of both boxes' widths and
+heights). Frames that do not show both tell nothing and are skipped, so a full occlusion does not split a crossing.
+
+A crossing is *switched* if one of the two instances' tracks afterwards covers another instance than before. What a
+track covers is the instance of the clip with the highest box IoU, averaged over the (at most five) frames nearest to
+the crossing in which the pair is apart; none if that average is not above 0.1. A track that covers none before or
+after is no switch: `unanswered` counts the crossings with such a track.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.structures.arrays import F32
+from service.structures.boxes import iou_matrix
+
+Boxes = Sequence[F32 | None]
+"""Per annotated frame a box (4,) x1 y1 x2 y2 in pixels, or None."""
+CLOSE_IOU, CLOSE_SIDES = 0.1, 0.5
+COVERS = 0.1
+NEAREST = 5
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Two instances (positions in the clip) and the nearest frames in which they are apart, in order of time."""
+
+    pair: tuple[int, int]
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """How many crossings there are, how many of them are switched, and how many a track gives no answer for."""
+
+    crossings: int
+    switched: int
+    unanswered: int
+
+
+def count_switches(instances: Sequence[Boxes], tracks: Sequence[Boxes]) -> Switches:
+    """Of one clip; track i started on instance i."""
+    found = crossings(instances)
+    moves = [[_move(tracks[i], instances, crossing) for i in crossing.pair] for crossing in found]
+    known = [[move for move in pair if None not in move] for pair in moves]
+    return Switches(
+        crossings=len(found),
+        switched=sum(any(before != after for before, after in pair) for pair in known),
+        unanswered=sum(len(pair) < 2 for pair in known),
+    )
+
+
+def crossings(instances: Sequence[Boxes]) -> list[Crossing]:
+    """All crossings of a clip, pair by pair."""
+    count = len(instances)
+    return [
+        crossing
+        for first in range(count)
+        for second in range(first + 1, count)
+        for crossing in _of_pair((first, second), instances)
+    ]
+
+
+def _of_pair(pair: tuple[int, int], instances: Sequence[Boxes]) -> list[Crossing]:
+    first, second = (instances[i] for i in pair)
+    runs: list[tuple[bool, list[int]]] = []
+    for t, (a, b) in enumerate(zip(first, second, strict=True)):
+        if a is not None and b is not None:
+            close = is_close(a, b)
+            if not runs or runs[-1][0] != close:
+                runs.append((close, []))
+            runs[-1][1].append(t)
+    return [
+        Crossing(pair, tuple(runs[i - 1][1][-NEAREST:]), tuple(runs[i + 1][1][:NEAREST]))
+        for i in range(1, len(runs) - 1)
+        if runs[i][0]
+    ]
+
+
+def is_close(a: F32, b: F32) -> bool:
+    """Two boxes (4,) of one frame."""
+    if iou_matrix(a[None], b[None])[0, 0] > CLOSE_IOU:
+        return True
+    distance = np.hypot(*((a[:2] + a[2:] - b[:2] - b[2:]) / 2))
+    sides = np.concatenate([a[2:] - a[:2], b[2:] - b[:2]])
+    return bool(distance < CLOSE_SIDES * sides.mean())
+
+
+def _move(track: Boxes, instances: Sequence[Boxes], crossing: Crossing) -> tuple[int | None, int | None]:
+    """The instances that a track covers before and after."""
+    return _covered(track, instances, crossing.before), _covered(track, instances, crossing.after)
+
+
+def _covered(track: Boxes, instances: Sequence[Boxes], frames: Sequence[int]) -> int | None:
+    means = [np.mean([_iou(track[t], boxes[t]) for t in frames]) for boxes in instances]
+    best = int(np.argmax(means))
+    return best if means[best] > COVERS else None
+
+
+def _iou(a: F32 | None, b: F32 | None) -> float:
+    return 0.0 if a is None or b is None else float(iou_matrix(a[None], b[None])[0, 0])
