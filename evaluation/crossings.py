@@ -2,7 +2,8 @@
 
 A *crossing* of two instances is a run of frames in which they are close, with frames before and after it in which they
 are apart. *Close*: box IoU above 0.1, or centres nearer than half the mean side (the mean of both boxes' widths and
-heights). Frames that do not show both tell nothing and are skipped, so a full occlusion does not split a crossing.
+heights). Frames that do not show both tell nothing and are skipped, so a full occlusion does not split a crossing; nor
+does a single frame apart.
 
 A crossing is *switched* if one of the two instances' tracks afterwards covers another instance than before. What a
 track covers is the instance of the clip with the highest box IoU, averaged over the (at most five) frames nearest to
@@ -12,6 +13,8 @@ after is no switch: `unanswered` counts the crossings with such a track.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -23,6 +26,8 @@ Boxes = Sequence[F32 | None]
 CLOSE_IOU, CLOSE_SIDES = 0.1, 0.5
 COVERS = 0.1
 NEAREST = 5
+PARTED = 2
+"""Frames apart that it takes to end a crossing between two close runs."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,22 @@ def crossings(instances: Sequence[Boxes]) -> list[Crossing]:
 
 def _of_pair(pair: tuple[int, int], instances: Sequence[Boxes]) -> list[Crossing]:
     first, second = (instances[i] for i in pair)
-    runs: list[tuple[bool, list[int]]] = []
-    for t, (a, b) in enumerate(zip(first, second, strict=True)):
-        if a is not None and b is not None:
-            close = is_close(a, b)
-            if not runs or runs[-1][0] != close:
-                runs.append((close, []))
-            runs[-1][1].append(t)
+    close = {
+        t: is_close(a, b) for t, (a, b) in enumerate(zip(first, second, strict=True)) if a is not None and b is not None
+    }
+    runs = _runs(close)
     return [
         Crossing(pair, tuple(runs[i - 1][1][-NEAREST:]), tuple(runs[i + 1][1][:NEAREST]))
         for i in range(1, len(runs) - 1)
         if runs[i][0]
     ]
+
+
+def _runs(close: dict[int, bool]) -> list[tuple[bool, list[int]]]:
+    """Close and apart runs of frames, in turns."""
+    runs = [(state, list(frames)) for state, frames in groupby(close, key=close.__getitem__)]
+    kept = [run for i, run in enumerate(runs) if run[0] or i in {0, len(runs) - 1} or len(run[1]) >= PARTED]
+    return [(state, [t for _, part in group for t in part]) for state, group in groupby(kept, key=itemgetter(0))]
 
 
 def is_close(a: F32, b: F32) -> bool:

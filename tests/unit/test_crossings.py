@@ -37,6 +37,7 @@ def test_close(a: np.ndarray, b: np.ndarray, close: bool) -> None:
         pytest.param([RIGHT, LEFT], 1, id="pass"),
         pytest.param([RIGHT, LEFT, AWAY], 1, id="a-third-apart"),
         pytest.param([RIGHT + LEFT, LEFT + RIGHT], 2, id="there-and-back"),
+        pytest.param([[*RIGHT[:6], box(0), *RIGHT[6:]], [*LEFT[:6], box(40), *LEFT[6:]]], 1, id="one-frame-apart"),
         pytest.param([RIGHT, RIGHT], 0, id="always-close"),
         pytest.param([RIGHT[:6], LEFT[:6]], 0, id="never-part-again"),
         pytest.param([RIGHT[6:], LEFT[6:]], 0, id="never-apart-before"),
