@@ -18,7 +18,9 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from service.errors import ConfigurationError, Unavailable
+from service.inference.detector_file import load_detector_file
 from service.inference.repository import Manifest, load_manifest, verify
+from service.pipeline.class_vector import ClassVector, bundled, described
 from service.pipeline.engine import COMMAND as ENGINE_COMMAND
 from service.pipeline.engine import EngineProcess
 from service.pipeline.jobs import JobRunner
@@ -56,6 +58,7 @@ class Parts:
     blobs: BlobStore
     cache: CacheIndex
     manifest: Manifest
+    classes: ClassVector
     registry: CollectorRegistry
 
 
@@ -100,10 +103,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 blobs=blobs,
                 cache=cache,
                 manifest=manifest,
+                classes=classes_of(settings, manifest),
                 registry=CollectorRegistry(),
             )
     finally:
         await redis.aclose()
+
+
+def classes_of(settings: Settings, manifest: Manifest) -> ClassVector:
+    """What the class vectors of the detector in use mean."""
+    return bundled(manifest) if settings.detector is None else described(load_detector_file(settings.detector))
 
 
 async def run_job(job_id: str) -> None:
@@ -210,6 +219,7 @@ def _scratch(settings: Settings) -> Path:
 def _engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
     return {
         "model_repository": str(settings.model_repository),
+        "detector": None if settings.detector is None else str(settings.detector),
         "triton_url": settings.triton_url,
         "providers": list(settings.providers),
         "threads": settings.threads,

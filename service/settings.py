@@ -28,6 +28,7 @@ class Settings(BaseSettings):
         Path(__file__).resolve().parent.parent / "model_repository",
         description="Triton repository with manifest.json.",
     )
+    detector: Path | None = Field(None, description="TOML file of a detector in place of the bundled one.")
     redis_url: Secret = Field(None, description="Redis or Valkey; without it `serve` starts an embedded Valkey.")
     triton_url: str | None = Field(None, description="host:port of Triton's gRPC; without it onnxruntime in process.")
     host: str = "127.0.0.1"

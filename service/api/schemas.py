@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.inference.repository import Manifest
+from service.inference.repository import Manifest, ModelClass
 from service.pipeline.parameters import JobParameters
 from service.state.cache_index import CachedStage
 from service.state.jobs import Job, JobState
@@ -187,12 +187,12 @@ class ModelsOut(BaseModel):
     graphs: dict[str, str] = Field(description="SHA-256 of each graph's file.")
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "ModelsOut":
-        """The wire form of `manifest`."""
+    def of(cls, manifest: Manifest, classes: Sequence[ModelClass]) -> "ModelsOut":
+        """The wire form of `manifest`, with the classes of the detector in use."""
         return cls(
             preset=manifest.preset,
             version=manifest.version,
-            classes=[ClassOut(name=each.name, vocabulary=each.vocabulary) for each in manifest.classes],
+            classes=[ClassOut(name=each.name, vocabulary=each.vocabulary) for each in classes],
             graphs=dict(manifest.graphs),
         )
 

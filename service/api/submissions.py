@@ -18,7 +18,6 @@ from service.bootstrap import Parts
 from service.errors import InvalidParameter
 from service.media.video_info import VideoInfo
 from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import bundled
 from service.pipeline.given_detections import read_detections
 from service.pipeline.parameters import JobParameters
 
@@ -93,7 +92,7 @@ async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> Jo
 async def _checked(asked: JobRequest, parts: Parts) -> JobRequest:
     """The same request, if its video is there, its detections are of this video and its categories are known."""
     video = await parts.videos.get(asked.video_id)
-    vector = bundled(parts.manifest)
+    vector = parts.classes
     if asked.detections is not None:
         path = uploads.detections_path(asked.detections, parts)
         given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)

@@ -18,6 +18,7 @@ from rich.table import Table
 from service.errors import DualtrackError
 from service.inference.open import open_client
 from service.inference.repository import load_manifest, verify
+from service.pipeline.outside_detector import open_detector
 from service.settings import Settings
 
 PACKAGES = (
@@ -46,6 +47,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """Check packages, providers, models, Redis and Triton; exit code 6 if something needed does not work."""
     settings = Settings()
     checks = [*_packages(), _providers(settings), _checked("models", lambda: _models(settings))]
+    if settings.detector is not None:
+        checks.append(_checked("detector", lambda: _detector(settings)))
     checks += [_checked("redis", lambda: _redis(settings)), _checked("inference", lambda: _inference(settings))]
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
@@ -76,6 +79,11 @@ def _models(settings: Settings) -> str:
     manifest = load_manifest(settings.model_repository)
     verify(manifest)
     return f"{manifest.preset} {manifest.version}, {len(manifest.graphs)} graphs, {len(manifest.classes)} classes"
+
+
+def _detector(settings: Settings) -> str:
+    open_detector(settings.detector, providers=settings.providers, threads=settings.threads)
+    return f"{settings.detector} and its graph fit"
 
 
 def _redis(settings: Settings) -> str:

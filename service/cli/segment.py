@@ -22,30 +22,37 @@ from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.pipeline.cache import FolderCache
 from service.pipeline.networks import Networks
+from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.segment import segment as run_segment
 from service.settings import Settings
 
 
-def segment(
+def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
     video: Annotated[Path, typer.Argument(help="The video file.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
     categories: CategoriesOption = None,
+    detector: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Description (TOML) of a detector in place of the bundled one.")
+    ] = None,
     overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Segment a video in this process: writes tubelets.json, ytvis.json and overlay.mp4."""
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
+    settings = Settings()
+    if detector is not None:
+        settings = settings.model_copy(update={"detector": detector})
     folder = out or Path(f"{video.stem}-tubelets")
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     console = Console(stderr=True)
     with stage_bar(console) as bar:
-        asyncio.run(_run(video, detections, folder, parameters, bar))
+        asyncio.run(_run(settings, video, detections, folder, parameters, bar))
     document = json.loads((folder / "tubelets.json").read_text())
     if as_json:
         typer.echo(json.dumps(document))
@@ -54,8 +61,9 @@ def segment(
         typer.echo(f"written to {folder}/")
 
 
-async def _run(video: Path, detections: Path | None, folder: Path, parameters: JobParameters, bar: StageBar) -> None:
-    settings = Settings()
+async def _run(
+    settings: Settings, video: Path, detections: Path | None, folder: Path, parameters: JobParameters, bar: StageBar
+) -> None:
     manifest = load_manifest(settings.model_repository)
     client = await open_client(
         manifest,
@@ -72,6 +80,7 @@ async def _run(video: Path, detections: Path | None, folder: Path, parameters: J
                 scratch=Path(scratch),
                 cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
                 feature_bytes=settings.feature_cache_bytes,
+                detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
             )
             await run_segment(
                 video,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -48,7 +49,9 @@ class OnnxRuntimeClient:
     def __init__(self, manifest: Manifest, *, providers: Sequence[str], threads: int) -> None:
         _check_providers(providers)
         self._closed = False
-        self._sessions = {name: _open(manifest, name, providers, threads) for name in manifest.graphs}
+        self._sessions = {
+            name: _open(f"model {name}", manifest.graph_path(name), providers, threads) for name in manifest.graphs
+        }
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
@@ -75,6 +78,46 @@ class OnnxRuntimeClient:
         self._sessions.clear()
 
 
+class OnnxFile:
+    """A single graph from outside, whose tensors no spec of ours names.
+
+    Args:
+        path: the ONNX file.
+        providers: execution providers in order of preference.
+        threads: of the session.
+
+    Raises:
+        ConfigurationError: the file can't be loaded, or runs on another provider than the one asked for.
+    """
+
+    def __init__(self, path: Path, *, providers: Sequence[str], threads: int) -> None:
+        _check_providers(providers)
+        self._what = f"detector {path.name}"
+        self._session = _open(self._what, path, providers, threads)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the inputs."""
+        return tuple(tensor.name for tensor in self._session.get_inputs())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return tuple(tensor.name for tensor in self._session.get_outputs())
+
+    async def run(self, names: Sequence[str], inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
+        """The outputs with these names.
+
+        Raises:
+            InferenceError: the graph failed.
+        """
+        try:
+            values = await asyncio.to_thread(self._session.run, list(names), dict(inputs))
+        except ERRORS as error:
+            raise InferenceError(f"{self._what}: {error}") from error
+        return dict(zip(names, values, strict=True))
+
+
 def _check_providers(providers: Sequence[str]) -> None:
     """A provider that this build lacks would only be a warning of onnxruntime's."""
     available = onnxruntime.get_available_providers()
@@ -83,21 +126,20 @@ def _check_providers(providers: Sequence[str]) -> None:
         raise ConfigurationError(f"onnxruntime: expected providers {list(providers)}, this build has {available}")
 
 
-def _open(manifest: Manifest, name: str, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
+def _open(what: str, path: Path, providers: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_ERRORS_ONLY
     # a spinning thread starves its neighbours where cores are shared
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    path = manifest.graph_path(name)
     try:
         # without enable_fallback=0 a failing provider is replaced by the CPU, now or in the middle of a job
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
     except ERRORS as error:
-        raise ConfigurationError(f"model {name}: onnxruntime can't load {path}: {error}") from error
+        raise ConfigurationError(f"{what}: onnxruntime can't load {path}: {error}") from error
     used = session.get_providers()[0]
     if used != providers[0]:
         # a provider whose libraries can't be loaded is left out without an error
-        raise ConfigurationError(f"model {name}: expected provider {providers[0]}, onnxruntime uses {used}")
+        raise ConfigurationError(f"{what}: expected provider {providers[0]}, onnxruntime uses {used}")
     return session

@@ -12,6 +12,8 @@ from service.errors import ConfigurationError
 from service.inference.specs import ModelDims
 
 MANIFEST = "manifest.json"
+OWN = "own"
+"""Vocabulary of names that belong to no set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class ModelClass:
 
     Attributes:
         name: as its vocabulary writes it.
-        vocabulary: `coco` or `ytvis2019`; both have a "mouse", and they mean different things.
+        vocabulary: `coco` or `ytvis2019`, both have a "mouse", and they mean different things; `own` of a list that
+            a caller brought.
     """
 
     name: str

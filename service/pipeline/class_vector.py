@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.inference.detector_file import DetectorFile
 from service.inference.repository import Manifest, ModelClass, display_names
 from service.structures.categories import Category
 
@@ -31,3 +32,11 @@ def counted(source: str, classes: Sequence[ModelClass]) -> ClassVector:
 def bundled(manifest: Manifest) -> ClassVector:
     """The classes of the repository's `mask_rcnn`."""
     return counted(manifest.version, manifest.classes)
+
+
+def described(file: DetectorFile) -> ClassVector:
+    """The classes of a detector from outside; a bundled set's ids stay."""
+    source = f"detector {file.version}"
+    if file.categories is None:
+        return counted(source, file.classes)
+    return ClassVector(source, file.classes, file.categories)

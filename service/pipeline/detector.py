@@ -14,7 +14,8 @@ from service.structures.detections import Detections
 class Detector(Protocol):
     """Finds the candidates of every frame.
 
-    Implementations: `detect.BundledDetector`, the graph `mask_rcnn`; `given_detections.GivenDetections`, a file.
+    Implementations: `detect.BundledDetector`, the graph `mask_rcnn`; `outside_detector.OutsideDetector`, any ONNX
+    file with a description; `given_detections.GivenDetections`, a file of detections.
     """
 
     @property

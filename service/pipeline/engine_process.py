@@ -24,6 +24,7 @@ from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.cache import FolderCache
 from service.pipeline.networks import Networks
+from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
 from service.pipeline.segment import SegmentContext, segment
@@ -91,6 +92,11 @@ async def serve(settings: Document, commands: "queue.Queue[Document | None]", ca
             note=lambda note: say({"cache": asdict(note)}),
         ),
         feature_bytes=settings["feature_cache_bytes"],
+        detector=open_detector(
+            None if settings["detector"] is None else Path(settings["detector"]),
+            providers=settings["providers"],
+            threads=settings["threads"],
+        ),
     )
     engine = Engine(context, say, canceled)
     say({"ready": True})

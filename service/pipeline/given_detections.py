@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import InvalidDetections
 from service.inference.category_tables import TABLES, category_table
-from service.inference.repository import ModelClass
+from service.inference.repository import OWN, ModelClass
 from service.media.clip import Clip
 from service.media.video_info import VideoInfo
 from service.pipeline.class_vector import ClassVector
@@ -26,8 +26,6 @@ from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, bounding_box, filled, from_coco
 
-OWN = "own"
-"""Vocabulary of a file that brings its own list of categories."""
 MOST_CATEGORIES = 5000
 MOST_SCORES = 50_000_000
 """Of all class vectors of a file together: 200 MB."""

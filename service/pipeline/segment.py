@@ -15,7 +15,7 @@ from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.cache import StageCache
 from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import bundled
+from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.detector import Detector
 from service.pipeline.given_detections import read_detections
 from service.pipeline.networks import Networks
@@ -40,6 +40,7 @@ class SegmentContext:
         scratch: folder for the decoded frames; emptied after every job.
         cache: detections and tubelets of earlier runs.
         feature_bytes: budget of the features kept in memory.
+        detector: in place of the bundled one.
     """
 
     networks: Networks
@@ -47,6 +48,12 @@ class SegmentContext:
     scratch: Path
     cache: StageCache
     feature_bytes: int = 1 << 30
+    detector: Detector | None = None
+
+    @property
+    def vector(self) -> ClassVector:
+        """What the detector's class vectors mean."""
+        return bundled(self.networks.manifest) if self.detector is None else self.detector.vector
 
 
 async def segment(
@@ -76,8 +83,7 @@ async def segment(
     """
     info = await probe(video, context.limits)
     given = await asyncio.to_thread(_given, detections, info, context)
-    vector = bundled(context.networks.manifest) if given is None else given.vector
-    vocabulary = choose(vector, parameters.categories)
+    vocabulary = choose(context.vector if given is None else given.vector, parameters.categories)
     clip = await open_clip(video, info, context, parameters, report)
     try:
         run = Run(
@@ -128,9 +134,7 @@ async def open_clip(
 
 def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) -> Detector | None:
     """What takes the bundled detector's place, if anything does."""
-    if detections is None:
-        return None
-    return read_detections(detections, info, bundled(context.networks.manifest))
+    return context.detector if detections is None else read_detections(detections, info, context.vector)
 
 
 def overlay_drawings(labelled: Sequence[LabelledTubelet], categories: Sequence[Category]) -> list[Drawing]:

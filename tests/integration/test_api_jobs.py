@@ -168,6 +168,23 @@ def test_categories_are_those_of_the_detector_or_of_the_detections(http: httpx.C
     assert post_detections(http, parts, crabs).status_code == 202
 
 
+def test_classes_are_those_of_a_detector_from_outside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "graph.onnx").write_bytes(b"only the worker opens it")
+    (tmp_path / "detector.toml").write_text("""
+        model = "graph.onnx"
+        classes = ["crab"]
+        input = {name = "images", size = [64, 64]}
+        boxes = {tensor = "boxes"}
+        scores = {tensor = "scores"}
+    """)
+    with running(tmp_path / "data", detector=tmp_path / "detector.toml") as api, api.http() as http:
+        assert http.get("/v1/models").json()["classes"] == [{"name": "crab", "vocabulary": "own"}]
+        video_id = http.post("/v1/videos", content=content, headers=RAW).json()["id"]
+        assert create(http, video_id, categories=["crab"])
+        asked = {"video_id": video_id, "parameters": {"categories": ["person"]}}
+        problem(http.post("/v1/jobs", json=asked), 422, "invalid-parameter")
+
+
 def test_job_for_an_unknown_video(http: httpx.Client) -> None:
     problem(http.post("/v1/jobs", json={"video_id": "0" * 64}), 404, "unknown-video")
 

@@ -12,4 +12,4 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get("", responses=refusals())
 async def get_models(parts: PartsDep) -> ModelsOut:
     """Preset, version, classes and graphs."""
-    return ModelsOut.of(parts.manifest)
+    return ModelsOut.of(parts.manifest, parts.classes.classes)

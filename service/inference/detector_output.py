@@ -1,0 +1,114 @@
+"""What a described detector's tensors say: boxes and class vectors of one frame, by plain arithmetic."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ContractViolation
+from service.inference.detector_file import BoxRule, ColumnsRule, DetectorFile, MaskRule, ScoreRule
+from service.structures.arrays import F32, I64
+
+Outputs = Mapping[str, NDArray[Any]]
+
+
+def boxes_of(outputs: Outputs, rule: BoxRule, input_hw: tuple[int, int]) -> F32:
+    """(N, 4) x1 y1 x2 y2 in pixels of the input."""
+    rows = _rows(outputs, rule)
+    if rows.shape[1] != 4:
+        raise ContractViolation(f"detector.{rule.tensor}: expected 4 numbers per box, got {rows.shape[1]}")
+    first, second = rows[:, :2], rows[:, 2:]
+    half: F32 = second / np.float32(2)
+    corners: dict[str, tuple[F32, F32]] = {
+        "xyxy": (first, second),
+        "xywh": (first, first + second),
+        "cxcywh": (first - half, first + half),
+    }
+    height, width = input_hw
+    unit = np.array([width, height] * 2, np.float32) if rule.units == "relative" else np.float32(1)
+    boxes: F32 = (np.concatenate(corners[rule.format], axis=1) * unit).astype(np.float32)
+    return boxes
+
+
+def scores_of(outputs: Outputs, file: DetectorFile) -> F32:
+    """Class vectors (N, K), without background."""
+    rule = file.description.scores
+    if rule.labels is not None:
+        return _top_class(outputs, rule, rule.labels, file.numbers)
+    scores = _activated(_rows(outputs, rule), rule)
+    if rule.objectness is not None:
+        whole = _rows(outputs, ColumnsRule(tensor=rule.tensor, transposed=rule.transposed))
+        scores = scores * _activated(whole[:, rule.objectness : rule.objectness + 1], rule)
+    columns, numbers = np.arange(scores.shape[1]), file.numbers
+    if rule.background is not None:
+        columns = np.delete(columns, rule.background)
+    by_id = file.description.numbered_by == "id"
+    if (max(numbers) >= scores.shape[1]) if by_id else (len(columns) != len(numbers)):
+        wanted = f"columns up to {max(numbers)}" if by_id else f"{len(numbers)} classes"
+        raise ContractViolation(f"detector.{rule.tensor}: expected {wanted}, got {scores.shape[1]} columns")
+    picked: F32 = scores[:, list(numbers) if by_id else columns]
+    return picked
+
+
+def grids_of(outputs: Outputs, rule: MaskRule, keep: I64) -> F32:
+    """Mask probabilities (n, h, w) of the rows `keep`, each over its box or over the input."""
+    grids = _without_batch(outputs, rule.tensor, 3)
+    if rule.coefficients is not None:
+        weights = _rows(outputs, rule.coefficients)[keep]
+        if weights.shape[1] != len(grids):
+            wanted = f"{len(grids)} coefficients, one per prototype"
+            raise ContractViolation(f"detector.{rule.coefficients.tensor}: expected {wanted}, got {weights.shape[1]}")
+        picked = np.tensordot(weights, grids, axes=1)
+    else:
+        picked = grids[keep]
+    return (_sigmoid(picked) if rule.kind == "sigmoid" else picked).astype(np.float32)
+
+
+def _top_class(outputs: Outputs, rule: ScoreRule, labels: str, numbers: tuple[int, ...]) -> F32:
+    """One score and one label per row -> vectors with one entry; a label that is no class gives zeros."""
+    scores = _without_batch(outputs, rule.tensor, 1)
+    called = _without_batch(outputs, labels, 1).astype(np.int64) - rule.first_label
+    if len(called) != len(scores):
+        raise ContractViolation(f"detector.{labels}: expected {len(scores)} labels, got {len(called)}")
+    top = _sigmoid(scores) if rule.kind == "sigmoid" else scores
+    return np.where(called[:, None] == np.array(numbers)[None], top[:, None], 0).astype(np.float32)
+
+
+def _rows(outputs: Outputs, rule: ColumnsRule) -> F32:
+    """(N, numbers) of a tensor."""
+    array = _without_batch(outputs, rule.tensor, 2)
+    rows = array.T if rule.transposed else array
+    first, end = rule.columns or (0, rows.shape[1])
+    if end > rows.shape[1]:
+        raise ContractViolation(f"detector.{rule.tensor}: expected at least {end} columns, got {rows.shape[1]}")
+    return rows[:, first:end].astype(np.float32)
+
+
+def _without_batch(outputs: Outputs, name: str, ndim: int) -> NDArray[Any]:
+    """A tensor with `ndim` axes; a batch of one, and a channel of one behind the detections, are left out."""
+    array = outputs[name]
+    while array.ndim > ndim and 1 in array.shape[:2]:
+        array = array.squeeze(0 if array.shape[0] == 1 else 1)
+    if array.ndim != ndim:
+        raise ContractViolation(
+            f"detector.{name}: expected {ndim} axes (of one frame), got {list(outputs[name].shape)}"
+        )
+    return array
+
+
+def _activated(scores: F32, rule: ScoreRule) -> F32:
+    match rule.kind:
+        case "sigmoid":
+            return _sigmoid(scores)
+        case "softmax":
+            powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+            shares: F32 = powers / powers.sum(axis=1, keepdims=True)
+            return shares
+        case "probability":
+            return scores
+
+
+def _sigmoid(values: NDArray[Any]) -> F32:
+    result: F32 = (1 / (1 + np.exp(-np.clip(values, -60, 60)))).astype(np.float32)
+    return result

@@ -1,0 +1,147 @@
+"""A detector from outside in place of the bundled one: any ONNX file that a description makes sense of."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from service.errors import ConfigurationError
+from service.inference.client import Tensors
+from service.inference.detector_file import Description, DetectorFile, load_detector_file
+from service.inference.detector_input import Placement, input_of, place
+from service.inference.detector_output import boxes_of, grids_of, scores_of
+from service.inference.onnx_runtime import OnnxFile
+from service.media.clip import Clip
+from service.pipeline.class_vector import ClassVector, described
+from service.pipeline.detect import MASK_THRESH, strongest
+from service.pipeline.features import FeatureCache
+from service.pipeline.params import DetectorParams
+from service.structures.arrays import F32, I64
+from service.structures.boxes import clip as clip_boxes
+from service.structures.canvas import Canvas
+from service.structures.detections import Detections
+from service.structures.masks import Rle, decode, encode, filled
+from service.tracking.windows import paste_probability
+
+MOST_BEFORE_NMS = 1000
+
+
+@dataclass(frozen=True)
+class OutsideDetector:
+    """See `Detector`. It sees the frames at the size that the clip is kept in, scaled to its own input.
+
+    Attributes:
+        file: what the tensors mean.
+        graph: runs in this process.
+    """
+
+    file: DetectorFile
+    graph: OnnxFile
+
+    @property
+    def vector(self) -> ClassVector:
+        """The description's classes."""
+        return described(self.file)
+
+    async def detect(
+        self,
+        clip: Clip,
+        canvas: Canvas,
+        params: DetectorParams,
+        features: FeatureCache,  # noqa: ARG002 (the protocol's signature; this graph has none to give)
+    ) -> AsyncIterator[Detections]:
+        """See `Detector.detect`; one frame a call, as most exports have a batch of one."""
+        rule = self.file.description.input
+        placement = place(canvas.network_hw, rule)
+        for index in range(len(clip)):
+            given = {rule.name: input_of(clip.frame(index), placement, rule)}
+            outputs = await self.graph.run(tensors_of(self.file.description), given)
+            yield found(index, outputs, self.file, (placement, canvas.frame_hw), params)
+
+
+def open_detector(path: Path | None, *, providers: Sequence[str], threads: int) -> OutsideDetector | None:
+    """Read a description and open its graph; None without one.
+
+    Raises:
+        ConfigurationError: description or graph can't be used, or they do not fit each other.
+    """
+    if path is None:
+        return None
+    file = load_detector_file(path)
+    graph = OnnxFile(file.path, providers=providers, threads=threads)
+    if graph.inputs != (file.description.input.name,):
+        wanted = f"the one input {file.description.input.name!r}"
+        raise ConfigurationError(f"detector {path}: expected {wanted}, the graph has {list(graph.inputs)}")
+    if missing := [name for name in tensors_of(file.description) if name not in graph.outputs]:
+        raise ConfigurationError(f"detector {path}: expected outputs {missing}, the graph has {list(graph.outputs)}")
+    return OutsideDetector(file, graph)
+
+
+def tensors_of(description: Description) -> list[str]:
+    """The outputs that are asked for."""
+    masks = description.masks
+    names = [description.boxes.tensor, description.scores.tensor, description.scores.labels]
+    names += [masks.tensor, masks.coefficients.tensor if masks.coefficients else None] if masks else []
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def found(
+    index: int, outputs: Tensors, file: DetectorFile, where: tuple[Placement, tuple[int, int]], params: DetectorParams
+) -> Detections:
+    """One frame's tensors -> candidates in the original frame.
+
+    Args:
+        index: of the frame.
+        outputs: as the graph gave them.
+        file: what they mean.
+        where: the frame's place in the input, and its original height and width.
+        params: threshold and cap.
+    """
+    placement, frame_hw = where
+    description = file.description
+    boxes = boxes_of(outputs, description.boxes, placement.input_hw)
+    probs = np.clip(scores_of(outputs, file), 0, 1)
+    in_frame = clip_boxes(placement.to_frame(boxes, frame_hw), frame_hw)
+    # nothing is left of a box that lies in the padding; NaN fails the comparison, too
+    there = np.flatnonzero(((in_frame[:, 2:] > in_frame[:, :2]).all(axis=1)) & np.isfinite(probs).all(axis=1))
+    keep = _apart(in_frame, probs, there.astype(np.int64), description.nms_iou, params)
+    masks = _masks(outputs, description, keep, in_frame[keep], where)
+    return Detections(index, in_frame[keep], probs[keep], masks)
+
+
+def _apart(boxes: F32, probs: F32, indices: I64, nms_iou: float | None, params: DetectorParams) -> I64:
+    """Of the boxes `indices` those that count, best first: NMS over all classes, for an object is one candidate."""
+    best = probs[indices].max(axis=1, initial=0)
+    if nms_iou is not None and len(indices):
+        sides = np.concatenate([boxes[indices, :2], boxes[indices, 2:] - boxes[indices, :2]], axis=1)
+        kept = cv2.dnn.NMSBoxes(sides.tolist(), best.tolist(), params.th_det, nms_iou, top_k=MOST_BEFORE_NMS)
+        indices = indices[np.asarray(kept, np.int64).reshape(-1)]
+    return indices[strongest(probs[indices], params)]
+
+
+def _masks(
+    outputs: Tensors,
+    description: Description,
+    keep: I64,
+    boxes: F32,
+    where: tuple[Placement, tuple[int, int]],
+) -> tuple[Rle, ...]:
+    """Masks of the kept boxes; the filled boxes where the graph has none."""
+    placement, frame_hw = where
+    rule = description.masks
+    if rule is None:
+        return tuple(filled(box, frame_hw) for box in boxes)
+    grids = grids_of(outputs, rule, keep)
+    if rule.space == "box" and rule.coefficients is None:
+        return tuple(
+            encode(paste_probability(grid, box, frame_hw) >= MASK_THRESH)
+            for grid, box in zip(grids, boxes, strict=True)
+        )
+    height, width = placement.input_hw
+    window = placement.to_frame(np.array([[0, 0, width, height]], np.float32), frame_hw)[0]
+    return tuple(
+        encode((paste_probability(grid, window, frame_hw) >= MASK_THRESH) & decode(filled(box, frame_hw)))
+        for grid, box in zip(grids, boxes, strict=True)
+    )
