@@ -13,11 +13,12 @@ from evaluation.dataset import Document
 from evaluation.detector import detector_metrics
 from evaluation.given import Given
 from evaluation.methods import Method
+from evaluation.parameters import parse_evaluation
 from evaluation.report import write_report
 from evaluation.session import open_context
 from evaluation.tables import figure_table, stratum_table
 from evaluation.videos import Request, console_teller, evaluate_videos
-from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import ParameterFileOption, ParameterOption
 from service.errors import InvalidParameter
 from service.settings import Settings
 
@@ -65,7 +66,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         limit=limit,
         all_videos=all_videos,
         by=by,
-        parameters=parse_parameters(param, params),
+        parameters=parse_evaluation(param, params),
     )
     if (report or results_file) and (given or path.is_file()):
         raise InvalidParameter("report, results: expected a method on a folder of videos, else there are no tubelets")

@@ -1,8 +1,9 @@
 """Baseline B0: DeepSORT on the detections, written from the published method (Wojke, Bewley, Paulus, ICIP 2017).
 
 Adapted to video instance segmentation: detections come from the calibrated candidates, a tubelet is the union of a
-track's matched masks, frames without a match stay empty, and a track reports from its first hit (n_init 1, because
-the frames are few). Appearance is the L2-normalised mean of f4 over the mask.
+track's matched masks, and frames without a match stay empty. The whole video is at hand, so a track that is confirmed
+late reports its first hits, too; by default it is confirmed at once (`n_init` 1), because the frames are few.
+Appearance is the L2-normalised mean of f4 over the mask, in place of a network that knows persons only.
 """
 
 from collections.abc import Sequence
@@ -20,21 +21,27 @@ from service.structures.tubelets import Tubelet
 GATE = 9.4877
 """95 % quantile of chi-square with 4 degrees of freedom."""
 INFEASIBLE = 1e5
+BARELY = 1e-5
+"""A forbidden pair is dearer by that than the dearest allowed one: no good pair is given up for two poor ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeepSortParams:
-    """Numbers of the published method.
+    """Numbers of the published method, but for `n_init` (3 there) and `min_score`, the detector's threshold here.
 
     Attributes:
         max_age: frames without a match after which a track ends.
         max_cosine: largest cosine distance of a match by appearance.
         max_iou_distance: largest 1 - IoU of a match by overlap.
+        n_init: hits in a row that confirm a track; one that misses before is dropped.
+        min_score: candidates whose calibrated score is below are not tracked.
     """
 
     max_age: int = 30
     max_cosine: float = 0.2
     max_iou_distance: float = 0.7
+    n_init: int = 1
+    min_score: float = 0.2
 
 
 @dataclass(slots=True)
@@ -61,8 +68,10 @@ def deepsort(
     params = params or DeepSortParams()
     tracks = _Tracks()
     for detections, features in zip(frames, appearances, strict=True):
-        _step(tracks, detections, features, params)
-    return [_tubelet(track, len(frames)) for track in (*tracks.ended, *tracks.alive)]
+        sure = np.flatnonzero(detections.scores >= params.min_score).astype(np.int64)
+        _step(tracks, detections.select(sure), features[sure], params)
+    confirmed = [track for track in tracks.alive if _confirmed(track, params)]
+    return [_tubelet(track, len(frames)) for track in (*tracks.ended, *confirmed)]
 
 
 def _step(tracks: _Tracks, detections: Detections, features: F32, params: DeepSortParams) -> None:
@@ -77,22 +86,29 @@ def _step(tracks: _Tracks, detections: Detections, features: F32, params: DeepSo
         track.gallery.append(features[index])
         track.misses = 0
     taken = {index for _, index in matched}
-    tracks.ended += [track for track in tracks.alive if track.misses > params.max_age]
-    tracks.alive = [track for track in tracks.alive if track.misses <= params.max_age]
+    tracks.ended += [track for track in tracks.alive if _confirmed(track, params) and track.misses > params.max_age]
+    tracks.alive = [
+        track for track in tracks.alive if track.misses <= (params.max_age if _confirmed(track, params) else 0)
+    ]
     for index in range(len(detections)):
         if index not in taken:
             mean, covariance = _initiate(measured[index])
             tracks.alive.append(_Track(mean, covariance, [detections.candidate(index)], [features[index]]))
 
 
+def _confirmed(track: _Track, params: DeepSortParams) -> bool:
+    # a track with fewer hits does not outlive a miss, so its hits are in a row
+    return len(track.hits) >= params.n_init
+
+
 def _match(
     tracks: Sequence[_Track], detections: Detections, measured: F64, features: F32, params: DeepSortParams
 ) -> list[tuple[_Track, int]]:
-    """Matching cascade by appearance (recently seen tracks first), then overlap for tracks missed once."""
+    """Confirmed tracks by appearance, recently seen first; then by overlap tentative ones and those missed once."""
     free = list(range(len(detections)))
     matched: list[tuple[_Track, int]] = []
     for age in range(1, params.max_age + 1):
-        level = [track for track in tracks if track.misses == age]
+        level = [track for track in tracks if track.misses == age and _confirmed(track, params)]
         found = _assign(_appearance_cost(level, measured[free], features[free], params), params.max_cosine)
         matched += [(level[row], free[column]) for row, column in found]
         free = _without(free, [column for _, column in found])
@@ -110,7 +126,7 @@ def _assign(cost: F64 | F32, most: float) -> list[tuple[int, int]]:
     """Hungarian assignment of a cost matrix; pairs dearer than `most` are no pairs."""
     if not cost.size:
         return []
-    rows, columns = linear_sum_assignment(np.where(cost > most, INFEASIBLE, cost))
+    rows, columns = linear_sum_assignment(np.minimum(cost, most + BARELY))
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if cost[r, c] <= most]
 
 

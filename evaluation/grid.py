@@ -14,6 +14,13 @@ DEFAULT_GRID = (
     "score=matched_zero,matched_skip",
 )
 """Values that are close to the defaults come first: of equal combinations the first is chosen."""
+DEEPSORT_GRID = (
+    "deepsort_min_score=0.2,0.4",
+    "deepsort_max_cosine=0.2,0.1,0.05",
+    "deepsort_max_iou_distance=0.7,0.9",
+    "deepsort_max_age=30,5",
+    "deepsort_n_init=1,2",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.deepsort import deepsort
+from evaluation.deepsort import DeepSortParams, deepsort
 from evaluation.remembered import Remembered
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features import FeatureCache
@@ -24,7 +24,11 @@ FEATURE_STRIDE = 4
 
 
 async def run_method(
-    run: Run, method: Method, vocabulary: Vocabulary, kept: Remembered | None = None
+    run: Run,
+    method: Method,
+    vocabulary: Vocabulary,
+    kept: Remembered | None = None,
+    sort: DeepSortParams | None = None,
 ) -> list[LabelledTubelet]:
     """Tubelets of one video with labels that index `vocabulary.category_ids`. Best first.
 
@@ -33,15 +37,16 @@ async def run_method(
         method: a row of the table.
         vocabulary: from the detector's classes to the data set's categories.
         kept: of earlier runs on the same clip.
+        sort: DeepSORT's own parameters.
     """
     kept = kept or remember(run)
     features = kept.features
     calibrated = await calibrated_detections(run, vocabulary, features)
     if method == "deepsort":
-        appearances = [await _appearance(frame, run, features) for frame in calibrated]
+        appearances = [await _appearance(frame, run, kept) for frame in calibrated]
         # no mask is propagated, so frames without a match must not count against the score (E1s)
         params = replace(run.params.tubelets, score="matched_skip")
-        return finish(deepsort(calibrated, appearances), calibrated, params)
+        return finish(deepsort(calibrated, appearances, sort), calibrated, params)
     # tubelets depend on the data set's categories: keep them apart from those of plain runs
     named = replace(run, video=f"{run.video}:{vocabulary.category_ids}", params=_params(run, method))
     tubelets = await track_all(named, calibrated, features, kept.tracker(named, calibrated))
@@ -67,11 +72,14 @@ def _params(run: Run, method: Method) -> PipelineParams:
     return replace(run.params, tracker=replace(run.params.tracker, fusion=fusion))
 
 
-async def _appearance(detections: Detections, run: Run, features: FeatureCache) -> F32:
+async def _appearance(detections: Detections, run: Run, kept: Remembered) -> F32:
     """L2-normalised mean of f4 over each mask: (N, C4)."""
-    f4 = (await features.get(detections.frame)).f4[0]
-    rows = [_mean_feature(f4, index, detections, run) for index in range(len(detections))]
-    return np.stack(rows) if rows else np.zeros((0, f4.shape[0]), np.float32)
+    f4 = (await kept.features.get(detections.frame)).f4[0]
+    keys = [(detections.frame, mask.counts) for mask in detections.masks]
+    for index, key in enumerate(keys):
+        if key not in kept.appearances:
+            kept.appearances[key] = _mean_feature(f4, index, detections, run)
+    return np.stack([kept.appearances[key] for key in keys]) if keys else np.zeros((0, f4.shape[0]), np.float32)
 
 
 def _mean_feature(f4: F32, index: int, detections: Detections, run: Run) -> F32:

@@ -7,6 +7,7 @@ from typing import overload
 from service.pipeline.features import FeatureCache
 from service.pipeline.run import Run
 from service.pipeline.track import Tracker
+from service.structures.arrays import F32
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
 
@@ -34,11 +35,13 @@ class Remembered:
         features: f4 and f8 by frame.
         memories: by parameters and seed.
         recalls: one entry per seed that was not tracked anew.
+        appearances: L2-normalised mean of f4 over a candidate's mask, (C4,), by frame and mask.
     """
 
     features: FeatureCache
     memories: dict[Hashable, list[_Memory]] = field(default_factory=dict)
     recalls: list[Hashable] = field(default_factory=list)
+    appearances: dict[Hashable, F32] = field(default_factory=dict)
 
     def tracker(self, run: Run, candidates: Sequence[Detections]) -> "RememberingTracker":
         """The tracker of one run on this clip."""

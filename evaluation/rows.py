@@ -13,10 +13,10 @@ from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.methods import Method, calibrated_detections, records, remember, run_method
 from evaluation.metrics import figures, match_clip
 from evaluation.oracles import seed_records, with_true_classes
+from evaluation.parameters import EvaluationParameters
 from evaluation.remembered import Remembered
 from evaluation.session import open_run
 from service.pipeline.cache import StageCache
-from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.segment import SegmentContext
 from service.pipeline.vocabulary import Vocabulary, match_vocabulary
@@ -105,7 +105,7 @@ class Tally:
 async def run_rows(
     dataset: Dataset,
     videos: Sequence[AnnotatedVideo],
-    rows: Sequence[tuple[Row, JobParameters]],
+    rows: Sequence[tuple[Row, EvaluationParameters]],
     context: SegmentContext,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
@@ -133,7 +133,7 @@ async def run_rows(
                 kept.recalls.clear()
                 begin = time.perf_counter()
                 own = replace(run, params=parameters.pipeline_params())
-                found = await row_records(own, row, vocabulary, kept, (video, annotations))
+                found = await row_records(own, (row, parameters), vocabulary, kept, (video, annotations))
                 result.seconds += common + time.perf_counter() - begin
                 result.frames += len(video.frames)
                 tracked = any("/tubelets-" in key for key in cache.found) or bool(kept.recalls)
@@ -154,20 +154,25 @@ async def _detected(run: Run, vocabulary: Vocabulary) -> Remembered:
 
 
 async def row_records(
-    run: Run, row: Row, vocabulary: Vocabulary, kept: Remembered, truth: tuple[AnnotatedVideo, Sequence[Document]]
+    run: Run,
+    chosen: tuple[Row, EvaluationParameters],
+    vocabulary: Vocabulary,
+    kept: Remembered,
+    truth: tuple[AnnotatedVideo, Sequence[Document]],
 ) -> list[Document]:
     """YouTube-VIS records of one video under one row.
 
     Args:
         run: the video, with the row's parameters.
-        row: which.
+        chosen: the row and its parameters.
         vocabulary: from the detector's classes to the data set's categories.
         kept: of earlier runs on the same clip.
         truth: the video's entry and its annotations.
     """
-    video, annotations = truth
+    (row, parameters), (video, annotations) = chosen, truth
     if row.oracle == "seeds":
         calibrated = await calibrated_detections(run, vocabulary, kept.features)
         return await seed_records(run, kept.tracker(run, calibrated), video, annotations)
-    found = records(await run_method(run, row.method, vocabulary, kept), video.id, vocabulary, video.frames)
+    labelled = await run_method(run, row.method, vocabulary, kept, parameters.deepsort_params())
+    found = records(labelled, video.id, vocabulary, video.frames)
     return with_true_classes(found, annotations) if row.oracle == "class" else found

@@ -14,14 +14,14 @@ from rich.progress import Progress
 
 from evaluation.bootstrap import LEVEL, Difference, differences
 from evaluation.dataset import Document, load_dataset
+from evaluation.parameters import EvaluationParameters, parse_evaluation
 from evaluation.rows import ROWS, Result, Row, run_rows
 from evaluation.session import open_context
 from evaluation.tables import difference_table, markdown_rows, row_table
 from evaluation.videos import console_teller
-from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import ParameterFileOption, ParameterOption
 from service.errors import InvalidDataset, InvalidParameter
 from service.pipeline.cache import FolderCache
-from service.pipeline.parameters import JobParameters
 from service.settings import Settings
 
 PAIRS = (("pixel", "ipdt"), ("deepsort", "pixel"))
@@ -86,12 +86,12 @@ def _chosen(names: str | None) -> list[Row]:
     return [known[name] for name in wanted]
 
 
-def _parameters(row: Row, param: list[str] | None, params: Path | None) -> JobParameters:
-    return parse_parameters([*(param or ()), *(f"{name}={value}" for name, value in row.values.items())], params)
+def _parameters(row: Row, param: list[str] | None, params: Path | None) -> EvaluationParameters:
+    return parse_evaluation([*(param or ()), *(f"{name}={value}" for name, value in row.values.items())], params)
 
 
 async def _run(
-    path: Path, rows: Sequence[tuple[Row, JobParameters]], limit: int | None, *, fresh: bool
+    path: Path, rows: Sequence[tuple[Row, EvaluationParameters]], limit: int | None, *, fresh: bool
 ) -> list[Result]:
     dataset = load_dataset(path)
     videos = [video for video in dataset.videos if video.exhaustive][:limit]

@@ -10,16 +10,16 @@ import typer
 from rich.console import Console
 
 from evaluation.dataset import Document, load_dataset
-from evaluation.grid import DEFAULT_GRID, combinations, make_grid
+from evaluation.grid import DEEPSORT_GRID, DEFAULT_GRID, combinations, make_grid
 from evaluation.methods import Method
 from evaluation.metrics import figures
+from evaluation.parameters import EvaluationParameters, parse_evaluation
 from evaluation.session import open_context
 from evaluation.tables import trial_table
 from evaluation.tuning import HalfChoice, Trial, across_halves, best_trial, halves, run_trials, values_text
 from evaluation.videos import console_teller
-from service.cli.parameters import ParameterFileOption, ParameterOption, parse_parameters
+from service.cli.parameters import ParameterFileOption, ParameterOption
 from service.errors import InvalidDataset, InvalidParameter
-from service.pipeline.parameters import JobParameters
 from service.settings import Settings
 
 
@@ -31,11 +31,12 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
         typer.Option(
             metavar="NAME=VALUE,…",
             help="An axis, in place of those of the default grid that share a name with it; a/b=1/2,3/4 moves two "
-            f"parameters together. May be given again. Default grid: {'; '.join(DEFAULT_GRID)}.",
+            f"parameters together. May be given again. Default grid: {'; '.join(DEFAULT_GRID)}; of deepsort: "
+            f"{'; '.join(DEEPSORT_GRID)}.",
         ),
     ] = None,
     metric: Annotated[str, typer.Option(help="What is to be high: AP, AP50, AP_agnostic, …")] = "AP",
-    method: Annotated[str, typer.Option(help="ipdt or pixel.")] = "ipdt",
+    method: Annotated[str, typer.Option(help="ipdt, pixel or deepsort.")] = "ipdt",
     limit: Annotated[int | None, typer.Option(help="Only the first so many videos.")] = None,
     seed: Annotated[int, typer.Option(help="Of the lot that makes the halves.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write all combinations to this file.")] = None,
@@ -60,8 +61,11 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     if method not in get_args(Method):
         raise InvalidParameter(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
     pairs = [
-        (values, parse_parameters([*(param or ()), *(f"{name}={value}" for name, value in values.items())], params))
-        for values in ({}, *combinations(make_grid(grid or ())))
+        (values, parse_evaluation([*(param or ()), *(f"{name}={value}" for name, value in values.items())], params))
+        for values in (
+            {},
+            *combinations(make_grid(grid or (), DEEPSORT_GRID if method == "deepsort" else DEFAULT_GRID)),
+        )
     ]
     trials = asyncio.run(_run(path, pairs, cast("Method", method), limit))
     best, choices = best_trial(trials, metric), across_halves(trials, metric, seed)
@@ -76,7 +80,7 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
 
 
 async def _run(
-    path: Path, pairs: Sequence[tuple[dict[str, str], JobParameters]], method: Method, limit: int | None
+    path: Path, pairs: Sequence[tuple[dict[str, str], EvaluationParameters]], method: Method, limit: int | None
 ) -> list[Trial]:
     dataset = load_dataset(path)
     videos = [video for video in dataset.videos if video.exhaustive][:limit]

@@ -10,8 +10,8 @@ from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.figures import figures_of
 from evaluation.methods import Method, records, remember, run_method
 from evaluation.metrics import match_clip
+from evaluation.parameters import EvaluationParameters
 from evaluation.session import open_run
-from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.vocabulary import match_vocabulary
 
@@ -59,7 +59,7 @@ class HalfChoice:
 async def run_trials(
     dataset: Dataset,
     videos: Sequence[AnnotatedVideo],
-    combinations: Sequence[tuple[dict[str, str], JobParameters]],
+    combinations: Sequence[tuple[dict[str, str], EvaluationParameters]],
     method: Method,
     context: SegmentContext,
     tell: Callable[[str], None] = lambda _: None,
@@ -82,7 +82,8 @@ async def run_trials(
         async with open_run(video, context, combinations[0][1]) as run:
             kept = remember(run)
             for done, (_, parameters) in zip(clips, combinations, strict=True):
-                labelled = await run_method(replace(run, params=parameters.pipeline_params()), method, vocabulary, kept)
+                own, sort = replace(run, params=parameters.pipeline_params()), parameters.deepsort_params()
+                labelled = await run_method(own, method, vocabulary, kept, sort)
                 done.append(match_clip(video, annotations, records(labelled, video.id, vocabulary, video.frames)))
         tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
     return [Trial(values, tuple(done)) for (values, _), done in zip(combinations, clips, strict=True)]

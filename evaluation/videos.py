@@ -12,9 +12,9 @@ from evaluation.figures import figures_of
 from evaluation.given import Given, given_clips
 from evaluation.methods import Method, records, run_method
 from evaluation.metrics import match_clips
+from evaluation.parameters import EvaluationParameters
 from evaluation.session import open_run
 from evaluation.strata import check_field, stratum_figures
-from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.vocabulary import match_vocabulary
 
@@ -41,7 +41,7 @@ class Request:
     limit: int | None = None
     all_videos: bool = False
     by: str | None = None
-    parameters: JobParameters = field(default_factory=JobParameters)
+    parameters: EvaluationParameters = field(default_factory=EvaluationParameters)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ async def _methods_records(
     for number, video in enumerate(videos, start=1):
         start = time.perf_counter()
         async with open_run(video, context, request.parameters) as run:
-            labelled = await run_method(run, request.method, vocabulary)
+            sort = request.parameters.deepsort_params()
+            labelled = await run_method(run, request.method, vocabulary, sort=sort)
         found += records(labelled, video.id, vocabulary, video.frames)
         seconds += time.perf_counter() - start
         frames += len(video.frames)

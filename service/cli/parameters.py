@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from service.errors import InvalidParameter
 from service.inference.category_tables import TABLES
 from service.pipeline.parameters import JobParameters
+
+Parameters = TypeVar("Parameters", bound=JobParameters)
 
 ParameterOption = Annotated[
     list[str] | None,
@@ -42,6 +44,18 @@ def parse_parameters(
     Raises:
         InvalidParameter: a pair without `=`, an unknown name, a value out of range, or no such file.
     """
+    return parse_as(JobParameters, given, file, categories=categories, overlay=overlay)
+
+
+def parse_as(
+    kind: type[Parameters],
+    given: list[str] | None,
+    file: Path | None = None,
+    *,
+    categories: str | None = None,
+    overlay: bool = True,
+) -> Parameters:
+    """The same for a program that has parameters of its own besides."""
     values: dict[str, object] = {"overlay": overlay, **(_read(file) if file else {})}
     if categories is not None:
         values["categories"] = _categories(categories)
@@ -51,7 +65,7 @@ def parse_parameters(
             raise InvalidParameter(f"parameter: expected NAME=VALUE, got {pair!r}")
         values[name.strip()] = value.strip()
     try:
-        return JobParameters.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from evaluation.dataset import load_dataset
 from evaluation.oracles import with_true_classes
+from evaluation.parameters import parse_evaluation
 from evaluation.rows import ROWS, Result, run_rows
 from evaluation.table2 import table2
-from service.cli.parameters import parse_parameters
 from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from service.pipeline.cache import FolderCache
@@ -29,7 +29,7 @@ UNSEEN = Rectangle((90, 140, 90), 170, 60, 32, 40, step_xy=(-2, 1))
 def rows(folder: Path, *names: str) -> dict[str, Result]:
     dataset = load_dataset(folder)
     chosen = [row for row in ROWS if row.name in names]
-    pairs = [(row, parse_parameters([f"{name}={value}" for name, value in row.values.items()])) for row in chosen]
+    pairs = [(row, parse_evaluation([f"{name}={value}" for name, value in row.values.items()])) for row in chosen]
     opened = context(folder / "scratch", FolderCache(folder / "cache", max_bytes=1 << 28))
     return {result.row.name: result for result in asyncio.run(run_rows(dataset, dataset.videos, pairs, opened))}
 

@@ -10,14 +10,13 @@ from typer.testing import CliRunner
 
 from evaluation.dataset import load_dataset
 from evaluation.grid import combinations, make_grid
+from evaluation.parameters import EvaluationParameters, parse_evaluation
 from evaluation.tune import tune
 from evaluation.tuning import best_trial, run_trials
 from evaluation.videos import Request, evaluate_videos
-from service.cli.parameters import parse_parameters
 from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from service.pipeline.cache import FolderCache
-from service.pipeline.parameters import JobParameters
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 
@@ -30,17 +29,29 @@ AXES = ("estimator/th_cc=frame_max/0.15", "th_iou=0.5", "lost_enter/lost_leave=0
 def test_a_combination_that_finds_nothing_loses(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path / "data", {"a": [PERSON, MOTORBIKE], "b": [PERSON]})
     grid = [{}, *combinations(make_grid(["th_key=0.99,0.03", "th_seq=0.5,0.3"], default=[]))]
-    pairs = [(values, parse_parameters([f"{name}={value}" for name, value in values.items()])) for values in grid]
+    pairs = [(values, parse_evaluation([f"{name}={value}" for name, value in values.items()])) for values in grid]
     dataset = load_dataset(folder)
     opened = context(tmp_path / "scratch", FolderCache(tmp_path / "cache", max_bytes=1 << 28))
     trials = asyncio.run(run_trials(dataset, dataset.videos, pairs, "ipdt", opened))
     assert [trial.figure("AP50") for trial in trials] == pytest.approx([1, 0, 0, 1, 1])
     assert best_trial(trials[1:], "AP").values == {"th_key": "0.03", "th_seq": "0.5"}
     # the same as evaluate says, which shares nothing between the combinations
-    alone = asyncio.run(evaluate_videos(Request(folder, parameters=JobParameters()), context(tmp_path / "scratch")))
+    alone = asyncio.run(
+        evaluate_videos(Request(folder, parameters=EvaluationParameters()), context(tmp_path / "scratch"))
+    )
     assert trials[0].figure("AP") == alone.document()["AP"]
     # two calibrations of two clips, and th_seq re-uses the tubelets
     assert len(list((tmp_path / "cache").rglob("tubelets-*"))) == 4
+
+
+def test_the_baseline_has_parameters_of_its_own(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "data", {"a": [PERSON]})
+    axes = ["deepsort_min_score=1,0.2"]
+    grid = [{}, *combinations(make_grid(axes, default=[]))]
+    pairs = [(values, parse_evaluation([f"{name}={value}" for name, value in values.items()])) for values in grid]
+    dataset = load_dataset(folder)
+    trials = asyncio.run(run_trials(dataset, dataset.videos, pairs, "deepsort", context(tmp_path / "scratch")))
+    assert [trial.figure("AP50") for trial in trials] == pytest.approx([1, 0, 1])
 
 
 def test_command_writes_a_file_that_evaluate_reads(tmp_path: Path) -> None:
@@ -55,7 +66,7 @@ def test_command_writes_a_file_that_evaluate_reads(tmp_path: Path) -> None:
     )
     assert answer.exit_code == 0, answer.output
     assert "the defaults" in answer.output
-    found = parse_parameters(None, out)
+    found = parse_evaluation(None, out)
     assert (found.margin, found.overlay) == (1.2, True)
     document = json.loads(table.read_text())
     assert [trial["values"] for trial in document["trials"][:2]] == [{}, document["trials"][1]["values"]]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from evaluation.dataset import load_dataset
-from evaluation.deepsort import deepsort
+from evaluation.deepsort import DeepSortParams, deepsort
 from evaluation.metrics import tubelet_metrics
-from service.errors import InvalidDataset
+from evaluation.parameters import parse_evaluation
+from service.cli.parameters import parse_parameters
+from service.errors import InvalidDataset, InvalidParameter
 from service.inference.repository import ModelClass
 from service.pipeline.result import ytvis_records
 from service.pipeline.vocabulary import match_vocabulary
@@ -88,6 +90,45 @@ def test_deepsort_follows_two_objects_apart() -> None:
     tubelets = deepsort(frames, [looks] * 5)
     assert sorted(len(t.frames) for t in tubelets) == [5, 5]
     assert [float(t.boxes[4, 0]) for t in tubelets] == [4.0, 36.0]
+
+
+LOOK = np.eye(4, dtype=np.float32)[:1]
+SURE = [0.9, 0, 0]
+
+
+def lengths(found: list[Any], **params: Any) -> list[int]:
+    """Lengths of the tracks of one object that looks the same in all frames."""
+    frames = [frame(t, *([] if item is None else [item])) for t, item in enumerate(found)]
+    looks = [LOOK[: len(item)] for item in frames]
+    return sorted(len(t.frames) for t in deepsort(frames, looks, DeepSortParams(**params)))
+
+
+@pytest.mark.parametrize(
+    ("found", "params", "expected"),
+    [
+        pytest.param([(0, SURE)] * 4, {"n_init": 3}, [4], id="first-hits-count-once-confirmed"),
+        pytest.param([(0, SURE)] * 2, {"n_init": 3}, [], id="never-confirmed"),
+        pytest.param([(0, SURE), None, (0, SURE), (0, SURE)], {"n_init": 2}, [2], id="a-miss-ends-a-tentative-one"),
+        pytest.param([(0, SURE), None, (0, SURE)], {}, [2], id="confirmed-at-once"),
+        pytest.param([(0, SURE), None, None, (0, SURE)], {"max_age": 2}, [1, 1], id="missed-too-long"),
+        pytest.param([(0, SURE), None, None, (0, SURE)], {"max_age": 3}, [2], id="missed-not-too-long"),
+        pytest.param([(0, SURE), (0, [0.1, 0, 0])], {}, [1], id="too-low-a-score"),
+        pytest.param([(0, SURE), (0, [0.1, 0, 0])], {"min_score": 0.05}, [2], id="low-scores-allowed"),
+        pytest.param([(0, SURE), (45, SURE)], {}, [1, 1], id="outside-the-gate"),
+    ],
+)
+def test_deepsort_parameters(found: list[Any], params: dict[str, Any], expected: list[int]) -> None:
+    assert lengths(found, **params) == expected
+
+
+def test_deepsort_parameters_by_name() -> None:
+    given = parse_evaluation(["deepsort_max_age=5", "deepsort_min_score=0.4", "th_seq=0.3"])
+    assert given.deepsort_params() == DeepSortParams(max_age=5, min_score=0.4)
+    assert given.pipeline_params().tubelets.th_seq == 0.3
+    with pytest.raises(InvalidParameter, match="deepsort_max_cosine"):
+        parse_evaluation(["deepsort_max_cosine=3"])
+    with pytest.raises(InvalidParameter, match="deepsort_max_age"):
+        parse_parameters(["deepsort_max_age=5"])
 
 
 def test_deepsort_of_nothing() -> None:
