@@ -18,6 +18,8 @@ YTVIS_40 = (
 YTVIS_INDICES = tuple(index_of_ytvis(name) for name in YTVIS_40.split())
 NEW_INDICES = tuple(range(len(COCO_NAMES), len(COCO_NAMES) + len(YTVIS_NAMES)))
 MATCH_IOU = 0.4
+WEAK_NEGATIVE = 0.2
+"""Weight of cells of photographs as negatives of the new classes."""
 
 
 def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], crops: list[Crop]) -> Tensor:
@@ -98,7 +100,7 @@ def _crop_loss(logits: Tensor, boxes: Tensor, quality: Tensor, owner: Tensor, cr
         positive &= torch.isin(labels[owner], columns)
     if not crop.labelled_ytvis and not positive.any():
         # photographs show almost none of the new classes, and not all that they show is labelled: weak negatives
-        return 0.01 * _quality_focal(logits[:, columns], torch.zeros(())).sum()
+        return WEAK_NEGATIVE * _quality_focal(logits[:, columns], torch.zeros(())).sum()
     target = torch.zeros_like(logits)
     target[positive, labels[owner[positive]]] = quality[positive]
     count = quality[positive].sum() + 1

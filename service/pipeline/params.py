@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.calibration.params import CalibrationParams, ProposalParams
-from service.tracking.params import FusionParams, TrackerParams, TubeletParams
+from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams, TubeletParams
 
 PresetName = Literal["default", "paper"]
 
@@ -48,5 +48,8 @@ def preset(name: PresetName) -> PipelineParams:
         default,
         calibration=replace(default.calibration, estimator="all_candidates", th_cc=0.05),
         proposals=replace(default.proposals, strategy="greedy"),
-        tracker=replace(default.tracker, fusion=FusionParams(margin=1.0, couple=0.0)),
+        tracker=TrackerParams(
+            SiameseParams(window_influence=0.42, lr=0.38, lost=LostParams(enter=0.5, leave=0.7)),
+            FusionParams(margin=1.0, couple=0.0),
+        ),
     )

@@ -11,7 +11,8 @@ from service.tracking.dual_tracker import TrackState, after_pixel, after_siamese
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
 
 CANVAS = Canvas((80, 120), (160, 240))
-PARAMS = TrackerParams(fusion=FusionParams(margin=1.0, couple=0.0))
+LOST = LostParams(enter=0.5, leave=0.7)
+PARAMS = TrackerParams(SiameseParams(lost=LOST), FusionParams(margin=1.0, couple=0.0))
 BOX = np.array([40, 40, 80, 80], np.float32)
 WINDOW = np.array([30, 30, 94, 94], np.float32)
 
@@ -75,7 +76,7 @@ def test_back_in_its_own_window_above_leave() -> None:
 @pytest.mark.parametrize(("score", "found"), [(0.69, False), (0.71, True)])
 def test_found_again_above_leave(score: float, found: bool) -> None:
     lost = state(lost=True, lost_frames=3)
-    again = redetected(lost, np.array([BOX + 5, BOX + 50]), np.array([0.1, score], np.float32), LostParams())
+    again = redetected(lost, np.array([BOX + 5, BOX + 50]), np.array([0.1, score], np.float32), LOST)
     assert again.lost is not found
     if found:
         np.testing.assert_array_equal(again.box, BOX + 50)
