@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.inference.client import Tensors
+from service.inference.repository import Manifest
 from service.media.clip import Clip
 from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.features import FeatureCache
@@ -28,21 +29,21 @@ class BundledDetector:
     """The repository's own `mask_rcnn`; see `Detector`.
 
     Attributes:
-        networks: the graphs.
+        manifest: of the repository.
     """
 
-    networks: Networks
+    manifest: Manifest
 
     @property
     def vector(self) -> ClassVector:
         """The manifest's classes."""
-        return bundled(self.networks.manifest)
+        return bundled(self.manifest)
 
     def detect(
-        self, clip: Clip, canvas: Canvas, params: DetectorParams, features: FeatureCache
+        self, clip: Clip, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`."""
-        return detect(clip, canvas, self.networks, params, features)
+        return detect(clip, canvas, networks, params, features)
 
 
 async def detect(

@@ -6,6 +6,7 @@ from typing import Protocol
 from service.media.clip import Clip
 from service.pipeline.class_vector import ClassVector
 from service.pipeline.features import FeatureCache
+from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.canvas import Canvas
 from service.structures.detections import Detections
@@ -24,7 +25,15 @@ class Detector(Protocol):
         ...
 
     def detect(
-        self, clip: Clip, canvas: Canvas, params: DetectorParams, features: FeatureCache
+        self, clip: Clip, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:
-        """Candidates of each frame in order; features that come along go to `features`."""
+        """Candidates of each frame in order.
+
+        Args:
+            clip: the frames.
+            canvas: their sizes.
+            networks: the bundled graphs; the pixel head makes masks where there are none.
+            params: threshold and cap.
+            features: f4 and f8 by frame; those that come along go there.
+        """
         ...

@@ -15,11 +15,13 @@ from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
 from service.media.clip import Clip
 from service.media.video_info import VideoInfo
+from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.class_vector import ClassVector
 from service.pipeline.detect import strongest
 from service.pipeline.features import FeatureCache
+from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
-from service.structures.arrays import F32
+from service.structures.arrays import F32, Bool
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas
 from service.structures.categories import Category
@@ -68,23 +70,34 @@ class GivenDetections:
 
     Attributes:
         vector: its classes; the source is the file's content.
-        frames: every frame's candidates, as the file has them.
+        frames: every frame's candidates, as the file has them; without a mask the filled box stands for it.
+        boxes_only: for each frame (N,), which of them have no mask.
     """
 
     vector: ClassVector
     frames: tuple[Detections, ...]
+    boxes_only: tuple[Bool, ...]
 
     async def detect(
         self,
         clip: Clip,
-        canvas: Canvas,  # noqa: ARG002 (the protocol's signature)
+        canvas: Canvas,
+        networks: Networks,
         params: DetectorParams,
-        features: FeatureCache,  # noqa: ARG002
+        features: FeatureCache,
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`: threshold and cap count as for a detector."""
         # a damaged video has fewer frames than its index says
-        for frame in self.frames[: len(clip)]:
-            yield frame.select(strongest(frame.probs, params))
+        for frame, boxes_only in zip(self.frames[: len(clip)], self.boxes_only, strict=False):
+            keep = strongest(frame.probs, params)
+            kept = frame.select(keep)
+            missing = np.flatnonzero(boxes_only[keep])
+            if len(missing):
+                here = await features.get(frame.frame)
+                made = await masks_of_boxes(kept.boxes[missing], here, canvas, networks)
+                replaced = dict(zip(missing.tolist(), made, strict=True))
+                kept = replace(kept, masks=tuple(replaced.get(i, mask) for i, mask in enumerate(kept.masks)))
+            yield kept
 
 
 def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDetections:
@@ -119,10 +132,13 @@ def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDe
         raise InvalidDetections(f"detections: expected {wanted}, got {len(document)}")
     reader = _Reader(vector.categories, video)
     found: list[list[Candidate]] = [[] for _ in range(video.frames)]
+    boxes_only: list[list[bool]] = [[] for _ in range(video.frames)]
     for index, record in enumerate(_valid(list[DetectionRecord], document, "record")):
         candidate = reader.candidate(index, record)
         found[candidate.frame].append(candidate)
-    return GivenDetections(vector, tuple(_joined(frame, rows, len(vector.classes)) for frame, rows in enumerate(found)))
+        boxes_only[candidate.frame].append(not record.segmentation)
+    frames = tuple(_joined(frame, rows, len(vector.classes)) for frame, rows in enumerate(found))
+    return GivenDetections(vector, frames, tuple(np.array(flags, np.bool_) for flags in boxes_only))
 
 
 class _Reader:
@@ -141,7 +157,7 @@ class _Reader:
         return Candidate(record.image_id, box, self._probs(index, record), mask or filled(box, self._hw))
 
     def _mask(self, index: int, segmentation: object) -> Rle | None:
-        if segmentation is None or segmentation == []:
+        if not segmentation:
             return None
         try:
             return from_coco(segmentation, self._hw)

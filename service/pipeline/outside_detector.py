@@ -1,7 +1,7 @@
 """A detector from outside in place of the bundled one: any ONNX file that a description makes sense of."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -14,9 +14,11 @@ from service.inference.detector_input import Placement, input_of, place
 from service.inference.detector_output import boxes_of, grids_of, scores_of
 from service.inference.onnx_runtime import OnnxFile
 from service.media.clip import Clip
+from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.class_vector import ClassVector, described
 from service.pipeline.detect import MASK_THRESH, strongest
 from service.pipeline.features import FeatureCache
+from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, I64
 from service.structures.boxes import clip as clip_boxes
@@ -49,8 +51,9 @@ class OutsideDetector:
         self,
         clip: Clip,
         canvas: Canvas,
+        networks: Networks,
         params: DetectorParams,
-        features: FeatureCache,  # noqa: ARG002 (the protocol's signature; this graph has none to give)
+        features: FeatureCache,
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`; one frame a call, as most exports have a batch of one."""
         rule = self.file.description.input
@@ -58,7 +61,11 @@ class OutsideDetector:
         for index in range(len(clip)):
             given = {rule.name: input_of(clip.frame(index), placement, rule)}
             outputs = await self.graph.run(tensors_of(self.file.description), given)
-            yield found(index, outputs, self.file, (placement, canvas.frame_hw), params)
+            frame = found(index, outputs, self.file, (placement, canvas.frame_hw), params)
+            if self.file.description.masks is None and len(frame):
+                here = await features.get(index)
+                frame = replace(frame, masks=await masks_of_boxes(frame.boxes, here, canvas, networks))
+            yield frame
 
 
 def open_detector(path: Path | None, *, providers: Sequence[str], threads: int) -> OutsideDetector | None:

@@ -82,7 +82,7 @@ class Run:
     @property
     def detector(self) -> Detector:
         """Where candidates come from."""
-        return self.given or BundledDetector(self.networks)
+        return self.given or BundledDetector(self.networks.manifest)
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -116,12 +116,12 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     """Candidates of every frame, from the cache if this video has been through the detector before."""
     total = len(run.clip)
-    key = detections_key(run.video, run.detector.vector.source, run.params)
+    key = detections_key(run.video, _source(run), run.params)
     if (kept := run.cache.get(key)) is not None:
         run.report(Progress("detect", total, total))
         return unpack_detections(kept)
     detections: list[Detections] = []
-    async for found in run.detector.detect(run.clip, run.canvas, run.params.detector, features):
+    async for found in run.detector.detect(run.clip, run.canvas, run.networks, run.params.detector, features):
         detections.append(found)
         run.report(Progress("detect", len(detections), total))
     run.cache.put(key, pack_detections(detections))
@@ -132,7 +132,8 @@ async def track_all(
     run: Run, calibrated: Sequence[Detections], features: FeatureCache, tracker: SeedTracker | None = None
 ) -> list[Tubelet]:
     """Tubelets of all seeds, round by round: what the tubelets explain is no seed of the next round."""
-    key = tubelets_key(run.video, _version(run), run.params)
+    vocabulary = "" if run.vocabulary is None else f"+{run.vocabulary.version}"
+    key = tubelets_key(run.video, _source(run) + vocabulary, run.params)
     if (kept := run.cache.get(key)) is not None:
         run.report(Progress("track", 1, 1))
         return unpack_tubelets(kept)
@@ -150,14 +151,10 @@ async def track_all(
     return tubelets
 
 
-def _version(run: Run) -> str:
-    """All that raw tubelets depend on besides the video and the parameters: weights, candidates, categories."""
-    parts = [run.networks.manifest.version]
-    if run.given is not None:
-        parts.append(run.given.vector.source)
-    if run.vocabulary is not None:
-        parts.append(run.vocabulary.version)
-    return "+".join(parts)
+def _source(run: Run) -> str:
+    """What candidates depend on besides the video and the parameters; the bundled weights make masks of given boxes."""
+    version = run.networks.manifest.version
+    return version if run.given is None else f"{version}+{run.given.vector.source}"
 
 
 def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from service.errors import InvalidDetections
 from service.pipeline.cache import FolderCache, StageCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import segment
+from service.structures.masks import decode, from_json
 from tests.annotated import HW, context, write_video
-from tests.scenes import Rectangle
+from tests.scenes import GREY, Rectangle
 
 RED = Rectangle((220, 40, 40), 30, 40, 40, 60, step_xy=(4, 0))
 FRAMES = 5
@@ -53,6 +55,19 @@ def test_given_boxes_are_tracked_under_their_own_category(video: Path, tmp_path:
     assert tubelet["boxes"][0] == pytest.approx([30, 40, 70, 100], abs=6)
     assert document["detector"].startswith("detections ")
     assert json.loads((tmp_path / "out" / "ytvis.json").read_text())[0]["category_id"] == 7
+
+
+def test_a_box_without_a_mask_gets_one_from_the_pixel_head(tmp_path: Path) -> None:
+    """The object has no corners, its box has."""
+    corners = [Rectangle(GREY, x, y, 6, 8) for x in (30, 64) for y in (40, 92)]
+    write_video(tmp_path / "clip.mp4", [replace(RED, step_xy=(0, 0)), *corners], FRAMES)
+    file = tmp_path / "box.json"
+    file.write_text(json.dumps([{"image_id": 0, "category_id": 1, "score": 0.9, "bbox": [30, 40, 40, 60]}]))
+    [tubelet] = run(tmp_path / "clip.mp4", file, tmp_path / "out")["tubelets"]
+    mask = decode(from_json(tubelet["segmentations"][0]))
+    assert mask[70, 50]
+    assert not any(mask[y, x] for x in (31, 68) for y in (41, 98))
+    assert mask.sum() == pytest.approx(40 * 60 - 4 * 6 * 8, rel=0.07)
 
 
 def test_categories_map_the_detectors_classes(video: Path, tmp_path: Path) -> None:
