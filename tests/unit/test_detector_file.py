@@ -1,5 +1,7 @@
 """Descriptions of detectors from outside: what they say of tensors, and how what is wrong is named."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +210,10 @@ def test_no_graph_at_all(tmp_path: Path) -> None:
     described(tmp_path)
     with pytest.raises(ConfigurationError, match=r"detector graph\.onnx: onnxruntime can't load"):
         open_detector(tmp_path / "detector.toml", providers=["CPUExecutionProvider"], threads=1)
+
+
+def test_descriptions_in_the_docs_are_right() -> None:
+    text = (REPOSITORY.parent / "docs" / "bring-your-own.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    models = [Description.model_validate(tomllib.loads(block)).model.name for block in blocks]
+    assert models == ["yolo.onnx", "maskrcnn.onnx"]
