@@ -10,7 +10,7 @@ BIN     := $(VENV)/bin
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models test-triton test-browser load compose-check setup lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-browser load compose-check setup lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
@@ -33,6 +33,10 @@ test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled r
 
 test-models: $(MODELS)/.done            ## torch modules, export, parity, a short training
 	$(MODELS)/bin/pytest -m models
+
+train-smoke: $(MODELS)/.done            ## made data -> both trainings -> export -> segment, in about five minutes
+	rm -rf runs/smoke
+	$(MODELS)/bin/python -m tests.smoke.train --out runs/smoke
 
 test-browser: $(VENV)/.browser          ## the web page in chromium (on PATH, or DUALTRACK_TEST_CHROMIUM)
 	$(BIN)/pytest -m browser
