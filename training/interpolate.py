@@ -1,5 +1,7 @@
 """Go back part of the way: `python -m training.interpolate --start-weights FILE --weights IN --out OUT --share 0.5`.
 
+`--start-weights` is NanoDet's file, or `--earlier` a detector of before a training step (`training.dense_head`).
+
 Tuning on few pictures costs the detector some of what it knew of COCO. Between the start weights and the tuned ones lie
 weights that keep most of both (weight-space ensembles, Wortsman et al. 2022). Trunk, neck and the dense head's old
 outputs are mixed; what the start weights lack (new classes, mask head) is taken from the tuned ones.
@@ -16,16 +18,21 @@ from export.models.nanodet import NUM_CLASSES
 from training.detector import start_model
 from training.schedule import save_weights
 
+Tensors = dict[str, Tensor]
 
-def interpolate(start: dict[str, Tensor], tuned: dict[str, Tensor], share: float, classes: int) -> dict[str, Tensor]:
-    """Tensors of a detector, `share` of the way from the tuned ones back to the start weights."""
-    mixed = {}
+
+def interpolate(earlier: Tensors, tuned: Tensors, share: float) -> Tensors:
+    """Tensors of a detector, `share` of the way from the tuned ones back to earlier ones."""
+    return {name: share * earlier[name] + (1 - share) * value for name, value in tuned.items()}
+
+
+def towards_start(start: Tensors, tuned: Tensors, share: float, classes: int) -> Tensors:
+    """The same towards the start weights, which know neither the new classes nor masks: these stay as tuned."""
+    mixed = interpolate(start, tuned, share)
     for name, value in tuned.items():
-        mixed[name] = value.clone()
         if name.startswith("mask_head."):
-            continue
-        mixed[name] = share * start[name] + (1 - share) * value
-        if name.startswith("head.outputs."):
+            mixed[name] = value
+        elif name.startswith("head.outputs."):
             mixed[name][NUM_CLASSES:classes] = value[NUM_CLASSES:classes]
     return mixed
 
@@ -33,14 +40,21 @@ def interpolate(start: dict[str, Tensor], tuned: dict[str, Tensor], share: float
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--start-weights", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True, help="A detector tuned from them.")
+    given_from = parser.add_mutually_exclusive_group(required=True)
+    given_from.add_argument("--start-weights", type=Path)
+    given_from.add_argument("--earlier", type=Path)
+    parser.add_argument("--weights", type=Path, required=True, help="A detector tuned from there.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=0.5, help="0: the tuned weights, 1: the start weights.")
+    parser.add_argument("--share", type=float, default=0.5, help="0: the tuned weights, 1: those of before.")
     given = parser.parse_args()
     model = LiteMaskRcnn()
-    start = start_model(given.start_weights).state_dict()
-    model.load_state_dict(interpolate(start, load_file(given.weights), given.share, model.classes))
+    tuned = load_file(given.weights)
+    if given.earlier:
+        mixed = interpolate(load_file(given.earlier), tuned, given.share)
+    else:
+        start = start_model(given.start_weights).state_dict()
+        mixed = towards_start(start, tuned, given.share, model.classes)
+    model.load_state_dict(mixed)
     save_weights(given.out, model)
 
 

@@ -36,8 +36,8 @@ class SiameseParams:
     """
 
     penalty_k: float = 0.05
-    window_influence: float = 0.15
-    lr: float = 0.9
+    window_influence: float = 0.1
+    lr: float = 1.0
     lost: LostParams = field(default_factory=LostParams)
 
 
