@@ -27,25 +27,41 @@ def greedy(frames: Sequence[Detections], params: ProposalParams) -> list[Candida
 
 
 def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
-    """The best candidate of every group; a group links candidates of adjacent frames with mask IoU > `th_iou`.
+    """The best candidates of groups that are different objects for sure: the seeds of one round, best first.
 
-    So an object that is seen all the time gives one seed, wherever it moves. Leaders that overlap a better one in
-    the same frame by more than `th_iou` are left out, too.
+    A group links candidates of adjacent frames with mask IoU > `th_iou`, so an object that is seen all the time is one
+    group, wherever it moves. Where the chain breaks, it is several. Of two groups only one is taken in a round unless
+    some frame shows both: the other waits until it is known what the first one's tubelet explains. So the seeds of a
+    round are not spent on one object many times. Leaders that overlap a better one in the same frame by more than
+    `th_iou` are left out, too.
     """
-    candidates = [frame.candidate(i) for frame in frames for i in range(len(frame))]
-    groups = _Groups(len(candidates))
+    candidates = _candidates(frames)
+    roots = _linked(frames, params)
+    best: dict[int, Candidate] = {}
+    seen: dict[int, set[int]] = {}
+    for root, candidate in zip(roots, candidates, strict=True):
+        seen.setdefault(root, set()).add(candidate.frame)
+        if root not in best or candidate.score > best[root].score:
+            best[root] = candidate
+    root_of = {id(candidate): root for root, candidate in best.items()}
+    taken: list[Candidate] = []
+    for candidate in _sorted(list(best.values())):
+        here = seen[root_of[id(candidate)]]
+        if all(here & seen[root_of[id(other)]] for other in taken):
+            taken.append(candidate)
+    return _distinct(taken, params)
+
+
+def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
+    """The group of every candidate, in the order of frames."""
+    groups = _Groups(sum(len(frame) for frame in frames))
     start = 0
     for before, after in pairwise(frames):
         overlap = iou_matrix(before.masks, after.masks) > params.th_iou
         for i, j in np.argwhere(overlap):
             groups.join(start + int(i), start + len(before) + int(j))
         start += len(before)
-    best: dict[int, Candidate] = {}
-    for index, candidate in enumerate(candidates):
-        root = groups.root(index)
-        if root not in best or candidate.score > best[root].score:
-            best[root] = candidate
-    return _distinct(_sorted(list(best.values())), params)
+    return groups.roots()
 
 
 def unexplained(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> list[Detections]:
@@ -94,6 +110,9 @@ class _Groups:
             self._parent[item] = self._parent[self._parent[item]]
             item = self._parent[item]
         return item
+
+    def roots(self) -> list[int]:
+        return [self.root(item) for item in range(len(self._parent))]
 
     def join(self, a: int, b: int) -> None:
         self._parent[self.root(a)] = self.root(b)

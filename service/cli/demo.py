@@ -22,6 +22,8 @@ from service.errors import InvalidVideo, Unavailable
 START_S = 60.0
 STOP_S = 15.0
 LOG = "service.log"
+SURE_SCORE = 0.35
+"""Of the candidates that are tracked: a picture for people shows what the detector is sure of."""
 
 
 def demo(
@@ -36,7 +38,7 @@ def demo(
     with running_service(out) as url, Client(url) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
-        document = run_job(client, clip, out, {"overlay": True})
+        document = run_job(client, clip, out, {"overlay": True, "th_det": SURE_SCORE})
     console.print(tubelet_table(document))
     console.print(f"overlay:  {out / 'overlay.mp4'}\ntubelets: {out / 'tubelets.json'}", markup=False)
 

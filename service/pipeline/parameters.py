@@ -46,6 +46,9 @@ class JobParameters(BaseModel):
     lost_enter: Share | None = Field(None, description="A target is lost below this Siamese score.")
     lost_leave: Share | None = Field(None, description="A lost target is found again above this score.")
     lost_max_frames: int | None = Field(None, ge=0, description="A direction stops after so many; 0 = never.")
+    lost_reach: float | None = Field(
+        None, ge=0, le=100, description="How many of its sizes a frame a lost target can move; 0 = any."
+    )
     fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`, `instance`: one tracker alone.")
     margin: float | None = Field(None, ge=1, le=2, description="Factor on the box before it cuts the mask.")
     couple: Share | None = Field(None, description="Weight of the mask's own box in the tracked box.")
@@ -94,7 +97,7 @@ class JobParameters(BaseModel):
     def _tracker(self, base: TrackerParams) -> TrackerParams:
         lost = replace(
             base.siamese.lost,
-            **self._renamed(enter="lost_enter", leave="lost_leave", max_frames="lost_max_frames"),
+            **self._renamed(enter="lost_enter", leave="lost_leave", max_frames="lost_max_frames", reach="lost_reach"),
         )
         siamese = replace(base.siamese, lost=lost, **self._given("penalty_k", "window_influence", "lr"))
         return TrackerParams(siamese=siamese, fusion=self._fusion(base.fusion))

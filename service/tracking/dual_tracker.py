@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.structures.arrays import F32
+from service.structures.arrays import F32, Bool
 from service.structures.boxes import iou_matrix
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
@@ -86,18 +86,29 @@ def after_siamese(state: TrackState, box: F32, score: float, params: TrackerPara
 
 
 def redetected(state: TrackState, boxes: F32, scores: F32, params: LostParams) -> TrackState:
-    """A lost track looks at this frame's candidates: above `leave` the best one takes it over.
+    """A lost track looks at this frame's candidates: above `leave` the best one within reach takes it over.
 
     Args:
         state: lost.
         boxes: (M, 4) candidates, network px.
         scores: (M,) their Siamese scores against the track's template.
-        params: thresholds.
+        params: thresholds and reach.
     """
-    if not len(scores) or float(scores.max()) <= params.leave:
+    within = np.flatnonzero(_within_reach(state, boxes, params) & (scores > params.leave))
+    if not len(within):
         return state
-    best = int(scores.argmax())
+    best = within[scores[within].argmax()]
     return replace(state, box=boxes[best], score=float(scores[best]), lost=False, lost_frames=0)
+
+
+def _within_reach(state: TrackState, boxes: F32, params: LostParams) -> Bool:
+    """Which boxes (M, 4) the target can have got to since it was lost, (M,)."""
+    if params.reach == 0:
+        return np.ones(len(boxes), bool)
+    moved = (boxes[:, :2] + boxes[:, 2:] - state.box[:2] - state.box[2:]) / 2
+    size = np.sqrt((state.box[2:] - state.box[:2]).prod())
+    near: Bool = np.hypot(moved[:, 0], moved[:, 1]) <= size * max(params.reach * state.lost_frames, 1.0)
+    return near
 
 
 def after_pixel(

@@ -20,11 +20,14 @@ class LostParams:
         enter: lost below this Siamese score.
         leave: found again above this one.
         max_frames: a direction stops after so many lost frames in a row; 0 = never.
+        reach: a candidate can be the lost target if it is at most so many of the target's sizes away per lost frame,
+            or one; 0 = anywhere. Without it a hidden walker is found again at once in another one on the far side.
     """
 
     enter: float = 0.3
-    leave: float = 0.6
+    leave: float = 0.7
     max_frames: int = 0
+    reach: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class SiameseParams:
     """
 
     penalty_k: float = 0.05
-    window_influence: float = 0.1
-    lr: float = 1.0
+    window_influence: float = 0.3
+    lr: float = 0.9
     lost: LostParams = field(default_factory=LostParams)
 
 

@@ -35,7 +35,7 @@ def test_seeds_are_tracked_once_unless_the_candidates_matter(tmp_path: Path) -> 
         return tubelet, len(steps) - before
 
     async def main() -> None:
-        async with open_run(dataset.videos[0], context(tmp_path / "scratch"), JobParameters()) as run:
+        async with open_run(dataset.videos[0], context(tmp_path / "scratch"), JobParameters(lost_reach=0)) as run:
             kept = remember(run)
             found = await detect_all(run, kept.features)
             first, steps_first = await tracked(run, kept, found)

@@ -76,11 +76,21 @@ def test_back_in_its_own_window_above_leave() -> None:
 @pytest.mark.parametrize(("score", "found"), [(0.69, False), (0.71, True)])
 def test_found_again_above_leave(score: float, found: bool) -> None:
     lost = state(lost=True, lost_frames=3)
-    again = redetected(lost, np.array([BOX + 5, BOX + 50]), np.array([0.1, score], np.float32), LOST)
+    again = redetected(lost, np.array([BOX + 5, BOX + 20]), np.array([0.1, score], np.float32), LOST)
     assert again.lost is not found
     if found:
-        np.testing.assert_array_equal(again.box, BOX + 50)
+        np.testing.assert_array_equal(again.box, BOX + 20)
         assert again.lost_frames == 0
+
+
+@pytest.mark.parametrize(
+    ("lost_frames", "reach", "found"), [(4, 0.25, False), (6, 0.25, True), (1, 2.0, True), (1, 0.0, True)]
+)
+def test_found_again_only_where_it_can_have_got_to(lost_frames: int, reach: float, found: bool) -> None:
+    aside = BOX + np.array([60, 0, 60, 0], np.float32)  # one and a half of its sizes away
+    lost = state(lost=True, lost_frames=lost_frames)
+    again = redetected(lost, aside[None], np.array([0.9], np.float32), LostParams(reach=reach))
+    assert again.lost is not found
 
 
 def test_no_candidates_no_rediscovery() -> None:

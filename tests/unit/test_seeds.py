@@ -25,6 +25,15 @@ def test_greedy_leaves_a_seed_per_place_and_groups_one_per_object() -> None:
     assert [c.frame for c in leaders] == [3]
 
 
+def test_a_round_takes_only_groups_that_some_frame_shows_together() -> None:
+    # one object whose chain breaks between frames 3 and 4, and a neighbour that is there before and after
+    broken = [0, 0, 0, 0, 20, 20, 20, 20]
+    frames = [frame(t, (x, [0.9 - t / 100, 0, 0]), (40, [0.5, 0, 0])) for t, x in enumerate(broken)]
+    assert [(c.frame, float(c.box[0])) for c in group_leaders(frames, PARAMS)] == [(0, 0.0), (0, 40.0)]
+    left = unexplained(frames, [tube(range(4), x=0), tube(range(8), x=40)], PARAMS)
+    assert [(c.frame, float(c.box[0])) for c in group_leaders(left, PARAMS)] == [(4, 20.0)]
+
+
 def test_order_of_the_input_does_not_matter() -> None:
     found = [(x, [0.3 + x / 100, 0, 0]) for x in range(0, 50, 5)]
     shuffled = found[:]
