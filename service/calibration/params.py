@@ -44,5 +44,5 @@ class ProposalParams:
 
     strategy: Strategy = "track_and_suppress"
     th_iou: float = 0.5
-    max_seeds: int = 20
+    max_seeds: int = 30
     max_rounds: int = 12

@@ -27,13 +27,13 @@ def greedy(frames: Sequence[Detections], params: ProposalParams) -> list[Candida
 
 
 def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
-    """The best candidates of groups that are different objects for sure: the seeds of one round, best first.
+    """The best candidates of linked groups: the seeds of one round.
 
     A group links candidates of adjacent frames with mask IoU > `th_iou`, so an object that is seen all the time is one
-    group, wherever it moves. Where the chain breaks, it is several. Of two groups only one is taken in a round unless
-    some frame shows both: the other waits until it is known what the first one's tubelet explains. So the seeds of a
-    round are not spent on one object many times. Leaders that overlap a better one in the same frame by more than
-    `th_iou` are left out, too.
+    group, wherever it moves. Where the chain breaks, it is several. First come groups of which some frame shows any
+    two: they are different objects for sure. What may be one of them again comes after, up to two thirds of all
+    seeds: a second track of an object that is hard to follow often is the better one, but others must not be left
+    untracked for it. Leaders that overlap a better one in the same frame by more than `th_iou` are left out.
     """
     candidates = _candidates(frames)
     roots = _linked(frames, params)
@@ -45,11 +45,13 @@ def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[
             best[root] = candidate
     root_of = {id(candidate): root for root, candidate in best.items()}
     taken: list[Candidate] = []
+    again: list[Candidate] = []
     for candidate in _sorted(list(best.values())):
         here = seen[root_of[id(candidate)]]
-        if all(here & seen[root_of[id(other)]] for other in taken):
-            taken.append(candidate)
-    return _distinct(taken, params)
+        sure = all(here & seen[root_of[id(other)]] for other in taken)
+        (taken if sure else again).append(candidate)
+    room = max(params.max_seeds * 2 // 3 - len(taken), 0)
+    return _distinct([*taken, *again[:room]], params)
 
 
 def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:

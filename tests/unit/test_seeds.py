@@ -25,11 +25,14 @@ def test_greedy_leaves_a_seed_per_place_and_groups_one_per_object() -> None:
     assert [c.frame for c in leaders] == [3]
 
 
-def test_a_round_takes_only_groups_that_some_frame_shows_together() -> None:
+def test_objects_that_some_frame_shows_together_come_first() -> None:
     # one object whose chain breaks between frames 3 and 4, and a neighbour that is there before and after
     broken = [0, 0, 0, 0, 20, 20, 20, 20]
     frames = [frame(t, (x, [0.9 - t / 100, 0, 0]), (40, [0.5, 0, 0])) for t, x in enumerate(broken)]
-    assert [(c.frame, float(c.box[0])) for c in group_leaders(frames, PARAMS)] == [(0, 0.0), (0, 40.0)]
+    places = [(c.frame, float(c.box[0])) for c in group_leaders(frames, PARAMS)]
+    assert places == [(0, 0.0), (0, 40.0), (4, 20.0)], "the better half of the broken chain, the neighbour, the rest"
+    few = group_leaders(frames, ProposalParams(max_seeds=3))
+    assert [(c.frame, float(c.box[0])) for c in few] == places[:2], "doubtful ones leave a third of the seeds"
     left = unexplained(frames, [tube(range(4), x=0), tube(range(8), x=40)], PARAMS)
     assert [(c.frame, float(c.box[0])) for c in group_leaders(left, PARAMS)] == [(4, 20.0)]
 
