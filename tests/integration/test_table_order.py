@@ -38,6 +38,8 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
 def test_each_part_of_the_method_helps(figures: dict[str, dict[str, float]], figure: str) -> None:
     deepsort, pixel, ipdt = (figures[name][figure] for name in PAPER)
     assert deepsort < pixel <= ipdt
+    if figure == "AP":
+        assert deepsort + 0.05 < pixel
 
 
 def test_most_instances_are_found(figures: dict[str, dict[str, float]]) -> None:
