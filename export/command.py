@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from export.model_card import Card
-from export.triton_config import write_configs
+from export.triton_config import write_configs, write_own_configs
 from service.errors import ConfigurationError
+from service.inference.repository import MANIFEST, load_manifest
 from service.inference.specs import LITE, PAPER, graph_specs
 
 if TYPE_CHECKING:  # needs the extra `models`
@@ -110,11 +111,19 @@ def parity(
 
 @export.command("triton-config")
 def triton_config(
-    preset: Annotated[PresetName, typer.Option(help="Which networks.")] = PresetName.LITE,
+    preset: Annotated[
+        PresetName | None, typer.Option(help="Which networks, where the repository has no manifest that says it.")
+    ] = None,
     repository: Annotated[Path, typer.Option(help="The repository to write to.")] = REPOSITORY,
 ) -> None:
-    """Write every config.pbtxt from the specs (needs no extra)."""
-    for path in write_configs(repository, graph_specs(DIMS[preset]).values()):
+    """Write every config.pbtxt from the specs and the manifest (needs no extra)."""
+    if (repository / MANIFEST).is_file():
+        if preset is not None and preset != (found := load_manifest(repository).preset):
+            raise ConfigurationError(f"{repository}: expected the preset {preset.value}, its manifest says {found}")
+        paths = write_own_configs(repository)
+    else:
+        paths = write_configs(repository, graph_specs(DIMS[preset or PresetName.LITE]).values())
+    for path in paths:
         typer.echo(str(path))
 
 

@@ -88,7 +88,6 @@ def _entry(path: Path, rows: list[Row]) -> dict[str, Any]:
 def _write_texts(
     folder: Path, entries: dict[str, dict[str, Any]], edition: Edition, specs: dict[str, GraphSpec]
 ) -> None:
-    write_configs(folder, specs.values())
     for graph, entry in entries.items():
         text = model_card(graph, edition.preset, edition.version, entry, edition.card)
         (folder / graph / "README.md").write_text(text)
@@ -101,6 +100,7 @@ def _write_texts(
         "graphs": entries,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_configs(folder, specs.values())
 
 
 def _move(fresh: Path, folder: Path) -> None:

@@ -1,32 +1,59 @@
 """`config.pbtxt` of a graph, written from its spec; complete, so that Triton need not guess."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from service.inference.specs import GraphSpec, TensorSpec
+from service.inference.repository import (
+    MANIFEST,
+    SERVED_VERSIONS,
+    Manifest,
+    load_editions,
+    sha256_parameter,
+    version_parameter,
+)
+from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 
 TYPES = {"uint8": "TYPE_UINT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
 QUEUE_DELAY_US = 2000
 QUEUE_SIZE = 64
 QUEUE_TIMEOUT_US = 30_000_000
+PRIORITY_LEVELS = 2
+"""1: a single frame, which tracks of a running job wait for; 2: a batch of the stage DETECT."""
+WARM_CANVAS_HW = (384, 640)
+"""The padded canvas of 16:9 videos: what the first request most probably brings."""
 
 
 def write_configs(repository: Path, specs: Iterable[GraphSpec]) -> list[Path]:
-    """Write the configuration of every graph; the files."""
+    """Write the configuration of every graph; the files.
+
+    Where the repository has a manifest, the configurations also say which file each served version is.
+    """
+    editions = load_editions(repository) if (repository / MANIFEST).is_file() else []
     paths = []
     for spec in specs:
         path = repository / spec.name / "config.pbtxt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(triton_config(spec))
+        path.write_text(triton_config(spec, editions))
         paths.append(path)
     return paths
 
 
-def triton_config(spec: GraphSpec) -> str:
+def write_own_configs(repository: Path) -> list[Path]:
+    """Write the configurations of a repository that has a manifest."""
+    current = load_editions(repository)[0]
+    specs = graph_specs(current.dims)
+    return write_configs(repository, [specs[name] for name in current.graphs])
+
+
+def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = ()) -> str:
     """Text of the configuration.
 
     `mask_rcnn` and `pixel_features` are batched by the server; the track graphs have two batch axes, so the worker
     batches and `max_batch_size` is 0.
+
+    Args:
+        spec: the graph.
+        editions: the manifests of the versions that lie in the repository.
     """
     parts = [
         f'name: "{spec.name}"',
@@ -35,11 +62,16 @@ def triton_config(spec: GraphSpec) -> str:
         _tensors("input", spec.inputs, spec.max_batch_size),
         _tensors("output", spec.outputs, spec.max_batch_size),
         "instance_group [ { count: 1 kind: KIND_AUTO } ]",
-        'parameters { key: "intra_op_thread_count" value: { string_value: "1" } }',
-        "version_policy: { latest { num_versions: 1 } }",
+        _parameter("intra_op_thread_count", "1"),
+        *_identity(spec.name, editions),
+        f"version_policy: {{ latest {{ num_versions: {SERVED_VERSIONS} }} }}",
     ]
     if spec.max_batch_size:
         parts.append(_dynamic_batching())
+    if spec.name == "mask_rcnn":
+        # level 1 leaves out the CPU's blocked layout, which fails in onnxruntime 1.31 on a frame without detections
+        parts.append("optimization { graph { level: 1 } }")
+    parts.append(_warm_up(spec))
     return "\n".join(["# Written by `dualtrack export triton-config`; do not edit.", *parts]) + "\n"
 
 
@@ -53,9 +85,42 @@ def _tensor(spec: TensorSpec, max_batch_size: int) -> str:
     return f'{{ name: "{spec.name}" data_type: {TYPES[spec.dtype]} dims: [ {dims} ] }}'
 
 
+def _parameter(key: str, value: str) -> str:
+    return f'parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}'
+
+
+def _identity(graph: str, editions: Sequence[Manifest]) -> list[str]:
+    """What each version is: the start-up check reads it back from the server."""
+    lines = []
+    for edition in sorted(editions, key=lambda edition: edition.number):
+        lines.append(_parameter(version_parameter(edition.number), edition.version))
+        lines.append(_parameter(sha256_parameter(edition.number), edition.graphs[graph]))
+    return lines
+
+
 def _dynamic_batching() -> str:
-    return (
-        f"dynamic_batching {{\n  max_queue_delay_microseconds: {QUEUE_DELAY_US}\n  default_queue_policy {{\n"
-        f"    timeout_action: REJECT default_timeout_microseconds: {QUEUE_TIMEOUT_US} "
-        f"allow_timeout_override: true max_queue_size: {QUEUE_SIZE}\n  }}\n}}"
+    policy = (
+        f"timeout_action: REJECT default_timeout_microseconds: {QUEUE_TIMEOUT_US} "
+        f"allow_timeout_override: true max_queue_size: {QUEUE_SIZE}"
     )
+    return (
+        f"dynamic_batching {{\n  max_queue_delay_microseconds: {QUEUE_DELAY_US}\n"
+        f"  priority_levels: {PRIORITY_LEVELS}\n  default_priority_level: {PRIORITY_LEVELS}\n"
+        f"  default_queue_policy {{ {policy} }}\n}}"
+    )
+
+
+def _warm_up(spec: GraphSpec) -> str:
+    """One run on zeros while the model loads: onnxruntime plans and allocates at the first run of a shape."""
+    height, width = WARM_CANVAS_HW
+    sizes = {"B": 1, "F": 1, "N": 1, "H": height, "W": width}
+    sizes |= {f"{axis}{stride}": side // stride for stride in (4, 8) for axis, side in (("h", height), ("w", width))}
+    inputs = "\n".join(f"  {_warm_input(tensor, sizes, spec.max_batch_size)}" for tensor in spec.inputs)
+    return f'model_warmup [ {{ name: "{height}x{width}" batch_size: {min(spec.max_batch_size, 1)}\n{inputs}\n}} ]'
+
+
+def _warm_input(tensor: TensorSpec, sizes: dict[str, int], max_batch_size: int) -> str:
+    axes = tensor.shape[1:] if max_batch_size else tensor.shape
+    dims = ", ".join(str(sizes[axis] if isinstance(axis, str) else axis) for axis in axes)
+    value = f"{{ data_type: {TYPES[tensor.dtype]} dims: [ {dims} ] zero_data: true }}"
+    return f'inputs {{ key: "{tensor.name}" value: {value} }}'

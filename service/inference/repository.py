@@ -12,6 +12,8 @@ from service.errors import ConfigurationError
 from service.inference.specs import ModelDims
 
 MANIFEST = "manifest.json"
+SERVED_VERSIONS = 2
+"""Of every model: the newest, and the one before it, which running jobs go on with after a swap."""
 OWN = "own"
 """Vocabulary of names that belong to no set."""
 
@@ -40,7 +42,8 @@ class Manifest:
         version: of the weights; part of every cache key.
         dims: numbers of the specs.
         classes: of the class vector, in order.
-        graphs: sha256 of each graph's `1/model.onnx`.
+        graphs: sha256 of each graph's ONNX file.
+        number: Triton's version number of the edition: the folder that the files lie in.
     """
 
     path: Path
@@ -49,6 +52,13 @@ class Manifest:
     dims: ModelDims
     classes: tuple[ModelClass, ...]
     graphs: Mapping[str, str]
+    number: int = 1
+
+    @property
+    def identity(self) -> str:
+        """Names these weights and no others: the version, and a digest of all files. Part of every cache key."""
+        files = json.dumps(sorted(self.graphs.items()))
+        return f"{self.version}-{hashlib.sha256(files.encode()).hexdigest()[:12]}"
 
     @property
     def display_names(self) -> tuple[str, ...]:
@@ -57,7 +67,7 @@ class Manifest:
 
     def graph_path(self, graph: str) -> Path:
         """The ONNX file of a graph."""
-        return self.path / graph / "1" / "model.onnx"
+        return self.path / graph / str(self.number) / "model.onnx"
 
 
 def display_names(classes: Sequence[ModelClass]) -> tuple[str, ...]:
@@ -72,7 +82,38 @@ def load_manifest(path: Path) -> Manifest:
     Raises:
         ConfigurationError: it is missing or not what it should be; the message names the file and the field.
     """
-    file = path / MANIFEST
+    return _load(path, MANIFEST)
+
+
+def load_editions(path: Path) -> list[Manifest]:
+    """The current edition, then the earlier ones that still lie in the repository, newest first.
+
+    Raises:
+        ConfigurationError: as `load_manifest`.
+    """
+    current = load_manifest(path)
+    earlier = (_load(path, file.name) for file in path.glob(earlier_manifest("*")))
+    kept = [edition for edition in earlier if all(edition.graph_path(name).is_file() for name in edition.graphs)]
+    return [current, *sorted(kept, key=lambda edition: -edition.number)]
+
+
+def earlier_manifest(number: object) -> str:
+    """Name of the file that keeps an edition's manifest once another has taken its place."""
+    return f"manifest-{number}.json"
+
+
+def version_parameter(number: int) -> str:
+    """Key of the parameter in config.pbtxt that says which weights version `number` of a model holds."""
+    return f"dualtrack_version_{number}"
+
+
+def sha256_parameter(number: int) -> str:
+    """Key of the parameter in config.pbtxt that says which file version `number` of a model is."""
+    return f"dualtrack_sha256_{number}"
+
+
+def _load(path: Path, name: str) -> Manifest:
+    file = path / name
     try:
         document: dict[str, Any] = json.loads(file.read_text())
         return Manifest(
@@ -82,6 +123,7 @@ def load_manifest(path: Path) -> Manifest:
             dims=ModelDims(**document["dims"]),
             classes=tuple(ModelClass(item["name"], item["vocabulary"]) for item in document["classes"]),
             graphs={name: entry["sha256"] for name, entry in document["graphs"].items()},
+            number=int(document.get("number", 1)),
         )
     except FileNotFoundError as error:
         raise ConfigurationError(f"model repository: expected {file}, found no such file") from error

@@ -1,5 +1,7 @@
 """The configurations are what Triton's own schema reads, and say what the specs say."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -9,6 +11,9 @@ from typer.testing import CliRunner
 
 from export.command import REPOSITORY, export
 from export.triton_config import triton_config
+from service.errors import ConfigurationError
+from service.inference.checks import check_inputs
+from service.inference.repository import Manifest
 from service.inference.specs import LITE, PAPER, graph_specs
 
 SPECS = [
@@ -18,8 +23,12 @@ SPECS = [
 ]
 
 
-def parsed(spec):
-    return text_format.Parse(triton_config(spec), model_config_pb2.ModelConfig())
+def parsed(spec, *editions):
+    return text_format.Parse(triton_config(spec, editions), model_config_pb2.ModelConfig())
+
+
+def edition(number, version, digest):
+    return Manifest(Path(), "lite", version, LITE, (), dict.fromkeys(graph_specs(LITE), digest), number)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -46,12 +55,47 @@ def test_only_graphs_with_one_batch_axis_are_batched_by_the_server(spec):
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_one_instance_one_thread_one_version(spec):
+def test_one_instance_one_thread_two_versions(spec):
     config = parsed(spec)
     (group,) = config.instance_group
     assert (group.count, group.kind) == (1, model_config_pb2.ModelInstanceGroup.KIND_AUTO)
     assert config.parameters["intra_op_thread_count"].string_value == "1"
-    assert config.version_policy.latest.num_versions == 1
+    assert config.version_policy.latest.num_versions == 2
+
+
+@pytest.mark.parametrize("spec", [case for case in SPECS if case.values[0].max_batch_size])
+def test_queue_is_bounded_in_size_and_time_and_knows_two_priorities(spec):
+    batching = parsed(spec).dynamic_batching
+    policy = batching.default_queue_policy
+    assert 0 < policy.max_queue_size <= 64
+    assert 0 < policy.default_timeout_microseconds <= 30_000_000
+    assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
+    assert policy.allow_timeout_override
+    assert (batching.priority_levels, batching.default_priority_level) == (2, 2)
+    assert not batching.preserve_ordering  # the server refuses it with more than one priority
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_warm_up_brings_every_input_in_a_size_that_fits(spec):
+    (sample,) = parsed(spec).model_warmup
+    assert sample.batch_size == min(spec.max_batch_size, 1)
+    shapes = {name: list(entry.dims) for name, entry in sample.inputs.items()}
+    if spec.max_batch_size:
+        shapes = {name: [1, *dims] for name, dims in shapes.items()}
+    check_inputs(spec, {tensor.name: np.zeros(shapes[tensor.name], tensor.dtype) for tensor in spec.inputs})
+    assert all(entry.zero_data for entry in sample.inputs.values())
+
+
+def test_every_version_says_what_it_is():
+    spec = graph_specs(LITE)["siamese_rpn"]
+    config = parsed(spec, edition(2, "0.3.0", "b" * 64), edition(1, "0.2.0", "a" * 64))
+    found = {key: value.string_value for key, value in config.parameters.items() if key.startswith("dualtrack")}
+    assert found == {
+        "dualtrack_version_1": "0.2.0",
+        "dualtrack_sha256_1": "a" * 64,
+        "dualtrack_version_2": "0.3.0",
+        "dualtrack_sha256_2": "b" * 64,
+    }
 
 
 def test_command_writes_every_file(tmp_path):
@@ -60,7 +104,17 @@ def test_command_writes_every_file(tmp_path):
     assert {path.parent.name for path in tmp_path.glob("*/config.pbtxt")} == set(graph_specs(PAPER))
 
 
-def test_bundled_files_are_up_to_date(request):
+def test_command_does_not_write_another_preset_into_a_repository(request):
     repository = request.config.rootpath / REPOSITORY
-    for name, spec in graph_specs(LITE).items():
-        assert (repository / name / "config.pbtxt").read_text() == triton_config(spec), name
+    result = CliRunner().invoke(export, ["triton-config", "--preset", "paper", "--repository", str(repository)])
+    assert isinstance(result.exception, ConfigurationError)
+    assert "expected the preset paper, its manifest says lite" in str(result.exception)
+
+
+def test_bundled_files_are_what_the_command_writes(request, tmp_path):
+    bundled = request.config.rootpath / REPOSITORY
+    (tmp_path / "manifest.json").write_bytes((bundled / "manifest.json").read_bytes())
+    result = CliRunner().invoke(export, ["triton-config", "--repository", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    written = {path.parent.name: path.read_text() for path in tmp_path.glob("*/config.pbtxt")}
+    assert written == {path.parent.name: path.read_text() for path in bundled.glob("*/config.pbtxt")}

@@ -6,11 +6,13 @@ the stock image. It refuses at load time what the C++ backend refuses.
 
 import json
 import os
+import time
 
 import numpy as np
 import onnxruntime as ort
 import triton_python_backend_utils as pb
 
+LEVELS = {-1: "ORT_ENABLE_BASIC", 0: "ORT_ENABLE_ALL", 1: "ORT_ENABLE_EXTENDED", 2: "ORT_DISABLE_ALL"}
 TYPES = {"TYPE_UINT8": "uint8", "TYPE_INT32": "int32", "TYPE_INT64": "int64", "TYPE_FP32": "float"}
 
 
@@ -19,7 +21,10 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         path = os.path.join(args["model_repository"], args["model_version"], "model.onnx")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = int(_parameter(config, "intra_op_thread_count", "1"))
+        level = int(config.get("optimization", {}).get("graph", {}).get("level", 0))
+        options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, LEVELS[level])
+        self.delay_s = float(_parameter(config, "stand_in_delay_s", "0"))
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self.batched = int(config.get("max_batch_size", 0)) > 0
         self.inputs = [entry["name"] for entry in config["input"]]
@@ -42,6 +47,7 @@ class TritonPythonModel:
                 raise pb.TritonModelException(f"{kind} {entry['name']}: {wanted} does not fit the model's {shape}")
 
     def execute(self, requests):
+        time.sleep(self.delay_s)  # tests make a slow server of it
         return [self._answer(request) for request in requests]
 
     def _answer(self, request):
@@ -52,3 +58,7 @@ class TritonPythonModel:
             return pb.InferenceResponse(error=pb.TritonError(f"onnx runtime error: {error}"))
         tensors = [pb.Tensor(name, np.ascontiguousarray(value)) for name, value in zip(self.outputs, values)]
         return pb.InferenceResponse(tensors)
+
+
+def _parameter(config, key, default):
+    return config.get("parameters", {}).get(key, {}).get("string_value", default)
