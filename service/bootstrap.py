@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from service.errors import ConfigurationError, Unavailable
 from service.inference.detector_file import load_detector_file
+from service.inference.health import models_alive
 from service.inference.repository import Manifest, load_manifest, verify
 from service.pipeline.class_vector import ClassVector, bundled, described
 from service.pipeline.engine import COMMAND as ENGINE_COMMAND
@@ -130,6 +131,8 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
         checks |= {"state": True, "workers": True if workers else "no worker shows signs of life"}
     except Unavailable as error:
         checks |= {"state": error.detail}
+    if parts.settings.triton_url is not None:
+        checks["models"] = await models_alive(parts.settings.triton_url, parts.manifest)
     if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
         checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes are free"
     return checks

@@ -10,8 +10,9 @@ from service.inference.triton import TritonClient
 
 MOST_CALLS = 8
 """Calls in flight to one Triton server from one worker."""
-TRIES, PAUSE_S = 4, 0.25
-"""1.75 s of pauses in all: enough for a full queue or a dropped connection; a longer absence fails the attempt."""
+TRIES, PAUSE_S = 32, 0.25
+"""58 s of pauses in all, none over 2 s: a server that is started again is waited for; a longer absence fails the
+attempt, not the job."""
 
 
 async def open_client(
@@ -25,7 +26,7 @@ async def open_client(
     """
     if triton_url is None:
         return OnnxRuntimeClient(manifest, providers=providers, threads=threads)
-    client = TritonClient(triton_url, deadline_s=deadline_s)
+    client = TritonClient(triton_url, deadline_s=deadline_s, number=manifest.number)
     try:
         await client.check(manifest)
     except BaseException:

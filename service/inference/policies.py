@@ -55,10 +55,11 @@ class WithRetry:
         inner: the client.
         tries: in all, at least 1.
         pause_s: before the second try; doubled before each further one.
+        most_pause_s: it grows no longer than this.
     """
 
-    def __init__(self, inner: InferenceClient, *, tries: int, pause_s: float) -> None:
-        self._inner, self._tries, self._pause_s = inner, tries, pause_s
+    def __init__(self, inner: InferenceClient, *, tries: int, pause_s: float, most_pause_s: float = 2.0) -> None:
+        self._inner, self._tries, self._pause_s, self._most_pause_s = inner, tries, pause_s, most_pause_s
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
@@ -66,7 +67,7 @@ class WithRetry:
             try:
                 return await self._inner.infer(spec, inputs)
             except Unavailable:
-                await asyncio.sleep(self._pause_s * 2**number)
+                await asyncio.sleep(min(self._pause_s * 2**number, self._most_pause_s))
         return await self._inner.infer(spec, inputs)
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """The graphs on a Triton server, over gRPC. Only this file imports tritonclient."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tritonclient.grpc.aio as triton
@@ -17,7 +18,7 @@ from service.errors import (
 )
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository import Manifest
+from service.inference.repository import Manifest, sha256_parameter, version_parameter
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 
 TRITON_DTYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
@@ -25,8 +26,18 @@ GONE = ("UNAVAILABLE", "CANCELLED")
 """Statuses of a server that can't be reached, is full, or shuts down."""
 EXPIRED = ("Request timeout expired",)
 """UNAVAILABLE is also the status of a request that waited too long in the server's queue."""
-LEAVING = ("has no available versions", "is not healthy")
-"""A model that is being unloaded (NOT_FOUND), and one whose process has died (INTERNAL)."""
+LEAVING = ("has no available versions", "is not ready")
+"""A model that is being unloaded or loaded (NOT_FOUND, or UNAVAILABLE in other words)."""
+DEAD = ("is not healthy",)
+"""A model whose backend process has died (INTERNAL); the server itself goes on calling it ready."""
+DEAD_CODE = "model-dead"
+CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    # grpc's own limit is two minutes: a server that is back would wait for us
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 
 
 class TritonClient:
@@ -35,31 +46,65 @@ class TritonClient:
     Args:
         url: host:port of the gRPC endpoint.
         deadline_s: seconds that the server is given per call; it stops working on the request then.
+        number: version of the models; every call names it, so that a swap does not reach a running job.
     """
 
-    def __init__(self, url: str, *, deadline_s: float) -> None:
-        self._url, self._deadline_s = url, deadline_s
+    def __init__(self, url: str, *, deadline_s: float, number: int = 1) -> None:
+        self._url, self._deadline_s, self._number = url, deadline_s, str(number)
         self._closed = False
-        self._client = triton.InferenceServerClient(url)
+        self._client = triton.InferenceServerClient(url, channel_args=CHANNEL)
 
     async def check(self, manifest: Manifest) -> None:
-        """Compare the server's models with the specs.
+        """Compare the server's models with the specs and the manifest.
 
         Raises:
             Unavailable: the server can't be reached or a model is not ready.
-            ConfigurationError: a model's tensors differ; names model, tensor, wanted, found.
+            ConfigurationError: version, file or tensors of a model differ; names model, tensor, wanted, found.
         """
         specs = graph_specs(manifest.dims)
         for name in manifest.graphs:
             try:
-                metadata = await self._client.get_model_metadata(name, client_timeout=self._deadline_s)
+                config = await self._client.get_model_config(name, self._number, client_timeout=self._deadline_s)
+                metadata = await self._client.get_model_metadata(name, self._number, client_timeout=self._deadline_s)
             except InferenceServerException as error:
-                if "NOT_FOUND" in str(error.status()):
-                    raise ConfigurationError(
-                        f"model {name}: expected on Triton at {self._url}, it says: {error.message()}"
-                    ) from error
-                raise _translated(error, name, self._url) from error
+                raise self._absent(name, error) from error
+            _compare_edition(manifest, name, config.config)
             _compare(specs[name], metadata)
+
+    def _absent(self, name: str, error: InferenceServerException) -> DualtrackError:
+        text = error.message() or ""
+        if "NOT_FOUND" in str(error.status()) or any(part in text for part in LEAVING):
+            return ConfigurationError(
+                f"model {name}: expected version {self._number} on Triton at {self._url}, it says: {text}"
+            )
+        return _translated(error, name, self._url)
+
+    async def live(self) -> None:
+        """Return if the server answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        try:
+            await self._client.is_server_live(client_timeout=self._deadline_s)
+        except InferenceServerException as error:
+            raise Unavailable(
+                f"Triton at {self._url} does not answer: {error.message()}", code="triton-unavailable"
+            ) from error
+
+    async def reload(self, model: str) -> None:
+        """Unload and load a model: a new backend process takes the place of a dead one.
+
+        Raises:
+            Unavailable: the server refuses or can't; it must run with `--model-control-mode=explicit`.
+        """
+        try:
+            await self._client.unload_model(model)
+            await self._client.load_model(model)
+        except InferenceServerException as error:
+            raise Unavailable(
+                f"{model}: Triton at {self._url} can't load it again: {error.message()}", code=DEAD_CODE
+            ) from error
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
@@ -71,12 +116,29 @@ class TritonClient:
         request = [_request_input(tensor, inputs[tensor.name]) for tensor in spec.inputs]
         wanted = [triton.InferRequestedOutput(tensor.name) for tensor in spec.outputs]
         try:
-            answer = await self._client.infer(spec.name, request, outputs=wanted, client_timeout=self._deadline_s)
+            answer = await self._client.infer(
+                spec.name,
+                request,
+                self._number,
+                wanted,
+                client_timeout=self._deadline_s,
+                **self._queueing(spec, inputs),
+            )
         except InferenceServerException as error:
             raise _translated(error, spec.name, self._url) from error
         outputs = _outputs(spec, answer)
         check_outputs(spec, outputs, inputs)
         return outputs
+
+    def _queueing(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
+        """Place and patience in the server's queue, which only batched models have.
+
+        A single frame is one that the tracks of a running job wait for; it overtakes batches of the stage DETECT.
+        """
+        if not spec.max_batch_size:
+            return {}
+        single = len(inputs[spec.inputs[0].name]) == 1
+        return {"priority": 1 if single else 2, "timeout": int(self._deadline_s * 1e6)}
 
     async def close(self) -> None:
         """Close the connection."""
@@ -96,6 +158,19 @@ def _outputs(spec: GraphSpec, answer: triton.InferResult) -> Tensors:
     except ValueError as error:  # numpy's: fewer bytes than the shape needs
         raise ContractViolation(f"{spec.name}: Triton's answer can't be read: {error}") from error
     return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _compare_edition(manifest: Manifest, model: str, config: Any) -> None:
+    wanted = {
+        version_parameter(manifest.number): manifest.version,
+        sha256_parameter(manifest.number): manifest.graphs[model],
+    }
+    for key, value in wanted.items():
+        found = config.parameters[key].string_value if key in config.parameters else None
+        if found != value:
+            raise ConfigurationError(
+                f"model {model}: expected {key} {value!r} (manifest of {manifest.path}), the server has {found!r}"
+            )
 
 
 def _compare(spec: GraphSpec, metadata: object) -> None:
@@ -121,6 +196,8 @@ def _translated(error: InferenceServerException, model: str, url: str) -> Dualtr
     status, text = str(error.status()).removeprefix("StatusCode."), error.message() or "no message"
     if status == "DEADLINE_EXCEEDED" or any(part in text for part in EXPIRED):
         return InferenceTimeout(f"{model}: Triton at {url} gave no answer within the deadline: {text}")
+    if any(part in text for part in DEAD):
+        return Unavailable(f"{model}: its process on Triton at {url} has died: {text}", code=DEAD_CODE)
     if status in GONE or any(part in text for part in LEAVING):
         return Unavailable(f"{model}: Triton at {url} is unavailable: {text}", code="triton-unavailable")
     return InferenceError(f"{model}: Triton at {url}: {status}: {text}")

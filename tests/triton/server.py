@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +22,19 @@ class Triton:
     grpc_url: str
     process: "subprocess.Popen[bytes]"
     log: Path
+    metrics_url: str = ""
 
 
 @contextlib.contextmanager
-def triton(repository: Path, home: Path, python: Path) -> Iterator[Triton]:
+def triton(
+    repository: Path, home: Path, python: Path, *, options: Sequence[str] = (), ports: Sequence[int] | None = None
+) -> Iterator[Triton]:
     """The server on `repository`; `home` takes its backends and log, `python` is its environment's interpreter."""
     site = Path(_ask(python, "import sysconfig; print(sysconfig.get_paths()['purelib'])"))
     version = _ask(python, "import sys; print('%d.%d' % sys.version_info[:2])")
     source = site / "pytriton" / "tritonserver"
     _backends(source, home, version)
-    http, grpc, metrics = _free_ports(3)
+    http, grpc, metrics = ports or free_ports(3)
     prefix = f"dualtrack_test_{uuid.uuid4().hex[:8]}_"
     command = [
         str(source / "bin" / "tritonserver"),
@@ -45,6 +48,7 @@ def triton(repository: Path, home: Path, python: Path) -> Iterator[Triton]:
         "--exit-timeout-secs=5",
         "--allow-gpu-metrics=false",
         f"--backend-config=python,shm-region-prefix-name={prefix}",
+        *options,
     ]
     libraries = [_ask(python, "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))")]
     libraries.append(str(site / "nvidia_pytriton.libs"))
@@ -55,7 +59,7 @@ def triton(repository: Path, home: Path, python: Path) -> Iterator[Triton]:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
         try:
             _wait_ready(process, f"http://127.0.0.1:{http}/v2/health/ready", log)
-            yield Triton(f"127.0.0.1:{grpc}", process, log)
+            yield Triton(f"127.0.0.1:{grpc}", process, log, f"http://127.0.0.1:{metrics}/metrics")
         finally:
             _stop(process)
             for region in Path("/dev/shm").glob(f"{prefix}*"):
@@ -65,7 +69,7 @@ def triton(repository: Path, home: Path, python: Path) -> Iterator[Triton]:
 def _backends(source: Path, home: Path, version: str) -> None:
     python, onnx = home / "backends" / "python", home / "backends" / "onnxruntime"
     for folder in (python, onnx):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     for name in ("libtriton_python.so", "triton_python_backend_utils.py"):
         # copies: Triton refuses a library whose real path is outside its folder
         shutil.copy2(source / "backends" / "python" / name, python)
@@ -96,7 +100,7 @@ def _ask(python: Path, code: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

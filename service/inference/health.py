@@ -1,0 +1,54 @@
+"""Are the models on Triton alive? The server goes on calling a model ready whose backend process has died."""
+
+import numpy as np
+
+from service.errors import ConfigurationError, InferenceError, InferenceTimeout, Unavailable
+from service.inference.client import Tensors
+from service.inference.repository import Manifest
+from service.inference.specs import GraphSpec, graph_specs
+from service.inference.triton import DEAD_CODE, TritonClient
+
+PROBE_S = 3.0
+PROBE_HW = (128, 192)
+"""The lite detector takes its 400 best of at least as many cells."""
+
+
+async def models_alive(url: str, manifest: Manifest) -> str | bool:
+    """Ask every model for a small answer; a dead one is loaded again.
+
+    Returns:
+        True, or a text that says which model does not answer and why. A model that is only busy is alive.
+    """
+    client = TritonClient(url, deadline_s=PROBE_S, number=manifest.number)
+    try:
+        await client.live()
+        specs = graph_specs(manifest.dims)
+        for name in manifest.graphs:
+            await _probe(client, specs[name])
+    except (Unavailable, InferenceError, ConfigurationError) as error:
+        return error.detail
+    finally:
+        await client.close()
+    return True
+
+
+async def _probe(client: TritonClient, spec: GraphSpec) -> None:
+    try:
+        await client.infer(spec, _zeros(spec))
+    except InferenceTimeout:
+        return
+    except Unavailable as error:
+        if error.code != DEAD_CODE:
+            raise
+        await client.reload(spec.name)
+        await client.infer(spec, _zeros(spec))
+
+
+def _zeros(spec: GraphSpec) -> Tensors:
+    height, width = PROBE_HW
+    sizes = {"B": 1, "F": 1, "N": 1, "H": height, "W": width}
+    sizes |= {f"{axis}{stride}": side // stride for stride in (4, 8) for axis, side in (("h", height), ("w", width))}
+    return {
+        tensor.name: np.zeros([sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape], tensor.dtype)
+        for tensor in spec.inputs
+    }
