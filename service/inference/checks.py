@@ -38,6 +38,16 @@ def empty_outputs(spec: GraphSpec, inputs: Arrays) -> Tensors | None:
     return {tensor.name: np.zeros(shape, tensor.dtype) for tensor, shape in sizes}
 
 
+def output_shapes(spec: GraphSpec, inputs: Arrays) -> dict[str, tuple[int, ...]]:
+    """Shape of every output of a call, which the (checked) inputs determine."""
+    sizes = _check(spec.name, spec.inputs, inputs, {})
+    sizes |= {f"{axis}/{stride}": sizes[axis] // stride for axis in ("H", "W") if axis in sizes for stride in (4, 8)}
+    return {
+        tensor.name: tuple(sizes[axis] if isinstance(axis, str) else axis for axis in tensor.shape)
+        for tensor in spec.outputs
+    }
+
+
 def _check(graph: str, specs: tuple[TensorSpec, ...], tensors: Arrays, sizes: Sizes) -> Sizes:
     """Check every tensor; a symbol has one size in the whole call, given ones in `sizes`."""
     wanted = {spec.name for spec in specs}

@@ -1,6 +1,8 @@
 """The graphs on a Triton server, over gRPC. Only this file imports tritonclient."""
 
-from collections.abc import Mapping
+import asyncio
+import mmap
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from service.errors import (
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
 from service.inference.repository import Manifest, sha256_parameter, version_parameter
+from service.inference.shared_call import Layout, layout
+from service.inference.shared_memory import Region, Regions, is_stale, sweep
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 
 TRITON_DTYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
@@ -40,6 +44,16 @@ CHANNEL = [
 ]
 
 
+REGION_UNKNOWN = "Unable to find shared memory region"
+ALREADY = "already in manager"
+CLOSE_S = 2.0
+IN_USE, IN_USE_TRIES, IN_USE_PAUSE_S = "currently in use", 10, 0.2
+
+
+class _RegionUnknown(InferenceError):
+    """The server does not know a region that was registered."""
+
+
 class TritonClient:
     """One connection to a server.
 
@@ -52,6 +66,8 @@ class TritonClient:
     def __init__(self, url: str, *, deadline_s: float, number: int = 1) -> None:
         self._url, self._deadline_s, self._number = url, deadline_s, str(number)
         self._closed = False
+        self._regions: Regions | None = None
+        self._registered: set[str] = set()
         self._client = triton.InferenceServerClient(url, channel_args=CHANNEL)
 
     async def check(self, manifest: Manifest) -> None:
@@ -113,10 +129,46 @@ class TritonClient:
         check_inputs(spec, inputs)
         if (nothing := empty_outputs(spec, inputs)) is not None:
             return nothing
-        request = [_request_input(tensor, inputs[tensor.name]) for tensor in spec.inputs]
-        wanted = [triton.InferRequestedOutput(tensor.name) for tensor in spec.outputs]
+        plan = layout(spec, inputs)
+        region = self._regions.take(plan.size) if self._regions is not None and plan.size else None
+        if region is None:
+            outputs = _outputs(spec, await self._call(spec, inputs))
+        else:
+            outputs = await self._through(region, plan, spec, inputs)
+        check_outputs(spec, outputs, inputs)
+        return outputs
+
+    async def _through(
+        self, region: Region, plan: Layout, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]
+    ) -> Tensors:
+        """One call whose large tensors lie in a region."""
+        plan.fill(region, inputs)
         try:
-            answer = await self._client.infer(
+            await self._register(region, spec.name)
+            try:
+                answer = await self._call(spec, inputs, (region, plan))
+            except _RegionUnknown:  # another server process than the one that it was registered with
+                self._registered.clear()
+                await self._register(region, spec.name)
+                answer = await self._call(spec, inputs, (region, plan))
+        except (Unavailable, InferenceTimeout):
+            raise  # the server may still write to the region, so that it is never used again
+        except DualtrackError:
+            self._give(region)
+            raise
+        outputs = {**_outputs(spec, answer, set(plan.outputs)), **plan.read(region)}
+        self._give(region)
+        return {tensor.name: outputs[tensor.name] for tensor in spec.outputs if tensor.name in outputs}
+
+    async def _call(
+        self,
+        spec: GraphSpec,
+        inputs: Mapping[str, NDArray[np.generic]],
+        shared: tuple[Region, Layout] | None = None,
+    ) -> triton.InferResult:
+        request, wanted = _request(spec, inputs, shared)
+        try:
+            return await self._client.infer(
                 spec.name,
                 request,
                 self._number,
@@ -125,10 +177,62 @@ class TritonClient:
                 **self._queueing(spec, inputs),
             )
         except InferenceServerException as error:
+            if shared is not None and REGION_UNKNOWN in (error.message() or ""):
+                raise _RegionUnknown(f"{spec.name}: {error.message()}") from error
             raise _translated(error, spec.name, self._url) from error
-        outputs = _outputs(spec, answer)
-        check_outputs(spec, outputs, inputs)
-        return outputs
+
+    async def share(self, max_bytes: int) -> bool:
+        """Use shared memory from now on if the server maps what this process makes, that is on one host.
+
+        Regions of clients that have died are removed first, here and on the server.
+        """
+        try:
+            sweep()
+            regions = Regions(max_bytes=max_bytes)
+        except OSError:
+            return False
+        probe = regions.take(mmap.PAGESIZE)
+        try:
+            if probe is None:
+                raise ConfigurationError("shared memory: no room for a page")
+            await self._register(probe, "shared memory")
+            status = await self._client.get_system_shared_memory_status(client_timeout=self._deadline_s)
+            for name in filter(is_stale, status.regions):
+                await self._unregister(name)
+        except (DualtrackError, InferenceServerException):
+            regions.close()
+            return False
+        regions.give(probe)
+        self._regions = regions
+        return True
+
+    async def _register(self, region: Region, what: str) -> None:
+        if region.name in self._registered:
+            return
+        try:
+            await self._client.register_system_shared_memory(
+                region.name, f"/{region.name}", region.data.size, client_timeout=self._deadline_s
+            )
+        except InferenceServerException as error:
+            if ALREADY not in (error.message() or ""):
+                raise _translated(error, what, self._url) from error
+        self._registered.add(region.name)
+
+    async def _unregister(self, name: str) -> None:
+        """Let the server forget a region; while a request is using it, the server refuses."""
+        for _ in range(IN_USE_TRIES):
+            try:
+                await self._client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
+            except InferenceServerException as error:
+                if IN_USE not in (error.message() or ""):
+                    return
+                await asyncio.sleep(IN_USE_PAUSE_S)
+            else:
+                return
+
+    def _give(self, region: Region) -> None:
+        if self._regions is not None:
+            self._regions.give(region)
 
     def _queueing(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
         """Place and patience in the server's queue, which only batched models have.
@@ -143,7 +247,15 @@ class TritonClient:
     async def close(self) -> None:
         """Close the connection."""
         self._closed = True
-        await self._client.close()
+        regions, self._regions = self._regions, None
+        registered, self._registered = self._registered, set()
+        try:
+            for name in registered:
+                await self._unregister(name)
+        finally:
+            if regions is not None:
+                regions.close()
+            await self._client.close()
 
 
 def _request_input(tensor: TensorSpec, array: NDArray[np.generic]) -> triton.InferInput:
@@ -152,9 +264,30 @@ def _request_input(tensor: TensorSpec, array: NDArray[np.generic]) -> triton.Inf
     return entry
 
 
-def _outputs(spec: GraphSpec, answer: triton.InferResult) -> Tensors:
+def _request(
+    spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]], shared: tuple[Region, Layout] | None
+) -> tuple[list[triton.InferInput], list[triton.InferRequestedOutput]]:
+    """Inputs and wanted outputs of a call; those in a region by its name and their place in it."""
+    request, wanted = [], [triton.InferRequestedOutput(tensor.name) for tensor in spec.outputs]
+    for tensor in spec.inputs:
+        place = shared[1].inputs.get(tensor.name) if shared else None
+        if shared is None or place is None:
+            request.append(_request_input(tensor, inputs[tensor.name]))
+        else:
+            entry = triton.InferInput(tensor.name, list(place.shape), TRITON_DTYPES[tensor.dtype])
+            entry.set_shared_memory(shared[0].name, place.nbytes, place.offset)
+            request.append(entry)
+    if shared is not None:
+        for output in wanted:
+            if (place := shared[1].outputs.get(output.name())) is not None:
+                output.set_shared_memory(shared[0].name, place.nbytes, place.offset)
+    return request, wanted
+
+
+def _outputs(spec: GraphSpec, answer: triton.InferResult, elsewhere: Collection[str] = ()) -> Tensors:
+    """The outputs inside the message."""
     try:
-        arrays = {tensor.name: answer.as_numpy(tensor.name) for tensor in spec.outputs}
+        arrays = {tensor.name: answer.as_numpy(tensor.name) for tensor in spec.outputs if tensor.name not in elsewhere}
     except ValueError as error:  # numpy's: fewer bytes than the shape needs
         raise ContractViolation(f"{spec.name}: Triton's answer can't be read: {error}") from error
     return {name: array for name, array in arrays.items() if array is not None}

@@ -1,0 +1,123 @@
+"""Regions of shared memory that this process and a Triton server on the same host both map.
+
+A region is a file in /dev/shm. Its owner holds a lock on a file beside it, which the kernel lets go when the owner
+dies, however it dies; so the next one to start knows which regions nobody will remove any more. This works across
+containers too, where process numbers would not.
+"""
+
+import contextlib
+import fcntl
+import mmap
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+PREFIX = "dualtrack-"
+SHM = Path("/dev/shm")  # noqa: S108 (POSIX shared memory lies here and nowhere else)
+ALIGN = 64
+LARGEST_WASTE = 4
+"""A free region serves a call that needs at least this part of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One region: its name for the server, and its bytes here.
+
+    Attributes:
+        name: of the region and, below /dev/shm, of its file.
+        data: uint8 (size,).
+    """
+
+    name: str
+    data: NDArray[np.uint8]
+
+
+class Regions:
+    """The regions of one client, kept for re-use.
+
+    Args:
+        max_bytes: of all regions together.
+        folder: where shared memory lies.
+    """
+
+    def __init__(self, *, max_bytes: int, folder: Path = SHM) -> None:
+        self._folder, self._max_bytes = folder, max_bytes
+        self._owner = f"{PREFIX}{uuid.uuid4().hex[:12]}"
+        self._bytes = self._made = 0
+        self._free: list[Region] = []
+        self._lock = self._hold()
+
+    def take(self, size: int) -> Region | None:
+        """A region of at least `size` bytes that nobody else has; None if there is no room for it."""
+        fitting = [region for region in self._free if size <= region.data.size <= LARGEST_WASTE * size]
+        if fitting:
+            region = min(fitting, key=lambda region: region.data.size)
+            self._free.remove(region)
+            return region
+        if self._bytes + size > self._max_bytes:
+            return None
+        return self._make(size)
+
+    def give(self, region: Region) -> None:
+        """Take a region back. Not one that the server may still write to."""
+        self._free.append(region)
+
+    def close(self) -> None:
+        """Remove all files; arrays that are still in use stay valid."""
+        self._free.clear()
+        if self._lock >= 0:
+            _remove(self._folder, self._owner)
+            os.close(self._lock)
+            self._lock = -1
+
+    def _hold(self) -> int:
+        """The lock; under its final name only once it is held, so that no sweep takes it for a dead owner's."""
+        early = self._folder / f"{self._owner}.new"
+        descriptor = os.open(early, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        early.rename(self._folder / f"{self._owner}.lock")
+        return descriptor
+
+    def _make(self, size: int) -> Region | None:
+        name = f"{self._owner}-{self._made}"
+        path = self._folder / name
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            # a file that is only made longer would kill both processes (SIGBUS) when /dev/shm is full
+            os.posix_fallocate(descriptor, 0, size)
+            data = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
+        except OSError:
+            path.unlink()
+            return None
+        finally:
+            os.close(descriptor)
+        self._made += 1
+        self._bytes += size
+        return Region(name, data)
+
+
+def sweep(folder: Path = SHM) -> None:
+    """Remove the regions of owners that have died."""
+    for lock in folder.glob(f"{PREFIX}*.lock"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder, lock.stem)
+            finally:
+                os.close(descriptor)
+
+
+def is_stale(name: str, folder: Path = SHM) -> bool:
+    """Whether a region that a server has registered is one of ours whose file is gone."""
+    return name.startswith(PREFIX) and not (folder / name).exists()
+
+
+def _remove(folder: Path, owner: str) -> None:
+    """The lock goes last: a sweep that is killed half-way is done again."""
+    for path in [*folder.glob(f"{owner}-*"), folder / f"{owner}.lock"]:
+        path.unlink(missing_ok=True)

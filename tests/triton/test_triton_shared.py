@@ -1,0 +1,149 @@
+"""Shared memory with a real Triton on this host."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.inference.repository import load_manifest
+from service.inference.shared_memory import PREFIX, SHM
+from service.inference.specs import graph_specs
+from service.inference.triton import TritonClient
+from tests.contract.backends import Sizes, inputs_for
+from tests.pipelines import REPOSITORY
+from tests.triton.server import Triton, free_ports, triton
+
+pytestmark = pytest.mark.triton
+
+MANIFEST = load_manifest(REPOSITORY)
+SPECS = graph_specs(MANIFEST.dims)
+CLIENT = """
+import asyncio, sys
+from service.inference.triton import TritonClient
+from tests.contract.backends import Sizes, inputs_for
+from tests.triton.test_triton_shared import SPECS
+
+async def work():
+    client = TritonClient(sys.argv[1], deadline_s=30)
+    assert await client.share(1 << 28)
+    spec = SPECS["mask_rcnn"]
+    inputs = inputs_for(spec, Sizes(images=2))
+    await client.infer(spec, inputs)
+    print("shared", flush=True)
+    while True:
+        await client.infer(spec, inputs)
+
+asyncio.run(work())
+"""
+
+
+def ours() -> set[str]:
+    return {path.name for path in SHM.glob(f"{PREFIX}*")}
+
+
+@contextlib.asynccontextmanager
+async def sharing(url: str, *, max_bytes: int = 1 << 28):
+    client = TritonClient(url, deadline_s=30)
+    try:
+        assert await client.share(max_bytes)
+        yield client
+    finally:
+        await client.close()
+
+
+@pytest.fixture
+def server(triton_server: Callable[[Path], Triton]) -> Iterator[Triton]:
+    before = ours()
+    yield triton_server(REPOSITORY)
+    assert ours() <= before
+
+
+@pytest.mark.parametrize("graph", SPECS)
+def test_same_outputs_as_inside_the_messages(server: Triton, graph: str) -> None:
+    spec = SPECS[graph]
+    calls = [inputs_for(spec, Sizes(images=2, tracks=n), seed=n) for n in (3, 1, 0, 3)]
+
+    async def work() -> None:
+        inline = TritonClient(server.grpc_url, deadline_s=30)
+        async with sharing(server.grpc_url) as shared:
+            for inputs in calls:
+                here, there = await inline.infer(spec, inputs), await shared.infer(spec, inputs)
+                assert list(here) == list(there)
+                for name, values in here.items():
+                    np.testing.assert_array_equal(values, there[name])
+        await inline.close()
+
+    asyncio.run(work())
+
+
+def test_a_full_budget_falls_back_to_messages(server: Triton) -> None:
+    async def work() -> None:
+        async with sharing(server.grpc_url, max_bytes=8192) as client:
+            outputs = await client.infer(SPECS["mask_rcnn"], inputs_for(SPECS["mask_rcnn"], Sizes()))
+            assert outputs["f4"].size
+
+    asyncio.run(work())
+
+
+def test_calls_at_the_same_time_have_regions_of_their_own(server: Triton) -> None:
+    spec = SPECS["siamese_rpn_template"]
+    calls = [inputs_for(spec, Sizes(images=2, tracks=3), seed=n) for n in range(6)]
+
+    async def work() -> None:
+        async with sharing(server.grpc_url) as client:
+            at_once = await asyncio.gather(*(client.infer(spec, inputs) for inputs in calls))
+            for inputs, found in zip(calls, at_once, strict=True):
+                np.testing.assert_array_equal(found["templates"], (await client.infer(spec, inputs))["templates"])
+
+    asyncio.run(work())
+
+
+def test_a_killed_client_leaves_nothing_after_the_next_start(server: Triton) -> None:
+    before = ours()
+    client = subprocess.Popen([sys.executable, "-c", CLIENT, server.grpc_url], stdout=subprocess.PIPE)
+    assert client.stdout is not None
+    with client.stdout:
+        assert client.stdout.readline() == b"shared\n"
+    time.sleep(0.5)
+    os.kill(client.pid, signal.SIGKILL)
+    client.wait()
+    left = ours() - before
+    assert len(left) >= 2
+
+    async def work() -> set[str]:
+        async with sharing(server.grpc_url) as other:
+            await other.infer(SPECS["mask_rcnn"], inputs_for(SPECS["mask_rcnn"], Sizes()))
+            return set((await other._client.get_system_shared_memory_status()).regions)
+
+    registered = asyncio.run(work())
+    assert not left & registered
+    assert not left & ours()
+
+
+def test_a_killed_server_started_again_is_given_the_regions_anew(tmp_path: Path, triton_python: Path) -> None:
+    ports, spec = free_ports(3), SPECS["siamese_rpn_template"]
+    inputs = inputs_for(spec, Sizes(tracks=2))
+
+    async def work() -> None:
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(triton(REPOSITORY, tmp_path, triton_python, ports=ports))
+            async with sharing(first.grpc_url) as client:
+                before = await client.infer(spec, inputs)
+                os.killpg(first.process.pid, signal.SIGKILL)
+                first.process.wait()
+                stack.enter_context(triton(REPOSITORY, tmp_path, triton_python, ports=ports))
+                await asyncio.sleep(1.5)
+                after = await client.infer(spec, inputs)
+                np.testing.assert_array_equal(before["templates"], after["templates"])
+
+    held = ours()
+    asyncio.run(work())
+    assert ours() <= held
