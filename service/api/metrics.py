@@ -19,6 +19,9 @@ class HttpMetrics:
         )
         self._uploaded = Counter("dualtrack_upload_bytes", "Bytes of video received.", registry=registry)
         self._jobs = Gauge("dualtrack_jobs", "Jobs by state, at scrape time.", ["state"], registry=registry)
+        self._oldest = Gauge(
+            "dualtrack_oldest_queued_job_seconds", "How long the longest waiting job has waited.", registry=registry
+        )
         self._state_up = Gauge("dualtrack_state_up", "1 if the state server answers.", registry=registry)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -31,8 +34,9 @@ class HttpMetrics:
         """Count a received file."""
         self._uploaded.inc(size)
 
-    def jobs(self, counts: dict[str, int] | None) -> None:
-        """Set the queue's depth; None if the state server can't be reached."""
+    def jobs(self, counts: dict[str, int] | None, oldest_s: float = float("nan")) -> None:
+        """Set the queue's depth and the wait of its oldest job; None if the state server can't be reached."""
+        self._oldest.set(oldest_s)
         self._state_up.set(0 if counts is None else 1)
         # A depth that is no longer known must vanish, not freeze.
         self._jobs.clear()

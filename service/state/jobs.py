@@ -184,6 +184,12 @@ class JobStore:
             queued, running = await self._redis.zcard(keys.QUEUED), await self._redis.zcard(keys.RUNNING)
         return {"queued": int(queued), "running": int(running)}
 
+    async def oldest_queued_s(self) -> float:
+        """Seconds that the longest waiting job has waited; 0 if none waits."""
+        with translated():
+            oldest = await self._redis.zrange(keys.QUEUED, 0, 0, withscores=True)
+        return max(time.time() - float(oldest[0][1]), 0.0) if oldest else 0.0
+
     async def begin(self, job_id: str, *, holder: str = "") -> Job | None:
         """Start an attempt; None if there is nothing to do.
 

@@ -42,7 +42,7 @@ async def readyz(parts: PartsDep) -> HealthOut:
 async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
     """Prometheus series."""
     try:
-        metrics.jobs(await parts.jobs.counts())
+        metrics.jobs(await parts.jobs.counts(), await parts.jobs.oldest_queued_s())
     except Unavailable:
         # Metrics are most wanted when something is down.
         metrics.jobs(None)
