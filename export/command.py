@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from export.model_card import Card
+from export.publish import publish
 from export.triton_config import write_configs, write_own_configs
 from service.errors import ConfigurationError
 from service.inference.repository import MANIFEST, load_manifest
@@ -125,6 +126,15 @@ def triton_config(
         paths = write_configs(repository, graph_specs(DIMS[preset or PresetName.LITE]).values())
     for path in paths:
         typer.echo(str(path))
+
+
+@export.command("publish")
+def publish_edition(
+    edition: Annotated[Path, typer.Argument(help="An exported repository.")],
+    served: Annotated[Path, typer.Option(help="The repository that a server serves.")] = REPOSITORY,
+) -> None:
+    """Add an edition to a served repository as its next version; the old one stays for running jobs (no extra)."""
+    typer.echo(f"{served}: version {publish(edition, served)}; now let the server load the models")
 
 
 def _require_models() -> None:

@@ -153,7 +153,7 @@ async def track_all(
 
 def _source(run: Run) -> str:
     """What candidates depend on besides the video and the parameters; the bundled weights make masks of given boxes."""
-    version = run.networks.manifest.version
+    version = run.networks.manifest.identity
     return version if run.given is None else f"{version}+{run.given.vector.source}"
 
 

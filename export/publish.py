@@ -1,0 +1,61 @@
+"""Hot swap: a further edition of the models joins a repository that is being served."""
+
+import json
+import shutil
+from pathlib import Path
+
+from export.triton_config import write_own_configs
+from service.errors import ConfigurationError
+from service.inference.repository import (
+    MANIFEST,
+    SERVED_VERSIONS,
+    earlier_manifest,
+    load_editions,
+    load_manifest,
+    verify,
+)
+
+
+def publish(edition: Path, served: Path) -> int:
+    """Add the repository `edition` to the repository `served` as its next version; the version's number.
+
+    Files go first, the manifest after them: a job that starts meanwhile takes the old edition. Configurations are
+    last; the server then has to load them (it polls, or is told by `load`). Editions that no server serves any more
+    are removed.
+
+    Raises:
+        ConfigurationError: the two differ in more than the weights, or the version's name is taken.
+    """
+    new, editions = load_manifest(edition), load_editions(served)
+    verify(new)
+    current = editions[0]
+    for what in ("preset", "dims", "classes"):
+        if getattr(new, what) != getattr(current, what):
+            raise ConfigurationError(f"{edition}: expected the {what} of {served}, got others: that needs a new start")
+    if any(new.version == old.version and new.identity != old.identity for old in editions):
+        raise ConfigurationError(f"{edition}: version {new.version} is already the name of other weights in {served}")
+    number = max(old.number for old in editions) + 1
+    for graph in new.graphs:
+        _place(new.graph_path(graph), served / graph / str(number) / "model.onnx")
+    document = json.loads((edition / MANIFEST).read_text()) | {"number": number}
+    _place(served / MANIFEST, served / earlier_manifest(current.number))
+    _write(served / MANIFEST, json.dumps(document, indent=1) + "\n")
+    for old in editions[SERVED_VERSIONS - 1 :]:
+        (served / earlier_manifest(old.number)).unlink(missing_ok=True)
+        for graph in old.graphs:
+            shutil.rmtree(served / graph / str(old.number))
+    write_own_configs(served)
+    return number
+
+
+def _place(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _write(target: Path, text: str) -> None:
+    part = target.with_name(target.name + ".part")
+    part.write_text(text)
+    part.replace(target)

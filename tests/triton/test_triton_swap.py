@@ -1,0 +1,83 @@
+"""A new edition joins a running server: who runs goes on with the old one, who starts takes the new one."""
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.publish import publish
+from service.errors import ConfigurationError
+from service.inference.open import open_client
+from service.inference.repository import load_editions, load_manifest
+from service.inference.specs import graph_specs
+from tests.contract.backends import Sizes, inputs_for
+from tests.pipelines import REPOSITORY
+from tests.triton.server import triton
+
+pytestmark = pytest.mark.triton
+
+SPEC = graph_specs(load_manifest(REPOSITORY).dims)["siamese_rpn_template"]
+
+
+def another_edition(folder: Path, version: str) -> Path:
+    """The bundled graphs under the name of another version."""
+    edition = Path(shutil.copytree(REPOSITORY, folder))
+    document = json.loads((edition / "manifest.json").read_text())
+    (edition / "manifest.json").write_text(json.dumps({**document, "version": version}))
+    return edition
+
+
+def open_on(repository: Path, url: str):
+    return open_client(load_manifest(repository), triton_url=url, providers=(), threads=1, deadline_s=20)
+
+
+def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: Path, triton_python: Path) -> None:
+    served = Path(shutil.copytree(REPOSITORY, tmp_path / "served"))
+    edition, inputs = another_edition(tmp_path / "edition", "0.9.0"), inputs_for(SPEC, Sizes())
+    options = ("--model-control-mode=explicit", "--load-model=*")
+
+    async def work(url: str) -> None:
+        old = await open_on(served, url)
+        before = await old.infer(SPEC, inputs)
+        assert publish(edition, served) == 2
+        with pytest.raises(ConfigurationError, match="model mask_rcnn: expected version 2 on Triton"):
+            await open_on(served, url)
+        raw = old._inner._inner._inner._client
+        loading = asyncio.gather(*(raw.load_model(name) for name in load_manifest(served).graphs))
+        calls = 0
+        while not loading.done() or not calls:
+            np.testing.assert_array_equal((await old.infer(SPEC, inputs))["templates"], before["templates"])
+            calls += 1
+        await loading
+        new = await open_on(served, url)
+        await new.infer(SPEC, inputs)
+        await old.infer(SPEC, inputs)
+        counted = {
+            item.version: item.inference_count for item in (await raw.get_inference_statistics(SPEC.name)).model_stats
+        }
+        assert counted["2"] == 1
+        await new.close()
+        await old.close()
+
+    with triton(served, tmp_path / "home", triton_python, options=options) as server:
+        asyncio.run(work(server.grpc_url))
+    old, new = load_editions(served)[::-1]
+    assert (old.number, new.number, new.version) == (1, 2, "0.9.0")
+    assert old.identity != new.identity
+    document = json.loads((edition / "manifest.json").read_text())
+    document["dims"]["bank"] = 7
+    (edition / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigurationError, match="expected the dims"):
+        publish(edition, served)
+
+
+def test_only_the_last_two_editions_stay(tmp_path: Path) -> None:
+    served = Path(shutil.copytree(REPOSITORY, tmp_path / "served"))
+    for number, version in ((2, "0.9.0"), (3, "0.9.1")):
+        assert publish(another_edition(tmp_path / version, version), served) == number
+    assert [edition.number for edition in load_editions(served)] == [3, 2]
+    assert not (served / "siamese_rpn" / "1").exists()
+    assert "dualtrack_sha256_1" not in (served / "siamese_rpn" / "config.pbtxt").read_text()
