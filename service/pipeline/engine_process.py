@@ -13,16 +13,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from service.errors import Canceled, DualtrackError, InvalidInput
 from service.inference.open import open_client
-from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.cache import FolderCache
+from service.pipeline.current_networks import CurrentNetworks
 from service.pipeline.networks import Networks
 from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
@@ -44,6 +44,10 @@ class Engine:
 
     def __init__(self, context: SegmentContext, say: Callable[[Document], None], canceled: threading.Event) -> None:
         self._context, self._say, self._canceled = context, say, canceled
+
+    def use(self, networks: Networks) -> None:
+        """Do the jobs from now on with these networks."""
+        self._context = replace(self._context, networks=networks)
 
     async def run(self, job: Document) -> None:
         """Do one job and say how it ended."""
@@ -74,16 +78,16 @@ def _is_final(error: DualtrackError) -> bool:
 async def serve(settings: Document, commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:
     """Open the models, then do the jobs that come until the input ends."""
     say = partial(_write_line, _own_output())
-    manifest = load_manifest(Path(settings["model_repository"]))
-    client = await open_client(
-        manifest,
+    open_with = partial(
+        open_client,
         triton_url=settings["triton_url"],
         providers=settings["providers"],
         threads=settings["threads"],
         deadline_s=settings["inference_deadline_s"],
     )
+    current = await CurrentNetworks.open(Path(settings["model_repository"]), open_with)
     context = SegmentContext(
-        networks=Networks(client, manifest),
+        networks=current.networks,
         limits=VideoLimits(**settings["limits"]),
         scratch=Path(settings["scratch"]),
         cache=FolderCache(
@@ -103,9 +107,10 @@ async def serve(settings: Document, commands: "queue.Queue[Document | None]", ca
     try:
         while (job := await asyncio.to_thread(commands.get)) is not None:
             canceled.clear()
+            engine.use(await current.renewed())
             await engine.run(job)
     finally:
-        await client.close()
+        await current.close()
 
 
 def _own_output() -> TextIO:

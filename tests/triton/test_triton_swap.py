@@ -13,6 +13,7 @@ from service.errors import ConfigurationError
 from service.inference.open import open_client
 from service.inference.repository import load_editions, load_manifest
 from service.inference.specs import graph_specs
+from service.pipeline.current_networks import CurrentNetworks
 from tests.contract.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
 from tests.triton.server import triton
@@ -41,10 +42,12 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
 
     async def work(url: str) -> None:
         old = await open_on(served, url)
+        engine = await CurrentNetworks.open(served, lambda manifest: open_on(served, url))
         before = await old.infer(SPEC, inputs)
         assert publish(edition, served) == 2
         with pytest.raises(ConfigurationError, match="model mask_rcnn: expected version 2 on Triton"):
             await open_on(served, url)
+        assert (await engine.renewed()).manifest.number == 1  # the server has not loaded the new one
         raw = old._inner._inner._inner._client
         loading = asyncio.gather(*(raw.load_model(name) for name in load_manifest(served).graphs))
         calls = 0
@@ -59,6 +62,8 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
             item.version: item.inference_count for item in (await raw.get_inference_statistics(SPEC.name)).model_stats
         }
         assert counted["2"] == 1
+        assert (await engine.renewed()).manifest.number == 2
+        await engine.close()
         await new.close()
         await old.close()
 
