@@ -1,12 +1,14 @@
-"""Fit the classes that COCO lacks: `python -m training.detector_classes --data DIR --weights IN --out OUT`.
+"""Fit some classes that COCO lacks: `python -m training.detector_classes --data DIR --weights IN --out OUT`.
 
-The gentle rates that keep the start weights whole are far too small for class outputs that start at zero. So these
-are fitted afterwards, alone: features of the frozen towers on rendered frames and photographs, one logistic
-regression per level. Nothing else changes, neither other classes nor boxes, masks or the features of the trackers.
+The dense head learns these classes from rendered frames, and hardly moves for the few photographs that show one.
+So the named ones are fitted afterwards, alone: features of the frozen towers on rendered frames and photographs, one
+logistic regression per level and class. Each starts from what it is, or from the COCO class that it is a kind of
+(`PARENTS`), and is held there. No other class changes, and no box, mask or feature of the trackers.
 """
 
 import argparse
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from export.classes import COCO_NAMES
-from export.models.lite_detector import NEW_CLASS_BIAS, LiteMaskRcnn, reference_points
+from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
+from export.models.lite_detector import LiteMaskRcnn, reference_points
 from export.models.nanodet import LevelOutput, decode
 from training.detector import load_pictures
 from training.detector_loss import assign_cells
@@ -24,11 +26,25 @@ from training.samples import Crop, Picture, read_crop
 from training.schedule import save_weights
 
 OLD = len(COCO_NAMES)
+PARENTS = {"duck": "bird"}
+"""Classes with too few examples to start from themselves."""
+DEFAULT = ("giant_panda", "duck", "tiger")
+"""Two that photographs show, and the one that fires most on photographs of other animals. Not `parrot`: its three
+photographs are learned by heart, and every other bird becomes one."""
+ANIMALS = tuple(
+    COCO_NAMES.index(name)
+    for name in ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe")
+)
 BACKGROUND_CELLS = 60
 """Random cells kept per crop beside those that look like some object."""
 LIKELY = 0.03
-PHOTOGRAPH_WEIGHT = 0.3
-"""Photographs may show unlabelled objects of the new classes, so their cells count less as negatives."""
+UNLABELLED_WEIGHT = 0.3
+"""Photographs may show unlabelled objects of these classes, so cells of no labelled object count less as negatives."""
+PHOTOGRAPH_WEIGHT = 8.0
+"""Of the few cells of photographs that show a labelled animal, against those of rendered frames."""
+SPECIES_COPIES = 6
+"""Crops of every photograph that shows one of the new classes."""
+OTHER_PHOTOGRAPHS = 150
 
 
 @dataclass(frozen=True)
@@ -49,16 +65,15 @@ def crop_cells(model: LiteMaskRcnn, crop: Crop) -> list[Cells]:
     outputs = [LevelOutput(r[:, : model.classes], r[:, model.classes :]) for r in raw]
     scores, boxes = decode(outputs)
     quality, owner = assign_cells(boxes[0], reference_points(outputs), torch.from_numpy(crop.boxes))
+    labels = torch.from_numpy(crop.labels)[owner] if len(crop.labels) else torch.full_like(owner, -1)
+    labels = torch.where(quality > 0, labels, -1)
     targets = torch.zeros(len(quality), model.classes - OLD)
-    labels = torch.from_numpy(crop.labels)
-    fresh = quality > 0
-    if len(labels):
-        fresh &= labels[owner] >= OLD
-        targets[fresh, labels[owner[fresh]] - OLD] = quality[fresh]
-    likely = fresh | (scores[0, :, :OLD].amax(1) > LIKELY)
+    fresh = labels >= OLD
+    targets[fresh, labels[fresh] - OLD] = quality[fresh]
+    likely = (quality > 0) | (scores[0].amax(1) > LIKELY)
     share = BACKGROUND_CELLS / len(likely)
     drawn = torch.rand(len(likely)) < share
-    weights = torch.where(likely, 1.0, 1 / share) * (1.0 if crop.labelled_ytvis else PHOTOGRAPH_WEIGHT)
+    weights = torch.where(likely, 1.0, 1 / share) * _weights(labels, crop)
     kept = likely | drawn
     cells, first = [], 0
     for tower in towers:
@@ -70,7 +85,15 @@ def crop_cells(model: LiteMaskRcnn, crop: Crop) -> list[Cells]:
     return cells
 
 
-def collect(model: LiteMaskRcnn, pictures: list[Picture], rng: random.Random) -> list[Cells]:
+def _weights(labels: Tensor, crop: Crop) -> Tensor:
+    """Weight of each cell by the label of its object, -1: none (M,)."""
+    if crop.labelled_ytvis:
+        return torch.ones(len(labels))
+    animal = (labels >= OLD) | torch.isin(labels, torch.tensor(ANIMALS))
+    return torch.where(animal, PHOTOGRAPH_WEIGHT, torch.where(labels >= 0, 1.0, UNLABELLED_WEIGHT))
+
+
+def collect(model: LiteMaskRcnn, pictures: Sequence[Picture], rng: random.Random) -> list[Cells]:
     """Cells of one random crop of every picture, joined per level."""
     rows = [crop_cells(model, read_crop(picture, rng)) for picture in pictures]
     return [
@@ -79,36 +102,59 @@ def collect(model: LiteMaskRcnn, pictures: list[Picture], rng: random.Random) ->
     ]
 
 
-def fit(cells: Cells, steps: int = 150, decay: float = 1e-4) -> tuple[Tensor, Tensor]:
-    """Weighted logistic regression on soft targets: weight (K - 80, C), bias (K - 80,)."""
+def fit(cells: Cells, start: tuple[Tensor, Tensor], decay: float, steps: int = 200) -> tuple[Tensor, Tensor]:
+    """Weighted logistic regression on soft targets, held at `start`: weight (K, C) and bias (K,) of K classes."""
     mean, scale = cells.features.mean(0), cells.features.std(0) + 1e-4
     features = (cells.features - mean) / scale
-    weight = torch.zeros(cells.targets.shape[1], features.shape[1], requires_grad=True)
-    bias = torch.full((cells.targets.shape[1],), NEW_CLASS_BIAS, requires_grad=True)
-    optimizer = torch.optim.Adam([weight, bias], lr=0.05)
+    weight, bias = start[0] * scale, start[1] + start[0] @ mean
+    moved = [torch.zeros_like(weight, requires_grad=True), torch.zeros_like(bias, requires_grad=True)]
+    optimizer = torch.optim.Adam(moved, lr=0.05)
     total = cells.targets.sum() + 1
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 0.05 * (1 - step / steps) + 1e-4
-        losses = F.binary_cross_entropy_with_logits(F.linear(features, weight, bias), cells.targets, reduction="none")
-        loss = (losses.sum(1) * cells.weights).sum() / total + decay * weight.pow(2).sum()
+        logits = F.linear(features, weight + moved[0], bias + moved[1])
+        losses = F.binary_cross_entropy_with_logits(logits, cells.targets, reduction="none")
+        loss = (losses.sum(1) * cells.weights).sum() / total + decay * moved[0].pow(2).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        plain = weight / scale
-        return plain, bias - plain @ mean
+        plain = (weight + moved[0]) / scale
+        return plain, bias + moved[1] - plain @ mean
 
 
-def fit_classes(model: LiteMaskRcnn, pictures: list[Picture], seed: int) -> None:
-    """Replace the new classes' outputs of every level, in place; a class that no picture shows stays silent."""
+def fit_classes(
+    model: LiteMaskRcnn, names: Sequence[str], pictures: Sequence[Picture], *, decay: float, seed: int
+) -> None:
+    """Replace the outputs of the classes `names` on every level that shows one of them, in place."""
     torch.manual_seed(seed)
+    columns = torch.tensor([index_of_ytvis(name) for name in names])
     for output, cells in zip(model.head.outputs, collect(model, pictures, random.Random(seed)), strict=True):
-        weight, bias = fit(cells)
-        seen = cells.targets.sum(0) > 1
+        targets = cells.targets[:, columns - OLD]
+        starts = torch.tensor(
+            [COCO_NAMES.index(PARENTS[name]) if name in PARENTS else index_of_ytvis(name) for name in names]
+        )
+        start = output.weight.detach()[starts, :, 0, 0], output.bias.detach()[starts]
+        weight, bias = fit(Cells(cells.features, targets, cells.weights), start, decay)
+        seen = columns[targets.sum(0) > 1]
         with torch.no_grad():
-            output.weight[OLD : model.classes] = torch.where(seen[:, None], weight, torch.zeros(()))[..., None, None]
-            output.bias[OLD : model.classes] = torch.where(seen, bias, NEW_CLASS_BIAS)
+            output.weight[seen] = weight[targets.sum(0) > 1][..., None, None]
+            output.bias[seen] = bias[targets.sum(0) > 1]
+
+
+def choose(photographs: Sequence[Picture], rendered: Sequence[Picture], seed: int) -> list[Picture]:
+    """All rendered frames, all photographs of animals, those of new classes again and again, and some others."""
+    rng = random.Random(seed)
+    kinds = [{instance.label for instance in picture.instances} for picture in photographs]
+    fresh = [picture for picture, labels in zip(photographs, kinds, strict=True) if max(labels) >= OLD]
+    animals = [picture for picture, labels in zip(photographs, kinds, strict=True) if labels & set(ANIMALS)]
+    others = [
+        picture
+        for picture, labels in zip(photographs, kinds, strict=True)
+        if max(labels) < OLD and not labels & set(ANIMALS)
+    ]
+    return [*rendered, *animals, *fresh * SPECIES_COPIES, *rng.sample(others, min(OTHER_PHOTOGRAPHS, len(others)))]
 
 
 def main() -> None:
@@ -118,20 +164,15 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="weights file to write")
     parser.add_argument("--cache", type=Path, default=Path("runs/detector/frames"))
-    parser.add_argument("--photographs", type=int, default=250)
-    parser.add_argument("--rendered", type=int, default=672, help="rendered frames to use")
+    parser.add_argument("--classes", nargs="+", choices=YTVIS_NAMES, default=DEFAULT, metavar="NAME")
+    parser.add_argument("--decay", type=float, default=0.05, help="how firmly a class is held at its start")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     model = LiteMaskRcnn()
     model.load_state_dict(load_file(given.weights))
-    photographs, rendered = load_pictures(given.data, given.cache)
-    rng = random.Random(given.seed)
-    drawn = [
-        *rng.sample(rendered, min(given.rendered, len(rendered))),
-        *rng.sample(photographs, min(given.photographs, len(photographs))),
-    ]
-    fit_classes(model.eval(), drawn, given.seed)
+    pictures = choose(*load_pictures(given.data, given.cache), given.seed)
+    fit_classes(model.eval(), given.classes, pictures, decay=given.decay, seed=given.seed)
     save_weights(given.out, model)
 
 

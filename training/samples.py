@@ -20,6 +20,8 @@ SHORT_SIDE, LONG_SIDE = 384, 640
 MOST_INSTANCES = 12
 PANDA = index_of_ytvis("giant_panda")
 """COCO calls it a bear; the Caltech-101 pictures say which bears are pandas."""
+SPECIES = Path(__file__).with_name("species.json")
+"""Birds of photographs that were looked at one by one: waterfowl counts as duck, parakeet and cockatoo as parrot."""
 LEAST_AREA = 32
 """Smaller masks are not learned from, pixels of the crop."""
 
@@ -64,8 +66,10 @@ def coco_pictures(path: Path, *, person_only: bool = False) -> list[Picture]:
     """Pictures of a COCO-format file with `images/` beside it; crowds are left out.
 
     Objects of classes that a file does not annotate are no negatives: the class loss is distillation there.
+    Where COCO only says `bird`, `species.json` says which bird, by annotation id.
     """
     document = json.loads(path.read_text())
+    species = json.loads(SPECIES.read_text()).get(f"{path.parent.name}/{path.name}", {})
     order = {category: index for index, category in enumerate(_coco_ids(document))}
     by_image: dict[int, list[Instance]] = {}
     for item in document["annotations"]:
@@ -74,6 +78,8 @@ def coco_pictures(path: Path, *, person_only: bool = False) -> list[Picture]:
             label = 0 if person_only else order.get(item["category_id"], -1)
             if item.get("source_category") == "panda":
                 label = PANDA
+            if str(item["id"]) in species:
+                label = index_of_ytvis(species[str(item["id"])])
             instance = Instance(label, item["segmentation"], (x, y, x + w, y + h))
             by_image.setdefault(item["image_id"], []).append(instance)
     return [
