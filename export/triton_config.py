@@ -68,9 +68,6 @@ def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = ()) -> str:
     ]
     if spec.max_batch_size:
         parts.append(_dynamic_batching())
-    if spec.name == "mask_rcnn":
-        # level 1 leaves out the CPU's blocked layout, which fails in onnxruntime 1.31 on a frame without detections
-        parts.append("optimization { graph { level: 1 } }")
     parts.append(_warm_up(spec))
     return "\n".join(["# Written by `dualtrack export triton-config`; do not edit.", *parts]) + "\n"
 

@@ -120,13 +120,17 @@ class LiteMaskRcnn(nn.Module):
         return gather(boxes, slot) * keep, gather(scores, chosen) * keep, valid
 
     def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
-        """Masks of the valid slots only: the head is the dearest part."""
+        """Masks of the valid slots only: the head is the dearest part.
+
+        The first slot always goes along: onnxruntime before 1.32 fails on layers with 0 rows.
+        """
         batch, slots = valid.shape
         image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, slots, -1)
         rois = torch.cat([image, boxes], dim=2).reshape(-1, 5)
-        chosen = torch.where(valid.reshape(-1))[0]
+        flat = valid.reshape(-1)
+        chosen = torch.where(flat | (torch.arange(batch * slots) == 0))[0]
         pyramid = self.mask_head.pyramid(taps.c2, taps.c3, *levels[:3])
-        probability = self.mask_head(pyramid, rois[chosen]).sigmoid()
+        probability = self.mask_head(pyramid, rois[chosen]).sigmoid() * flat[chosen].to(boxes.dtype)[:, None, None]
         empty = torch.zeros((batch * slots, MASK_SIDE, MASK_SIDE))
         return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
 
