@@ -152,7 +152,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
-            engine = EngineProcess(_engine_settings(settings, str(scratch)), engine_command)
+            engine = EngineProcess(engine_settings(settings, str(scratch)), engine_command)
             runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine)
             parts.docket.register(runner.run, names=[run_job.__name__])
             try:
@@ -219,7 +219,8 @@ def _scratch(settings: Settings) -> Path:
     return settings.data_dir / "scratch"
 
 
-def _engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
+def engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
+    """The first line that an engine process is given; `scratch` is its folder."""
     return {
         "model_repository": str(settings.model_repository),
         "detector": None if settings.detector is None else str(settings.detector),

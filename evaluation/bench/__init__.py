@@ -1,0 +1,1 @@
+"""`dualtrack bench`: what a video costs, row by row, each with its target."""

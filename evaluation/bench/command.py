@@ -1,0 +1,113 @@
+"""`dualtrack bench`: the rows, side by side in one run."""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from evaluation.bench.bench import Bench
+from evaluation.bench.figures import Outcome
+from evaluation.bench.machine import Machine, machine, pin
+from evaluation.bench.plan import FULL, QUICK
+from evaluation.bench.profile import write_profile
+from evaluation.bench.rows import ROWS, Row, chosen
+from evaluation.bench.table import bench_document, bench_markdown, bench_table
+from evaluation.session import open_context
+from service.errors import DualtrackError
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Report:
+    """A bench after it ran."""
+
+    found: dict[Row, Outcome]
+    machine: Machine
+    seconds: float
+
+
+def bench(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Shorter clips, one run each: less than five minutes.")
+    ] = False,
+    rows: Annotated[
+        str | None, typer.Option(metavar="N,…", help=f"Only these rows, 1 to {len(ROWS)}; default: all.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of rows: run one video; write trace.json (Chrome: stages, graph calls, batches), flame.svg "
+            "(py-spy) and profile.txt.",
+        ),
+    ] = None,
+) -> None:
+    """Measure what a video costs, against targets, on two pinned cores.
+
+    Ratios are of CPU time and stand also where other programs share the
+    cores; rows 9, 11 and 13 are wall time and want a quiet machine.
+    """
+    picked = chosen(rows)
+    console, progress = Console(), Console(stderr=True)
+    cores = pin()
+    settings = Settings(threads=len(cores))
+    with progress.status("opening") as status:
+        if profile is not None:
+            asyncio.run(write_profile(profile, settings, QUICK if quick else FULL))
+            console.print(f"written to {profile}/")
+            return
+        report = asyncio.run(_run(picked, settings, cores, quick=quick, status=status))
+    console.print(bench_table(report.found, f"{'quick ' if quick else ''}bench, {report.seconds:.0f} s"))
+    console.print(report.machine.text, highlight=False)
+    for row, outcome in report.found.items():
+        for note in outcome.notes:
+            console.print(f"{row.number}: {note}", highlight=False, markup=False)
+    if json_file is not None:
+        json_file.write_text(json.dumps(_document(report, quick=quick), indent=2) + "\n")
+    if markdown is not None:
+        markdown.write_text(f"{report.machine.text}\n\n{bench_markdown(report.found)}")
+
+
+async def _run(
+    rows: Sequence[Row], settings: Settings, cores: tuple[int, ...], *, quick: bool, status: Status
+) -> Report:
+    here, start = machine(cores), time.perf_counter()
+    found: dict[Row, Outcome] = {}
+    with tempfile.TemporaryDirectory(prefix="dualtrack-bench-") as folder:
+        async with open_context(settings) as context:
+            for row in rows:
+                tell = _teller(status, row)
+                plan = QUICK if quick else FULL
+                found[row] = await _measured(row, Bench(context, settings, Path(folder), plan, tell))
+    return Report(found, here, time.perf_counter() - start)
+
+
+async def _measured(row: Row, bench: Bench) -> Outcome:
+    """A row that fails says why, and the others go on."""
+    try:
+        return await row.measure(bench)
+    except (DualtrackError, OSError, RuntimeError) as error:
+        return Outcome(why_not=f"{type(error).__name__}: {error}")
+
+
+def _teller(status: Status, row: Row) -> Callable[[str], None]:
+    return lambda words: status.update(f"row {row.number}: {words}")
+
+
+def _document(report: Report, *, quick: bool) -> dict[str, object]:
+    return {
+        "machine": report.machine.document(),
+        "quick": quick,
+        "seconds": report.seconds,
+        "rows": bench_document(report.found),
+    }

@@ -1,0 +1,146 @@
+"""Rows 6 and 7: memory and disk of the engine process as a worker starts it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.bench.bench import Bench
+from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.processes import children, kill_children, resident
+from service.bootstrap import engine_settings
+from service.pipeline.engine import EngineDied, EngineProcess
+from service.pipeline.parameters import JobParameters
+from service.pipeline.run import Progress
+from service.settings import Settings
+from service.state.scratch import scratch_folder, sweep_scratch
+
+EVERY_S = 0.05
+MOST_BYTES = 1.5e9
+OBJECTS = 2
+LONG_FRAMES, LONG_S = 40_000, 4000.0
+
+
+@dataclass
+class Watch:
+    """What a process tree and a folder had at most.
+
+    Attributes:
+        memory: resident bytes of all processes below this one.
+        disk: bytes in the folder.
+    """
+
+    memory: int = 0
+    disk: int = 0
+
+
+async def memory(bench: Bench) -> Outcome:
+    """Row 6."""
+    peaks: dict[int, int] = {}
+    for seconds in bench.plan.seconds:
+        clip = await asyncio.to_thread(bench.clip, bench.plan.still(seconds))
+        bench.tell(f"memory, {seconds} s of video")
+        peaks[seconds] = (await _job(bench, clip, f"memory-{seconds}")).memory
+    ratio = max(peaks.values()) / min(peaks.values())
+    told = ", ".join(f"{seconds} s {peak / 1e6:.0f} MB" for seconds, peak in peaks.items())
+    figures = (Figure("longest / shortest", ratio, "", 1.1), Figure("peak", max(peaks.values()) / 1e9, "GB", 1.5))
+    return Outcome(figures, notes=(f"{told}; 360p, {bench.plan.still(1).rate} frames per second",))
+
+
+async def disk(bench: Bench) -> Outcome:
+    """Row 7: at the end, and after the engine is killed in the middle."""
+    clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
+    bench.tell("disk")
+    folder = bench.own_folder("disk")
+    peak = (await _job(bench, clip, "disk/whole")).disk
+    left = _bytes_in(folder / "whole" / "scratch")
+    await _killed(bench, clip, folder / "killed")
+    stayed = _bytes_in(folder / "killed" / "scratch")
+    limit = bench.settings.limits.max_store_bytes
+    return Outcome(
+        (
+            Figure("peak", peak / 1e6, "MB", limit / 1e6),
+            Figure("left at the end", left, "B", 0),
+            Figure("left after kill -9", stayed, "B", 0),
+        )
+    )
+
+
+async def _job(bench: Bench, clip: Path, name: str) -> Watch:
+    """One job on an engine of its own."""
+    settings = _settings(bench, bench.folder / name)
+    async with _engine(settings) as (engine, scratch), _watched(scratch) as watch:
+        await engine.run(_work(clip, settings), lambda _: None, lambda _: None, asyncio.Event())
+    return watch
+
+
+async def _killed(bench: Bench, clip: Path, folder: Path) -> None:
+    """A job whose engine is killed at its first tracked frame, by the signal that nobody can catch."""
+    settings = _settings(bench, folder)
+    with contextlib.suppress(EngineDied):
+        async with _engine(settings) as (engine, _):
+            await engine.run(_work(clip, settings), _kill_at("track"), lambda _: None, asyncio.Event())
+    # what a worker does when it starts after one that is gone
+    sweep_scratch(settings.data_dir / "scratch")
+
+
+def _kill_at(stage: str) -> Callable[[Progress], None]:
+    """Report that kills whatever this process has started as soon as a stage has begun."""
+
+    def report(progress: Progress) -> None:
+        if progress.stage == stage:
+            kill_children()
+
+    return report
+
+
+def _settings(bench: Bench, data_dir: Path) -> Settings:
+    """Those of the bench, with limits that let an hour of video in."""
+    limits = replace(bench.settings.limits, max_frames=LONG_FRAMES, max_duration_s=LONG_S)
+    return bench.settings.model_copy(update={"data_dir": data_dir, "limits": limits})
+
+
+def _work(clip: Path, settings: Settings) -> dict[str, object]:
+    """The engine's job document."""
+    parameters = JobParameters(overlay=False, max_seeds=OBJECTS)
+    return {"video": str(clip), "out": str(settings.data_dir / "out"), "parameters": parameters.model_dump()}
+
+
+def _bytes_in(folder: Path) -> int:
+    """Bytes of all files below a folder; files that go meanwhile count 0."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+@contextlib.asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[tuple[EngineProcess, Path]]:
+    with scratch_folder(settings.data_dir / "scratch", "bench") as scratch:
+        engine = EngineProcess(engine_settings(settings, str(scratch)))
+        try:
+            await engine.start()
+            yield engine, scratch
+        finally:
+            await engine.kill()
+
+
+@contextlib.asynccontextmanager
+async def _watched(scratch: Path) -> AsyncIterator[Watch]:
+    watch = Watch()
+
+    async def look() -> None:
+        while True:
+            watch.memory = max(watch.memory, sum(resident(pid) for pid in children()))
+            watch.disk = max(watch.disk, _bytes_in(scratch))
+            await asyncio.sleep(EVERY_S)
+
+    task = asyncio.create_task(look())
+    try:
+        yield watch
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

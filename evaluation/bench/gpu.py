@@ -1,0 +1,37 @@
+"""Row 13: frames per second on a GPU."""
+
+import asyncio
+
+from evaluation.bench.bench import Bench, middle
+from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.pipeline import run_pipeline
+from evaluation.session import open_context
+from service.errors import ConfigurationError
+
+PROVIDER = "CUDAExecutionProvider"
+FEW, MANY = 1, 10
+
+
+async def gpu(bench: Bench) -> Outcome:
+    """End to end, wall time; where onnxruntime has no GPU, the row says so."""
+    settings = bench.settings.model_copy(update={"providers": (PROVIDER,)})
+    clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
+    seconds: dict[int, float] = {}
+    try:
+        async with open_context(settings) as context:
+            for count in (FEW, MANY):
+                bench.tell(f"GPU, {count} objects")
+                await run_pipeline(clip, context, parameters={"max_seeds": count})
+                runs = [
+                    await run_pipeline(clip, context, parameters={"max_seeds": count})
+                    for _ in range(bench.plan.repeats)
+                ]
+                seconds[count] = middle([run.wall_s for run in runs])
+    except ConfigurationError as error:
+        return Outcome(why_not="no GPU at hand", notes=(error.detail,))
+    return Outcome(
+        (
+            Figure(f"{MANY} objects", bench.plan.clip.frames / seconds[MANY], "fps", 60, at_least=True),
+            Figure(f"{MANY} objects / {FEW}", seconds[MANY] / seconds[FEW], "", 1.5),
+        )
+    )

@@ -1,0 +1,81 @@
+"""Where and under what conditions a bench ran."""
+
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CORES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Processor, cores in use, load at the start, commit and versions."""
+
+    processor: str
+    cores: tuple[int, ...]
+    load: float
+    commit: str
+    python: str
+    onnxruntime: str
+
+    def document(self) -> dict[str, object]:
+        """For a JSON file."""
+        return asdict(self)
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        return (
+            f"{self.processor}, cores {', '.join(map(str, self.cores))}, load {self.load:.1f} at the start; "
+            f"commit {self.commit}; Python {self.python}, onnxruntime {self.onnxruntime}"
+        )
+
+
+def pin() -> tuple[int, ...]:
+    """Keep this process, its threads and the children to come on two cores; which these are."""
+    cores = tuple(sorted(os.sched_getaffinity(0))[:CORES])
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
+    return cores
+
+
+def machine(cores: tuple[int, ...]) -> Machine:
+    """This machine, now."""
+    return Machine(
+        processor=_processor(),
+        cores=cores,
+        load=os.getloadavg()[0],
+        commit=_commit(),
+        python=platform.python_version(),
+        onnxruntime=version("onnxruntime"),
+    )
+
+
+def _processor() -> str:
+    """Vendor's name of the processor with family and model, which tell apart what virtual machines call the same."""
+    lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    said = {name.strip(): value.strip() for name, _, value in lines}
+    name = said.get("model name", platform.machine())
+    return f"{name} (family {said.get('cpu family', '?')}, model {said.get('model', '?')})"
+
+
+def _commit() -> str:
+    """Short hash, with + where tracked files differ from it; `unknown` outside a checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(  # noqa: S603
+            ["git", "-C", str(ROOT), *words],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

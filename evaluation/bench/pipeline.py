@@ -1,0 +1,80 @@
+"""The whole pipeline on one file, in this process, with everything counted."""
+
+import resource
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.bench.meter import Call, Meter
+from service.pipeline.cache import NoCache, StageCache
+from service.pipeline.networks import Networks
+from service.pipeline.parameters import JobParameters
+from service.pipeline.run import Progress
+from service.pipeline.segment import SegmentContext, segment
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one video cost.
+
+    Attributes:
+        wall_s: from the file to the written result.
+        cpu_s: of this process and of its children (the decoder) together.
+        child_cpu_s: of the children alone.
+        calls: graph calls.
+        steps: what was reported, with the time of it (`time.perf_counter`).
+    """
+
+    wall_s: float
+    cpu_s: float
+    child_cpu_s: float
+    calls: tuple[Call, ...]
+    steps: tuple[tuple[float, Progress], ...] = ()
+
+    @property
+    def graph_s(self) -> float:
+        """CPU seconds inside graphs."""
+        return sum(call.cpu_s for call in self.calls)
+
+    def graph_of(self, *names: str) -> float:
+        """CPU seconds inside these graphs."""
+        return sum(call.cpu_s for call in self.calls if call.graph in names)
+
+
+async def run_pipeline(
+    video: Path,
+    context: SegmentContext,
+    *,
+    cache: StageCache | None = None,
+    meter: Meter | None = None,
+    parameters: Mapping[str, object] | None = None,
+) -> Measured:
+    """Run a file through the pipeline without an overlay.
+
+    Args:
+        video: the file.
+        context: networks and folders; its own cache is not used.
+        cache: of earlier runs, if any shall count.
+        meter: to find the inputs of the calls in afterwards.
+        parameters: of the job, by name.
+    """
+    meter = meter or Meter(context.networks.client)
+    opened = replace(context, networks=Networks(meter, context.networks.manifest), cache=cache or NoCache())
+    steps: list[tuple[float, Progress]] = []
+    out = context.scratch / f"out-{video.stem}-{time.perf_counter_ns()}"
+    chosen = JobParameters.model_validate({"overlay": False, **(parameters or {})})
+    start, cpu, children = time.perf_counter(), time.process_time(), children_cpu_s()
+    await segment(video, out, context=opened, parameters=chosen, report=_noting(steps))
+    own, child = time.process_time() - cpu, children_cpu_s() - children
+    return Measured(time.perf_counter() - start, own + child, child, tuple(meter.calls), tuple(steps))
+
+
+def children_cpu_s() -> float:
+    """CPU seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _noting(steps: list[tuple[float, Progress]]) -> Callable[[Progress], None]:
+    return lambda progress: steps.append((time.perf_counter(), progress))
