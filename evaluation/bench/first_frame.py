@@ -28,8 +28,9 @@ def main() -> None:
 
     OnnxRuntimeClient.infer = infer  # type: ignore[assignment,method-assign]
     os.environ["DUALTRACK_DATA_DIR"] = folder
-    app: Typer = build_app()
-    app(["segment", video, "--out", str(Path(folder) / "out"), "--no-overlay"])
+    words = ["segment", video, "--out", str(Path(folder) / "out"), "--no-overlay"]
+    app: Typer = build_app(words)
+    app(words)
 
 
 def say_and_leave() -> None:

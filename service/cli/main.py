@@ -5,19 +5,13 @@ Exit codes: 0 done · 1 internal error · 2 wrong usage · 3 input that can't be
 """
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
 from rich.console import Console
 
-from service.cli.config import config
-from service.cli.demo import demo
-from service.cli.doctor import doctor
-from service.cli.models import models
-from service.cli.segment import segment
-from service.cli.serve import serve, worker
-from service.cli.submit import submit
 from service.errors import (
     ConfigurationError,
     Conflict,
@@ -44,24 +38,43 @@ PLUGINS = "dualtrack.commands"
 """Entry points by which `evaluate` and `export` join: the service itself imports neither."""
 
 
-def build_app() -> typer.Typer:
-    """The whole command line."""
+OWN = {
+    "serve": "service.cli.serve:serve",
+    "worker": "service.cli.serve:worker",
+    "segment": "service.cli.segment:segment",
+    "submit": "service.cli.submit:submit",
+    "models": "service.cli.models:models",
+    "doctor": "service.cli.doctor:doctor",
+    "config": "service.cli.config:config",
+    "demo": "service.cli.demo:demo",
+}
+"""The service's own commands, in the order of the help text."""
+
+
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The whole command line; where `words` start with a command, that one alone.
+
+    The libraries of all commands together take seconds to import.
+    """
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         help="Video instance segmentation: a video in, instance tubelets out.",
+        # with one command alone the app would otherwise be that command
+        callback=lambda: None,
     )
-    for command in (serve, worker, segment, submit, models, doctor, config, demo):
-        app.command()(command)
-    for plugin in sorted(entry_points(group=PLUGINS), key=lambda point: point.name):
-        loaded = load_command(plugin)
+    points = {name: EntryPoint(name, value, PLUGINS) for name, value in OWN.items()}
+    points |= {point.name: point for point in sorted(entry_points(group=PLUGINS), key=lambda point: point.name)}
+    first = words[0] if words else ""
+    for name, point in {first: points[first]}.items() if first in points else points.items():
+        loaded = load_command(point)
         if loaded is None:
             continue
         if isinstance(loaded, typer.Typer):
-            app.add_typer(loaded, name=plugin.name)
+            app.add_typer(loaded, name=name)
         else:
-            app.command(plugin.name)(loaded)
+            app.command(name)(loaded)
     return app
 
 
@@ -83,7 +96,7 @@ def exit_code(error: DualtrackError) -> int:
 def main() -> None:
     """Entry point of `dualtrack`."""
     try:
-        build_app()()
+        build_app(sys.argv[1:])()
     except DualtrackError as error:
         Console(stderr=True).print(f"error: {error.code}: {error.detail}", style="red", markup=False, soft_wrap=True)
         sys.exit(exit_code(error))

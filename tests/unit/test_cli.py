@@ -1,5 +1,6 @@
 """The command line's table of commands."""
 
+import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.cli.config import variables
-from service.cli.main import load_command
+from service.cli.main import build_app, load_command
 
 
 def plugin(value: str) -> EntryPoint:
@@ -30,3 +31,15 @@ def test_a_program_that_lacks_something_says_so(tmp_path: Path, monkeypatch: pyt
 def test_every_setting_has_its_variable() -> None:
     values = {"port": 8080, "limits": {"max_frames": 3000}}
     assert variables(values) == {"DUALTRACK_PORT": 8080, "DUALTRACK_LIMITS__MAX_FRAMES": 3000}
+
+
+def test_one_command_does_not_import_the_others() -> None:
+    code = "import sys; from service.cli.main import build_app; build_app(['segment', 'x.mp4']); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "service.cli.segment" in loaded
+    assert not {"docket", "redis", "tritonclient", "evaluation", "scipy"} & set(loaded)
+
+
+def test_without_a_command_all_are_listed() -> None:
+    listed = {command.name for command in build_app(["--help"]).registered_commands}
+    assert {"serve", "worker", "segment", "submit", "models", "doctor", "config", "demo", "evaluate"} <= listed
