@@ -41,7 +41,7 @@ FULL = Plan()
 QUICK = Plan(
     repeats=1,
     clip=ClipSpec(frames=12),
-    literal_frames=4,
+    literal_frames=12,
     short_frames=6,
     seconds=(10, 40),
     jobs_frames=6,
