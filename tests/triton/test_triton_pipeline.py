@@ -54,7 +54,7 @@ def test_start_up_check_passes_on_the_bundled_repository(server: Triton) -> None
 
 
 def test_a_frame_without_any_detection(server: Triton) -> None:
-    """The server's onnxruntime is an older one, whose blocked layout fails on it: see `export.triton_config`."""
+    """The server's onnxruntime is an older one, which fails on layers with 0 rows: the graph must have none."""
 
     async def send() -> dict[str, np.ndarray]:
         client = TritonClient(server.grpc_url, deadline_s=30)
