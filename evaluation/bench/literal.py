@@ -55,10 +55,10 @@ async def _tracked(
 
 async def _literally(bench: Bench, run: Run, calibrated: Sequence[Detections], seeds: Sequence[Candidate]) -> float:
     # onnx is no library of the service's: only who runs this row needs it
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
     from evaluation.literal.graphs import open_graphs  # noqa: PLC0415
     from evaluation.literal.tracker import LiteralTracker  # noqa: PLC0415
-
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     graphs = await asyncio.to_thread(open_graphs, run.networks.manifest, bench.settings.threads)
     before = _cpu_s()
