@@ -17,8 +17,8 @@ from service.structures.arrays import F32, I64
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas
 from service.structures.detections import Detections
-from service.structures.masks import Rle, encode
-from service.tracking.windows import paste_probability
+from service.structures.masks import Rle, encode_part
+from service.tracking.windows import paste_part
 
 MASK_THRESH = 0.5
 """Mask R-CNN binarises its masks here (section 4 of the method notes)."""
@@ -90,4 +90,5 @@ def _slot(outputs: Tensors, slot: int) -> Tensors:
 
 def _paste(probability: F32, box: F32, canvas: Canvas) -> Rle:
     """Mask head's grid (28, 28) stretched over `box` -> mask of the frame."""
-    return encode(paste_probability(probability, box, canvas.frame_hw) >= MASK_THRESH)
+    part, corner = paste_part(probability, box, canvas.frame_hw)
+    return encode_part(part >= MASK_THRESH, corner, canvas.frame_hw)

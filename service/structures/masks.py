@@ -43,6 +43,34 @@ def encode(mask: Bool) -> Rle:
     return Rle((int(height), int(width)), bytes(packed["counts"]))
 
 
+def encode_part(part: Bool, corner_xy: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
+    """The mask that is `part` at some place of the frame and nothing elsewhere, as `encode` would give it.
+
+    Costs as much as the part, not as the frame.
+
+    Args:
+        part: (h, w), wholly inside the frame.
+        corner_xy: pixel of the frame that its first one is.
+        size_hw: H, W of the frame.
+    """
+    (height, width), (x, y) = size_hw, corner_xy
+    rows, columns = part.shape
+    # column by column with a pixel of nothing above and below: where the value changes, a run starts or ends
+    framed = np.zeros((columns, rows + 2), np.bool_)
+    framed[:, 1:-1] = part.T
+    column, row = np.nonzero(framed[:, 1:] != framed[:, :-1])
+    edges = (x + column) * height + y + row
+    # a run that ends where the next column's starts goes on
+    broken = edges[2::2] != edges[1:-1:2]
+    inner = np.stack([edges[1:-1:2], edges[2::2]], axis=1)[broken].reshape(-1)
+    ends = [edges[:1], inner, edges[-1:]]
+    runs = np.diff(np.concatenate([[0], *ends, [height * width]]))
+    # what pycocotools leaves out: an empty run at the end
+    runs = runs[:-1] if len(runs) > 1 and runs[-1] == 0 else runs
+    packed = coco.frPyObjects({"size": [height, width], "counts": runs.astype(np.uint32)}, height, width)
+    return Rle((height, width), bytes(packed["counts"]))
+
+
 def filled(box: F32, size_hw: tuple[int, int]) -> Rle:
     """The mask of all pixels that a box touches.
 

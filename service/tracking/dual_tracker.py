@@ -16,10 +16,10 @@ from service.structures.arrays import F32, Bool
 from service.structures.boxes import iou_matrix
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
-from service.structures.masks import Rle, encode
+from service.structures.masks import Rle, encode, encode_part
 from service.tracking.fusion import cut_at_box, fill_box, inside_box
 from service.tracking.params import FusionParams, LostParams, TrackerParams
-from service.tracking.windows import paste_probability, pixel_windows
+from service.tracking.windows import paste_part, pixel_windows
 
 COUPLE_IOU = 0.3
 """Below this IoU of the two boxes the mask has probably run away, and the Siamese box stands."""
@@ -127,13 +127,13 @@ def after_pixel(
     fusion = params.fusion
     fused = probability * inside_box(state.box, window, probability.shape[0], fusion)
     scale = canvas.scale_xyxy
-    pasted = paste_probability(probability, window / scale, canvas.frame_hw)
-    mask = cut_at_box(pasted, state.box / scale, fusion) >= fusion.mask_thresh
-    if int(mask.sum()) < fusion.min_area:
+    part, corner = paste_part(probability, window / scale, canvas.frame_hw)
+    mask = cut_at_box(part, state.box / scale, fusion, corner) >= fusion.mask_thresh
+    if np.count_nonzero(mask) < fusion.min_area:
         return replace(state, score=state.score), absent()
     box = _coupled(state.box, fused, window, fusion)
     moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
-    return moved, Outcome(encode(mask), (box / scale).astype(np.float32), state.score)
+    return moved, Outcome(encode_part(mask, corner, canvas.frame_hw), (box / scale).astype(np.float32), state.score)
 
 
 def box_alone(state: TrackState, canvas: Canvas) -> Outcome:

@@ -27,12 +27,20 @@ def inside_box(box: F32, window: F32, side: int, params: FusionParams) -> F32:
     return np.outer(rows, columns).astype(np.float32)
 
 
-def cut_at_box(pasted: F32, box: F32, params: FusionParams) -> F32:
-    """Probability on the frame (H, W) × box map, exact to the frame's pixels; `box` in pixels of that frame."""
+def cut_at_box(pasted: F32, box: F32, params: FusionParams, corner_xy: tuple[int, int] = (0, 0)) -> F32:
+    """Probability on the frame × box map, exact to the frame's pixels.
+
+    Args:
+        pasted: (H, W), or a part of the frame.
+        box: (4,) in pixels of the frame.
+        params: margin.
+        corner_xy: pixel of the frame that the part's first one is.
+    """
     if params.kind == "none":
         return pasted
     cut = np.zeros_like(pasted)
-    inside = _pixels(expand(box[None], params.margin)[0])
+    rows, columns = _pixels(expand(box[None], params.margin)[0])
+    inside = _from(rows, corner_xy[1]), _from(columns, corner_xy[0])
     cut[inside] = pasted[inside]
     return cut
 
@@ -42,6 +50,11 @@ def fill_box(box: F32, frame_hw: tuple[int, int]) -> Bool:
     mask = np.zeros(frame_hw, np.bool_)
     mask[_pixels(box)] = True
     return mask
+
+
+def _from(pixels: slice, first: int) -> slice:
+    """The same pixels counted from `first` on."""
+    return slice(max(pixels.start - first, 0), max(pixels.stop - first, 0))
 
 
 def _pixels(box: F32) -> tuple[slice, slice]:

@@ -59,12 +59,22 @@ def paste_probability(probability: F32, window: F32, frame_hw: tuple[int, int]) 
         window: (4,) in pixels of the frame; may reach outside it and need not be square.
         frame_hw: H, W.
     """
+    pasted = np.zeros(frame_hw, np.float32)
+    part, (x, y) = paste_part(probability, window, frame_hw)
+    pasted[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return pasted
+
+
+def paste_part(probability: F32, window: F32, frame_hw: tuple[int, int]) -> tuple[F32, tuple[int, int]]:
+    """The part of the frame that a window covers: its probabilities (h, w), and its first pixel x, y in the frame.
+
+    See `paste_probability`; a window beside the frame gives a part of no pixels.
+    """
     height, width = frame_hw
-    pasted = np.zeros((height, width), np.float32)
     x1, y1 = (max(0, int(np.floor(edge))) for edge in window[:2])
     x2, y2 = min(width, int(np.ceil(window[2]))), min(height, int(np.ceil(window[3])))
     if x2 <= x1 or y2 <= y1:
-        return pasted
+        return np.zeros((0, 0), np.float32), (0, 0)
     rows, columns = probability.shape
     scale_x = columns / max(float(window[2] - window[0]), 1e-6)
     scale_y = rows / max(float(window[3] - window[1]), 1e-6)
@@ -77,8 +87,7 @@ def paste_probability(probability: F32, window: F32, frame_hw: tuple[int, int]) 
     )
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     part = cv2.warpAffine(probability, matrix, (x2 - x1, y2 - y1), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    pasted[y1:y2, x1:x2] = part
-    return pasted
+    return np.asarray(part, np.float32), (x1, y1)
 
 
 def _window_to_frame(window: F32, samples: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
