@@ -19,7 +19,7 @@ from service.errors import InvalidDataset
 from service.inference.category_tables import category_table
 from service.inference.repository import ModelClass
 from service.pipeline.detect import candidates
-from service.pipeline.frames import network_batch
+from service.pipeline.frames import detector_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.pipeline.vocabulary import Vocabulary, match_vocabulary
@@ -100,7 +100,9 @@ async def _detect(frame: U8, networks: Networks) -> Detections:
     height, width = frame.shape[:2]
     canvas = fit((height, width), short_side=DETECTOR.short_side, long_side=DETECTOR.long_side)
     resized = cv2.resize(frame, canvas.network_hw[::-1], interpolation=cv2.INTER_AREA)
-    outputs = await networks.run("mask_rcnn", network_batch([resized.astype(np.uint8)], canvas))
+    th_det, most = DETECTOR.th_det, DETECTOR.max_per_frame
+    inputs = detector_batch([resized.astype(np.uint8)], canvas, th_det=th_det, max_per_frame=most)
+    outputs = await networks.run("mask_rcnn", inputs)
     first = {name: outputs[name][0] for name in ("boxes", "scores", "masks", "count")}
     return candidates(0, first, canvas, replace(DETECTOR))
 

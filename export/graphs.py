@@ -21,9 +21,9 @@ class LiteMaskRcnnGraph(nn.Module):
         super().__init__()
         self.detector, self.features = detector, trackers.features
 
-    def forward(self, frames: Tensor, hw: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, frames: Tensor, hw: Tensor, th_det: Tensor, max_per_frame: Tensor) -> tuple[Tensor, ...]:
         """See specs: boxes, scores, masks, count, f4, f8."""
-        boxes, scores, masks, count, taps = self.detector(frames, hw)
+        boxes, scores, masks, count, taps = self.detector(frames, hw, th_det, max_per_frame)
         return boxes, scores, masks, count, *self.features(*taps)
 
 

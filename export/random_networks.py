@@ -67,7 +67,8 @@ def _spread_features(network: PaperPixelFeatures) -> None:
     """Set all batch norms from random pictures."""
     _calm(network)
     with torch.no_grad(), _statistics(network):
-        network(**frames(2, 96, 128, seed=11))
+        inputs = frames(2, 96, 128, seed=11)
+        network(inputs["frames"], inputs["hw"])
 
 
 def spread_detector(detector: PaperMaskRcnn) -> None:

@@ -12,7 +12,7 @@ Inputs = dict[str, Tensor]
 
 
 def frames(batch: int, height: int, width: int, seed: int = 0) -> Inputs:
-    """Inputs of `mask_rcnn` and `pixel_features`: smooth random pictures; the last image is not padded."""
+    """Inputs of `mask_rcnn`: smooth random pictures; the last image is not padded and has fewer masks."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(batch, 3, height // 16, width // 16, generator=generator)
     fine = torch.rand(batch, 3, height // 4, width // 4, generator=generator)
@@ -21,7 +21,7 @@ def frames(batch: int, height: int, width: int, seed: int = 0) -> Inputs:
     picture += 0.4 * torch.nn.functional.interpolate(fine, size, mode="nearest")
     hw = torch.tensor([[height - 7, width - 13]] * batch, dtype=torch.int32)
     hw[-1] = torch.tensor([height, width], dtype=torch.int32)
-    return {"frames": (picture * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous(), "hw": hw}
+    return {"frames": (picture * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous(), "hw": hw, **_wanted(batch)}
 
 
 def clip_frames(path: Path, number: int) -> Inputs:
@@ -36,7 +36,15 @@ def clip_frames(path: Path, number: int) -> Inputs:
             if len(pictures) == number:
                 break
     hw = torch.tensor([[height, width]] * len(pictures), dtype=torch.int32)
-    return {"frames": torch.stack(pictures), "hw": hw}
+    return {"frames": torch.stack(pictures), "hw": hw, **_wanted(len(pictures))}
+
+
+def _wanted(batch: int) -> Inputs:
+    """Every mask, but of the last of several images only the best ones, at most three."""
+    th_det, most = torch.zeros(batch, 1), torch.full((batch, 1), 50, dtype=torch.int32)
+    if batch > 1:
+        th_det[-1], most[-1] = 0.1, 3
+    return {"th_det": th_det, "max_per_frame": most}
 
 
 def tracks(graph: str, dims: ModelDims, tracks: int, frames: int, hw: tuple[int, int], seed: int = 0) -> Inputs:

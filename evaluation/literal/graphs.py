@@ -35,7 +35,8 @@ class LiteralGraphs:
 
     def features(self, frame: U8, hw: tuple[int, int]) -> tuple[F32, F32]:
         """A padded frame (H, W, 3) and its unpadded size -> f4 (C4, H/4, W/4) and f8 (C8, H/8, W/8)."""
-        f4, f8 = self.trunk.run(["f4", "f8"], {"frames": frame[None], "hw": np.array([hw], np.int32)})
+        wanted = {"th_det": np.ones((1, 1), np.float32), "max_per_frame": np.zeros((1, 1), np.int32)}
+        f4, f8 = self.trunk.run(["f4", "f8"], {"frames": frame[None], "hw": np.array([hw], np.int32), **wanted})
         return f4[0], f8[0]
 
     def embedding(self, f4: F32) -> F32:

@@ -22,6 +22,22 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
     return torch.gather(values, 1, index[..., None].expand(-1, -1, values.shape[2]))
 
 
+def wanted_slots(scores: Tensor, valid: Tensor, th_det: Tensor | None, max_per_frame: Tensor | None) -> Tensor:
+    """Which slots get a mask, (B, D): those that a host keeps which drops by score and then by number.
+
+    Args:
+        scores: (B, D, K), best slot first.
+        valid: (B, D).
+        th_det: (B, 1) least score of the best class; None: any.
+        max_per_frame: (B, 1) most slots; None: all.
+    """
+    if th_det is not None:
+        valid = valid & (scores.amax(2) >= th_det)
+    if max_per_frame is not None:
+        valid = valid & (torch.arange(valid.shape[1])[None] < max_per_frame)
+    return valid
+
+
 def nms_mask(boxes: Tensor, scores: Tensor, iou: float, group: Tensor | None = None) -> Tensor:
     """NMS per image, and per group where given: boxes (B, N, 4), scores (B, N), group (N,) -> kept (B, N) bool.
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from export.models.boxes import clip, gather, nms_mask
+from export.models.boxes import clip, gather, nms_mask, wanted_slots
 from export.models.mask_head import MaskHead
 from export.models.nanodet import MEAN_BGR, NUM_BINS, NUM_CLASSES, SCALE_BGR, LevelOutput, NanoDetPlus, decode
 
@@ -90,8 +90,16 @@ class LiteMaskRcnn(nn.Module):
             outputs.append(LevelOutput(raw[:, : self.classes], raw[:, self.classes :]))
         return outputs
 
-    def forward(self, frames: Tensor, hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Taps]:
+    def forward(
+        self, frames: Tensor, hw: Tensor, th_det: Tensor | None = None, max_per_frame: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Taps]:
         """Frames (B, H, W, 3) uint8 RGB and their unpadded sizes hw (B, 2) -> detections in fixed slots.
+
+        Args:
+            frames: on one canvas.
+            hw: height and width of each.
+            th_det: slots below it get no mask, see `wanted_slots`.
+            max_per_frame: nor do those beyond it.
 
         Returns:
             boxes (B, D, 4) px, scores (B, D, K), masks (B, D, 28, 28) probabilities, count (B, 1) int32, taps. Slots
@@ -101,7 +109,7 @@ class LiteMaskRcnn(nn.Module):
         outputs = self.dense_outputs(levels)
         scores, boxes = decode(outputs)
         boxes, scores, valid = self._select(scores, boxes, reference_points(outputs), hw)
-        masks = self._masks(taps, levels, boxes, valid)
+        masks = self._masks(taps, levels, boxes, wanted_slots(scores, valid, th_det, max_per_frame))
         count = valid.sum(1, keepdim=True).to(torch.int32)
         return boxes, scores, masks, count, taps
 
@@ -120,7 +128,7 @@ class LiteMaskRcnn(nn.Module):
         return gather(boxes, slot) * keep, gather(scores, chosen) * keep, valid
 
     def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
-        """Masks of the valid slots only: the head is the dearest part.
+        """Masks of the wanted slots only: the head is the dearest part.
 
         The first slot always goes along: onnxruntime before 1.32 fails on layers with 0 rows.
         """

@@ -13,7 +13,7 @@ from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 
-from export.models.boxes import clip, decode_deltas, gather, nms_mask
+from export.models.boxes import clip, decode_deltas, gather, nms_mask, wanted_slots
 from export.models.mask_head import align_levels
 from export.models.normalise import ImageNetNormalise
 
@@ -68,14 +68,16 @@ class PaperMaskRcnn(nn.Module):
         group = torch.arange(self.levels).repeat_interleave(PRE_NMS)
         self.register_buffer("group", group, persistent=False)
 
-    def forward(self, frames: Tensor, hw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Frames (B, H, W, 3) uint8 RGB, hw (B, 2) -> boxes, scores, masks, count: see specs."""
+    def forward(
+        self, frames: Tensor, hw: Tensor, th_det: Tensor | None = None, max_per_frame: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Frames (B, H, W, 3) uint8 RGB, hw (B, 2), wanted slots -> boxes, scores, masks, count: see specs."""
         limit = hw.to(torch.float32)
         pyramid = list(self.backbone(self.normalise(frames)).values())
         proposals, proposed = self.propose(pyramid, (frames.shape[1], frames.shape[2]), limit)
         scores, boxes = self.classify(pyramid, proposals, limit)
         boxes, scores, valid = self._select(scores, boxes, proposed)
-        masks = self._masks(pyramid, boxes, scores, valid)
+        masks = self._masks(pyramid, boxes, scores, wanted_slots(scores, valid, th_det, max_per_frame))
         return boxes, scores, masks, valid.sum(1, keepdim=True).to(torch.int32)
 
     def propose(self, pyramid: Sequence[Tensor], size: tuple[int, int], limit: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +135,7 @@ class PaperMaskRcnn(nn.Module):
         return gather(boxes, index) * keep, gather(scores, index) * keep, valid
 
     def _masks(self, pyramid: Sequence[Tensor], boxes: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
-        """Masks of the valid slots only, (B, D, 28, 28)."""
+        """Masks of the wanted slots only, (B, D, 28, 28)."""
         batch, slots = valid.shape
         chosen = torch.where(valid.reshape(-1))[0]
         label = 1 + scores.argmax(2).reshape(-1)[chosen]

@@ -34,7 +34,7 @@ MIN_AREA = 24
 
 
 def mask_rcnn(dims: ModelDims, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
-    """Patches of every frame, the largest first; slots beyond `count` are zeros."""
+    """Patches of every frame, the largest first; slots beyond `count` are zeros, and so are masks that nobody wants."""
     frames, sizes = inputs["frames"], inputs["hw"]
     batch, slots = len(frames), dims.slots
     boxes = np.zeros((batch, slots, 4), np.float32)
@@ -48,7 +48,9 @@ def mask_rcnn(dims: ModelDims, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
         for slot, patch in enumerate(found):
             boxes[image, slot] = _box(patch)
             scores[image, slot] = _scores(frame[patch].mean(axis=0), dims.classes)
-            masks[image, slot] = _grid(patch, boxes[image, slot])
+            wanted = scores[image, slot].max() >= inputs["th_det"][image] and slot < inputs["max_per_frame"][image]
+            if wanted:
+                masks[image, slot] = _grid(patch, boxes[image, slot])
     found_here = {"boxes": boxes, "scores": scores, "masks": masks, "count": count}
     return {**found_here, **pixel_features(dims, inputs)} if dims.shared_trunk else found_here
 

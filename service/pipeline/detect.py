@@ -10,7 +10,7 @@ from service.inference.repository import Manifest
 from service.media.clip import Clip
 from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.features import FeatureCache
-from service.pipeline.frames import network_batch
+from service.pipeline.frames import detector_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, I64
@@ -52,7 +52,9 @@ async def detect(
     """Candidates of each frame in order; the features that come along go to `features`."""
     for start in range(0, len(clip), params.batch):
         indices = range(start, min(start + params.batch, len(clip)))
-        outputs = await networks.run("mask_rcnn", network_batch([clip.frame(i) for i in indices], canvas))
+        frames = [clip.frame(i) for i in indices]
+        inputs = detector_batch(frames, canvas, th_det=params.th_det, max_per_frame=params.max_per_frame)
+        outputs = await networks.run("mask_rcnn", inputs)
         for slot, index in enumerate(indices):
             if "f4" in outputs:
                 features.put(index, outputs["f4"][slot], outputs["f8"][slot])

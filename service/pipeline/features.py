@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.media.clip import Clip
-from service.pipeline.frames import network_batch
+from service.pipeline.frames import features_batch, network_batch
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32
 from service.structures.canvas import Canvas
@@ -61,6 +61,9 @@ class FeatureCache:
         return FrameFeatures(f4[None].astype(np.float32), f8[None].astype(np.float32))
 
     async def _compute(self, frame: int) -> FrameFeatures:
-        graph = "mask_rcnn" if self._networks.manifest.dims.shared_trunk else "pixel_features"
-        outputs = await self._networks.run(graph, network_batch([self._clip.frame(frame)], self._canvas))
+        frames = [self._clip.frame(frame)]
+        if self._networks.manifest.dims.shared_trunk:
+            outputs = await self._networks.run("mask_rcnn", features_batch(frames, self._canvas))
+        else:
+            outputs = await self._networks.run("pixel_features", network_batch(frames, self._canvas))
         return FrameFeatures(outputs["f4"], outputs["f8"])

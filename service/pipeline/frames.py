@@ -12,6 +12,23 @@ PADDING_RGB = (124, 116, 104)
 """ImageNet's mean colour: after normalisation it is close to 0, so the padding looks like nothing."""
 
 
+def detector_batch(
+    frames: Sequence[U8], canvas: Canvas, *, th_det: float, max_per_frame: int
+) -> dict[str, NDArray[np.generic]]:
+    """Inputs of `mask_rcnn`: a network batch, and which slots are wanted; the others come without a mask."""
+    count = len(frames)
+    wanted = {
+        "th_det": np.full((count, 1), th_det, np.float32),
+        "max_per_frame": np.full((count, 1), max_per_frame, np.int32),
+    }
+    return {**network_batch(frames, canvas), **wanted}
+
+
+def features_batch(frames: Sequence[U8], canvas: Canvas) -> dict[str, NDArray[np.generic]]:
+    """Inputs of `mask_rcnn` where only its features count: no score is that high, no mask is made."""
+    return detector_batch(frames, canvas, th_det=2.0, max_per_frame=0)
+
+
 def network_batch(frames: Sequence[U8], canvas: Canvas) -> dict[str, NDArray[np.generic]]:
     """Frames (h, w, 3) uint8 RGB of `canvas.network_hw` -> inputs `frames` (B, H, W, 3) and `hw` (B, 2)."""
     height, width = canvas.network_hw

@@ -71,6 +71,10 @@ def _values(tensor: TensorSpec, sizes: Sizes, rng: np.random.Generator) -> NDArr
         )
     if tensor.name == "hw":
         return np.full(shape, sizes.hw, np.int32)
+    if tensor.name == "th_det":
+        return np.full(shape, 0.2, np.float32)
+    if tensor.name == "max_per_frame":
+        return np.full(shape, 20, np.int32)
     if tensor.name == "frame_index":
         return np.arange(sizes.tracks, dtype=np.int64) % sizes.images
     if "windows" in tensor.name or tensor.name == "boxes":

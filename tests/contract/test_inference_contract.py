@@ -110,6 +110,25 @@ def test_number_of_images_is_bounded(backend: Backend, images: int) -> None:
         ask(backend, spec, inputs_for(spec, Sizes(images=images, hw=(32, 32))))
 
 
+@pytest.mark.parametrize(("th_det", "max_per_frame"), [(0.2, 1), (2.0, 50), (0.0, 0)])
+def test_unwanted_slots_have_no_mask_and_all_else_is_the_same(
+    backend: Backend, th_det: float, max_per_frame: int
+) -> None:
+    spec = SPECS["mask_rcnn"]
+    inputs = inputs_for(spec, Sizes(images=2))
+    everything = {**inputs, "th_det": np.zeros((2, 1), np.float32), "max_per_frame": np.full((2, 1), 50, np.int32)}
+    # of the first image alone less is wanted
+    less = {name: everything[name].copy() for name in everything}
+    less["th_det"][0], less["max_per_frame"][0] = th_det, max_per_frame
+    whole, part = ask(backend, spec, everything, less)
+    kept = (whole["scores"][0].max(axis=1) >= th_det) & (np.arange(len(whole["masks"][0])) < max_per_frame)
+    assert (part["masks"][0][~kept] == 0).all()
+    np.testing.assert_allclose(part["masks"][0][kept], whole["masks"][0][kept], atol=1e-5)
+    np.testing.assert_allclose(part["masks"][1], whole["masks"][1], atol=1e-5)
+    for name in whole.keys() - {"masks"}:
+        np.testing.assert_allclose(part[name], whole[name], atol=1e-5)
+
+
 def test_output_that_the_graph_does_not_have(backend: Backend) -> None:
     spec = replace(TEMPLATE, outputs=(TensorSpec("other", "float32", ("N",)),))
     with pytest.raises(InferenceError, match=r"siamese_rpn_template.*other"):

@@ -61,7 +61,8 @@ def test_a_frame_without_any_detection(server: Triton) -> None:
         try:
             frames = np.random.default_rng(0).integers(0, 255, (1, 384, 640, 3), dtype=np.uint8)
             # all of it padding: no cell lies inside, whatever the weights see in noise
-            inputs = {"frames": frames, "hw": np.zeros((1, 2), np.int32)}
+            wanted = {"th_det": np.zeros((1, 1), np.float32), "max_per_frame": np.full((1, 1), 50, np.int32)}
+            inputs = {"frames": frames, "hw": np.zeros((1, 2), np.int32), **wanted}
             return await client.infer(graph_specs(LITE)["mask_rcnn"], inputs)
         finally:
             await client.close()
@@ -74,7 +75,9 @@ def test_wrong_input_is_refused_before_it_travels(server: Triton) -> None:
         client = TritonClient(server.grpc_url, deadline_s=10)
         try:
             frames = np.zeros((1, 64, 64, 3), np.float32)
-            await client.infer(graph_specs(LITE)["mask_rcnn"], {"frames": frames, "hw": np.ones((1, 2), np.int32)})
+            wanted = {"th_det": np.zeros((1, 1), np.float32), "max_per_frame": np.full((1, 1), 50, np.int32)}
+            inputs = {"frames": frames, "hw": np.ones((1, 2), np.int32), **wanted}
+            await client.infer(graph_specs(LITE)["mask_rcnn"], inputs)
         finally:
             await client.close()
 

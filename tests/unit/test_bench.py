@@ -24,8 +24,10 @@ from service.inference.repository import load_manifest
 from service.inference.specs import graph_specs
 from service.media.limits import VideoLimits
 from service.media.probe import probe
+from service.pipeline.frames import detector_batch
 from service.pipeline.run import Progress
 from service.settings import Settings
+from service.structures.canvas import Canvas
 from tests.pipelines import REPOSITORY
 
 DIMS = load_manifest(REPOSITORY).dims
@@ -87,7 +89,8 @@ def test_rows_are_chosen_by_number():
 
 
 def _frames(batch):
-    return {"frames": np.zeros((batch, 64, 96, 3), np.uint8), "hw": np.tile(np.array([[64, 96]], np.int32), (batch, 1))}
+    frames = [np.zeros((64, 96, 3), np.uint8)] * batch
+    return detector_batch(frames, Canvas((64, 96), (64, 96)), th_det=0.2, max_per_frame=20)
 
 
 def test_the_meter_records_graph_batch_and_seconds_and_changes_nothing():
