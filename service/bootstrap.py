@@ -19,8 +19,8 @@ from redis.asyncio import Redis
 
 from service.errors import ConfigurationError, Unavailable
 from service.inference.detector_file import load_detector_file
-from service.inference.health import models_alive
-from service.inference.repository import Manifest, load_manifest, verify
+from service.inference.health import editions_alive
+from service.inference.repository import Manifest, load_editions, load_manifest, verify
 from service.pipeline.class_vector import ClassVector, bundled, described
 from service.pipeline.engine import COMMAND as ENGINE_COMMAND
 from service.pipeline.engine import EngineProcess
@@ -58,7 +58,6 @@ class Parts:
     videos: VideoStore
     blobs: BlobStore
     cache: CacheIndex
-    manifest: Manifest
     classes: ClassVector
     registry: CollectorRegistry
 
@@ -103,7 +102,6 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
                 blobs=blobs,
                 cache=cache,
-                manifest=manifest,
                 classes=classes_of(settings, manifest),
                 registry=CollectorRegistry(),
             )
@@ -121,6 +119,24 @@ async def run_job(job_id: str) -> None:
     raise ConfigurationError(f"job {job_id}: delivered to a process that is no worker")
 
 
+async def edition(parts: Parts) -> Manifest:
+    """The newest edition in the repository: one that is published meanwhile needs no new start.
+
+    Raises:
+        ConfigurationError: the repository is not readable any more.
+    """
+    return await asyncio.to_thread(load_manifest, parts.settings.model_repository)
+
+
+async def _answering(url: str, repository: Path) -> str | bool:
+    """Whether the models of the editions in `repository` answer at `url`."""
+    try:
+        editions = await asyncio.to_thread(load_editions, repository)
+    except ConfigurationError as error:
+        return error.detail
+    return await editions_alive(url, editions)
+
+
 async def ready(parts: Parts) -> dict[str, str | bool]:
     """What the service needs, each True or a text that says what is wrong."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
@@ -132,7 +148,7 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
     except Unavailable as error:
         checks |= {"state": error.detail}
     if parts.settings.triton_url is not None:
-        checks["models"] = await models_alive(parts.settings.triton_url, parts.manifest)
+        checks["models"] = await _answering(parts.settings.triton_url, parts.settings.model_repository)
     if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
         checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes are free"
     return checks

@@ -1,16 +1,36 @@
 """Are the models on Triton alive? The server goes on calling a model ready whose backend process has died."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from service.errors import ConfigurationError, InferenceError, InferenceTimeout, Unavailable
 from service.inference.client import Tensors
-from service.inference.repository import Manifest
+from service.inference.repository import SERVED_VERSIONS, Manifest
 from service.inference.specs import GraphSpec, graph_specs
 from service.inference.triton import DEAD_CODE, TritonClient
 
 PROBE_S = 3.0
 PROBE_HW = (128, 192)
 """The lite detector takes its 400 best of at least as many cells."""
+
+
+async def editions_alive(url: str, editions: Sequence[Manifest]) -> str | bool:
+    """Whether the newest edition answers or, while the server does not have it yet, the one before: jobs go on with it.
+
+    Args:
+        url: host:port of the gRPC endpoint.
+        editions: newest first, at least one.
+
+    Returns:
+        True, or what is wrong with the newest.
+    """
+    newest, *earlier = editions[:SERVED_VERSIONS]
+    said = await models_alive(url, newest)
+    for edition in earlier:
+        if said is True or await models_alive(url, edition) is True:
+            return True
+    return said
 
 
 async def models_alive(url: str, manifest: Manifest) -> str | bool:

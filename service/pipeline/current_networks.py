@@ -4,11 +4,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from service.errors import ConfigurationError, Unavailable
 from service.inference.client import InferenceClient
 from service.inference.repository import Manifest, load_manifest
 from service.pipeline.networks import Networks
 
+log = structlog.get_logger()
 Open = Callable[[Manifest], Awaitable[InferenceClient]]
 
 
@@ -37,7 +40,8 @@ class CurrentNetworks:
             if manifest == self.networks.manifest:
                 return self.networks
             fresh = Networks(await self._open(manifest), manifest)
-        except (ConfigurationError, Unavailable):  # published, but not loaded by the server yet
+        except (ConfigurationError, Unavailable) as error:  # most often: published, but not loaded by the server yet
+            log.warning("edition not in use", staying_with=self.networks.manifest.version, why=error.detail)
             return self.networks
         old, self.networks = self.networks, fresh
         await old.client.close()

@@ -10,6 +10,7 @@ import pytest
 
 from export.publish import publish
 from service.errors import ConfigurationError
+from service.inference.health import editions_alive
 from service.inference.open import open_client
 from service.inference.repository import load_editions, load_manifest
 from service.inference.specs import graph_specs
@@ -48,6 +49,8 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
         with pytest.raises(ConfigurationError, match="model mask_rcnn: expected version 2 on Triton"):
             await open_on(served, url)
         assert (await engine.renewed()).manifest.number == 1  # the server has not loaded the new one
+        assert await editions_alive(url, load_editions(served)) is True  # jobs go on with the old one
+        assert await editions_alive(url, load_editions(served)[:1]) is not True
         raw = old._inner._inner._inner._client
         loading = asyncio.gather(*(raw.load_model(name) for name in load_manifest(served).graphs))
         calls = 0
@@ -63,6 +66,7 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
         }
         assert counted["2"] == 1
         assert (await engine.renewed()).manifest.number == 2
+        assert await editions_alive(url, load_editions(served)[:1]) is True
         await engine.close()
         await new.close()
         await old.close()
