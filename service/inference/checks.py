@@ -32,10 +32,8 @@ def empty_outputs(spec: GraphSpec, inputs: Arrays) -> Tensors | None:
     """Outputs of a call without tracks (N = 0), which no server need be asked for; None if there are tracks."""
     if not any("N" in tensor.shape for tensor in spec.inputs) or len(inputs["frame_index"]):
         return None
-    sizes: list[tuple[TensorSpec, list[int]]] = [
-        (tensor, [0 if axis == "N" else int(axis) for axis in tensor.shape]) for tensor in spec.outputs
-    ]
-    return {tensor.name: np.zeros(shape, tensor.dtype) for tensor, shape in sizes}
+    shapes = output_shapes(spec, inputs)
+    return {tensor.name: np.zeros(shapes[tensor.name], tensor.dtype) for tensor in spec.outputs}
 
 
 def output_shapes(spec: GraphSpec, inputs: Arrays) -> dict[str, tuple[int, ...]]:
