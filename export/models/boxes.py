@@ -38,6 +38,15 @@ def wanted_slots(scores: Tensor, valid: Tensor, th_det: Tensor | None, max_per_f
     return valid
 
 
+def rows_with_a_mask(wanted: Tensor) -> Tensor:
+    """Wanted slots (B, D) bool -> their places among all B * D, (R,), the first place always among them.
+
+    onnxruntime before 1.32 fails on layers with 0 rows. Where the first slot is not wanted, its mask must become 0.
+    """
+    flat = wanted.reshape(-1)
+    return torch.where(flat | (torch.arange(flat.shape[0]) == 0))[0]
+
+
 def nms_mask(boxes: Tensor, scores: Tensor, iou: float, group: Tensor | None = None) -> Tensor:
     """NMS per image, and per group where given: boxes (B, N, 4), scores (B, N), group (N,) -> kept (B, N) bool.
 

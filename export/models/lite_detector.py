@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from export.models.boxes import clip, gather, nms_mask, wanted_slots
+from export.models.boxes import clip, gather, nms_mask, rows_with_a_mask, wanted_slots
 from export.models.mask_head import MaskHead
 from export.models.nanodet import MEAN_BGR, NUM_BINS, NUM_CLASSES, SCALE_BGR, LevelOutput, NanoDetPlus, decode
 
@@ -128,17 +128,15 @@ class LiteMaskRcnn(nn.Module):
         return gather(boxes, slot) * keep, gather(scores, chosen) * keep, valid
 
     def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
-        """Masks of the wanted slots only: the head is the dearest part.
-
-        The first slot always goes along: onnxruntime before 1.32 fails on layers with 0 rows.
-        """
+        """Masks of the wanted slots only: the head is the dearest part."""
         batch, slots = valid.shape
         image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, slots, -1)
         rois = torch.cat([image, boxes], dim=2).reshape(-1, 5)
-        flat = valid.reshape(-1)
-        chosen = torch.where(flat | (torch.arange(batch * slots) == 0))[0]
+        chosen = rows_with_a_mask(valid)
         pyramid = self.mask_head.pyramid(taps.c2, taps.c3, *levels[:3])
-        probability = self.mask_head(pyramid, rois[chosen]).sigmoid() * flat[chosen].to(boxes.dtype)[:, None, None]
+        probability = (
+            self.mask_head(pyramid, rois[chosen]).sigmoid() * valid.reshape(-1)[chosen].to(boxes.dtype)[:, None, None]
+        )
         empty = torch.zeros((batch * slots, MASK_SIDE, MASK_SIDE))
         return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
 

@@ -13,7 +13,7 @@ from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 
-from export.models.boxes import clip, decode_deltas, gather, nms_mask, wanted_slots
+from export.models.boxes import clip, decode_deltas, gather, nms_mask, rows_with_a_mask, wanted_slots
 from export.models.mask_head import align_levels
 from export.models.normalise import ImageNetNormalise
 
@@ -137,12 +137,13 @@ class PaperMaskRcnn(nn.Module):
     def _masks(self, pyramid: Sequence[Tensor], boxes: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
         """Masks of the wanted slots only, (B, D, 28, 28)."""
         batch, slots = valid.shape
-        chosen = torch.where(valid.reshape(-1))[0]
+        chosen = rows_with_a_mask(valid)
         label = 1 + scores.argmax(2).reshape(-1)[chosen]
         pooled = align_levels(pyramid[:4], _rois(boxes)[chosen], MASK_GRID)
         logits = _of_label(self.mask_predictor(self.mask_head(pooled)), label)
+        probability = logits.sigmoid() * valid.reshape(-1)[chosen].to(boxes.dtype)[:, None, None]
         empty = torch.zeros((batch * slots, MASK_SIDE, MASK_SIDE))
-        return torch.index_put(empty, (chosen,), logits.sigmoid()).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
+        return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
 
 
 def _rois(boxes: Tensor) -> Tensor:
