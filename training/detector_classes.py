@@ -130,17 +130,17 @@ def fit_classes(
     """Replace the outputs of the classes `names` on every level that shows one of them, in place."""
     torch.manual_seed(seed)
     columns = torch.tensor([index_of_ytvis(name) for name in names])
+    starts = torch.tensor(
+        [COCO_NAMES.index(PARENTS[name]) if name in PARENTS else index_of_ytvis(name) for name in names]
+    )
     for output, cells in zip(model.head.outputs, collect(model, pictures, random.Random(seed)), strict=True):
         targets = cells.targets[:, columns - OLD]
-        starts = torch.tensor(
-            [COCO_NAMES.index(PARENTS[name]) if name in PARENTS else index_of_ytvis(name) for name in names]
-        )
         start = output.weight.detach()[starts, :, 0, 0], output.bias.detach()[starts]
         weight, bias = fit(Cells(cells.features, targets, cells.weights), start, decay)
-        seen = columns[targets.sum(0) > 1]
+        seen = targets.sum(0) > 1
         with torch.no_grad():
-            output.weight[seen] = weight[targets.sum(0) > 1][..., None, None]
-            output.bias[seen] = bias[targets.sum(0) > 1]
+            output.weight[columns[seen]] = weight[seen][..., None, None]
+            output.bias[columns[seen]] = bias[seen]
 
 
 def choose(photographs: Sequence[Picture], rendered: Sequence[Picture], seed: int) -> list[Picture]:
