@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import InvalidDetections
@@ -139,9 +139,12 @@ def test_no_text_makes_a_mask_of_what_lies_in_memory(counts: str) -> None:
     assert from_coco(rle.json(), (4, 5)) == rle
 
 
+@example((0.0, 1.1920928955078125e-07), (1.0, 2.0))
 @given(st.tuples(*[st.floats(0, 8, width=32)] * 2), st.tuples(*[st.floats(0.125, 9, width=32)] * 2))
 def test_filled_box_is_what_the_box_touches(corner: tuple[float, float], size: tuple[float, float]) -> None:
-    (x1, y1), (x2, y2) = corner, (min(corner[0] + size[0], 9), min(corner[1] + size[1], 10))
+    # the float32 that the box holds decide: a sum of two may lie beyond a pixel's edge only as a double
+    box = np.array([*corner, min(corner[0] + size[0], 9), min(corner[1] + size[1], 10)], np.float32)
+    (x1, y1), (x2, y2) = np.floor(box[:2]).astype(int), np.ceil(box[2:]).astype(int)
     picture = np.zeros((10, 9), np.bool_)
-    picture[int(np.floor(y1)) : int(np.ceil(y2)), int(np.floor(x1)) : int(np.ceil(x2))] = True
-    assert (decode(filled(np.array([x1, y1, x2, y2], np.float32), (10, 9))) == picture).all()
+    picture[y1:y2, x1:x2] = True
+    assert (decode(filled(box, (10, 9))) == picture).all()
