@@ -35,6 +35,7 @@ from service.state.jobs import JobStore
 from service.state.pulse import pulse
 from service.state.scratch import scratch_folder, sweep_scratch
 from service.state.supervise import keep
+from service.state.tally import Tally
 from service.state.videos import VideoStore
 from service.telemetry import configure_logging
 
@@ -58,6 +59,7 @@ class Parts:
     videos: VideoStore
     blobs: BlobStore
     cache: CacheIndex
+    tally: Tally
     classes: ClassVector
     registry: CollectorRegistry
 
@@ -102,6 +104,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
                 blobs=blobs,
                 cache=cache,
+                tally=Tally(redis),
                 classes=classes_of(settings, manifest),
                 registry=CollectorRegistry(),
             )
@@ -137,14 +140,22 @@ async def _answering(url: str, repository: Path) -> str | bool:
     return await editions_alive(url, editions)
 
 
+async def workers(parts: Parts) -> int:
+    """How many workers have shown a sign of life lately.
+
+    Raises:
+        Unavailable: Redis can't be reached.
+    """
+    with translated():
+        return len([key async for key in parts.redis.scan_iter(match=keys.WORKERS, count=1000)])
+
+
 async def ready(parts: Parts) -> dict[str, str | bool]:
     """What the service needs, each True or a text that says what is wrong."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
     try:
-        with translated():
-            await parts.redis.ping()
-            workers = [key async for key in parts.redis.scan_iter(match=keys.WORKERS, count=1000)]
-        checks |= {"state": True, "workers": True if workers else "no worker shows signs of life"}
+        alive = await workers(parts)
+        checks |= {"state": True, "workers": True if alive else "no worker shows signs of life"}
     except Unavailable as error:
         checks |= {"state": error.detail}
     if parts.settings.triton_url is not None:
@@ -169,7 +180,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
             engine = EngineProcess(engine_settings(settings, str(scratch)), engine_command)
-            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine)
+            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.tally)
             parts.docket.register(runner.run, names=[run_job.__name__])
             try:
                 await engine.start()

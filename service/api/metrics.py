@@ -1,10 +1,33 @@
 """The API's own Prometheus series."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.api.job_metrics import JobCollector
+from service.state.tally import Counts
+
+
+@dataclass(frozen=True)
+class StateFigures:
+    """What the state server says at scrape time.
+
+    Attributes:
+        jobs: waiting and running jobs.
+        oldest_s: how long the longest waiting job has waited, seconds.
+        workers: that live.
+        counts: of all workers together.
+    """
+
+    jobs: Mapping[str, int]
+    oldest_s: float
+    workers: int
+    counts: Counts
 
 
 class HttpMetrics:
-    """Requests, uploads and the queue's depth."""
+    """Requests, uploads, and what the state server says of queue, workers and jobs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -22,7 +45,10 @@ class HttpMetrics:
         self._oldest = Gauge(
             "dualtrack_oldest_queued_job_seconds", "How long the longest waiting job has waited.", registry=registry
         )
+        self._workers = Gauge("dualtrack_workers", "Workers that show signs of life.", registry=registry)
         self._state_up = Gauge("dualtrack_state_up", "1 if the state server answers.", registry=registry)
+        self._ended = JobCollector()
+        registry.register(self._ended)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one finished request."""
@@ -34,11 +60,14 @@ class HttpMetrics:
         """Count a received file."""
         self._uploaded.inc(size)
 
-    def jobs(self, counts: dict[str, int] | None, oldest_s: float = float("nan")) -> None:
-        """Set the queue's depth and the wait of its oldest job; None if the state server can't be reached."""
-        self._oldest.set(oldest_s)
-        self._state_up.set(0 if counts is None else 1)
+    def state(self, figures: StateFigures | None) -> None:
+        """Show what the state server says; None if it can't be reached."""
+        unknown = float("nan")
+        self._oldest.set(unknown if figures is None else figures.oldest_s)
+        self._workers.set(unknown if figures is None else figures.workers)
+        self._state_up.set(0 if figures is None else 1)
+        self._ended.counts = None if figures is None else figures.counts
         # A depth that is no longer known must vanish, not freeze.
         self._jobs.clear()
-        for state, count in (counts or {}).items():
+        for state, count in ({} if figures is None else figures.jobs).items():
             self._jobs.labels(state).set(count)

@@ -18,6 +18,7 @@ from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.jobs import Job, JobProgress, JobStore
 from service.state.pulse import pulse
+from service.state.tally import Tally
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -31,17 +32,25 @@ SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge
 
 @dataclass
 class Meter:
-    """Turns steps into progress: share of the whole job, rate, time to go."""
+    """Turns steps into progress: share of the whole job, rate, time to go.
+
+    Attributes:
+        seconds: what each stage has taken so far. The time before a step belongs to the step's stage, so that they
+            add up to the time from the start to the last step.
+    """
 
     started: float
     stage: str = ""
     stage_started: float = 0.0
     latest: JobProgress | None = field(default=None)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def step(self, progress: Progress, now: float) -> None:
         """Take in a step; `now` in seconds of any steady clock."""
         if progress.stage != self.stage:
             self.stage, self.stage_started = progress.stage, now
+        earlier = self.started + sum(self.seconds.values())
+        self.seconds[progress.stage] = self.seconds.get(progress.stage, 0.0) + now - earlier
         before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
         share = progress.done / progress.total if progress.total else 1.0
         fraction = min(before + SHARES[progress.stage] * share, 1.0)
@@ -71,10 +80,13 @@ class JobRunner:
         blobs: videos and results.
         cache: index of what earlier runs left.
         engine: where jobs run.
+        tally: what is counted over all workers.
     """
 
-    def __init__(self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineProcess) -> None:
-        self._jobs, self._blobs, self._cache, self._engine = jobs, blobs, cache, engine
+    def __init__(
+        self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineProcess, tally: Tally
+    ) -> None:
+        self._jobs, self._blobs, self._cache, self._engine, self._tally = jobs, blobs, cache, engine, tally
 
     async def run(self, job_id: str) -> None:
         """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
@@ -104,7 +116,7 @@ class JobRunner:
         else:
             meter.end()
             await self._beat(job, meter, canceled)
-            await self._commit(job)
+            await self._commit(job, meter)
 
     async def _compute(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
         if not self._blobs.keep(job.video_id):
@@ -130,10 +142,12 @@ class JobRunner:
                 # deleted while the job ran, which may have cached something after that
                 await self._cache.forget(video_id)
 
-    async def _commit(self, job: Job) -> None:
+    async def _commit(self, job: Job, meter: Meter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
         if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             await self._blobs.remove_results(job.id, keep=job.attempt)
+            with contextlib.suppress(Unavailable):
+                await self._tally.observe(meter.seconds)
             log.info("job done", job=job.id, attempt=job.attempt)
         else:
             # another attempt took the job over: its result counts
@@ -154,7 +168,7 @@ class JobRunner:
             await _insist(lambda: self._jobs.fail(job.id, job.attempt, described))
         else:
             await asyncio.sleep(RETRY_S)
-            await _insist(lambda: self._jobs.release(job.id, job.attempt, f"{error.code}: {error.detail}"))
+            await _insist(lambda: self._jobs.release(job.id, job.attempt, error))
 
     async def _beat(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
         """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""

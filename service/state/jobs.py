@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from service.errors import Conflict, Gone, NotFound, Overloaded
+from service.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
 from service.state import keys
 from service.state.connection import script, translated
 
@@ -173,7 +173,9 @@ class JobStore:
     async def cancel(self, job_id: str) -> Job:
         """End a waiting job, tell a running one to stop; one that has ended stays as it is."""
         with translated():
-            found = await self._cancel(keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
+            found = await self._cancel(
+                keys=[keys.job(job_id), keys.QUEUED, keys.TALLY], args=[job_id, time.time(), keys.TALLY_TTL_S]
+            )
         if not found:
             raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
         return await self.get(job_id)
@@ -200,12 +202,20 @@ class JobStore:
             job_id: which job.
             holder: names this call; a repeated call with the same name gets the same attempt.
         """
-        keys_ = [keys.job(job_id), keys.QUEUED, keys.RUNNING]
+        keys_ = [keys.job(job_id), keys.QUEUED, keys.RUNNING, keys.TALLY]
         error = self._exhausted("the worker died")
         with translated():
             attempt = await self._scripts["begin"](
                 keys=keys_,
-                args=[job_id, time.time(), holder or uuid.uuid4().hex, self._alive_s, self._max_attempts, error],
+                args=[
+                    job_id,
+                    time.time(),
+                    holder or uuid.uuid4().hex,
+                    self._alive_s,
+                    self._max_attempts,
+                    error,
+                    keys.TALLY_TTL_S,
+                ],
             )
             return await self._load(job_id) if attempt else None
 
@@ -224,13 +234,13 @@ class JobStore:
 
     async def fail(self, job_id: str, attempt: int, error: dict[str, str]) -> bool:
         """The job has failed for good."""
-        return await self._finish(job_id, attempt, JobState.FAILED, "error", json.dumps(error))
+        return await self._finish(job_id, attempt, JobState.FAILED, "error", json.dumps(error), error["code"])
 
     async def canceled(self, job_id: str, attempt: int) -> bool:
         """The attempt has stopped on request."""
         return await self._finish(job_id, attempt, JobState.CANCELED, "", "")
 
-    async def release(self, job_id: str, attempt: int, failure: str | None = None) -> bool:
+    async def release(self, job_id: str, attempt: int, failure: DualtrackError | None = None) -> bool:
         """End an attempt without a result; the job is delivered again unless it is out of attempts.
 
         Args:
@@ -243,14 +253,15 @@ class JobStore:
         """
         with translated():
             state = await self._scripts["release"](
-                keys=[keys.job(job_id), keys.QUEUED, keys.RUNNING],
+                keys=[keys.job(job_id), keys.QUEUED, keys.RUNNING, keys.TALLY],
                 args=[
                     job_id,
                     attempt,
                     time.time(),
-                    0 if failure is None else 1,
+                    "" if failure is None else failure.code,
                     self._max_attempts,
-                    self._exhausted(failure or ""),
+                    self._exhausted("" if failure is None else f"{failure.code}: {failure.detail}"),
+                    keys.TALLY_TTL_S,
                 ],
             )
             if state == JobState.QUEUED:
@@ -280,10 +291,11 @@ class JobStore:
         fields = cast("dict[str, str]", await self._redis.hgetall(keys.job(job_id)))
         return _job(fields) if fields else None
 
-    async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str) -> bool:
+    async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
         with translated():
             held = await self._scripts["finish"](
-                keys=[keys.job(job_id), keys.RUNNING], args=[job_id, attempt, state, time.time(), field, value]
+                keys=[keys.job(job_id), keys.RUNNING, keys.TALLY],
+                args=[job_id, attempt, state, time.time(), field, value, code, keys.TALLY_TTL_S],
             )
         return bool(held)
 

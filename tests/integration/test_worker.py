@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from service.bootstrap import Parts
@@ -59,6 +60,11 @@ class Bench:
         wait_for(lambda: condition(self.job(job_id)), seconds)
         return self.job(job_id)
 
+    def series(self) -> dict[str, float]:
+        """What the API's /metrics say of the workers."""
+        lines = httpx.get(f"{self.api.url}/metrics", trust_env=False).text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
     def results(self, job_id: str) -> list[Path]:
         return sorted((self.folder / "blobs" / "results").glob(f"{job_id}/*/tubelets.json"))
 
@@ -97,6 +103,14 @@ def test_job_is_done_and_reports_progress(bench: Bench) -> None:
     assert job.progress is not None
     assert (job.progress.done, job.progress.fraction, job.progress.eta_s) == (12, 1.0, 0.0)
     assert len(bench.results(job_id)) == 1
+    wait_for(lambda: 'dualtrack_stage_seconds_count{stage="detect"}' in bench.series(), 5)
+    series = bench.series()
+    assert series['dualtrack_jobs_ended_total{state="done"}'] == series["dualtrack_workers"] == 1
+    assert series['dualtrack_stage_seconds_count{stage="detect"}'] == 1
+    assert 1.1 < series['dualtrack_stage_seconds_sum{stage="detect"}'] < 10
+    assert series['dualtrack_stage_seconds_bucket{le="1.0",stage="detect"}'] == 0
+    assert series['dualtrack_stage_seconds_bucket{le="10.0",stage="detect"}'] == 1
+    assert not [name for name, value in series.items() if name.startswith("dualtrack_attempt_failures") and value]
 
 
 def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:
@@ -104,6 +118,9 @@ def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:
     job = bench.until(bench.submit("bad"), ended)
     assert (job.state, job.attempt) == (JobState.FAILED, 1)
     assert job.error == {"code": "malformed", "detail": "video: bad"}
+    series = bench.series()
+    assert series['dualtrack_attempt_failures_total{cause="input",code="malformed"}'] == 1
+    assert series['dualtrack_jobs_ended_total{state="failed"}'] == 1
 
 
 def test_what_a_job_cached_is_listed_under_its_video(bench: Bench) -> None:
@@ -132,6 +149,9 @@ def test_poison_job_fails_after_three_attempts_and_others_go_on(bench: Bench) ->
     assert job.error["code"] == "too-many-attempts"
     assert bench.until(fine, ended).state is JobState.DONE
     assert not bench.results(poison)
+    series = bench.series()
+    assert series['dualtrack_attempt_failures_total{cause="service",code="engine-died"}'] == 3
+    assert series['dualtrack_jobs_ended_total{state="failed"}'] == 1
 
 
 def test_killed_worker_another_attempt_finishes_with_one_result(bench: Bench) -> None:
@@ -143,6 +163,7 @@ def test_killed_worker_another_attempt_finishes_with_one_result(bench: Bench) ->
     job = bench.until(job_id, ended, 40)
     assert (job.state, job.attempt) == (JobState.DONE, 2)
     assert [path.parent.name for path in bench.results(job_id)] == ["2"]
+    assert bench.series()['dualtrack_attempt_failures_total{cause="service",code="worker-died"}'] == 1
 
 
 @pytest.mark.parametrize("what", ["ok 200", "hang 200"])
@@ -156,6 +177,7 @@ def test_cancel_of_a_running_job_within_two_seconds_leaves_nothing(bench: Bench,
     # starting the event loop of each look costs some of it
     assert time.monotonic() - asked < 2.5
     assert job.state is JobState.CANCELED
+    assert bench.series()['dualtrack_jobs_ended_total{state="canceled"}'] == 1
     assert not bench.results(job_id)
     fine = bench.submit("ok 2")
     assert bench.until(fine, ended).state is JobState.DONE
@@ -171,6 +193,13 @@ def test_redis_gone_for_a_while_the_job_goes_on(bench: Bench) -> None:
     job = bench.until(job_id, ended, 40)
     assert job.state is JobState.DONE
     assert len(bench.results(job_id)) == 1
+
+
+def test_cancel_of_a_waiting_job_is_counted_once(bench: Bench) -> None:
+    job_id = bench.submit("ok 2")
+    for _ in range(2):
+        bench.api.act(lambda parts: parts.jobs.cancel(job_id))
+    assert bench.series()['dualtrack_jobs_ended_total{state="canceled"}'] == 1
 
 
 def test_stopped_worker_gives_its_job_back(bench: Bench) -> None:

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.api.metrics import HttpMetrics
+from service.api.metrics import HttpMetrics, StateFigures
+from service.state.tally import counts_of
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 TRITON = {
@@ -34,7 +35,8 @@ def expressions() -> list[str]:
 def test_every_series_exists() -> None:
     metrics = HttpMetrics(CollectorRegistry())
     metrics.observe("GET", "/", 200, 0.1)
-    metrics.jobs({"queued": 1}, 2.0)
+    counts = counts_of({"jobs:done": "1", "seconds:detect:2.5": "1", "seconds:detect:sum": "2"})
+    metrics.state(StateFigures(jobs={"queued": 1}, oldest_s=2.0, workers=1, counts=counts))
     ours = set(re.findall(r"^(dualtrack_\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
     used = {name for text in expressions() for name in re.findall(r"(?<![:\w])(?:dualtrack_\w+|nv_\w+)", text)}
     assert used

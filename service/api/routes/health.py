@@ -5,6 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service import bootstrap
 from service.api.deps import MetricsDep, PartsDep
+from service.api.metrics import StateFigures
 from service.api.openapi import problem_response
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import HealthOut
@@ -42,8 +43,15 @@ async def readyz(parts: PartsDep) -> HealthOut:
 async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
     """Prometheus series."""
     try:
-        metrics.jobs(await parts.jobs.counts(), await parts.jobs.oldest_queued_s())
+        metrics.state(
+            StateFigures(
+                jobs=await parts.jobs.counts(),
+                oldest_s=await parts.jobs.oldest_queued_s(),
+                workers=await bootstrap.workers(parts),
+                counts=await parts.tally.read(),
+            )
+        )
     except Unavailable:
         # Metrics are most wanted when something is down.
-        metrics.jobs(None)
+        metrics.state(None)
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

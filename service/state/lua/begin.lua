@@ -1,7 +1,12 @@
--- KEYS job, queued, running · ARGV id, now, holder, alive_s, max_attempts, error
+-- KEYS job, queued, running, tally · ARGV id, now, holder, alive_s, max_attempts, error, tally's ttl
 -- Answer: the attempt, which is the fencing token; 0: there is nothing to do.
+local function count(field)
+    redis.call('HINCRBY', KEYS[4], field, 1)
+    redis.call('EXPIRE', KEYS[4], ARGV[7])
+end
 local function done(state)
-    if state then redis.call('HSET', KEYS[1], 'state', state, 'finished_at', ARGV[2]) end
+    redis.call('HSET', KEYS[1], 'state', state, 'finished_at', ARGV[2])
+    count('jobs:' .. state)
     redis.call('HINCRBY', KEYS[1], 'version', 1)
     redis.call('ZREM', KEYS[3], ARGV[1])
     return 0
@@ -23,6 +28,7 @@ if state == 'running' then
     -- its attempt is alive: this is a second delivery of the same job
     if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return 0 end
     redis.call('HINCRBY', KEYS[1], 'failures', 1)
+    count('failures:service:worker-died')
 end
 if redis.call('HGET', KEYS[1], 'cancel') == '1' then return done('canceled') end
 if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) >= tonumber(ARGV[5]) then

@@ -1,4 +1,5 @@
--- KEYS job, running · ARGV id, attempt, state, now, field, value · 1 if it was this attempt that ended the job
+-- KEYS job, running, tally · ARGV id, attempt, state, now, field, value, code of the failure or '', tally's ttl
+-- Answer: 1 if it was this attempt that ended the job.
 -- The fence: of all attempts at a job only the newest can end it, and only once.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -11,4 +12,7 @@ redis.call('HSET', KEYS[1], 'state', ARGV[3], 'finished_at', ARGV[4])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], ARGV[5], ARGV[6]) end
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HINCRBY', KEYS[3], 'jobs:' .. ARGV[3], 1)
+if ARGV[7] ~= '' then redis.call('HINCRBY', KEYS[3], 'failures:input:' .. ARGV[7], 1) end
+redis.call('EXPIRE', KEYS[3], ARGV[8])
 return 1

@@ -1,19 +1,26 @@
--- KEYS job, queued, running · ARGV id, attempt, now, failed (0 or 1), max_attempts, error
+-- KEYS job, queued, running, tally · ARGV id, attempt, now, code of the failure or '', max_attempts, error, tally's ttl
 -- Ends an attempt that has no result. Answer: the job's state after it, 'lost' if another attempt holds the job.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 'lost' end
 local state = redis.call('HGET', KEYS[1], 'state')
 -- the same call again, after its answer was lost
 if state ~= 'running' then return state end
-local failures = redis.call('HINCRBY', KEYS[1], 'failures', ARGV[4])
+local function count(field)
+    redis.call('HINCRBY', KEYS[4], field, 1)
+    redis.call('EXPIRE', KEYS[4], ARGV[7])
+end
+local failures = redis.call('HINCRBY', KEYS[1], 'failures', ARGV[4] == '' and 0 or 1)
+if ARGV[4] ~= '' then count('failures:service:' .. ARGV[4]) end
 redis.call('HDEL', KEYS[1], 'progress', 'holder')
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('ZREM', KEYS[3], ARGV[1])
 if redis.call('HGET', KEYS[1], 'cancel') == '1' then
     redis.call('HSET', KEYS[1], 'state', 'canceled', 'finished_at', ARGV[3])
+    count('jobs:canceled')
     return 'canceled'
 end
 if failures >= tonumber(ARGV[5]) then
     redis.call('HSET', KEYS[1], 'state', 'failed', 'finished_at', ARGV[3], 'error', ARGV[6])
+    count('jobs:failed')
     return 'failed'
 end
 redis.call('HSET', KEYS[1], 'state', 'queued')

@@ -1,0 +1,109 @@
+"""What is counted over all workers, in one hash of Redis: a worker has no port that could be asked.
+
+Fields: `jobs:{state}` jobs that ended so; `failures:{cause}:{code}` attempts that failed, where the cause is `input`
+(another attempt would fail, too) or `service`; `seconds:{stage}:{edge}` and `seconds:{stage}:sum` a histogram of the
+time that a stage took, in done jobs. The scripts in `lua/` count the first two with the change itself.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import cast
+
+from redis.asyncio import Redis
+
+from service.state import keys
+from service.state.connection import translated
+
+EDGES_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, float("inf"))
+"""Upper edges of the histogram's buckets, seconds."""
+
+
+@dataclass(frozen=True)
+class StageSeconds:
+    """How long a stage took.
+
+    Attributes:
+        up_to: number of jobs in which it took at most each of `EDGES_S`.
+        total_s: in all these jobs together, seconds.
+    """
+
+    up_to: tuple[int, ...]
+    total_s: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """All counters at one time.
+
+    Attributes:
+        jobs: ended jobs by state.
+        failures: failed attempts by cause and code.
+        stages: by name of the stage.
+    """
+
+    jobs: Mapping[str, int]
+    failures: Mapping[tuple[str, str], int]
+    stages: Mapping[str, StageSeconds]
+
+
+class Tally:
+    """The counters.
+
+    Args:
+        redis: the connection (`decode_responses=True`).
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def observe(self, seconds: Mapping[str, float]) -> None:
+        """Take in the time that each stage of a done job took.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        async with self._redis.pipeline(transaction=True) as together:
+            for stage, taken in seconds.items():
+                edge = EDGES_S[bisect_left(EDGES_S, taken)]
+                together.hincrby(keys.TALLY, f"seconds:{stage}:{edge:g}", 1)
+                together.hincrbyfloat(keys.TALLY, f"seconds:{stage}:sum", taken)
+            together.expire(keys.TALLY, keys.TALLY_TTL_S)
+            with translated():
+                await together.execute()
+
+    async def read(self) -> Counts:
+        """All counters.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        with translated():
+            fields = cast("dict[str, str]", await self._redis.hgetall(keys.TALLY))
+        return counts_of(fields)
+
+
+def counts_of(fields: Mapping[str, str]) -> Counts:
+    """The hash's fields as counters."""
+    jobs: dict[str, int] = {}
+    failures: dict[tuple[str, str], int] = {}
+    seconds: dict[str, dict[str, float]] = {}
+    for field, value in fields.items():
+        match field.split(":"):
+            case ["jobs", state]:
+                jobs[state] = int(value)
+            case ["failures", cause, code]:
+                failures[cause, code] = int(value)
+            case ["seconds", stage, edge]:
+                seconds.setdefault(stage, {})[edge] = float(value)
+    return Counts(jobs, failures, {stage: _histogram(parts) for stage, parts in seconds.items()})
+
+
+def _histogram(parts: Mapping[str, float]) -> StageSeconds:
+    """Counts by edge as counts up to every edge; a version with other edges may have counted, too."""
+    each = [0] * len(EDGES_S)
+    for edge, number in parts.items():
+        if edge != "sum":
+            each[bisect_left(EDGES_S, float(edge))] += int(number)
+    return StageSeconds(tuple(accumulate(each)), parts.get("sum", 0.0))
