@@ -26,7 +26,7 @@ from service.pipeline.engine import COMMAND as ENGINE_COMMAND
 from service.pipeline.engine import EngineProcess
 from service.pipeline.jobs import JobRunner
 from service.settings import Settings
-from service.state import keys
+from service.state import alive, keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
@@ -154,8 +154,7 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
     """What the service needs, each True or a text that says what is wrong."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
     try:
-        alive = await workers(parts)
-        checks |= {"state": True, "workers": True if alive else "no worker shows signs of life"}
+        checks |= {"state": True, "workers": True if await workers(parts) else "no worker shows signs of life"}
     except Unavailable as error:
         checks |= {"state": error.detail}
     if parts.settings.triton_url is not None:
@@ -208,6 +207,8 @@ async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
 
 async def _beat(parts: Parts, settings: Settings, worker_id: str, beat: int) -> None:
     """Sign of life, second net under the queue, sweep of old files."""
+    if settings.alive_file is not None:
+        alive.show(settings.alive_file)
     with contextlib.suppress(Unavailable):
         with translated():
             await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)

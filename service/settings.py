@@ -8,6 +8,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.media.limits import VideoLimits
 
+SECRETS = Path("/run/secrets")
+"""Where containers find secrets as files: `dualtrack_redis_url`, `dualtrack_api_key`. A variable takes precedence."""
+
 Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
 """A secret; an empty one counts as not given, as compose files write it."""
 
@@ -19,6 +22,7 @@ class Settings(BaseSettings):
         env_prefix="DUALTRACK_",
         env_nested_delimiter="__",
         frozen=True,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
         extra="forbid",
         nested_model_default_partial_update=True,
     )
@@ -45,6 +49,7 @@ class Settings(BaseSettings):
     limits: VideoLimits = Field(default_factory=VideoLimits)
     cache_max_bytes: int = Field(2 << 30, ge=0, description="Budget of cached detections and tubelets on disk.")
     feature_cache_bytes: int = Field(1 << 30, gt=0, description="Budget of a video's features in memory.")
+    alive_file: Path | None = Field(None, description="A worker touches it every 2 s: what a liveness probe looks at.")
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="onnxruntime's execution providers.")
     threads: int = Field(2, gt=0, description="Threads of one onnxruntime session.")
     inference_deadline_s: float = Field(30.0, gt=0, description="Seconds for one call to Triton.")

@@ -5,6 +5,9 @@ import uvicorn
 from service.api.app import create_app
 from service.settings import Settings
 
+GRACE_S = 10
+"""Seconds that requests under way are given after SIGTERM."""
+
 
 def main() -> None:
     """Serve until SIGTERM."""
@@ -17,7 +20,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=5,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=GRACE_S,
         limit_concurrency=512,
     )
 

@@ -8,12 +8,15 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from service.errors import ConfigurationError, ContractViolation, InferenceError, InferenceTimeout, Unavailable
+from service.inference.triton import DEAD_CODE
 from service.pipeline.engine import EngineDied
 from service.state.jobs import TERMINAL
 from service.state.tally import EDGES_S, Counts
 
 FORESEEN = (
     "worker-died",
+    "triton-unavailable",
+    DEAD_CODE,
     *(
         kind.code
         for kind in (

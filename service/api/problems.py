@@ -36,7 +36,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "unsupported-container": 415,
     "unsupported-codec": 415,
     "idempotency-key-reused": 422,
-    "insufficient-storage": 507,
+    "disk-full": 507,
 }
 """Codes whose status differs from that of their class."""
 

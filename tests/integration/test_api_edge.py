@@ -120,5 +120,12 @@ def test_state_server_gone_and_back(api: Api, http: httpx.Client, tmp_path: Path
     assert http.get(job.headers["location"]).json()["state"] == "queued"
 
 
+def test_disk_full(tmp_path: Path) -> None:
+    with running(tmp_path / "full", min_free_bytes=1 << 60) as api, api.http() as http:
+        problem(http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW), 507, "disk-full")
+        assert "disk" in problem(http.get("/readyz"), 503, "not-ready")["checks"]
+        assert 'route="/v1/videos",status="507"' in http.get("/metrics").text
+
+
 def upload(http: httpx.Client, folder: Path) -> str:
     return str(http.post("/v1/videos", content=clip(folder / "a.mp4").read_bytes(), headers=RAW).json()["id"])

@@ -33,6 +33,7 @@ class Bench:
             "DUALTRACK_DATA_DIR": str(self.folder),
             "DUALTRACK_MODEL_REPOSITORY": str(self.folder / "models"),
             "DUALTRACK_LEASE_S": "2",
+            "DUALTRACK_ALIVE_FILE": str(self.folder / "alive"),
         }
         command = [sys.executable, "-m", "tests.integration.worker_process"]
         with (self.folder / f"worker{len(self.workers)}.log").open("wb") as log:
@@ -188,7 +189,9 @@ def test_redis_gone_for_a_while_the_job_goes_on(bench: Bench) -> None:
     job_id = bench.submit("ok 30")
     bench.until(job_id, running_now)
     bench.api.valkey.stop()
-    time.sleep(1.5)
+    # what the liveness probe looks at goes on, too: a worker that waits is not started again
+    (bench.folder / "alive").unlink()
+    wait_for((bench.folder / "alive").exists, 20)
     bench.api.valkey.start()
     job = bench.until(job_id, ended, 40)
     assert job.state is JobState.DONE

@@ -1,0 +1,44 @@
+"""A worker's sign of life for the machine it runs on: a file that it touches while its event loop turns.
+
+`python -m service.state.alive FILE [SECONDS]` is the probe for a container: exit code 0 if the file was touched within
+so many seconds. It asks neither Redis nor Triton: without them a worker waits, and to restart it would cost its job.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+MOST_S = 60.0
+"""A beat that waits for Redis in vain takes up to a quarter of that."""
+
+
+def show(path: Path) -> None:
+    """Touch the file; its folder must exist."""
+    path.touch()
+
+
+def silent_s(path: Path) -> float:
+    """Seconds since it was touched; infinite where there is no such file."""
+    try:
+        return max(time.time() - path.stat().st_mtime, 0.0)
+    except FileNotFoundError:
+        return float("inf")
+
+
+def main(arguments: list[str]) -> int:
+    """0 alive, 1 not, 2 wrong usage."""
+    if not 1 <= len(arguments) <= 2:
+        sys.stderr.write("usage: python -m service.state.alive FILE [SECONDS]\n")
+        return 2
+    path, most_s = Path(arguments[0]), float(arguments[1]) if len(arguments) == 2 else MOST_S
+    silent = silent_s(path)
+    if silent > most_s:
+        sys.stderr.write(
+            f"worker: expected a sign of life in {path} within {most_s:g} s, got none for {silent:.0f} s\n"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
