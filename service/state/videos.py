@@ -59,7 +59,9 @@ class VideoStore:
             jobs = cast("set[str]", await self._redis.smembers(keys.video_jobs(video_id)))
             given = {await self._redis.hget(keys.job(job_id), "detections") for job_id in jobs}
             for job_id in jobs:
-                await self._cancel(keys=[keys.job(job_id), keys.QUEUED], args=[job_id, time.time()])
+                await self._cancel(
+                    keys=[keys.job(job_id), keys.QUEUED, keys.TALLY], args=[job_id, time.time(), keys.TALLY_TTL_S]
+                )
             await self._redis.delete(keys.video(video_id), keys.video_jobs(video_id))
         for sha256 in (video_id, *cast("set[str | None]", given)):
             if sha256 is not None:

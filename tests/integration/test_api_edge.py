@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from api_service import RAW, Api, clip, problem, running, wait_for
+from redis import Redis
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,17 @@ def test_state_server_gone_and_back(api: Api, http: httpx.Client, tmp_path: Path
         api.valkey.start()
     wait_for(lambda: http.get(job.headers["location"]).status_code == 200, 10)
     assert http.get(job.headers["location"]).json()["state"] == "queued"
+
+
+def test_state_server_full(api: Api, http: httpx.Client, tmp_path: Path) -> None:
+    video_id = upload(http, tmp_path)
+    with Redis(unix_socket_path=str(api.valkey.socket)) as redis:
+        redis.config_set("maxmemory", "1")
+        try:
+            problem(http.post("/v1/jobs", json={"video_id": video_id}), 503, "state-full")
+        finally:
+            redis.config_set("maxmemory", "0")
+    assert http.post("/v1/jobs", json={"video_id": video_id}).status_code == 202
 
 
 def test_disk_full(tmp_path: Path) -> None:
