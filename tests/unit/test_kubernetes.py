@@ -1,6 +1,7 @@
 """The manifests: valid for the API server, as locked down as they say, and true to the service that they run."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -255,6 +256,20 @@ def test_what_the_policies_let_in_is_listened_to(overlay: Rendered) -> None:
         for name in overlay.selected(policy["spec"]["podSelector"]):
             ports = {port["containerPort"] for port in overlay.container(name).get("ports", [])}
             assert ports_of(policy["spec"].get("ingress", [])) <= ports
+
+
+def test_the_overlay_of_the_readme_changes_what_it_says(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    own = yaml.safe_load(text)
+    (address,) = own["resources"]
+    own["resources"] = [os.path.relpath(ROOT / "overlays" / address.rsplit("/", 1)[1], tmp_path)]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    rendered = render(tmp_path)
+    assert rendered.container("worker")["image"] == "REGISTRY/dualtrack/service:0.1.0"
+    assert rendered.container("triton")["image"] == "REGISTRY/dualtrack/triton:0.1.0"
+    assert rendered.settings()["DUALTRACK_LIMITS__MAX_FRAMES"] == "1200"
+    assert rendered.settings()["DUALTRACK_DRAIN_S"] == "60"
+    assert rendered.one("PersistentVolumeClaim", "data")["spec"]["storageClassName"] == "nfs"
 
 
 def secrets_of_the_readme() -> dict[str, set[str]]:
