@@ -88,7 +88,9 @@ def measure(
     cpu, idle, start = service.cpu_s(), idle_s(), time.monotonic()
     jobs = [client.submit(clip, overlay=False, **parameters) for clip in clips]
     for job in jobs:
-        client.wait(job, timeout_s=PATIENCE_S)
+        ended = client.wait(job, timeout_s=PATIENCE_S)
+        if ended.state != "done":
+            raise RuntimeError(f"job {ended.id}: expected it to be done, got {ended.state}: {ended.error}")
     seconds = time.monotonic() - start
     return Measured(
         workers=workers,
