@@ -37,6 +37,8 @@ def publish(edition: Path, served: Path) -> int:
     number = max(old.number for old in editions) + 1
     for graph in new.graphs:
         _place(new.graph_path(graph), served / graph / str(number) / "model.onnx")
+        if (card := edition / graph / "README.md").is_file():
+            _place(card, served / graph / "README.md")
     document = json.loads((edition / MANIFEST).read_text()) | {"number": number}
     _place(served / MANIFEST, served / earlier_manifest(current.number))
     _write(served / MANIFEST, json.dumps(document, indent=1) + "\n")

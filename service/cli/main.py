@@ -35,7 +35,8 @@ EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
     (ConfigurationError, 6),
 )
 PLUGINS = "dualtrack.commands"
-"""Entry points by which `evaluate` and `export` join: the service itself imports neither."""
+"""Entry points by which `evaluate` and `export` join: the service itself imports neither. A command joins the group
+of commands X by the entry points `dualtrack.commands.X`."""
 
 
 OWN = {
@@ -72,10 +73,19 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
         if loaded is None:
             continue
         if isinstance(loaded, typer.Typer):
+            _join(loaded, f"{PLUGINS}.{name}")
             app.add_typer(loaded, name=name)
         else:
             app.command(name)(loaded)
     return app
+
+
+def _join(group: typer.Typer, plugins: str) -> None:
+    """Add the commands of other programs to a group; one that has joined before is left as it is."""
+    there = {command.name for command in group.registered_commands}
+    for point in sorted(entry_points(group=plugins), key=lambda point: point.name):
+        if point.name not in there and (loaded := load_command(point)) is not None:
+            group.command(point.name)(loaded)
 
 
 def load_command(plugin: EntryPoint) -> Any:

@@ -1,35 +1,134 @@
-"""`dualtrack models`: what the model repository holds."""
+"""`dualtrack models`: what the model repository holds, and what may leave it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.inference.repository import load_manifest, verify
+from service.errors import NotFound
+from service.inference.removal import remove_edition
+from service.inference.repository import Manifest, earlier_editions, load_manifest, manifest_entry, verify
+from service.inference.specs import TensorSpec, graph_specs
+from service.inference.verification import ModelCheck, verify_repository
 from service.settings import Settings
 
+models = typer.Typer(help="What the model repository holds; alone: `list`.")
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+Repository = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The repository; default: DUALTRACK_MODEL_REPOSITORY.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FAILED = 6
+"""Exit code of a model that does not fit, as of `ConfigurationError`."""
+
+
+@models.callback(invoke_without_command=True)
+def without_command(context: typer.Context, as_json: AsJson = False) -> None:
+    """What the model repository holds; alone: `list`."""
+    if context.invoked_subcommand is None:
+        list_models(as_json=as_json)
+    elif as_json:
+        raise typer.BadParameter(f"expected --json after {context.invoked_subcommand}")
+
+
+@models.command("list")
+def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
     """List the graphs of the model repository and check their files against the manifest."""
-    settings = Settings()
-    manifest = load_manifest(settings.model_repository)
+    folder = _folder(repository)
+    manifest, earlier = load_manifest(folder), earlier_editions(folder)
     verify(manifest)
     if as_json:
-        document = {
-            "preset": manifest.preset,
-            "version": manifest.version,
-            "dims": asdict(manifest.dims),
-            "classes": [asdict(item) for item in manifest.classes],
-            "graphs": dict(manifest.graphs),
-        }
-        typer.echo(json.dumps(document, indent=2))
+        typer.echo(json.dumps(_document(manifest, earlier), indent=2))
         return
-    title = f"{manifest.preset} {manifest.version}: {len(manifest.classes)} classes, in {settings.model_repository}"
+    title = f"{manifest.preset} {manifest.version}: {len(manifest.classes)} classes, in {folder}"
     table = Table("graph", "MB", "sha256", title=title, title_justify="left")
     for name, digest in sorted(manifest.graphs.items()):
-        size = (settings.model_repository / name / "1" / "model.onnx").stat().st_size
+        size = manifest.graph_path(name).stat().st_size
         table.add_row(name, f"{size / 1e6:.1f}", digest[:16])
     Console().print(table)
+    for edition in earlier:
+        typer.echo(f"earlier edition {edition.number}: {edition.preset} {edition.version}")
+
+
+@models.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A graph, such as mask_rcnn.")],
+    repository: Repository = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a graph's model card, its entry in the manifest and its tensors."""
+    manifest = load_manifest(_folder(repository))
+    if name not in manifest.graphs:
+        raise NotFound(f"models: expected one of {', '.join(sorted(manifest.graphs))}; got {name}")
+    card = manifest.path / name / "README.md"
+    text = card.read_text() if card.is_file() else f"# {name}\n\nNo model card: {card} does not exist.\n"
+    entry, spec = manifest_entry(manifest, name), graph_specs(manifest.dims)[name]
+    tensors = {"inputs": spec.inputs, "outputs": spec.outputs}
+    if as_json:
+        written = {side: [asdict(tensor) for tensor in side_tensors] for side, side_tensors in tensors.items()}
+        document = {"name": name, "number": manifest.number, "entry": entry, **written, "card": text}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    typer.echo(f"{text}\n## Manifest\n\n{json.dumps(entry, indent=1)}")
+    for side, side_tensors in tensors.items():
+        typer.echo(f"\n## {side.title()}\n\n" + "\n".join(_line(tensor) for tensor in side_tensors))
+
+
+@models.command("verify")
+def verify_models(repository: Repository = None, as_json: AsJson = False) -> None:
+    """Check sha256, version and tensors of every model of every edition; exit code 6 if one does not fit."""
+    checks = verify_repository(_folder(repository))
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        _print(checks)
+    if any(check.problem for check in checks):
+        raise typer.Exit(FAILED)
+
+
+@models.command()
+def remove(
+    edition: Annotated[str, typer.Argument(help="Number of an earlier edition, or version of its weights.")],
+    repository: Repository = None,
+) -> None:
+    """Remove an edition that is not the one in use; jobs that still run on it fail."""
+    folder = _folder(repository)
+    removed = remove_edition(folder, edition)
+    what = f"edition {removed.number} (version {removed.version})" if removed.version else f"number {removed.number}"
+    files = f"{', '.join(removed.graphs) or 'no graph'}; {removed.freed / 1e6:.1f} MB"
+    typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has it loaded must load the models anew.")
+
+
+def _folder(repository: Path | None) -> Path:
+    return repository or Settings().model_repository
+
+
+def _document(manifest: Manifest, earlier: Sequence[Manifest]) -> dict[str, Any]:
+    return {
+        "preset": manifest.preset,
+        "version": manifest.version,
+        "number": manifest.number,
+        "dims": asdict(manifest.dims),
+        "classes": [asdict(item) for item in manifest.classes],
+        "graphs": dict(manifest.graphs),
+        "earlier": [{"number": edition.number, "version": edition.version} for edition in earlier],
+    }
+
+
+def _line(tensor: TensorSpec) -> str:
+    return f"- {tensor.name}: {tensor.dtype} [{', '.join(str(axis) for axis in tensor.shape)}]"
+
+
+def _print(checks: Sequence[ModelCheck]) -> None:
+    table = Table("edition", "version", "what", "")
+    for check in checks:
+        table.add_row(str(check.number), check.version, check.name, "ok" if check.problem is None else "FAILS")
+    Console().print(table)
+    for check in checks:
+        if check.problem is not None:
+            typer.echo(f"{check.number}/{check.name}: {check.problem}")

@@ -13,6 +13,7 @@ from service.errors import ConfigurationError, InferenceError
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
 from service.inference.repository import Manifest
+from service.inference.signature import FoundTensor, Signature
 from service.inference.specs import GraphSpec
 
 ERRORS = (
@@ -32,6 +33,8 @@ ERRORS = (
 )
 """onnxruntime's own errors have no common base, and it raises two of Python's."""
 LOG_ERRORS_ONLY = 3
+DTYPES = {"float": "float32", "double": "float64"}
+"""onnxruntime's words for what numpy calls differently."""
 
 
 class OnnxRuntimeClient:
@@ -116,6 +119,34 @@ class OnnxFile:
         except ERRORS as error:
             raise InferenceError(f"{self._what}: {error}") from error
         return dict(zip(names, values, strict=True))
+
+
+def signature(what: str, path: Path) -> Signature:
+    """The inputs and outputs that a graph's file has.
+
+    Args:
+        what: names the graph in errors.
+        path: the ONNX file.
+
+    Raises:
+        ConfigurationError: the file can't be loaded.
+    """
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = LOG_ERRORS_ONLY
+    # it will not run: planning it would take longer than reading it
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except ERRORS as error:
+        raise ConfigurationError(f"{what}: onnxruntime can't load {path}: {error}") from error
+    sides = (session.get_inputs(), session.get_outputs())
+    return Signature(*(tuple(_found(tensor) for tensor in side) for side in sides))
+
+
+def _found(tensor: onnxruntime.NodeArg) -> FoundTensor:
+    dtype = tensor.type.removeprefix("tensor(").removesuffix(")")
+    shape = tuple(axis if isinstance(axis, int) else None for axis in tensor.shape)
+    return FoundTensor(tensor.name, DTYPES.get(dtype, dtype), shape)
 
 
 def _check_providers(providers: Sequence[str]) -> None:

@@ -92,14 +92,34 @@ def load_editions(path: Path) -> list[Manifest]:
         ConfigurationError: as `load_manifest`.
     """
     current = load_manifest(path)
-    earlier = (_load(path, file.name) for file in path.glob(earlier_manifest("*")))
+    earlier = earlier_editions(path)
     kept = [edition for edition in earlier if all(edition.graph_path(name).is_file() for name in edition.graphs)]
-    return [current, *sorted(kept, key=lambda edition: -edition.number)]
+    return [current, *kept]
+
+
+def earlier_editions(path: Path) -> list[Manifest]:
+    """Every edition whose manifest was kept when another took its place, whole or not, newest first.
+
+    Raises:
+        ConfigurationError: as `load_manifest`.
+    """
+    found = (_load(path, file.name) for file in path.glob(earlier_manifest("*")))
+    return sorted(found, key=lambda edition: -edition.number)
 
 
 def earlier_manifest(number: object) -> str:
     """Name of the file that keeps an edition's manifest once another has taken its place."""
     return f"manifest-{number}.json"
+
+
+def manifest_entry(manifest: Manifest, graph: str) -> dict[str, Any]:
+    """All that the manifest says of a graph: sha256, size, opset, how far it was from torch."""
+    current = manifest.path / MANIFEST
+    names = [current, manifest.path / earlier_manifest(manifest.number)]
+    documents = (json.loads(file.read_text()) for file in names if file.is_file())
+    mine = (document for document in documents if int(document.get("number", 1)) == manifest.number)
+    entry: dict[str, Any] = next(mine)["graphs"][graph]
+    return entry
 
 
 def version_parameter(number: int) -> str:
@@ -137,11 +157,20 @@ def verify(manifest: Manifest) -> None:
     Raises:
         ConfigurationError: a file is missing or its sha256 differs.
     """
-    for name, wanted in manifest.graphs.items():
-        path = manifest.graph_path(name)
-        if not path.is_file():
-            raise ConfigurationError(f"model {name}: expected {path}, found no such file")
-        with path.open("rb") as file:
-            got = hashlib.file_digest(file, "sha256").hexdigest()
-        if got != wanted:
-            raise ConfigurationError(f"model {name}: expected sha256 {wanted[:16]}…, {path} has {got[:16]}…")
+    for name in manifest.graphs:
+        verify_graph(manifest, name)
+
+
+def verify_graph(manifest: Manifest, name: str) -> None:
+    """Compare one graph's file with the manifest.
+
+    Raises:
+        ConfigurationError: the file is missing or its sha256 differs.
+    """
+    path, wanted = manifest.graph_path(name), manifest.graphs[name]
+    if not path.is_file():
+        raise ConfigurationError(f"model {name}: expected {path}, found no such file")
+    with path.open("rb") as file:
+        got = hashlib.file_digest(file, "sha256").hexdigest()
+    if got != wanted:
+        raise ConfigurationError(f"model {name}: expected sha256 {wanted[:16]}…, {path} has {got[:16]}…")

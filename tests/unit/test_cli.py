@@ -6,9 +6,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from service.cli.config import variables
 from service.cli.main import build_app, load_command
+from service.cli.models import models
 
 
 def plugin(value: str) -> EntryPoint:
@@ -41,5 +43,24 @@ def test_one_command_does_not_import_the_others() -> None:
 
 
 def test_without_a_command_all_are_listed() -> None:
-    listed = {command.name for command in build_app(["--help"]).registered_commands}
+    app = build_app(["--help"])
+    listed = {item.name for item in (*app.registered_commands, *app.registered_groups)}
     assert {"serve", "worker", "segment", "submit", "models", "doctor", "config", "demo", "evaluate"} <= listed
+
+
+def test_a_command_of_another_program_joins_a_group_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "other-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
+        "[dualtrack.commands.models]\njoined = other_program:run\nabsent = nowhere:run\n"
+    )
+    (tmp_path / "other_program.py").write_text("def run(): print('it ran')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(models, "registered_commands", list(models.registered_commands))
+    for _ in range(2):
+        app = build_app(["models"])
+    assert [command.name for command in models.registered_commands].count("joined") == 1
+    assert "absent" not in {command.name for command in models.registered_commands}
+    assert "it ran" in CliRunner().invoke(app, ["models", "joined"]).output
+    sys.modules.pop("other_program", None)

@@ -1,0 +1,110 @@
+"""Does a model repository hold what its manifests say, and what the code needs?"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from service.errors import ConfigurationError
+from service.inference.onnx_runtime import signature
+from service.inference.repository import (
+    MANIFEST,
+    Manifest,
+    earlier_editions,
+    earlier_manifest,
+    load_manifest,
+    sha256_parameter,
+    verify_graph,
+    version_parameter,
+)
+from service.inference.signature import compare_signature
+from service.inference.specs import graph_specs
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """One thing that was looked at.
+
+    Attributes:
+        number: of the edition.
+        version: of its weights; empty where no manifest says it.
+        name: of the graph, or of the manifest's file.
+        problem: None if all is well.
+    """
+
+    number: int
+    version: str
+    name: str
+    problem: str | None
+
+
+def verify_repository(path: Path) -> list[ModelCheck]:
+    """Check every model of every edition: sha256, tensors against the specs, what config.pbtxt says of the version.
+
+    Raises:
+        ConfigurationError: a manifest can't be read.
+    """
+    current, earlier = load_manifest(path), earlier_editions(path)
+    names = [MANIFEST, *(earlier_manifest(edition.number) for edition in earlier)]
+    checks: list[ModelCheck] = []
+    for file, edition in zip(names, [current, *earlier], strict=True):
+        checks.append(ModelCheck(edition.number, edition.version, file, _problem(partial(_whole, edition))))
+        for graph in edition.graphs:
+            problem = _problem(partial(_check_graph, edition, graph))
+            checks.append(ModelCheck(edition.number, edition.version, graph, problem))
+    return [*checks, *_strays(path, [current, *earlier])]
+
+
+def stray_folders(path: Path, editions: list[Manifest]) -> list[Path]:
+    """Version folders that belong to no edition, as a `publish` that was killed leaves them."""
+    numbers = {str(edition.number) for edition in editions}
+    graphs = sorted({graph for edition in editions for graph in edition.graphs})
+    folders = (folder for graph in graphs for folder in sorted((path / graph).glob("*")))
+    return [folder for folder in folders if folder.name.isdecimal() and folder.is_dir() and folder.name not in numbers]
+
+
+def _strays(path: Path, editions: list[Manifest]) -> Iterator[ModelCheck]:
+    for folder in stray_folders(path, editions):
+        problem = f"{folder}: no manifest has this number, and Triton may serve it"
+        yield ModelCheck(int(folder.name), "", folder.parent.name, problem)
+
+
+def _problem(check: Callable[[], None]) -> str | None:
+    try:
+        check()
+    except ConfigurationError as error:
+        return error.detail
+    return None
+
+
+def _whole(edition: Manifest) -> None:
+    """Graphs and classes are those that the manifest's own numbers ask for."""
+    wanted, found = set(graph_specs(edition.dims)), set(edition.graphs)
+    if wanted != found:
+        raise ConfigurationError(f"manifest: expected the graphs {sorted(wanted)}, found {sorted(found)}")
+    if len(edition.classes) != edition.dims.classes:
+        raise ConfigurationError(f"manifest: expected {edition.dims.classes} classes, found {len(edition.classes)}")
+
+
+def _check_graph(edition: Manifest, graph: str) -> None:
+    verify_graph(edition, graph)
+    if (spec := graph_specs(edition.dims).get(graph)) is not None:
+        compare_signature(spec, signature(f"model {graph}", edition.graph_path(graph)))
+    _check_config(edition, graph)
+
+
+def _check_config(edition: Manifest, graph: str) -> None:
+    file = edition.path / graph / "config.pbtxt"
+    if not file.is_file():
+        raise ConfigurationError(f"model {graph}: expected {file}, found no such file")
+    text = file.read_text()
+    wanted = {
+        version_parameter(edition.number): edition.version,
+        sha256_parameter(edition.number): edition.graphs[graph],
+    }
+    for key, value in wanted.items():
+        said = re.search(rf'key:\s*"{key}"\s*value:\s*{{\s*string_value:\s*"([^"]*)"', text)
+        found = said[1] if said else None
+        if found != value:
+            raise ConfigurationError(f"model {graph}: expected {key} {value!r}, {file} has {found!r}")

@@ -1,0 +1,183 @@
+"""`dualtrack models list|show|verify|remove` on a copy of the bundled repository."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from export.publish import publish
+from export.triton_config import write_own_configs
+from service.cli.main import build_app
+from service.errors import Conflict, NotFound
+from service.inference.removal import remove_edition
+from service.inference.repository import load_editions, load_manifest
+from service.inference.verification import verify_repository
+from tests.pipelines import REPOSITORY
+
+GRAPHS = sorted(load_manifest(REPOSITORY).graphs)
+
+
+def dualtrack(*words: object, exit_code: int = 0) -> str:
+    result = CliRunner().invoke(build_app(["models"]), ["models", *map(str, words)])
+    assert result.exit_code == exit_code, result.output
+    return result.output
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A copy to change."""
+    return Path(shutil.copytree(REPOSITORY, tmp_path / "repository"))
+
+
+@pytest.fixture
+def served(repository: Path, tmp_path: Path) -> Path:
+    """A repository with editions 2 (in use) and 1; the newer one has cards of its own."""
+    edition = Path(shutil.copytree(REPOSITORY, tmp_path / "edition"))
+    change(edition / "manifest.json", lambda document: document.update(version="0.9.0"))
+    (edition / "mask_rcnn" / "README.md").write_text("# the newer one")
+    assert publish(edition, repository) == 2
+    return repository
+
+
+def change(file: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    document = json.loads(file.read_text())
+    edit(document)
+    file.write_text(json.dumps(document))
+
+
+def problems(repository: Path) -> list[str]:
+    return [check.problem for check in verify_repository(repository) if check.problem]
+
+
+@pytest.mark.parametrize("words", [["--json"], ["list", "--json"], ["list", "--repository", str(REPOSITORY), "--json"]])
+def test_list(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALTRACK_MODEL_REPOSITORY", str(REPOSITORY))
+    document = json.loads(dualtrack(*words))
+    assert sorted(document["graphs"]) == GRAPHS
+    assert (document["number"], document["earlier"]) == (1, [])
+
+
+def test_list_names_earlier_editions(served: Path) -> None:
+    text = dualtrack("list", "--repository", served)
+    assert "lite 0.9.0" in text
+    assert f"earlier edition 1: lite {load_manifest(REPOSITORY).version}" in text
+
+
+def test_a_misplaced_option_is_not_swallowed() -> None:
+    assert "expected --json after verify" in dualtrack("--json", "verify", exit_code=2)
+
+
+def test_show_has_card_entry_and_tensors(served: Path) -> None:
+    text = dualtrack("show", "mask_rcnn", "--repository", served)
+    assert "# the newer one" in text
+    assert load_manifest(served).graphs["mask_rcnn"] in text
+    assert "- scores: float32 [B, 50, 101]" in text
+    document = json.loads(dualtrack("show", "siamese_rpn", "--json", "--repository", served))
+    assert document["entry"]["opset"] == 18
+    assert {"name": "windows", "dtype": "float32", "shape": ["N", 4]} in document["inputs"]
+    result = CliRunner().invoke(build_app(["models"]), ["models", "show", "colours"])
+    assert isinstance(result.exception, NotFound)
+    assert "expected one of mask_rcnn" in str(result.exception)
+
+
+def test_verify_finds_a_whole_repository_whole(served: Path) -> None:
+    checks = json.loads(dualtrack("verify", "--json", "--repository", served))
+    assert [(check["number"], check["name"]) for check in checks if check["name"] in GRAPHS] == [
+        (number, name) for number in (2, 1) for name in load_manifest(REPOSITORY).graphs
+    ]
+    assert not any(check["problem"] for check in checks)
+
+
+def spoil_file(repository: Path) -> None:
+    path = repository / "siamese_rpn" / "1" / "model.onnx"
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def drop_file(repository: Path) -> None:
+    (repository / "siamese_rpn" / "1" / "model.onnx").unlink()
+
+
+def swap_graphs(repository: Path) -> None:
+    """Another graph under this name, with the right sha256 everywhere."""
+    digest = load_manifest(repository).graphs["siamese_rpn_template"]
+    change(repository / "manifest.json", lambda document: document["graphs"]["siamese_rpn"].update(sha256=digest))
+    shutil.copy(repository / "siamese_rpn_template" / "1" / "model.onnx", repository / "siamese_rpn" / "1")
+    write_own_configs(repository)
+
+
+def other_dims(repository: Path) -> None:
+    change(repository / "manifest.json", lambda document: document["dims"].update(template_channels=7))
+
+
+def other_version(repository: Path) -> None:
+    change(repository / "manifest.json", lambda document: document.update(version="3.0"))
+
+
+def fewer_classes(repository: Path) -> None:
+    change(repository / "manifest.json", lambda document: document["classes"].pop())
+
+
+def fewer_graphs(repository: Path) -> None:
+    change(repository / "manifest.json", lambda document: document["graphs"].pop("siamese_rpn"))
+
+
+def stray(repository: Path) -> None:
+    (repository / "siamese_rpn" / "7").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_file, "model siamese_rpn: expected sha256"),
+        (drop_file, "model siamese_rpn: expected .*model.onnx, found no such file"),
+        (swap_graphs, r"model siamese_rpn: expected inputs .*'windows'.*, found .*'boxes'"),
+        (other_dims, r"model siamese_rpn: tensor templates: expected float32\['N', 7, 7, 7\], found .*128"),
+        (other_version, "expected dualtrack_version_1 '3.0', .*config.pbtxt has '0"),
+        (fewer_classes, "manifest: expected 101 classes, found 100"),
+        (fewer_graphs, "manifest: expected the graphs .*'siamese_rpn'"),
+        (stray, "siamese_rpn/7: no manifest has this number"),
+    ],
+)
+def test_verify_names_what_is_wrong(spoil: Callable[[Path], None], message: str, repository: Path) -> None:
+    spoil(repository)
+    assert re.search(message, "\n".join(problems(repository)))
+    dualtrack("verify", "--repository", repository, exit_code=6)
+
+
+@pytest.mark.parametrize("which", ["1", load_manifest(REPOSITORY).version])
+def test_remove_leaves_the_repository_as_if_it_had_never_been_there(which: str, served: Path) -> None:
+    text = dualtrack("remove", which, "--repository", served)
+    assert f"removed edition 1 (version {load_manifest(REPOSITORY).version}): mask_rcnn, pixel_embedding" in text
+    assert [edition.number for edition in load_editions(served)] == [2]
+    assert not list(served.glob("*/1"))
+    assert problems(served) == []
+    before = {path: path.read_text() for path in served.glob("*/config.pbtxt")}
+    write_own_configs(served)
+    assert before == {path: path.read_text() for path in served.glob("*/config.pbtxt")}
+
+
+@pytest.mark.parametrize(
+    ("which", "error", "message"),
+    [
+        ("2", Conflict, "2 is the edition in use"),
+        ("0.9.0", Conflict, "0.9.0 is the version in use"),
+        ("3", NotFound, r"that is 1 \(0\..*\); got 3"),
+        ("0.1.7", NotFound, "got 0.1.7"),
+    ],
+)
+def test_remove_refuses(which: str, error: type[Exception], message: str, served: Path) -> None:
+    files = sorted(served.rglob("*"))
+    with pytest.raises(error, match=message):
+        remove_edition(served, which)
+    assert sorted(served.rglob("*")) == files
+
+
+def test_remove_takes_what_no_manifest_names(repository: Path) -> None:
+    stray(repository)
+    assert "removed number 7: siamese_rpn" in dualtrack("remove", "7", "--repository", repository)
+    assert problems(repository) == []
