@@ -53,11 +53,11 @@ def lite(
     clip: Clip = None,
 ) -> None:
     """Export the preset `lite`, compare every graph with torch, write manifest, configurations and cards."""
-    _require_models()
+    require_models()
     from export.repository import Edition, write_repository  # noqa: PLC0415 (needs torch)
 
     edition = Edition("lite", version, commit, LITE, _read_card(card))
-    _report(write_repository(out, _lite(weights).graphs(), edition, clip))
+    report(write_repository(out, _lite(weights).graphs(), edition, clip))
 
 
 @export.command()
@@ -69,11 +69,11 @@ def paper(
     clip: Clip = None,
 ) -> None:
     """Export the preset `paper` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
-    _require_models()
+    require_models()
     from export.repository import Edition, write_repository  # noqa: PLC0415 (needs torch)
 
     edition = Edition("paper", version, commit, PAPER, Card())
-    _report(write_repository(out, _paper(weights).graphs(), edition, clip))
+    report(write_repository(out, _paper(weights).graphs(), edition, clip))
 
 
 @export.command()
@@ -83,7 +83,7 @@ def pack(
     out: Annotated[Path, typer.Option(help="The file that `export lite` reads.")] = DEFAULT_WEIGHTS,
 ) -> None:
     """Join a trained detector and trained trackers into one file of weights."""
-    _require_models()
+    require_models()
     from export.checkpoint import pack_lite  # noqa: PLC0415 (needs torch)
 
     pack_lite(detector, trackers, out)
@@ -98,7 +98,7 @@ def parity(
     clip: Clip = None,
 ) -> None:
     """Compare torch and onnxruntime on every graph; exit code 1 beyond the tolerance."""
-    _require_models()
+    require_models()
     from export.parity import compare  # noqa: PLC0415 (needs torch)
 
     network = _paper(weights) if preset is PresetName.PAPER else _lite(weights or DEFAULT_WEIGHTS)
@@ -107,7 +107,7 @@ def parity(
     rows: list[Row] = []
     for name, module in network.graphs().items():
         rows += compare(module, specs[name], dims, repository / name / "1" / "model.onnx", clip)
-    _report(rows)
+    report(rows)
 
 
 @export.command("triton-config")
@@ -137,7 +137,7 @@ def publish_edition(
     typer.echo(f"{served}: version {publish(edition, served)}; now let the server load the models")
 
 
-def _require_models() -> None:
+def require_models() -> None:
     """Say what is missing before an import fails in the middle of something."""
     missing = [name for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors") if not find_spec(name)]
     if missing:
@@ -173,7 +173,7 @@ def _read_card(path: Path) -> Card:
     return card
 
 
-def _report(rows: "Sequence[Row]") -> None:
+def report(rows: "Sequence[Row]") -> None:
     """Print the worst case of every output; exit code 1 if one is beyond its tolerance."""
     from export.parity import worst_rows  # noqa: PLC0415 (needs torch)
 

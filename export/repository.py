@@ -1,20 +1,23 @@
 """The model repository: graphs, configurations, manifest and model cards."""
 
-import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from export.borrowed_trackers import BorrowedTrackers
 from export.classes import class_list
+from export.graph_entry import graph_entry
 from export.graphs import Graphs
 from export.model_card import Card, model_card
 from export.parity import Row, compare
-from export.to_onnx import OPSET, export_graph
-from export.triton_config import write_configs
-from service.inference.specs import GraphSpec, ModelDims, graph_specs
+from export.to_onnx import export_graph
+from export.triton_config import write_own_configs
+from service.inference.repository import ModelClass
+from service.inference.specs import ModelDims, graph_specs
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,12 @@ class Edition:
     """What a repository is an edition of.
 
     Attributes:
-        preset: `lite` or `paper`.
+        preset: `lite`, `paper`, or what an imported detector is called.
         version: of the weights.
         commit: of the source that exported it.
         dims: numbers of the preset.
         card: what the model cards say.
+        classes: of the class vector, in order; by default the preset's.
     """
 
     preset: str
@@ -34,9 +38,16 @@ class Edition:
     commit: str
     dims: ModelDims
     card: Card
+    classes: Sequence[ModelClass] = ()
 
 
-def write_repository(folder: Path, graphs: Graphs, edition: Edition, clip: Path | None = None) -> list[Row]:
+def write_repository(
+    folder: Path,
+    graphs: Graphs,
+    edition: Edition,
+    clip: Path | None = None,
+    trackers: BorrowedTrackers | None = None,
+) -> list[Row]:
     """Export all graphs, compare each with torch, write manifest, configurations and cards.
 
     Everything is written to a temporary folder first and put in place only if every comparison is within its
@@ -47,6 +58,7 @@ def write_repository(folder: Path, graphs: Graphs, edition: Edition, clip: Path 
         graphs: module by name.
         edition: names and numbers.
         clip: a video to compare on, besides random pictures.
+        trackers: of another repository, where `graphs` has none.
 
     Returns:
         The comparisons; if one is not `ok`, `folder` is as it was.
@@ -55,52 +67,39 @@ def write_repository(folder: Path, graphs: Graphs, edition: Edition, clip: Path 
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
         rows: list[Row] = []
-        entries = {}
+        entries: dict[str, dict[str, Any]] = {}
         for graph, module in graphs.items():
             path = fresh / graph / "1" / "model.onnx"
             export_graph(module, specs[graph], edition.dims, path)
             found = compare(module, specs[graph], edition.dims, path, clip)
-            entries[graph] = _entry(path, found)
+            entries[graph] = graph_entry(path, found)
+            rows += found
+        if trackers is not None:
+            borrowed, found = trackers.write(fresh)
+            entries |= borrowed
             rows += found
         if all(row.ok for row in rows):
-            _write_texts(fresh, entries, edition, specs)
+            _write_texts(fresh, entries, edition)
             _move(fresh, folder)
     return rows
 
 
-def _entry(path: Path, rows: list[Row]) -> dict[str, Any]:
-    """The manifest's entry of a graph."""
-    worst = max(rows, key=lambda row: row.error / max(row.tolerance, 1e-12))
-    data = path.read_bytes()
-    return {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "bytes": len(data),
-        "opset": OPSET,
-        "worst_parity": {
-            "output": worst.output,
-            "case": worst.case,
-            "error": worst.error,
-            "tolerance": worst.tolerance,
-        },
-    }
-
-
-def _write_texts(
-    folder: Path, entries: dict[str, dict[str, Any]], edition: Edition, specs: dict[str, GraphSpec]
-) -> None:
+def _write_texts(folder: Path, entries: dict[str, dict[str, Any]], edition: Edition) -> None:
+    """Manifest, configurations, and the cards of those graphs that did not bring one."""
     for graph, entry in entries.items():
-        text = model_card(graph, edition.preset, edition.version, entry, edition.card)
-        (folder / graph / "README.md").write_text(text)
+        card = folder / graph / "README.md"
+        if not card.is_file():
+            card.write_text(model_card(graph, edition.preset, edition.version, entry, edition.card))
     manifest = {
         "preset": edition.preset,
         "version": edition.version,
         "commit": edition.commit,
         "dims": asdict(edition.dims),
-        "classes": class_list(edition.preset),
+        "classes": [asdict(item) for item in edition.classes] or class_list(edition.preset),
         "graphs": entries,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    write_configs(folder, specs.values())
+    write_own_configs(folder)
 
 
 def _move(fresh: Path, folder: Path) -> None:

@@ -51,9 +51,11 @@ class PaperMaskRcnn(nn.Module):
     Args:
         network: see `build_mask_rcnn`.
         slots: D, detections per image.
+        columns: of each class of the class vector, the network's output (0 is background); by default all others in
+            order. Those that no class has count in the softmax and nowhere else.
     """
 
-    def __init__(self, network: MaskRCNN, slots: int) -> None:
+    def __init__(self, network: MaskRCNN, slots: int, columns: Sequence[int] = ()) -> None:
         super().__init__()
         self.normalise = ImageNetNormalise()
         self.backbone, self.rpn_head = network.backbone, network.rpn.head
@@ -61,6 +63,8 @@ class PaperMaskRcnn(nn.Module):
         self.box_head, self.box_predictor = heads.box_head, heads.box_predictor
         self.mask_head, self.mask_predictor = heads.mask_head, heads.mask_predictor
         self.slots = slots
+        chosen = list(columns) or list(range(1, heads.box_predictor.cls_score.out_features))
+        self.register_buffer("columns", torch.tensor(chosen), persistent=False)
         cells = network.rpn.anchor_generator.cell_anchors
         self.levels = len(cells)
         for level, anchors in enumerate(cells):
@@ -77,7 +81,7 @@ class PaperMaskRcnn(nn.Module):
         proposals, proposed = self.propose(pyramid, (frames.shape[1], frames.shape[2]), limit)
         scores, boxes = self.classify(pyramid, proposals, limit)
         boxes, scores, valid = self._select(scores, boxes, proposed)
-        masks = self._masks(pyramid, boxes, scores, wanted_slots(scores, valid, th_det, max_per_frame))
+        masks = self.masks(pyramid, boxes, scores, wanted_slots(scores, valid, th_det, max_per_frame))
         return boxes, scores, masks, valid.sum(1, keepdim=True).to(torch.int32)
 
     def propose(self, pyramid: Sequence[Tensor], size: tuple[int, int], limit: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,8 +122,8 @@ class PaperMaskRcnn(nn.Module):
         batch, number, _ = proposals.shape
         pooled = align_levels(pyramid[:4], _rois(proposals), BOX_GRID)
         logits, deltas = self.box_predictor(self.box_head(pooled))
-        scores = torch.softmax(logits, -1)[:, 1:].reshape(batch, number, -1)
-        label = 1 + scores.argmax(2).reshape(-1)
+        scores = torch.softmax(logits, -1)[:, self.columns].reshape(batch, number, -1)
+        label = self.columns[scores.argmax(2).reshape(-1)]
         deltas = _of_label(deltas.reshape(batch * number, -1, 4), label).reshape(batch, number, 4)
         return scores, clip(decode_deltas(proposals, deltas, BOX_WEIGHTS), limit)
 
@@ -134,11 +138,11 @@ class PaperMaskRcnn(nn.Module):
         keep = valid[..., None].to(boxes.dtype)
         return gather(boxes, index) * keep, gather(scores, index) * keep, valid
 
-    def _masks(self, pyramid: Sequence[Tensor], boxes: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
+    def masks(self, pyramid: Sequence[Tensor], boxes: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
         """Masks of the wanted slots only, (B, D, 28, 28)."""
         batch, slots = valid.shape
         chosen = rows_with_a_mask(valid)
-        label = 1 + scores.argmax(2).reshape(-1)[chosen]
+        label = self.columns[scores.argmax(2).reshape(-1)[chosen]]
         pooled = align_levels(pyramid[:4], _rois(boxes)[chosen], MASK_GRID)
         logits = _of_label(self.mask_predictor(self.mask_head(pooled)), label)
         probability = logits.sigmoid() * valid.reshape(-1)[chosen].to(boxes.dtype)[:, None, None]

@@ -1,0 +1,112 @@
+"""The trackers of one repository, taken over into another beside a detector that shares no features with them."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx.utils import Extractor
+
+from export.graph_entry import graph_entry
+from export.parity import TOLERANCES, Row, difference
+from export.sample_inputs import frames
+from export.to_onnx import check_graph
+from service.inference.repository import Manifest, load_manifest, manifest_entry, verify
+from service.inference.specs import ModelDims, graph_specs
+
+FEATURES = "pixel_features"
+SIZES_HW = ((160, 256), (192, 128))
+
+
+class BorrowedTrackers:
+    """The track graphs of a repository, and the features that they look at as a graph of their own.
+
+    Where the features come from `mask_rcnn`, that graph is cut off behind them.
+
+    Args:
+        repository: where they lie.
+
+    Raises:
+        ConfigurationError: the repository is not whole.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._source: Manifest = load_manifest(repository)
+        verify(self._source)
+
+    @property
+    def name(self) -> str:
+        """Preset and version that they are of."""
+        return f"{self._source.preset} {self._source.version}"
+
+    def dims(self, classes: int) -> ModelDims:
+        """Numbers of a repository that has these trackers and a detector of `classes` classes."""
+        return replace(self._source.dims, classes=classes, shared_trunk=False)
+
+    def write(self, folder: Path) -> tuple[dict[str, dict[str, Any]], list[Row]]:
+        """Write the graphs and their model cards into `folder`; the manifest's entries, and what was compared."""
+        entries = {}
+        for graph in self._source.graphs:
+            if graph == "mask_rcnn":
+                continue
+            entries[graph] = manifest_entry(self._source, graph)
+            _copy(self._source.graph_path(graph), folder / graph / "1" / "model.onnx")
+            if (card := self._source.path / graph / "README.md").is_file():
+                _copy(card, folder / graph / "README.md")
+        rows: list[Row] = []
+        if self._source.dims.shared_trunk:
+            path = folder / FEATURES / "1" / "model.onnx"
+            self._cut(path)
+            rows = self._compare(path)
+            entries[FEATURES] = graph_entry(path, rows)
+            (folder / FEATURES / "README.md").write_text(self._features_card(entries[FEATURES]))
+        return entries, rows
+
+    def _features_card(self, entry: dict[str, Any]) -> str:
+        """The file's facts, and all that is known of its weights: the card of the graph that it was cut from."""
+        facts = f"ONNX opset {entry['opset']}, {entry['bytes'] / 1e6:.2f} MB, sha256 `{entry['sha256']}`"
+        text = (
+            f"# {FEATURES} ({self.name})\n\nThe features f4 and f8 of `mask_rcnn` of {self.name}: that graph, cut off "
+        )
+        text += f"behind them, so that the trackers run beside another detector.\n\n## File\n\n- {facts}\n"
+        card = self._source.path / "mask_rcnn" / "README.md"
+        return text + (f"\n---\n\nThe card of that graph:\n\n{card.read_text()}" if card.is_file() else "")
+
+    def _cut(self, path: Path) -> None:
+        spec = graph_specs(self.dims(1))[FEATURES]
+        whole = onnx.load(self._source.graph_path("mask_rcnn"))
+        names = ([tensor.name for tensor in side] for side in (spec.inputs, spec.outputs))
+        model = Extractor(whole).extract_model(*names)
+        del model.graph.value_info[:]
+        onnx.checker.check_model(model)
+        check_graph(model, spec)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, path)
+
+    def _compare(self, path: Path) -> list[Row]:
+        """The cut graph against the whole one."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        whole, cut = (
+            onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            for file in (self._source.graph_path("mask_rcnn"), path)
+        )
+        rows = []
+        for seed, size in enumerate(SIZES_HW, start=1):
+            inputs = {name: value.numpy() for name, value in frames(2, *size, seed=seed).items()}
+            # no mask is made: only the features count
+            inputs |= {"th_det": np.full((2, 1), 2, np.float32), "max_per_frame": np.zeros((2, 1), np.int32)}
+            given = {name: inputs[name] for name in ("frames", "hw")}
+            names, case = ("f4", "f8"), f"cut against whole at {size[0]}x{size[1]}"
+            for name, wanted, got in zip(names, whole.run(names, inputs), cut.run(names, given), strict=True):
+                rows.append(Row(FEATURES, case, name, difference(name, wanted, got), TOLERANCES[name]))
+        return rows
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)

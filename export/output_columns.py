@@ -1,0 +1,79 @@
+"""Which output of a class head stands for which class."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import ConfigurationError
+from service.inference.category_tables import TABLES, category_table
+from service.inference.repository import OWN, ModelClass
+from service.structures.categories import Category
+
+COCO_OUTPUTS = 91
+"""Of torchvision's COCO weights: background, then COCO's ids up to 90; ten of these numbers stand for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumns:
+    """The class vector of a head.
+
+    Attributes:
+        classes: in the order of the class vector.
+        columns: the head's output of each; 0 is background.
+    """
+
+    classes: tuple[ModelClass, ...]
+    columns: tuple[int, ...]
+
+
+def output_columns(outputs: int, categories: str | None) -> OutputColumns:
+    """Columns of the classes.
+
+    Args:
+        outputs: of the head, background included.
+        categories: name of a bundled set, or a JSON file: a list of names in the order of the outputs, or of
+            categories whose ids are the outputs, itself or under `categories`. None: COCO, if there are 91 outputs.
+
+    Raises:
+        ConfigurationError: names and outputs do not fit each other.
+    """
+    if categories is None:
+        if outputs != COCO_OUTPUTS:
+            raise ConfigurationError(
+                f"categories: the checkpoint has {outputs - 1} classes, COCO's weights {COCO_OUTPUTS - 1}; "
+                "say what they are called (--categories)"
+            )
+        categories = "coco"
+    for name in TABLES:
+        if categories == name:
+            return _columns(category_table(name).categories, name, outputs, categories)
+    return _columns(_read(Path(categories)), OWN, outputs, categories)
+
+
+def _columns(categories: Sequence[Category], vocabulary: str, outputs: int, source: str) -> OutputColumns:
+    ordered = sorted(categories, key=lambda category: category.id)
+    columns = tuple(category.id for category in ordered)
+    if len(ordered) == outputs - 1 and vocabulary != OWN:  # trained on the set with its ids counted through
+        columns = tuple(range(1, outputs))
+    if len(set(columns)) != len(columns) or min(columns) < 1 or max(columns) != outputs - 1:
+        raise ConfigurationError(
+            f"categories {source}: expected one for each of the checkpoint's {outputs - 1} classes, or ids up to "
+            f"{outputs - 1}; got {len(columns)} with the ids {min(columns)} to {max(columns)}"
+        )
+    return OutputColumns(tuple(ModelClass(category.name, vocabulary) for category in ordered), columns)
+
+
+def _read(file: Path) -> list[Category]:
+    wanted = f"expected one of {', '.join(TABLES)}, or a JSON file with a list of names, or of ids and names"
+    try:
+        found = json.loads(file.read_text())
+        listed = found["categories"] if isinstance(found, dict) else found
+        if listed and all(isinstance(item, str) for item in listed):
+            return [Category(number, name) for number, name in enumerate(listed, start=1)]
+        read = [Category(int(item["id"]), str(item["name"])) for item in listed]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"categories {file}: {wanted}: {error!r}") from error
+    if not read:
+        raise ConfigurationError(f"categories {file}: {wanted}, got an empty list")
+    return read

@@ -1,0 +1,147 @@
+"""Our `mask_rcnn` against torchvision's own forward, at the three places where both have the same thing.
+
+What comes after these places differs on purpose (`DIFFERENCES`): torchvision's lists of one class per detection have
+no counterpart in a graph with fixed slots and whole class vectors.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import MaskRCNN
+
+from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
+from export.parity import Row, difference
+from export.sample_inputs import frames
+
+TOLERANCES = {"pyramid": 1e-3, "proposals": 1e-2, "probabilities": 2e-4, "box_of_class": 1e-2, "mask_of_class": 1e-3}
+"""The pyramid's as a share of its standard deviation, boxes in px, the others as probabilities."""
+RELATIVE = frozenset({"pyramid"})
+MASKS = 20
+"""Proposals whose masks are compared: the mask head is the dearest part."""
+SIZES_HW = ((160, 224), (192, 128))
+DIFFERENCES = (
+    "NMS is over all classes (IoU 0.5): one object is one candidate with its whole class vector. torchvision's is per "
+    "class, a box may come once for each.\n"
+    "Box and mask are those of the best class.\n"
+    f"{PROPOSALS} proposals and 50 detections per image; torchvision's defaults are 1000 and 100.\n"
+    "The host scales frames (short side 384, torchvision's is 800) and pads them with the mean colour, which is below "
+    "0.01 after normalisation; torchvision pads with 0.\n"
+    "Outputs that stand for no class count in the softmax but are never a detection."
+).splitlines()
+"""What is not torchvision's, on purpose."""
+
+
+@dataclass
+class Seen:
+    """What passed through torchvision's modules in one forward."""
+
+    pyramid: list[Tensor] = field(default_factory=list)
+    proposals: list[Tensor] = field(default_factory=list)
+    logits: list[Tensor] = field(default_factory=list)
+    deltas: list[Tensor] = field(default_factory=list)
+
+
+def compare_with_torchvision(theirs: MaskRCNN, ours: PaperMaskRcnn) -> list[Row]:
+    """Feature pyramid, proposals, and on the same proposals class probabilities, boxes and masks of the best class.
+
+    Args:
+        theirs: the network, in whose forward nothing is changed but the number of proposals and the scaling.
+        ours: around the same weights.
+    """
+    rows: list[Row] = []
+    for seed, size in enumerate(SIZES_HW, start=1):
+        inputs = frames(1, *size, seed=seed)
+        inputs["hw"] = torch.tensor([size], dtype=torch.int32)
+        with torch.no_grad():
+            seen = _their_forward(theirs, inputs["frames"])
+            rows += _rows(seen, theirs, ours, inputs, f"torchvision at {size[0]}x{size[1]}")
+    return rows
+
+
+def _their_forward(theirs: MaskRCNN, pictures: Tensor) -> Seen:
+    """Run torchvision's forward on (1, H, W, 3) uint8 and take down what passes."""
+    image = pictures[0].permute(2, 0, 1).float() / 255
+    with _watched(theirs) as seen, _our_limits(theirs, image):
+        theirs([image])
+    return seen
+
+
+@contextmanager
+def _watched(theirs: MaskRCNN) -> Iterator[Seen]:
+    seen = Seen()
+
+    def pyramid(_: nn.Module, __: Any, output: dict[str, Tensor]) -> None:
+        seen.pyramid = list(output.values())
+
+    def proposals(_: nn.Module, __: Any, output: tuple[list[Tensor], Any]) -> None:
+        seen.proposals = output[0]
+
+    def classes(_: nn.Module, __: Any, output: tuple[Tensor, Tensor]) -> None:
+        seen.logits, seen.deltas = [output[0]], [output[1]]
+
+    hooks = [
+        theirs.backbone.register_forward_hook(pyramid),
+        theirs.rpn.register_forward_hook(proposals),
+        theirs.roi_heads.box_predictor.register_forward_hook(classes),
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def _our_limits(theirs: MaskRCNN, image: Tensor) -> Iterator[None]:
+    """The picture is not scaled, and as many proposals are made as ours makes."""
+    transform, rpn = theirs.transform, theirs.rpn
+    before = transform.min_size, transform.max_size, dict(rpn._pre_nms_top_n), dict(rpn._post_nms_top_n)  # noqa: SLF001
+    height, width = image.shape[-2:]
+    transform.min_size, transform.max_size = (min(height, width),), max(height, width)
+    rpn._pre_nms_top_n["testing"], rpn._post_nms_top_n["testing"] = PRE_NMS, PROPOSALS  # noqa: SLF001
+    try:
+        yield
+    finally:
+        transform.min_size, transform.max_size, rpn._pre_nms_top_n, rpn._post_nms_top_n = before  # noqa: SLF001
+
+
+def _rows(seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, inputs: dict[str, Tensor], case: str) -> Iterator[Row]:
+    limit = inputs["hw"].float()
+    pyramid = list(ours.backbone(ours.normalise(inputs["frames"])).values())
+    for wanted, got in zip(seen.pyramid, pyramid, strict=True):
+        yield _row(case, "pyramid", wanted, got)
+    size = (int(limit[0, 0]), int(limit[0, 1]))
+    proposals, valid = ours.propose(seen.pyramid, size, limit)
+    yield _row(case, "proposals", seen.proposals[0], proposals[0][valid[0]])
+    same = seen.proposals[0][None]
+    scores, boxes = ours.classify(seen.pyramid, same, limit)
+    yield _row(case, "probabilities", torch.softmax(seen.logits[0], -1)[:, ours.columns], scores[0])
+    label = ours.columns[scores[0].argmax(1)]
+    decoded = theirs.roi_heads.box_coder.decode(seen.deltas[0], [seen.proposals[0]])
+    clipped = torch.stack([decoded[..., 0::2].clamp(0, size[1]), decoded[..., 1::2].clamp(0, size[0])], -1).flatten(2)
+    yield _row(case, "box_of_class", clipped[torch.arange(len(label)), label], boxes[0])
+    yield _row(case, "mask_of_class", *_masks(seen, theirs, ours, scores[:, :MASKS], size))
+
+
+def _masks(
+    seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, scores: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Masks (R, 28, 28) of the first proposals, theirs and ours."""
+    heads, boxes = theirs.roi_heads, seen.proposals[0][:MASKS]
+    levels = dict(zip(("0", "1", "2", "3", "pool"), seen.pyramid, strict=True))
+    logits = heads.mask_predictor(heads.mask_head(heads.mask_roi_pool(levels, [boxes], [size])))
+    label = ours.columns[scores[0].argmax(1)]
+    wanted = logits.sigmoid()[torch.arange(len(label)), label]
+    everything = torch.ones(1, len(boxes), dtype=torch.bool)
+    return wanted, ours.masks(seen.pyramid, boxes[None], scores, everything)[0]
+
+
+def _row(case: str, output: str, wanted: Tensor, got: Tensor) -> Row:
+    error = difference(output, wanted.numpy(), got.numpy())
+    if output in RELATIVE:
+        error /= max(float(wanted.std()), 1e-6)
+    return Row("mask_rcnn", case, output, error, TOLERANCES[output])
