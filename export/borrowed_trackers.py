@@ -1,6 +1,7 @@
 """The trackers of one repository, taken over into another beside a detector that shares no features with them."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import helper, numpy_helper
 from onnx.utils import Extractor
 
 from export.graph_entry import graph_entry
@@ -78,8 +80,9 @@ class BorrowedTrackers:
     def _cut(self, path: Path) -> None:
         spec = graph_specs(self.dims(1))[FEATURES]
         whole = onnx.load(self._source.graph_path("mask_rcnn"))
-        names = ([tensor.name for tensor in side] for side in (spec.inputs, spec.outputs))
-        model = Extractor(whole).extract_model(*names)
+        inputs = [tensor.name for tensor in whole.graph.input]
+        model = Extractor(whole).extract_model(inputs, [tensor.name for tensor in spec.outputs])
+        _stand_in(model.graph, [name for name in inputs if name not in {tensor.name for tensor in spec.inputs}])
         del model.graph.value_info[:]
         onnx.checker.check_model(model)
         check_graph(model, spec)
@@ -105,6 +108,22 @@ class BorrowedTrackers:
             for name, wanted, got in zip(names, whole.run(names, inputs), cut.run(names, given), strict=True):
                 rows.append(Row(FEATURES, case, name, difference(name, wanted, got), TOLERANCES[name]))
         return rows
+
+
+def _stand_in(graph: onnx.GraphProto, names: Sequence[str]) -> None:
+    """Make inputs (B, 1) that nothing but their shape is taken of from the first column of `hw`.
+
+    The exporter may read the batch's size from any input.
+    """
+    edges = (("start", [0]), ("end", [1]), ("axis", [1]))
+    graph.initializer.extend(numpy_helper.from_array(np.array(value), f"first_column_{key}") for key, value in edges)
+    nodes = [helper.make_node("Slice", ["hw", *(f"first_column_{key}" for key, _ in edges)], ["first_column"])]
+    for tensor in [tensor for tensor in graph.input if tensor.name in names]:
+        kind = tensor.type.tensor_type.elem_type
+        nodes.append(helper.make_node("Cast", ["first_column"], [tensor.name], to=kind))
+        graph.input.remove(tensor)
+    for node in reversed(nodes):
+        graph.node.insert(0, node)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -68,15 +68,13 @@ def write_repository(
         fresh = Path(name)
         rows: list[Row] = []
         entries: dict[str, dict[str, Any]] = {}
+        if trackers is not None:
+            entries, rows = trackers.write(fresh)
         for graph, module in graphs.items():
             path = fresh / graph / "1" / "model.onnx"
             export_graph(module, specs[graph], edition.dims, path)
             found = compare(module, specs[graph], edition.dims, path, clip)
             entries[graph] = graph_entry(path, found)
-            rows += found
-        if trackers is not None:
-            borrowed, found = trackers.write(fresh)
-            entries |= borrowed
             rows += found
         if all(row.ok for row in rows):
             _write_texts(fresh, entries, edition)
