@@ -47,7 +47,7 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     from export.models.paper import PaperMaskRcnn  # noqa: PLC0415
     from export.output_columns import output_columns  # noqa: PLC0415
     from export.repository import Edition, write_repository  # noqa: PLC0415
-    from export.torchvision_checkpoint import read_checkpoint  # noqa: PLC0415
+    from export.torchvision_checkpoint import frozen, read_checkpoint  # noqa: PLC0415
     from export.torchvision_parity import compare_with_torchvision  # noqa: PLC0415
 
     if (out / MANIFEST).exists():
@@ -58,7 +58,7 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     checkpoint = read_checkpoint(file, eps)
     columns = output_columns(checkpoint.outputs, categories)
     dims = borrowed.dims(len(columns.classes))
-    ours = PaperMaskRcnn(checkpoint.network, dims.slots, columns.columns).eval()
+    ours = PaperMaskRcnn(frozen(checkpoint.network), dims.slots, columns.columns).eval()
     rows = compare_with_torchvision(checkpoint.network, ours)
     if all(row.ok for row in rows):
         card = _card(file, checkpoint, rows, licence)

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import pickle
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ from typing import Literal
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
@@ -82,6 +83,21 @@ def read_checkpoint(path: Path, eps: float | None = None) -> TorchvisionCheckpoi
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return TorchvisionCheckpoint(network.eval(), form, outputs, len(state), eps, digest)
+
+
+def frozen(network: MaskRCNN) -> MaskRCNN:
+    """A copy with frozen batch norms, which are a product and a sum.
+
+    The exporter takes no batch norm over a number of masks that depends on the data, as v2's mask head has it.
+    """
+    copy = deepcopy(network)
+    for parent in list(copy.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                norm = FrozenBatchNorm2d(child.num_features, eps=child.eps)
+                norm.load_state_dict(child.state_dict())
+                setattr(parent, name, norm)
+    return copy.eval()
 
 
 def _build(form: Form, outputs: int, eps: float) -> MaskRCNN:

@@ -19,7 +19,7 @@ from export.import_command import NO_LICENCE, import_checkpoint
 from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
 from export.output_columns import output_columns
 from export.sample_inputs import frames
-from export.torchvision_checkpoint import read_checkpoint
+from export.torchvision_checkpoint import frozen, read_checkpoint
 from export.torchvision_parity import TOLERANCES, compare_with_torchvision
 from service.cli.main import build_app
 from service.cli.models import models
@@ -65,7 +65,7 @@ def official(weights, build, state):
 
 def ours_of(path, **options):
     checkpoint = read_checkpoint(path, **options)
-    return PaperMaskRcnn(checkpoint.network, 50, COCO.columns).eval()
+    return PaperMaskRcnn(frozen(checkpoint.network), 50, COCO.columns).eval()
 
 
 @pytest.mark.parametrize("form", ["v1", "v2"])
