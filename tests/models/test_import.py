@@ -233,10 +233,10 @@ def v2_file_with(state):
 
 
 @pytest.fixture(scope="module")
-def imported(v2, tmp_path_factory):
+def imported(v1, tmp_path_factory):
     """The whole command, once: its export takes most of this file's time."""
     folder = tmp_path_factory.mktemp("imported") / "repository"
-    return folder, run_import(v2[0], folder, "--licence", "CC BY 4.0")
+    return folder, run_import(v1[0], folder, "--licence", "CC BY 4.0")
 
 
 def run_import(*words):
@@ -248,12 +248,12 @@ def run_import(*words):
     )
 
 
-def test_command_writes_a_whole_repository(imported, v2):
+def test_command_writes_a_whole_repository(imported, v1):
     folder, result = imported
     assert result.exit_code == 0, (result.output, result.exception)
     assert "0 beyond the tolerance" in result.output
     manifest, bundled = load_manifest(folder), load_manifest(REPOSITORY)
-    assert manifest.preset == "maskrcnn_resnet50_fpn_v2"
+    assert manifest.preset == "maskrcnn_resnet50_fpn"
     assert manifest.classes == COCO.classes
     assert [check for check in verify_repository(folder) if check.problem] == []
     for graph in set(bundled.graphs) - {"mask_rcnn"}:
@@ -261,7 +261,7 @@ def test_command_writes_a_whole_repository(imported, v2):
     entry = json.loads((folder / "manifest.json").read_text())["graphs"]["pixel_features"]
     assert entry["worst_parity"]["error"] == 0
     card = (folder / "mask_rcnn" / "README.md").read_text()
-    assert hashlib.sha256(v2[0].read_bytes()).hexdigest() in card
+    assert hashlib.sha256(v1[0].read_bytes()).hexdigest() in card
     assert "## Licence\n\nCC BY 4.0" in card
     assert NO_LICENCE not in card
     assert "torchvision's own forward, proposals: " in card
@@ -278,13 +278,13 @@ def test_the_repository_segments_a_video(imported, tmp_path, monkeypatch):
     result = CliRunner().invoke(build_app(["segment"]), [*map(str, words), *few])
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())
-    assert document["model"]["preset"] == "maskrcnn_resnet50_fpn_v2"
+    assert document["model"]["preset"] == "maskrcnn_resnet50_fpn"
     assert {item["category"] for item in document["tubelets"]} <= {item.name for item in COCO.classes}
     assert document["tubelets"]
 
 
-def test_command_does_not_write_over_a_repository(imported, v2):
+def test_command_does_not_write_over_a_repository(imported, v1):
     folder, _ = imported
-    result = run_import(v2[0], folder)
+    result = run_import(v1[0], folder)
     assert isinstance(result.exception, ConfigurationError)
     assert "expected no repository there" in str(result.exception)
