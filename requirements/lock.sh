@@ -6,7 +6,7 @@ compile() {
     out=$1
     shift
     uv pip compile --quiet --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-header -o "requirements/$out" "$@"
+        --no-emit-index-url --no-header --overrides requirements/overrides.in -o "requirements/$out" "$@"
 }
 compile service-cpu.txt --python-platform linux pyproject.toml --extra cpu
 compile service-gpu.txt --python-platform linux pyproject.toml --extra gpu
@@ -15,3 +15,5 @@ compile models.txt --python-platform linux pyproject.toml --extra cpu --extra ev
 # its wheel wants a newer glibc than the rest
 compile triton-test.txt requirements/triton-test.in --no-deps --python-platform x86_64-manylinux_2_36
 compile browser-test.txt requirements/browser-test.in -c requirements/dev.txt --python-platform linux
+compile image.txt requirements/image.in --python-platform linux
+compile compose-test.txt requirements/compose-test.in -c requirements/dev.txt --python-platform linux

@@ -1,6 +1,6 @@
 """A stand-in for the networks that needs no models: it tells plain-coloured objects on a plain background.
 
-Deterministic numpy and scipy behind the same specs as the real graphs, and good enough to send a synthetic clip
+Deterministic numpy and OpenCV behind the same specs as the real graphs, and good enough to send a synthetic clip
 through the whole pipeline: the detector's classes are the colours of `fake_detector.PALETTE`, the features are
 small pictures, the trackers look for the object's colour. Two objects of one colour that touch are one object.
 """

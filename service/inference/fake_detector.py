@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from service.inference.client import Tensors
 from service.inference.specs import MASK_SIDE, ModelDims
@@ -77,8 +76,8 @@ def _patches(frame: U8) -> list[Bool]:
     nearest[_distance(pixels, background) < BACKGROUND_DISTANCE] = -1
     found: list[Bool] = []
     for colour in range(len(PALETTE)):
-        labels, patches = ndimage.label(nearest == colour)
-        found += [labels == number for number in range(1, patches + 1)]
+        count, labels = cv2.connectedComponents((nearest == colour).astype(np.uint8), connectivity=4)
+        found += [labels == number for number in range(1, count)]
     found = [patch for patch in found if patch.sum() >= MIN_AREA]
     return sorted(found, key=lambda patch: -int(patch.sum()))
 

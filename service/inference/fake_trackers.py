@@ -9,7 +9,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from service.inference.client import Tensors
 from service.inference.specs import TEMPLATE_SIDE, ModelDims
@@ -82,10 +81,10 @@ def pixel_embedding(dims: ModelDims, inputs: Inputs) -> Tensors:
 def _find(picture: F32, colour: F32, window: F32) -> F32 | None:
     """Box (4,) in network px of the patch of `colour` that is closest to the window's middle, or None."""
     share = _share(picture, colour)
-    labels, patches = ndimage.label(share >= 0.5)
+    count, labels = cv2.connectedComponents((share >= 0.5).astype(np.uint8), connectivity=4)
     rows, columns = np.indices(labels.shape) * 8 + 4
     visible = (columns >= window[0]) & (columns < window[2]) & (rows >= window[1]) & (rows < window[3])
-    candidates = [number for number in range(1, patches + 1) if visible[labels == number].any()]
+    candidates = [number for number in range(1, count) if visible[labels == number].any()]
     if not candidates:
         return None
     boxes = np.stack([_patch_box(share, labels == number) for number in candidates])
@@ -109,7 +108,7 @@ def _share(picture: F32, colour: F32) -> F32:
 
 def _patch_box(share: F32, patch: Bool) -> F32:
     """Tight box; a cell that is only partly covered moves the edge by its part."""
-    near = share * ndimage.binary_dilation(patch, np.ones((3, 3), np.bool_))
+    near = share * cv2.dilate(patch.astype(np.uint8), np.ones((3, 3), np.uint8))
     low, high = zip(*(_extent(near.max(axis=axis)) for axis in (0, 1)), strict=True)
     return np.array([*low, *high], np.float32)
 

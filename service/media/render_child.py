@@ -6,21 +6,18 @@ from pathlib import Path
 
 import av
 import numpy as np
-import supervision as sv
 from av.video.stream import VideoStream
 
 from service.media.child import Document, child_main, say
 from service.media.decode_child import decoded
 from service.media.limits import VideoLimits
+from service.media.painter import Shape, paint
 from service.media.stream import open_video, rotation_of, seconds, upright
 from service.structures.arrays import U8
 from service.structures.masks import decode, from_json
 
 TIME_BASE = Fraction(1, 90_000)
 PROGRESS_EVERY = 5
-PALETTE = sv.ColorPalette.from_hex(
-    ["#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4", "#469990"]
-)
 
 
 class Painter:
@@ -28,30 +25,22 @@ class Painter:
 
     def __init__(self, drawings: list[Document]) -> None:
         self._drawings = drawings
-        lookup = sv.ColorLookup.TRACK
-        self._mask = sv.MaskAnnotator(color=PALETTE, opacity=0.5, color_lookup=lookup)
-        self._box = sv.BoxAnnotator(color=PALETTE, thickness=1, color_lookup=lookup)
-        self._label = sv.LabelAnnotator(color=PALETTE, text_scale=0.4, text_padding=3, color_lookup=lookup)
 
     def paint(self, image: U8, t: int) -> U8:
         """Frame `t`, (H, W, 3) uint8 RGB -> the same with its objects."""
-        there = [d for d in self._drawings if t < len(d["masks"]) and d["masks"][t] is not None]
-        if not there:
-            return image
-        masks = np.stack([decode(from_json(d["masks"][t])) for d in there])
-        if masks.shape[1:] != image.shape[:2]:
-            return image  # the stream changed its size: masks belong to the first one
-        detections = sv.Detections(
-            xyxy=np.array([d["boxes"][t] for d in there], np.float32),
-            mask=masks,
-            tracker_id=np.array([d["id"] - 1 for d in there]),
-            class_id=np.zeros(len(there), np.int64),
-        )
-        labels = [f"{d['name']} {d['score']:.2f} #{d['id']}" for d in there]
-        scene = self._mask.annotate(image[..., ::-1].copy(), detections)
-        scene = self._box.annotate(scene, detections)
-        scene = self._label.annotate(scene, detections, labels=labels)
-        return np.ascontiguousarray(scene[..., ::-1])
+        shapes = [_shape(d, t) for d in self._drawings if t < len(d["masks"]) and d["masks"][t] is not None]
+        if not shapes or shapes[0].mask.shape != image.shape[:2]:
+            return image  # nothing there, or the stream changed its size: masks belong to the first one
+        return paint(image, shapes)
+
+
+def _shape(drawing: Document, t: int) -> Shape:
+    return Shape(
+        number=drawing["id"] - 1,
+        mask=decode(from_json(drawing["masks"][t])),
+        box=np.array(drawing["boxes"][t], np.float32),
+        label=f"{drawing['name']} {drawing['score']:.2f} #{drawing['id']}",
+    )
 
 
 def work(job: Document) -> Document:

@@ -1,0 +1,9 @@
+"""Imports every module of the installed service: that writes its bytecode and that of the libraries it really uses."""
+
+import importlib
+import pkgutil
+
+import service
+
+for module in pkgutil.walk_packages(service.__path__, "service."):
+    importlib.import_module(module.name)
