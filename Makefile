@@ -7,10 +7,13 @@ VENV    := .venv
 MODELS  := .venv-models
 TRITON  := .venv-triton
 BIN     := $(VENV)/bin
+# containers: small, cpu or gpu; docker compose or podman-compose
+PROFILE ?= small
+COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-browser load compose-check setup lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-browser load compose-check compose-test up down setup lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
@@ -47,6 +50,16 @@ load: setup                             ## a minute of load on a local service
 compose-check: setup                    ## compose file, Dockerfiles, image build where podman or docker is at hand
 	$(BIN)/python -m docker.check
 
+compose-test: setup $(VENV)/.compose    ## build and start the whole stack, kill parts of it, take it down; OPTIONS=--stand-ins
+	$(BIN)/python -m docker.compose_test $(OPTIONS)
+
+up:                                     ## start the containers of PROFILE in the background
+	sh docker/secrets.sh secrets
+	$(COMPOSE) --project-name dualtrack --profile $(PROFILE) up --detach --build
+
+down:                                   ## stop and remove them; videos and results stay in their volumes
+	$(COMPOSE) --project-name dualtrack --profile small --profile cpu --profile gpu down
+
 lock:                                   ## write the hashed lock files anew
 	sh requirements/lock.sh
 
@@ -58,6 +71,10 @@ $(VENV)/.done: requirements/dev.txt pyproject.toml
 
 $(VENV)/.browser: $(VENV)/.done requirements/browser-test.txt
 	sh requirements/install.sh $(PYTHON) $(VENV) requirements/browser-test.txt no-project
+	touch $@
+
+$(VENV)/.compose: $(VENV)/.done requirements/compose-test.txt
+	sh requirements/install.sh $(PYTHON) $(VENV) requirements/compose-test.txt no-project
 	touch $@
 
 $(MODELS)/.done: requirements/models.txt pyproject.toml

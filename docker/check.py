@@ -2,13 +2,13 @@
 
 The compose file is validated against the published Compose Specification schema (as the docker-compose package ships
 it), every file and command that it names must exist, the Dockerfiles are linted, and the service's image is built and
-run once (`dualtrack doctor`) where podman or docker is at hand. DUALTRACK_BUILD_OPTIONS adds options to the build.
+run once (`dualtrack doctor`) where podman or docker is at hand. DUALTRACK_BUILD_OPTIONS adds options to the build,
+DUALTRACK_PYTHON_IMAGE names another base image.
 """
 
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,11 +18,14 @@ from pathlib import Path
 import yaml
 from jsonschema import Draft202012Validator
 
-ROOT = Path(__file__).resolve().parent.parent
+from docker.engine import ROOT, engines
+
 SCHEMA_PACKAGE = "docker-compose==1.29.2"
 """The last release of docker-compose as a Python package holds the Compose Specification's schema."""
 SCHEMA_FILE = "compose/config/compose_spec.json"
 IMAGE = "dualtrack/service:0.1.0"
+HARDENED = ("read_only", "cap_drop", "security_opt", "pids_limit")
+"""Keys that every service of the compose file must have."""
 CACHE = ROOT / ".cache" / "compose-schema"
 INSTRUCTIONS = frozenset(
     [
@@ -48,12 +51,17 @@ INSTRUCTIONS = frozenset(
 
 def check_compose() -> list[str]:
     """Problems of docker-compose.yml."""
-    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    document = yaml.safe_load(with_defaults((ROOT / "docker-compose.yml").read_text()))
     validator = Draft202012Validator(published_schema())
     problems = [f"compose: {error.json_path}: {error.message}" for error in validator.iter_errors(document)]
     for name, service in document["services"].items():
         problems += [f"compose: {name}: {text}" for text in _service_problems(service, document)]
     return problems
+
+
+def with_defaults(text: str) -> str:
+    """The text with the default in place of every `${NAME:-default}`."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def published_schema() -> dict:
@@ -73,11 +81,22 @@ def _service_problems(service: dict, document: dict) -> list[str]:
     problems += [
         f"depends on unknown {other}" for other in service.get("depends_on", {}) if other not in document["services"]
     ]
-    volumes = (volume.split(":")[0] for volume in service.get("volumes", []))
-    problems += [f"volume {volume} is not declared" for volume in volumes if volume not in document["volumes"]]
-    known = set(_settings()) | {"DUALTRACK_API_KEY"}
+    problems += [text for volume in service.get("volumes", []) for text in _volume_problems(volume, document)]
+    secrets = service.get("secrets", [])
+    problems += [f"secret {secret} is not declared" for secret in secrets if secret not in document["secrets"]]
+    problems += [f"{key} is not set" for key in HARDENED if not service.get(key)]
+    if "memory" not in service.get("deploy", {}).get("resources", {}).get("limits", {}):
+        problems.append("no limit of memory")
+    known = set(_settings())
     problems += [f"unknown setting {key}" for key in service.get("environment", {}) if key not in known]
     return problems + _command_problems(service.get("command", []))
+
+
+def _volume_problems(volume: str, document: dict) -> list[str]:
+    source = volume.split(":", maxsplit=1)[0]
+    if source.startswith("./"):
+        return [] if (ROOT / source).exists() else [f"folder {source} does not exist"]
+    return [] if source in document["volumes"] else [f"volume {source} is not declared"]
 
 
 def _command_problems(command: list[str]) -> list[str]:
@@ -111,6 +130,8 @@ def check_dockerfiles() -> list[str]:
     problems = []
     for path in sorted((ROOT / "docker").glob("Dockerfile.*")):
         text = re.sub(r"\\\n", " ", path.read_text())
+        for name, value in re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE):
+            text = text.replace(f"${{{name}}}", value)
         lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         problems += [f"{path.name}: {problem}" for line in lines for problem in _line_problems(line)]
         if not any(line.startswith("USER ") for line in lines):
@@ -134,19 +155,16 @@ def _line_problems(line: str) -> list[str]:
 
 def build_image() -> list[str]:
     """Build the service's image, where an engine is at hand, and let it look at itself."""
-    engine = shutil.which("podman") or shutil.which("docker")
-    if engine is None:
-        print("image: not built, neither podman nor docker is installed")
+    found = engines()
+    if not found:
+        print("image: not built, neither podman nor docker answers")
         return []
-    if subprocess.run([engine, "info"], capture_output=True, check=False).returncode != 0:
-        print(f"image: not built, {Path(engine).name} has no running engine")
-        return []
-    build = [engine, "build", "-f", "docker/Dockerfile.service", "-t", IMAGE]
-    build += os.environ.get("DUALTRACK_BUILD_OPTIONS", "").split()
-    for command in ([*build, "."], [engine, "run", "--rm", IMAGE, "dualtrack", "doctor"]):
-        done = subprocess.run(command, cwd=ROOT, check=False)
-        if done.returncode != 0:
-            return [f"image: {Path(engine).name} {command[1]} failed with code {done.returncode}"]
+    base = os.environ.get("DUALTRACK_PYTHON_IMAGE")
+    try:
+        found[0].build("docker/Dockerfile.service", IMAGE, {} if base is None else {"PYTHON_IMAGE": base})
+        print(found[0].run("run", "--rm", IMAGE, "dualtrack", "doctor"))
+    except (subprocess.CalledProcessError, RuntimeError) as error:
+        return [f"image: {error}"]
     return []
 
 

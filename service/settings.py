@@ -13,6 +13,8 @@ SECRETS = Path("/run/secrets")
 
 Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
 """A secret; an empty one counts as not given, as compose files write it."""
+SECRETS = Path("/run/secrets")
+"""Where containers find secrets: a file `dualtrack_api_key` sets `api_key`; an environment variable goes before it."""
 
 
 class Settings(BaseSettings):
@@ -25,6 +27,7 @@ class Settings(BaseSettings):
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
         extra="forbid",
         nested_model_default_partial_update=True,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
     )
 
     data_dir: Path = Field(Path.home() / ".local/share/dualtrack", description="Videos, results, state, cache.")

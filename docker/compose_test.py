@@ -1,0 +1,327 @@
+"""`make compose-test`: build the images, start the whole stack, use it, hurt it, take it down.
+
+Needs docker with its compose plugin, or podman with podman-compose. With --stand-ins the base images are made on this
+machine (docker/stand_ins.py) instead of pulled. DUALTRACK_BUILD_OPTIONS adds options to every build.
+"""
+
+import argparse
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from docker.engine import ROOT, Engine, Project, engines
+from docker.stand_ins import make_stand_ins
+from service.client import Client, Job
+from service.errors import DualtrackError, Unauthorized
+
+SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"
+LARGEST = 600_000_000
+"""Bytes of the service's image with everything below it."""
+CLIP = ROOT / "demo" / "pedestrians.mp4"
+WORKERS = 2
+START_S, JOB_S = 240.0, 600.0
+SERVICES = {"valkey": 1, "prometheus": 1, "api": 1, "triton": 1, "worker": WORKERS}
+SHM = "/dev/shm"  # noqa: S108 (POSIX shared memory lies here and nowhere else)
+
+
+class Missed(Exception):
+    """The stack did not do what it should."""
+
+
+def say(text: str) -> None:
+    """One line of what was seen, with the time."""
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+def expect(truth: object, text: str) -> None:
+    """Say what is true, or stop.
+
+    Raises:
+        Missed: it is not.
+    """
+    if not truth:
+        raise Missed(text)
+    say(f"ok    {text}")
+
+
+def until(question: Callable[[], object], text: str, seconds: float) -> None:
+    """Ask again until the answer is true.
+
+    Raises:
+        Missed: it was not within `seconds`.
+    """
+    start = time.monotonic()
+    while not question():
+        if time.monotonic() - start > seconds:
+            raise Missed(f"{text}: not within {seconds:g} s")
+        time.sleep(1)
+    say(f"ok    {text} (after {time.monotonic() - start:.0f} s)")
+
+
+def build_images(engine: Engine, chosen: Mapping[str, str]) -> None:
+    """Build both images, on the base images of `chosen` where it names some."""
+    for dockerfile, tag, argument in (
+        ("docker/Dockerfile.service", SERVICE, "PYTHON_IMAGE"),
+        ("docker/Dockerfile.triton", TRITON, "TRITON_IMAGE"),
+    ):
+        base = chosen.get(f"DUALTRACK_{argument}")
+        engine.build(dockerfile, tag, {} if base is None else {argument: base})
+
+
+def look_at_image(engine: Engine) -> None:
+    """Size, user, health check, labels, what is in it and what not."""
+    image = engine.image(SERVICE)
+    expect(image["Size"] <= LARGEST, f"{SERVICE} has {image['Size'] / 1e6:.0f} MB, at most {LARGEST / 1e6:.0f}")
+    expect(image["Config"]["User"] == "1000:1000", "its user is 1000:1000")
+    expect(image["Config"]["Labels"]["org.opencontainers.image.version"], "it has labels")
+    expect(image["Config"].get("Healthcheck") or image.get("Healthcheck"), "it has a HEALTHCHECK")
+    inside = ("run", "--rm", "--network=none", "--read-only", SERVICE)
+    tools = engine.run(*inside, "sh", "-c", "command -v cc gcc c++ as ld make pip git; true").split()
+    expect(not tools, f"no compiler, pip or git in it: {tools}")
+    sbom = json.loads(engine.run(*inside, "cat", "/usr/share/doc/dualtrack/sbom.cdx.json"))
+    names = {component["name"] for component in sbom["components"]}
+    expect(
+        {"dualtrack", "numpy", "onnxruntime"} <= names, f"its SBOM ({sbom['bomFormat']}) lists {len(names)} packages"
+    )
+    licences = engine.run(*inside, "cat", "/usr/share/doc/dualtrack/licences.md")
+    expect("| numpy " in licences, f"its list of licences has {licences.count(chr(10))} lines")
+
+
+class Stack:
+    """The stack as its user meets it."""
+
+    def __init__(self, project: Project, url: str, metrics_url: str, key: str) -> None:
+        self.project, self.url, self.metrics_url, self.key = project, url, metrics_url, key
+        self.client = Client(url, api_key=key)
+
+    def up(self) -> None:
+        """One command up, then wait until everything is ready."""
+        self.project.compose("up", "--detach", "--no-build")
+        for service, count in SERVICES.items():
+            until(
+                lambda service=service, count=count: len(self.project.containers(service)) == count,
+                f"{count} × {service} runs",
+                START_S,
+            )
+        for service in SERVICES.keys() - {"worker"}:
+            (container,) = self.project.containers(service)
+            until(lambda container=container: self.project.healthy(container), f"{service} is healthy", START_S)
+        until(self.ready, "the service is ready", START_S)
+
+    def ready(self) -> bool:
+        """Whether /readyz says so."""
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+        return False
+
+    def start(self, **parameters: Any) -> Job:
+        """POST the clip."""
+        job = self.client.submit(CLIP, **parameters)
+        say(f"      POST {CLIP.name}: job {job.id}")
+        return job
+
+    def finish(self, job: Job) -> list[dict[str, Any]]:
+        """Wait for the job's end; its tubelets."""
+        ended = self.client.wait(job, timeout_s=JOB_S)
+        expect(ended.state == "done", f"job {job.id} is done in attempt {ended.attempt} ({ended.error or 'no error'})")
+        return list(self.client.result(job)["tubelets"])
+
+    def in_the_middle(self, job: Job) -> Job:
+        """The job once it is under way and far from its end."""
+        now = job
+
+        def under_way() -> bool:
+            nonlocal now
+            now = self.client.job(job)
+            return now.ended or (now.progress is not None and now.progress.fraction > 0.05)
+
+        until(under_way, f"job {job.id} is under way", JOB_S)
+        expect(not now.ended, f"it is at {now.progress.fraction:.0%} of {now.progress.stage}" if now.progress else "")
+        return now
+
+    def forget(self, job: Job) -> None:
+        """Remove the video with all that is cached of it, so that the next job computes everything anew."""
+        self.client.delete_video(job.video_id)
+
+    def results(self, job: Job) -> list[str]:
+        """Folders of the job's results on the volume."""
+        (api,) = self.project.containers("api")
+        return self.project.execute(api, "ls", f"/data/blobs/results/{job.id}").split()
+
+    def counted(self, query: str) -> float:
+        """The sum of a query's values, as Prometheus has them; 0 where it has none."""
+        answer = httpx.get(f"{self.metrics_url}/api/v1/query", params={"query": query}, timeout=5).json()
+        return sum(float(series["value"][1]) for series in answer["data"]["result"])
+
+
+def look_at_containers(stack: Stack) -> None:
+    """Users, root file systems, keys."""
+    for service in ("api", "worker", "triton"):
+        container = stack.project.containers(service)[0]
+        user = stack.project.execute(container, "id", "-u").strip()
+        writable = stack.project.engine.succeeds("exec", container, "touch", "/probe")
+        expect(user != "0" and not writable, f"{service}: user {user}, its root file system is read-only")
+    try:
+        Client(stack.url).models()
+    except Unauthorized:
+        say("ok    without the key of the secret file the API answers 401")
+    else:
+        raise Missed("the API answers without its key")
+
+
+def use(stack: Stack) -> tuple[Job, list[dict[str, Any]]]:
+    """A job through Triton; it and its tubelets."""
+    job = stack.start()
+    tubelets = stack.finish(job)
+    expect(tubelets, f"{len(tubelets)} tubelets: {sorted({tubelet['category'] for tubelet in tubelets})}")
+    until(lambda: stack.counted("nv_inference_count") > 0, "Prometheus counts Triton's inferences", 60)
+    until(lambda: stack.counted('dualtrack_jobs{state="done"}') > 0, "Prometheus counts the API's jobs", 60)
+    return job, tubelets
+
+
+def kill_worker(stack: Stack, before: Job, wanted: Sequence[Any]) -> None:
+    """The worker that has the job dies; another one ends it, with one result."""
+    stack.forget(before)
+    job = stack.start()
+    stack.in_the_middle(job)
+    (victim,) = [each for each in stack.project.containers("worker") if job.id in stack.project.logs(each)]
+    stack.project.engine.run("kill", "--signal=KILL", victim)
+    say(f"      killed the worker {victim[:12]} that has it")
+    tubelets = stack.finish(job)
+    expect(stack.client.job(job).attempt > 1, "another worker has taken it")
+    expect(tubelets == wanted, "its tubelets are those of the undisturbed job")
+    expect(len(stack.results(job)) == 1, "there is one result")
+    stack.project.engine.run("start", victim)
+    stack.forget(job)
+
+
+def kill_triton(stack: Stack, wanted: Sequence[Any]) -> Job:
+    """Triton dies and comes back; the job ends, with one result. The job."""
+    job = stack.start()
+    stack.in_the_middle(job)
+    (triton,) = stack.project.containers("triton")
+    stack.project.engine.run("kill", "--signal=KILL", triton)
+    say(f"      killed Triton, {triton[:12]}")
+    until(lambda: not stack.ready(), "the service says that it is not ready", 60)
+    stack.project.engine.run("start", triton)
+    tubelets = stack.finish(job)
+    expect(tubelets == wanted, "its tubelets are those of the undisturbed job")
+    expect(len(stack.results(job)) == 1, "there is one result")
+    return job
+
+
+def down_and_up(stack: Stack, job: Job, wanted: Sequence[Any]) -> None:
+    """One command down keeps the data."""
+    stack.project.compose("down")
+    expect(not stack.project.containers(stopped=True), "down: no container is left")
+    expect(not stack.project.networks(), "down: no network is left")
+    expect(stack.project.volumes(), f"down: the volumes stay: {stack.project.volumes()}")
+    stack.up()
+    expect(stack.client.result(job)["tubelets"] == wanted, "after down and up the result is still there")
+
+
+def nothing_left(project: Project, before: set[str]) -> None:
+    """No container, network, volume or file of the project."""
+    expect(not project.containers(stopped=True), "no container is left")
+    expect(not project.networks(), "no network is left")
+    expect(not project.volumes(), "no volume is left")
+    expect(files() <= before, "no file is left in the host's shared memory")
+
+
+def files() -> set[str]:
+    """Regions in the host's own shared memory."""
+    return {path.name for path in Path(SHM).glob("dualtrack-*")}
+
+
+@contextlib.contextmanager
+def stack_of(engine: Engine, chosen: Mapping[str, str]) -> Iterator[Stack]:
+    """A stack under a name of its own, not started yet; at the end everything of it is removed."""
+    name, before = f"dualtrack-test-{uuid.uuid4().hex[:6]}", files()
+    port, metrics_port = free_ports(2)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
+        subprocess.run(["sh", "docker/secrets.sh", folder], cwd=ROOT, check=True)
+        environment = {
+            **chosen,
+            "DUALTRACK_SECRETS": folder,
+            "DUALTRACK_PORT": str(port),
+            "DUALTRACK_PROMETHEUS_PORT": str(metrics_port),
+            "DUALTRACK_WORKERS": str(WORKERS),
+        }
+        project = Project(engine, name, "cpu", environment)
+        urls = (f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}")
+        stack = Stack(project, *urls, (Path(folder) / "api_key").read_text())
+        try:
+            yield stack
+        except BaseException:
+            tell(project)
+            raise
+        finally:
+            stack.client.close()
+            project.compose("down", "--volumes")
+    nothing_left(project, before)
+
+
+def tell(project: Project) -> None:
+    """The last words of every container."""
+    for container in project.containers(stopped=True):
+        state = project.engine.run("inspect", "--format", "{{.Name}} {{.State.Status}}", container).strip()
+        print(f"--- {state}\n{project.logs(container)[-3000:]}", flush=True)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def test(engine: Engine, *, stand_ins: bool, build: bool) -> None:
+    """Everything, in order."""
+    chosen = make_stand_ins(engine) if stand_ins else {}
+    if build:
+        build_images(engine, chosen)
+    look_at_image(engine)
+    with stack_of(engine, chosen) as stack:
+        stack.up()
+        look_at_containers(stack)
+        job, wanted = use(stack)
+        kill_worker(stack, job, wanted)
+        job = kill_triton(stack, wanted)
+        down_and_up(stack, job, wanted)
+
+
+def main() -> int:
+    """0 if everything was as it should be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=["docker", "podman"], help="Default: the one that answers.")
+    parser.add_argument("--stand-ins", action="store_true", help="Make base images here instead of pulling them.")
+    parser.add_argument("--no-build", dest="build", action="store_false", help="Use the images as they are.")
+    options = parser.parse_args()
+    found = [engine for engine in engines() if options.engine in {None, engine.name}]
+    if not found:
+        say(f"fails {options.engine or 'neither podman nor docker'}: no engine answers")
+        return 1
+    say(f"      engine: {found[0].run('--version').strip()}, stand-in base images: {options.stand_ins}")
+    try:
+        test(found[0], stand_ins=options.stand_ins, build=options.build)
+    except (Missed, DualtrackError, RuntimeError, subprocess.CalledProcessError) as error:
+        say(f"fails {error}")
+        return 1
+    say("compose-test: everything as it should be")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

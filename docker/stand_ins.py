@@ -1,0 +1,56 @@
+"""Images in place of those that a registry would give, made from package indexes alone.
+
+`debootstrap` makes the Python image; the others are built on it from docker/stand_in/. They are for tests where no
+registry can be reached: Valkey is the real server, Triton the real server with the tests' onnxruntime backend.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from docker.engine import Engine
+
+PREFIX = "localhost/dualtrack-stand-in"
+PYTHON = f"{PREFIX}/python:3.11-slim-bookworm"
+PACKAGES = "python3,python3-venv,ca-certificates"
+MIRROR = "http://deb.debian.org/debian"
+LEFT_OUT = (
+    "./var/lib/apt/lists/*",
+    "./var/cache/apt/*",
+    "./usr/share/doc/*/*",
+    "./usr/share/man/*",
+    "./usr/share/locale/*",
+    "./proc/*",
+    "./sys/*",
+)
+"""What Debian's slim images leave out as well."""
+
+
+def make_stand_ins(engine: Engine) -> dict[str, str]:
+    """Make the images that are missing; the variables of docker-compose.yml that choose them."""
+    if not engine.succeeds("image", "inspect", PYTHON):
+        _python(engine)
+    chosen = {"DUALTRACK_PYTHON_IMAGE": PYTHON}
+    for name in ("valkey", "triton", "prometheus"):
+        tag = f"{PREFIX}/{name}:latest"
+        engine.build(f"docker/stand_in/Dockerfile.{name}", tag, {"BASE": PYTHON})
+        chosen[f"DUALTRACK_{name.upper()}_IMAGE"] = tag
+    return chosen
+
+
+def _python(engine: Engine) -> None:
+    debootstrap = shutil.which("debootstrap", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if debootstrap is None:
+        raise RuntimeError("debootstrap: expected on PATH; it makes the stand-in for the Python image")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        command = [debootstrap, "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
+        subprocess.run(command, check=True)
+        left_out = [f"--exclude={pattern}" for pattern in LEFT_OUT]
+        pack = ["tar", "-C", str(root), "--one-file-system", *left_out, "-c", "."]
+        with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
+            subprocess.run([engine.path, "import", "-", PYTHON], stdin=tar.stdout, check=True)
+        # debootstrap has mounted it, and a folder with it inside is not to be removed
+        subprocess.run(["umount", str(root / "proc")], check=False, capture_output=True)

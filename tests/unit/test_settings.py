@@ -1,0 +1,28 @@
+"""Where settings come from."""
+
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    (tmp_path / "dualtrack_api_key").write_text("from-file\n")
+    return tmp_path
+
+
+def test_a_secret_is_read_from_its_file(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DUALTRACK_API_KEY", raising=False)
+    settings = Settings(_secrets_dir=secrets)
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "from-file"
+    assert "from-file" not in str(settings.masked())
+
+
+def test_the_environment_goes_before_the_file(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALTRACK_API_KEY", "from-environment")
+    settings = Settings(_secrets_dir=secrets)
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "from-environment"
