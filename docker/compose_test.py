@@ -7,6 +7,7 @@ machine (docker/stand_ins.py) instead of pulled. DUALTRACK_BUILD_OPTIONS adds op
 import argparse
 import contextlib
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -309,6 +310,8 @@ def main() -> int:
     parser.add_argument("--stand-ins", action="store_true", help="Make base images here instead of pulling them.")
     parser.add_argument("--no-build", dest="build", action="store_false", help="Use the images as they are.")
     options = parser.parse_args()
+    # stopped from outside, it still takes the stack down
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     found = [engine for engine in engines() if options.engine in {None, engine.name}]
     if not found:
         say(f"fails {options.engine or 'neither podman nor docker'}: no engine answers")
