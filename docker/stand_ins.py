@@ -47,10 +47,12 @@ def _python(engine: Engine) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         command = [debootstrap, "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
-        subprocess.run(command, check=True)
         left_out = [f"--exclude={pattern}" for pattern in LEFT_OUT]
         pack = ["tar", "-C", str(root), "--one-file-system", *left_out, "-c", "."]
-        with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
-            subprocess.run([engine.path, "import", "-", PYTHON], stdin=tar.stdout, check=True)
-        # debootstrap has mounted it, and a folder with it inside is not to be removed
-        subprocess.run(["umount", str(root / "proc")], check=False, capture_output=True)
+        try:
+            subprocess.run(command, check=True)
+            with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
+                subprocess.run([engine.path, "import", "-", PYTHON], stdin=tar.stdout, check=True)
+        finally:
+            # where debootstrap has failed it may still be mounted, and the folder is about to be removed
+            subprocess.run(["umount", str(root / "proc")], check=False, capture_output=True)
