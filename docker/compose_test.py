@@ -188,7 +188,7 @@ def use(stack: Stack) -> tuple[Job, list[dict[str, Any]]]:
     tubelets = stack.finish(job)
     expect(tubelets, f"{len(tubelets)} tubelets: {sorted({tubelet['category'] for tubelet in tubelets})}")
     until(lambda: stack.counted("nv_inference_count") > 0, "Prometheus counts Triton's inferences", 60)
-    until(lambda: stack.counted('dualtrack_jobs{state="done"}') > 0, "Prometheus counts the API's jobs", 60)
+    until(lambda: stack.counted("dualtrack_state_up") > 0, "Prometheus knows from the API that Valkey is up", 60)
     return job, tubelets
 
 
