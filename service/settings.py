@@ -8,9 +8,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.media.limits import VideoLimits
 
-SECRETS = Path("/run/secrets")
-"""Where containers find secrets as files: `dualtrack_redis_url`, `dualtrack_api_key`. A variable takes precedence."""
-
 Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
 """A secret; an empty one counts as not given, as compose files write it."""
 SECRETS = Path("/run/secrets")
@@ -24,7 +21,6 @@ class Settings(BaseSettings):
         env_prefix="DUALTRACK_",
         env_nested_delimiter="__",
         frozen=True,
-        secrets_dir=SECRETS if SECRETS.is_dir() else None,
         extra="forbid",
         nested_model_default_partial_update=True,
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
