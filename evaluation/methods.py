@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 
 from evaluation.deepsort import DeepSortParams, deepsort
-from evaluation.remembered import Remembered
+from evaluation.remembered import Remembered, remember
 from service.calibration.class_calibration import calibrate
-from service.pipeline.features import FeatureCache
 from service.pipeline.params import PipelineParams
-from service.pipeline.run import Run, detect_all, finish, track_all
+from service.pipeline.run import Run, detect_all, finish, seed_tracker, track_all
 from service.pipeline.vocabulary import Vocabulary
 from service.structures.arrays import F32
 from service.structures.detections import Detections
@@ -40,29 +39,23 @@ async def run_method(
         sort: DeepSORT's own parameters.
     """
     kept = kept or remember(run)
-    features = kept.features
-    calibrated = await calibrated_detections(run, vocabulary, features)
+    detections = await detect_all(run, kept.features)
+    calibrated = calibrated_detections(run, detections, vocabulary)
     if method == "deepsort":
         appearances = [await _appearance(frame, run, kept) for frame in calibrated]
         # no mask is propagated, so frames without a match must not count against the score (E1s)
         params = replace(run.params.tubelets, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
-    # tubelets depend on the data set's categories: keep them apart from those of plain runs
-    named = replace(run, video=f"{run.video}:{vocabulary.category_ids}", params=_params(run, method))
-    tubelets = await track_all(named, calibrated, features, kept.tracker(named, calibrated))
+    own = replace(run, params=_params(run, method))
+    tubelets = await track_all(own, calibrated, seed_tracker(own, detections, kept.features))
     return finish(tubelets, calibrated, run.params.tubelets)
 
 
-async def calibrated_detections(run: Run, vocabulary: Vocabulary, features: FeatureCache) -> list[Detections]:
+def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary: Vocabulary) -> list[Detections]:
     """Candidates by frame, over the data set's categories, after calibration."""
     threshold = run.params.detector.th_det
-    projected = [vocabulary.project(frame, threshold) for frame in await detect_all(run, features)]
+    projected = [vocabulary.project(frame, threshold) for frame in detections]
     return calibrate(projected, run.params.calibration)
-
-
-def remember(run: Run) -> Remembered:
-    """Nothing yet: what the first run on a clip starts with."""
-    return Remembered(FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes))
 
 
 def _params(run: Run, method: Method) -> PipelineParams:

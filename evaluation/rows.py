@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from evaluation.dataset import AnnotatedVideo, Dataset, Document
-from evaluation.methods import Method, calibrated_detections, records, remember, run_method
+from evaluation.methods import Method, records, run_method
 from evaluation.metrics import figures, match_clip
 from evaluation.oracles import seed_records, with_true_classes
 from evaluation.parameters import EvaluationParameters
-from evaluation.remembered import Remembered
+from evaluation.remembered import Remembered, remember
 from evaluation.session import open_run
 from service.pipeline.cache import StageCache
-from service.pipeline.run import Run
+from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.segment import SegmentContext
 from service.pipeline.vocabulary import Vocabulary, match_vocabulary
 
@@ -80,7 +80,7 @@ class Result:
 
 
 class Tally:
-    """A stage cache that notes what was found in it.
+    """A stage cache that notes what was found in it, other than what was put there since `clear`.
 
     Args:
         inner: keeps the bytes.
@@ -88,17 +88,24 @@ class Tally:
 
     def __init__(self, inner: StageCache) -> None:
         self._inner = inner
+        self._own: set[str] = set()
         self.found: list[str] = []
+
+    def clear(self) -> None:
+        """Another row begins."""
+        self._own.clear()
+        self.found.clear()
 
     def get(self, key: str) -> bytes | None:
         """The bytes kept under `key`, or None."""
         data = self._inner.get(key)
-        if data is not None:
+        if data is not None and key not in self._own:
             self.found.append(key)
         return data
 
     def put(self, key: str, data: bytes) -> None:
         """Keep `data`, if there is room."""
+        self._own.add(key)
         self._inner.put(key, data)
 
 
@@ -126,28 +133,26 @@ async def run_rows(
         start = time.perf_counter()
         annotations = dataset.annotations_of(video)
         async with open_run(video, context, rows[0][1]) as run:
-            kept = await _detected(run, vocabulary)
+            kept = await _detected(run)
             shared, common = bool(cache.found), time.perf_counter() - start
             for result, (row, parameters) in zip(results, rows, strict=True):
-                cache.found.clear()
-                kept.recalls.clear()
+                cache.clear()
                 begin = time.perf_counter()
                 own = replace(run, params=parameters.pipeline_params())
                 found = await row_records(own, (row, parameters), vocabulary, kept, (video, annotations))
                 result.seconds += common + time.perf_counter() - begin
                 result.frames += len(video.frames)
-                tracked = any("/tubelets-" in key for key in cache.found) or bool(kept.recalls)
-                result.taken_over |= shared or tracked
+                result.taken_over |= shared or any("/tubelets-" in key for key in cache.found)
                 result.clips.append(match_clip(video, annotations, found))
-            cache.found.clear()
+            cache.clear()
         tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
     return results
 
 
-async def _detected(run: Run, vocabulary: Vocabulary) -> Remembered:
+async def _detected(run: Run) -> Remembered:
     """Candidates in the cache and features in memory, so that no row pays for them."""
     kept = remember(run)
-    await calibrated_detections(run, vocabulary, kept.features)
+    await detect_all(run, kept.features)
     for t in range(len(run.clip)):
         await kept.features.get(t)
     return kept
@@ -171,8 +176,8 @@ async def row_records(
     """
     (row, parameters), (video, annotations) = chosen, truth
     if row.oracle == "seeds":
-        calibrated = await calibrated_detections(run, vocabulary, kept.features)
-        return await seed_records(run, kept.tracker(run, calibrated), video, annotations)
+        tracker = seed_tracker(run, await detect_all(run, kept.features), kept.features)
+        return await seed_records(run, tracker, video, annotations)
     labelled = await run_method(run, row.method, vocabulary, kept, parameters.deepsort_params())
     found = records(labelled, video.id, vocabulary, video.frames)
     return with_true_classes(found, annotations) if row.oracle == "class" else found

@@ -8,9 +8,10 @@ import numpy as np
 
 from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.figures import figures_of
-from evaluation.methods import Method, records, remember, run_method
+from evaluation.methods import Method, records, run_method
 from evaluation.metrics import match_clip
 from evaluation.parameters import EvaluationParameters
+from evaluation.remembered import remember
 from evaluation.session import open_run
 from service.pipeline.segment import SegmentContext
 from service.pipeline.vocabulary import match_vocabulary

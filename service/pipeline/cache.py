@@ -1,9 +1,9 @@
 """What one run can take over from an earlier run of the same video: a byte-budgeted cache on disk.
 
 Keys are hashes of everything that the stage's outcome depends on: the video's content, the model's version and
-the parameters of this stage and those before it. So another `th_seq` finds the tubelets, another `th_cc` the
-detections. What belongs to one video lies in one folder, so that it can go with the video. A full or unwritable
-cache never makes a run fail.
+parameters; for tubelets those of the detector and the tracker (`caching_tracker`). So another `th_seq` finds all
+tubelets, another `th_cc` the detections and the tubelets of the same seeds. What belongs to one video lies in one
+folder, so that it can go with the video. A full or unwritable cache never makes a run fail.
 """
 
 import contextlib
@@ -13,9 +13,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from service.pipeline.params import PipelineParams
+
+T = TypeVar("T")
 
 
 class StageCache(Protocol):
@@ -28,6 +30,15 @@ class StageCache(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Keep `data`, if there is room."""
         ...
+
+
+def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T]) -> T | None:
+    """What is kept under `key`; None if nothing is, or nothing that `unpack` can read."""
+    data = cache.get(key)
+    try:
+        return None if data is None else unpack(data)
+    except ValueError:
+        return None
 
 
 class NoCache:
@@ -116,10 +127,8 @@ def detections_key(video: str, version: str, params: PipelineParams) -> str:
 
 
 def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
-    """Key of the raw tubelets: all stages before merging count. See `detections_key`."""
-    stages: dict[str, object] = {
-        name: asdict(getattr(params, name)) for name in ("detector", "calibration", "proposals", "tracker")
-    }
+    """Key of the tubelets of a video's seeds, whatever chose them. See `detections_key`."""
+    stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
     return _key("tubelets", video, version, stages)
 
 

@@ -1,7 +1,10 @@
 """Detections and tubelets as bytes: what the stage cache keeps. Floats come back bit for bit."""
 
 import io
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -12,6 +15,15 @@ from service.structures.masks import Rle
 from service.structures.tubelets import Tubelet
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What numpy raises on bytes that are not what they should be, as one error."""
+    try:
+        yield
+    except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"stored arrays: they can't be read: {error}") from error
 
 
 def pack_detections(frames: Sequence[Detections]) -> bytes:
@@ -25,8 +37,13 @@ def pack_detections(frames: Sequence[Detections]) -> bytes:
     return _pack({**arrays, **_masks_to_arrays(masks)})
 
 
+@_readable()
 def unpack_detections(data: bytes) -> list[Detections]:
-    """The inverse of `pack_detections`."""
+    """The inverse of `pack_detections`.
+
+    Raises:
+        ValueError: the bytes are something else, or damaged.
+    """
     arrays = _unpack(data)
     masks = _masks_from_arrays(arrays)
     ends = np.cumsum(arrays["count"])
@@ -50,8 +67,9 @@ def pack_tubelets(tubelets: Sequence[Tubelet]) -> bytes:
     return _pack({**arrays, **_masks_to_arrays(masks)})
 
 
+@_readable()
 def unpack_tubelets(data: bytes) -> list[Tubelet]:
-    """The inverse of `pack_tubelets`."""
+    """The inverse of `pack_tubelets`; raises as `unpack_detections` does."""
     arrays = _unpack(data)
     masks = _masks_from_arrays(arrays)
     tubelets = []

@@ -136,7 +136,8 @@ class JobRunner:
     async def _index(self, video_id: str, notes: list[CacheNote]) -> None:
         """Write down what the attempt used of the cache. An index that misses something never fails a job."""
         with contextlib.suppress(Unavailable):
-            for note in notes:
+            # of several notes of one key the last says it
+            for note in {note.key: note for note in notes}.values():
                 await self._cache.note(note.key, note.size_bytes)
             if not self._blobs.keep(video_id):
                 # deleted while the job ran, which may have cached something after that

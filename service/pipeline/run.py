@@ -6,14 +6,14 @@ calls back up.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, unexplained
 from service.media.clip import Clip
-from service.pipeline.cache import StageCache, detections_key, tubelets_key
-from service.pipeline.codec import pack_detections, pack_tubelets, unpack_detections, unpack_tubelets
+from service.pipeline.cache import StageCache, detections_key, recall, tubelets_key
+from service.pipeline.caching_tracker import CachingTracker, SeedTracker
+from service.pipeline.codec import pack_detections, unpack_detections
 from service.pipeline.detect import BundledDetector
 from service.pipeline.detector import Detector
 from service.pipeline.features import FeatureCache
@@ -43,14 +43,6 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-
-
-class SeedTracker(Protocol):
-    """Seeds → tubelets of one video: `Tracker`, or what stands in for it where the same seeds come again."""
-
-    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
-        """One tubelet per seed, in their order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -100,13 +92,14 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
     """Detect → calibrate → select and track → label → suppress. Best tubelet first."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
     detections = await detect_all(run, features)
+    named = detections
     if run.vocabulary is not None:
-        detections = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
+        named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
 
-    calibrated = calibrate(detections, run.params.calibration)
+    calibrated = calibrate(named, run.params.calibration)
     run.report(Progress("calibrate", 1, 1))
 
-    tubelets = await track_all(run, calibrated, features)
+    tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
 
     labelled = finish(tubelets, calibrated, run.params.tubelets)
     run.report(Progress("merge", 1, 1))
@@ -117,9 +110,9 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     """Candidates of every frame, from the cache if this video has been through the detector before."""
     total = len(run.clip)
     key = detections_key(run.video, _source(run), run.params)
-    if (kept := run.cache.get(key)) is not None:
+    if (kept := recall(run.cache, key, unpack_detections)) is not None:
         run.report(Progress("detect", total, total))
-        return unpack_detections(kept)
+        return kept
     detections: list[Detections] = []
     async for found in run.detector.detect(run.clip, run.canvas, run.networks, run.params.detector, features):
         detections.append(found)
@@ -128,17 +121,21 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     return detections
 
 
-async def track_all(
-    run: Run, calibrated: Sequence[Detections], features: FeatureCache, tracker: SeedTracker | None = None
-) -> list[Tubelet]:
+def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCache) -> SeedTracker:
+    """Tracks seeds of the video, those of earlier runs from the cache.
+
+    Args:
+        run: the video.
+        detections: as the detector found them: where lost tracks look for their object, whatever its class.
+        features: f4 and f8 by frame.
+    """
+    tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, detections)
+    return CachingTracker(tracker, run.cache, tubelets_key(run.video, _source(run), run.params))
+
+
+async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTracker) -> list[Tubelet]:
     """Tubelets of all seeds, round by round: what the tubelets explain is no seed of the next round."""
-    vocabulary = "" if run.vocabulary is None else f"+{run.vocabulary.version}"
-    key = tubelets_key(run.video, _source(run) + vocabulary, run.params)
-    if (kept := run.cache.get(key)) is not None:
-        run.report(Progress("track", 1, 1))
-        return unpack_tubelets(kept)
     proposals = run.params.proposals
-    tracker = tracker or Tracker(run.networks, run.canvas, run.params.tracker, features, calibrated)
     tubelets: list[Tubelet] = []
     pool = list(calibrated)
     for _ in range(1 if proposals.strategy == "greedy" else proposals.max_rounds):
@@ -147,7 +144,6 @@ async def track_all(
             break
         tubelets += await tracker.track(seeds, report=lambda done, total: run.report(Progress("track", done, total)))
         pool = unexplained(pool, tubelets, proposals)
-    run.cache.put(key, pack_tubelets(tubelets))
     return tubelets
 
 

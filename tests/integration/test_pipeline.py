@@ -9,6 +9,7 @@ import pytest
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.pipeline.cache import FolderCache
+from service.pipeline.codec import unpack_tubelets
 from service.pipeline.segment import content_hash
 from service.structures.masks import area, from_json
 from tests.clips import cut, plain
@@ -37,13 +38,31 @@ def test_repeat_with_another_th_seq_uses_what_is_there(clip: Path, tmp_path: Pat
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30, note=lambda note: used.append(note.key))
     first = run(clip, tmp_path / "a", cache=cache)
     video = content_hash(clip)
-    assert [key.partition("-")[0] for key in used] == [f"{video}/detections", f"{video}/tubelets"]
-    kept = set((tmp_path / "cache").glob("*/*"))
+    assert {key.partition("-")[0] for key in used} == {f"{video}/detections", f"{video}/tubelets"}
+    kept = {path: path.read_bytes() for path in (tmp_path / "cache").glob("*/*")}
     again = run(clip, tmp_path / "b", cache=cache)
     run(clip, tmp_path / "c", cache=cache, th_seq=0.3)
-    assert set((tmp_path / "cache").glob("*/*")) == kept
-    assert used == used[:2] * 3
+    assert {path: path.read_bytes() for path in (tmp_path / "cache").glob("*/*")} == kept
+    assert len(kept) == 2
     assert first["tubelets"] == again["tubelets"]
+
+
+def test_repeat_with_another_th_cc_adds_new_seeds_and_gives_what_a_first_run_gives(clip: Path, tmp_path: Path) -> None:
+    cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30)
+
+    def kept() -> int:
+        (bundle,) = (tmp_path / "cache").glob("*/tubelets-*")
+        return len(unpack_tubelets(bundle.read_bytes()))
+
+    run(clip, tmp_path / "a", cache=cache, max_seeds=4)
+    assert kept() == 4
+    again = run(clip, tmp_path / "b", cache=cache, max_seeds=6, th_cc=0.9)
+    assert 4 < kept() < 10
+    alone = run(clip, tmp_path / "c", max_seeds=6, th_cc=0.9)
+    assert len(again["tubelets"]) == len(alone["tubelets"])
+    for taken, made in zip(again["tubelets"], alone["tubelets"], strict=True):
+        assert taken["segmentations"] == made["segmentations"]
+        assert taken["score"] == pytest.approx(made["score"], abs=1e-4)
 
 
 def test_one_track_alone_and_many_together_give_the_same(clip: Path, tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Tubelets of seeds that were tracked before: another choice of seeds costs only those that are new."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from service.pipeline.cache import StageCache, recall
+from service.pipeline.codec import pack_tubelets, unpack_tubelets
+from service.structures.detections import Candidate
+from service.structures.tubelets import Tubelet
+
+MOST_TUBELETS = 512
+"""Kept of one video, detector and tracker setting; those that were wanted last stay."""
+
+
+class SeedTracker(Protocol):
+    """Seeds → tubelets of one video: `Tracker`, or `CachingTracker` before it."""
+
+    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
+        """One tubelet per seed, in their order."""
+        ...
+
+
+class CachingTracker:
+    """Tracks only the seeds that were not tracked before.
+
+    A tubelet depends on the video, the detector, the tracker's parameters, and its seed's box and mask: not on the
+    other seeds, nor on class vectors. So all tubelets of a video under one tracker setting lie in one bundle, whatever
+    chose their seeds. Of two runs that write one at the same time, the later one's stays.
+
+    Args:
+        inner: tracks the others.
+        cache: keeps the bundle.
+        key: names all that a tubelet depends on besides its seed.
+    """
+
+    def __init__(self, inner: SeedTracker, cache: StageCache, key: str) -> None:
+        self._inner, self._cache, self._key = inner, cache, key
+
+    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
+        """One tubelet per seed, in their order."""
+        wanted = {seed_name(seed): seed for seed in seeds}
+        kept = self._kept()
+        found = {name: kept[name] for name in wanted if name in kept}
+        new = {name: seed for name, seed in wanted.items() if name not in found}
+        if new:
+            found |= zip(new, await self._inner.track(list(new.values()), report), strict=True)
+            self._keep(found)
+        else:
+            report(1, 1)
+        # the class vector is this run's: another calibration may have changed it
+        return [replace(found[seed_name(seed)], seed=seed) for seed in seeds]
+
+    def _kept(self) -> dict[str, Tubelet]:
+        """The bundle by the seeds' names, the last wanted last."""
+        tubelets = recall(self._cache, self._key, unpack_tubelets)
+        return {seed_name(tubelet.seed): tubelet for tubelet in tubelets or ()}
+
+    def _keep(self, found: Mapping[str, Tubelet]) -> None:
+        # read anew: another run may have added some while this one tracked
+        others = {name: tubelet for name, tubelet in self._kept().items() if name not in found}
+        bundle = [*others.values(), *found.values()][-MOST_TUBELETS:]
+        self._cache.put(self._key, pack_tubelets([_without_classes(tubelet) for tubelet in bundle]))
+
+
+def seed_name(seed: Candidate) -> str:
+    """Names what a tubelet depends on of its seed: frame, box and mask."""
+    text = f"{seed.frame} {seed.mask.size_hw} ".encode()
+    return hashlib.sha256(text + seed.box.tobytes() + seed.mask.counts).hexdigest()
+
+
+def _without_classes(tubelet: Tubelet) -> Tubelet:
+    """Class vectors of one bundle may have different lengths: they depend on the categories asked for."""
+    return replace(tubelet, seed=replace(tubelet.seed, probs=np.zeros(0, np.float32)))
