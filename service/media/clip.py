@@ -42,6 +42,11 @@ class Clip:
         """Height and width of the original frames, rotation applied."""
         return (self.info.height, self.info.width)
 
+    @property
+    def indices(self) -> range:
+        """Of every frame here its index in the video; see `Footage`."""
+        return range(len(self))
+
     def frame(self, index: int) -> U8:
         """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from service.inference.client import Tensors
 from service.inference.repository import Manifest
-from service.media.clip import Clip
+from service.media.footage import Footage
 from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.features import FeatureCache
 from service.pipeline.frames import detector_batch
@@ -40,14 +40,14 @@ class BundledDetector:
         return bundled(self.manifest)
 
     def detect(
-        self, clip: Clip, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+        self, clip: Footage, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`."""
         return detect(clip, canvas, networks, params, features)
 
 
 async def detect(
-    clip: Clip, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+    clip: Footage, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
 ) -> AsyncIterator[Detections]:
     """Candidates of each frame in order; the features that come along go to `features`."""
     for start in range(0, len(clip), params.batch):

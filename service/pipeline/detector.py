@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.media.clip import Clip
+from service.media.footage import Footage
 from service.pipeline.class_vector import ClassVector
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks
@@ -25,7 +25,7 @@ class Detector(Protocol):
         ...
 
     def detect(
-        self, clip: Clip, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+        self, clip: Footage, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:
         """Candidates of each frame in order.
 

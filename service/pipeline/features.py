@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.media.clip import Clip
+from service.media.footage import Footage
 from service.pipeline.frames import features_batch, network_batch
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32
@@ -36,7 +36,7 @@ class FeatureCache:
         max_bytes: budget.
     """
 
-    def __init__(self, clip: Clip, canvas: Canvas, networks: Networks, *, max_bytes: int) -> None:
+    def __init__(self, clip: Footage, canvas: Canvas, networks: Networks, *, max_bytes: int) -> None:
         self._clip, self._canvas, self._networks = clip, canvas, networks
         self._max_bytes = max_bytes
         self._bytes = 0

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from service.errors import InvalidDetections
 from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
-from service.media.clip import Clip
+from service.media.footage import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.class_vector import ClassVector
@@ -80,15 +80,15 @@ class GivenDetections:
 
     async def detect(
         self,
-        clip: Clip,
+        clip: Footage,
         canvas: Canvas,
         networks: Networks,
         params: DetectorParams,
         features: FeatureCache,
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`: threshold and cap count as for a detector."""
-        # a damaged video has fewer frames than its index says
-        for frame, boxes_only in zip(self.frames[: len(clip)], self.boxes_only, strict=False):
+        for place, index in enumerate(clip.indices):
+            frame, boxes_only = replace(self.frames[index], frame=place), self.boxes_only[index]
             keep = strongest(frame.probs, params)
             kept = frame.select(keep)
             missing = np.flatnonzero(boxes_only[keep])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, unexplained
-from service.media.clip import Clip
+from service.media.footage import Footage
 from service.pipeline.cache import StageCache, detections_key, recall, tubelets_key
 from service.pipeline.caching_tracker import CachingTracker, SeedTracker
 from service.pipeline.codec import pack_detections, unpack_detections
@@ -61,7 +61,7 @@ class Run:
         vocabulary: categories of the result instead of the detector's own.
     """
 
-    clip: Clip
+    clip: Footage
     video: str
     networks: Networks
     params: PipelineParams

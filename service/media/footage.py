@@ -1,0 +1,73 @@
+"""What the stages take for a video: its clip, or some frames of it."""
+
+from dataclasses import replace
+from typing import Protocol
+
+from service.media.video_info import VideoInfo
+from service.structures.arrays import F64, U8
+
+
+class Footage(Protocol):
+    """Frames that can be read in any order: a `Clip`, or a `ClipPart`."""
+
+    @property
+    def timestamps(self) -> F64:
+        """(T,) seconds."""
+        ...
+
+    @property
+    def info(self) -> VideoInfo:
+        """The video; its `frames` are those here."""
+        ...
+
+    @property
+    def damage(self) -> str | None:
+        """Why the decoder stopped before the end of the file, in its words."""
+        ...
+
+    @property
+    def network_hw(self) -> tuple[int, int]:
+        """Height and width of the frames as `frame` gives them."""
+        ...
+
+    @property
+    def frame_hw(self) -> tuple[int, int]:
+        """Height and width of the original frames, rotation applied."""
+        ...
+
+    @property
+    def indices(self) -> range:
+        """Of every frame here its index in the video."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def frame(self, index: int) -> U8:
+        """Frame `index` of those here, (h, w, 3) uint8 RGB of `network_hw`."""
+        ...
+
+
+class ClipPart:
+    """Some frames of a clip, counted from 0; it opens and closes nothing.
+
+    Args:
+        clip: where they are.
+        frames: their indices there, ascending.
+    """
+
+    def __init__(self, clip: Footage, frames: range) -> None:
+        if len(frames) and not 0 <= frames[0] <= frames[-1] < len(clip):
+            raise ValueError(f"clip: expected a part of its {len(clip)} frames, got {frames}")
+        self._clip, self._frames = clip, frames
+        self.info = replace(clip.info, frames=len(frames))
+        self.network_hw, self.frame_hw, self.damage = clip.network_hw, clip.frame_hw, clip.damage
+        here = slice(frames.start, frames.stop, frames.step)
+        self.timestamps: F64 = clip.timestamps[here]
+        self.indices: range = clip.indices[here]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def frame(self, index: int) -> U8:
+        """Frame `index` of the part."""
+        return self._clip.frame(self._frames[index])
