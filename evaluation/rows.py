@@ -108,6 +108,10 @@ class Tally:
         self._own.add(key)
         self._inner.put(key, data)
 
+    def drop(self, key: str) -> None:
+        """Keep it no longer, if it is there."""
+        self._inner.drop(key)
+
 
 async def run_rows(
     dataset: Dataset,

@@ -261,6 +261,7 @@ def engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
         "cache_dir": str(settings.cache_dir),
         "cache_max_bytes": settings.cache_max_bytes,
         "feature_cache_bytes": settings.feature_cache_bytes,
+        "checkpoint_frames": settings.checkpoint_frames,
     }
 
 

@@ -11,13 +11,21 @@ from service.media.limits import VideoLimits
 from service.pipeline.cache import NoCache, StageCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
+from service.pipeline.run import Report
 from service.pipeline.segment import SegmentContext, segment
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
 
 def run(
-    video: Path, out: Path, *, triton_url: str | None = None, cache: StageCache | None = None, **parameters: Any
+    video: Path,
+    out: Path,
+    *,
+    triton_url: str | None = None,
+    report: Report = lambda _: None,
+    cache: StageCache | None = None,
+    checkpoint_frames: int = 0,
+    **parameters: Any,
 ) -> dict[str, Any]:
     """The result document of `video`."""
 
@@ -26,10 +34,16 @@ def run(
         client = await open_client(
             manifest, triton_url=triton_url, providers=["CPUExecutionProvider"], threads=2, deadline_s=60
         )
-        context = SegmentContext(Networks(client, manifest), VideoLimits(), out / "scratch", cache or NoCache())
+        context = SegmentContext(
+            Networks(client, manifest),
+            VideoLimits(),
+            out / "scratch",
+            cache or NoCache(),
+            checkpoint_frames=checkpoint_frames,
+        )
         try:
             chosen = JobParameters(**{"overlay": False, **parameters})
-            await segment(video, out, context=context, parameters=chosen, report=lambda _: None)
+            await segment(video, out, context=context, parameters=chosen, report=report)
         finally:
             await client.close()
 

@@ -80,6 +80,7 @@ async def _run(
                 scratch=Path(scratch),
                 cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
                 feature_bytes=settings.feature_cache_bytes,
+                checkpoint_frames=settings.checkpoint_frames,
                 detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
             )
             await run_segment(

@@ -18,6 +18,8 @@ from typing import Protocol, TypeVar
 from service.pipeline.params import PipelineParams
 
 T = TypeVar("T")
+CHECKPOINT = "checkpoint"
+"""Stage of the keys of what is no stage's result yet."""
 
 
 class StageCache(Protocol):
@@ -29,6 +31,10 @@ class StageCache(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Keep `data`, if there is room."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Keep it no longer, if it is there."""
         ...
 
 
@@ -51,13 +57,21 @@ class NoCache:
     def put(self, key: str, data: bytes) -> None:
         """Drop it."""
 
+    def drop(self, key: str) -> None:
+        """There is nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class CacheNote:
-    """The file under `key` was written or read; without a size: it was removed for want of room."""
+    """The file under `key` was written or read; without a size: it was removed."""
 
     key: str
     size_bytes: int | None
+
+    @property
+    def checkpoint(self) -> bool:
+        """A checkpoint was written, or found by the attempt that goes on from it."""
+        return self.size_bytes is not None and self.key.partition("/")[2].startswith(f"{CHECKPOINT}-")
 
 
 class FolderCache:
@@ -96,15 +110,25 @@ class FolderCache:
             self._note(CacheNote(key, len(data)))
             self._evict()
 
+    def drop(self, key: str) -> None:
+        """Keep it no longer, if it is there."""
+        path = self._root / key
+        with contextlib.suppress(OSError):
+            path.unlink()
+            self._gone(path)
+
     def _evict(self) -> None:
         total = 0
         for _, size, path in sorted(self._files(), reverse=True):
             total += size
             if total > self._max_bytes:
                 path.unlink(missing_ok=True)
-                self._note(CacheNote(str(path.relative_to(self._root)), None))
-                with contextlib.suppress(OSError):  # the video has other files here
-                    path.parent.rmdir()
+                self._gone(path)
+
+    def _gone(self, path: Path) -> None:
+        self._note(CacheNote(str(path.relative_to(self._root)), None))
+        with contextlib.suppress(OSError):  # the video has other files here
+            path.parent.rmdir()
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         """Last use, size and path of every file; another process may remove some meanwhile."""
@@ -130,6 +154,12 @@ def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
     """Key of the tubelets of a video's seeds, whatever chose them. See `detections_key`."""
     stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
     return _key("tubelets", video, version, stages)
+
+
+def checkpoint_key(video: str, version: str, params: PipelineParams, name: str) -> str:
+    """Key of a checkpoint; `name` tells those of one run apart. See `detections_key`."""
+    stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
+    return _key(CHECKPOINT, video, version, {**stages, "name": name})
 
 
 def _key(stage: str, video: str, version: str, parameters: dict[str, object]) -> str:

@@ -8,7 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from service.pipeline.cache import StageCache, recall
+from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_tubelets, unpack_tubelets
+from service.pipeline.round_checkpoints import RoundCheckpoints
+from service.pipeline.tracking_round import Round, beginning
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 
@@ -24,6 +27,25 @@ class SeedTracker(Protocol):
         ...
 
 
+class RoundTracker(Protocol):
+    """A tracker whose rounds can be taken up again: `Tracker`."""
+
+    @property
+    def steps(self) -> int:
+        """Of a round."""
+        ...
+
+    async def go_on(
+        self,
+        seeds: Sequence[Candidate],
+        begun: Round,
+        report: Callable[[int, int], None],
+        keep: Callable[[Round], None],
+    ) -> list[Tubelet]:
+        """See `Tracker.go_on`."""
+        ...
+
+
 class CachingTracker:
     """Tracks only the seeds that were not tracked before.
 
@@ -35,10 +57,11 @@ class CachingTracker:
         inner: tracks the others.
         cache: keeps the bundle.
         key: names all that a tubelet depends on besides its seed.
+        checkpoints: of rounds under way.
     """
 
-    def __init__(self, inner: SeedTracker, cache: StageCache, key: str) -> None:
-        self._inner, self._cache, self._key = inner, cache, key
+    def __init__(self, inner: RoundTracker, cache: StageCache, key: str, checkpoints: Checkpoints) -> None:
+        self._inner, self._cache, self._key, self._checkpoints = inner, cache, key, checkpoints
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
         """One tubelet per seed, in their order."""
@@ -47,12 +70,24 @@ class CachingTracker:
         found = {name: kept[name] for name in wanted if name in kept}
         new = {name: seed for name, seed in wanted.items() if name not in found}
         if new:
-            found |= zip(new, await self._inner.track(list(new.values()), report), strict=True)
-            self._keep(found)
+            found |= await self._track(new, found, report)
         else:
             report(1, 1)
         # the class vector is this run's: another calibration may have changed it
         return [replace(found[seed_name(seed)], seed=seed) for seed in seeds]
+
+    async def _track(
+        self, new: Mapping[str, Candidate], kept: Mapping[str, Tubelet], report: Callable[[int, int], None]
+    ) -> dict[str, Tubelet]:
+        """Tubelets of the new seeds, from the newest checkpoint on; they join the `kept` ones in the bundle."""
+        seeds = list(new.values())
+        checkpoints = RoundCheckpoints(self._checkpoints, list(new), self._inner.steps)
+        begun = checkpoints.newest() or beginning(seeds)
+        made = await self._inner.go_on(seeds, begun, report, checkpoints.keep)
+        tracked = dict(zip(new, made, strict=True))
+        self._keep({**kept, **tracked})
+        checkpoints.end()
+        return tracked
 
     def _kept(self) -> dict[str, Tubelet]:
         """The bundle by the seeds' names, the last wanted last."""

@@ -1,4 +1,4 @@
-"""Detections and tubelets as bytes: what the stage cache keeps. Floats come back bit for bit."""
+"""Detections, tubelets and rounds as bytes: what the stage cache keeps. Floats come back bit for bit."""
 
 import io
 import zipfile
@@ -10,11 +10,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from service.pipeline.tracking_round import Round
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle
 from service.structures.tubelets import Tubelet
+from service.tracking.dual_tracker import Outcome, TrackState
 
 Arrays = dict[str, NDArray[Any]]
+STATE_ARRAYS = ("box", "window", "probability", "embedding")
+STATE_NUMBERS = ("score", "lost", "lost_frames")
 
 
 @contextmanager
@@ -83,6 +87,39 @@ def unpack_tubelets(data: bytes) -> list[Tubelet]:
     return tubelets
 
 
+def pack_round(state: Round) -> bytes:
+    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking waits."""
+    live = list(state.live.values())
+    said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
+    arrays: Arrays = {
+        "done": np.array(state.done),
+        "seeds": np.array(len(state.outcomes)),
+        "live_seed": np.array([track.seed for track in live], np.int64),
+        **{f"live_{name}": np.array([getattr(track, name) for track in live]) for name in STATE_ARRAYS + STATE_NUMBERS},
+        "outcome_seed": np.array([number for number, _, _ in said], np.int64),
+        "outcome_frame": np.array([t for _, t, _ in said], np.int64),
+        "outcome_box": np.array([outcome.box for _, _, outcome in said], np.float32),
+        "outcome_score": np.array([outcome.score for _, _, outcome in said], np.float64),
+    }
+    return _pack({**arrays, **_masks_to_arrays([outcome.mask for _, _, outcome in said])}, compressed=False)
+
+
+@_readable()
+def unpack_round(data: bytes) -> Round:
+    """The inverse of `pack_round`; raises as `unpack_detections` does."""
+    arrays = _unpack(data)
+    live = {}
+    for i, seed in enumerate(arrays["live_seed"].tolist()):
+        box, window, probability, embedding = (arrays[f"live_{name}"][i] for name in STATE_ARRAYS)
+        score, lost, lost_frames = (arrays[f"live_{name}"][i].item() for name in STATE_NUMBERS)
+        live[seed] = TrackState(seed, box, window, probability, embedding, score, lost, lost_frames)
+    outcomes: list[dict[int, Outcome]] = [{} for _ in range(int(arrays["seeds"]))]
+    said = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
+    for i, ((number, t), mask) in enumerate(zip(said, _masks_from_arrays(arrays), strict=True)):
+        outcomes[number][t] = Outcome(mask, arrays["outcome_box"][i], float(arrays["outcome_score"][i]))
+    return Round(int(arrays["done"]), live, outcomes)
+
+
 def _masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
     """Masks -> all counts joined, the length of each (-1: no mask) and their common size."""
     size = next((mask.size_hw for mask in masks if mask is not None), (0, 0))
@@ -104,10 +141,10 @@ def _masks_from_arrays(arrays: Arrays) -> list[Rle | None]:
     return masks
 
 
-def _pack(arrays: Arrays) -> bytes:
-    buffer = io.BytesIO()
+def _pack(arrays: Arrays, *, compressed: bool = True) -> bytes:
+    buffer, save = io.BytesIO(), np.savez_compressed if compressed else np.savez
     # numpy types the names as its own options
-    np.savez_compressed(buffer, **cast("dict[str, Any]", arrays))
+    save(buffer, **cast("dict[str, Any]", arrays))
     return buffer.getvalue()
 
 

@@ -1,7 +1,8 @@
 """The shared features of the frames, f4 and f8, kept within a byte budget."""
 
+import copy
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,14 @@ class FrameFeatures:
     f8: F32
 
 
+@dataclass
+class _Kept:
+    """Features by frame and their bytes, the least recently used first."""
+
+    frames: OrderedDict[int, tuple[F16, F16]] = field(default_factory=OrderedDict)
+    bytes: int = 0
+
+
 class FeatureCache:
     """Features by frame; the least recently used ones go first and are computed again when needed.
 
@@ -39,29 +48,36 @@ class FeatureCache:
     def __init__(self, clip: Footage, canvas: Canvas, networks: Networks, *, max_bytes: int) -> None:
         self._clip, self._canvas, self._networks = clip, canvas, networks
         self._max_bytes = max_bytes
-        self._bytes = 0
-        self._kept: OrderedDict[int, tuple[F16, F16]] = OrderedDict()
+        self._kept = _Kept()
+        self.first = 0  # the frame that counts as number 0 here
+
+    def later(self, first: int) -> "FeatureCache":
+        """The same features for a part of the clip that begins with frame `first` and counts from 0."""
+        part = copy.copy(self)
+        part.first = self.first + first
+        return part
 
     def put(self, frame: int, f4: F32, f8: F32) -> None:
         """Keep the features of one frame, (C, h, w) each."""
-        halves = (f4.astype(np.float16), f8.astype(np.float16))
-        self._kept[frame] = halves
-        self._bytes += sum(half.nbytes for half in halves)
-        while self._bytes > self._max_bytes and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self._bytes -= sum(half.nbytes for half in dropped)
+        halves, kept = (f4.astype(np.float16), f8.astype(np.float16)), self._kept
+        kept.frames[self.first + frame] = halves
+        kept.bytes += sum(half.nbytes for half in halves)
+        while kept.bytes > self._max_bytes and len(kept.frames) > 1:
+            _, dropped = kept.frames.popitem(last=False)
+            kept.bytes -= sum(half.nbytes for half in dropped)
 
     async def get(self, frame: int) -> FrameFeatures:
         """The features of one frame, computed if they are not kept."""
-        if frame not in self._kept:
-            outputs = await self._compute(frame)
+        kept, index = self._kept.frames, self.first + frame
+        if index not in kept:
+            outputs = await self._compute(index)
             self.put(frame, outputs.f4[0], outputs.f8[0])
-        self._kept.move_to_end(frame)
-        f4, f8 = self._kept[frame]
+        kept.move_to_end(index)
+        f4, f8 = kept[index]
         return FrameFeatures(f4[None].astype(np.float32), f8[None].astype(np.float32))
 
-    async def _compute(self, frame: int) -> FrameFeatures:
-        frames = [self._clip.frame(frame)]
+    async def _compute(self, index: int) -> FrameFeatures:
+        frames = [self._clip.frame(index)]
         if self._networks.manifest.dims.shared_trunk:
             outputs = await self._networks.run("mask_rcnn", features_batch(frames, self._canvas))
         else:

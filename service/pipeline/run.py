@@ -5,16 +5,19 @@ calls back up.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, unexplained
-from service.media.footage import Footage
-from service.pipeline.cache import StageCache, detections_key, recall, tubelets_key
+from service.media.footage import ClipPart, Footage
+from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, tubelets_key
 from service.pipeline.caching_tracker import CachingTracker, SeedTracker
+from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_detections, unpack_detections
 from service.pipeline.detect import BundledDetector
+from service.pipeline.detection_checkpoints import DetectionCheckpoints
 from service.pipeline.detector import Detector
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks
@@ -59,6 +62,7 @@ class Run:
         report: told of every step; what it raises ends the run.
         given: where candidates come from instead of the bundled detector.
         vocabulary: categories of the result instead of the detector's own.
+        checkpoint_frames: steps from one checkpoint to the next; 0 = none.
     """
 
     clip: Footage
@@ -70,6 +74,7 @@ class Run:
     report: Report
     given: Detector | None = None
     vocabulary: Vocabulary | None = None
+    checkpoint_frames: int = 0
 
     @property
     def detector(self) -> Detector:
@@ -80,6 +85,18 @@ class Run:
     def categories(self) -> tuple[Category, ...]:
         """What the labels of the result mean."""
         return self.vocabulary.categories if self.vocabulary is not None else self.detector.vector.categories
+
+    @property
+    def source(self) -> str:
+        """What candidates depend on besides video and parameters; the bundled weights make masks of given boxes."""
+        version = self.networks.manifest.identity
+        return version if self.given is None else f"{version}+{self.given.vector.source}"
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """What is done so far of the stages under way."""
+        key = partial(checkpoint_key, self.video, self.source, self.params)
+        return Checkpoints(self.cache, key, self.checkpoint_frames)
 
     @property
     def canvas(self) -> Canvas:
@@ -109,15 +126,20 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     """Candidates of every frame, from the cache if this video has been through the detector before."""
     total = len(run.clip)
-    key = detections_key(run.video, _source(run), run.params)
+    key = detections_key(run.video, run.source, run.params)
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
         run.report(Progress("detect", total, total))
         return kept
-    detections: list[Detections] = []
-    async for found in run.detector.detect(run.clip, run.canvas, run.networks, run.params.detector, features):
-        detections.append(found)
+    checkpoints = DetectionCheckpoints(run.checkpoints, run.params.detector.batch)
+    detections = checkpoints.kept()
+    first = len(detections)
+    rest = ClipPart(run.clip, range(first, total)), run.canvas, run.networks, run.params.detector, features.later(first)
+    async for found in run.detector.detect(*rest):
+        detections.append(replace(found, frame=first + found.frame))
         run.report(Progress("detect", len(detections), total))
+        checkpoints.keep(detections, total)
     run.cache.put(key, pack_detections(detections))
+    checkpoints.end(total)
     return detections
 
 
@@ -130,7 +152,7 @@ def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCa
         features: f4 and f8 by frame.
     """
     tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, detections)
-    return CachingTracker(tracker, run.cache, tubelets_key(run.video, _source(run), run.params))
+    return CachingTracker(tracker, run.cache, tubelets_key(run.video, run.source, run.params), run.checkpoints)
 
 
 async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTracker) -> list[Tubelet]:
@@ -145,12 +167,6 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
         tubelets += await tracker.track(seeds, report=lambda done, total: run.report(Progress("track", done, total)))
         pool = unexplained(pool, tubelets, proposals)
     return tubelets
-
-
-def _source(run: Run) -> str:
-    """What candidates depend on besides the video and the parameters; the bundled weights make masks of given boxes."""
-    version = run.networks.manifest.identity
-    return version if run.given is None else f"{version}+{run.given.vector.source}"
 
 
 def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:

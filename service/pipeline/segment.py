@@ -40,6 +40,7 @@ class SegmentContext:
         scratch: folder for the decoded frames; emptied after every job.
         cache: detections and tubelets of earlier runs.
         feature_bytes: budget of the features kept in memory.
+        checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.
         detector: in place of the bundled one.
     """
 
@@ -48,6 +49,7 @@ class SegmentContext:
     scratch: Path
     cache: StageCache
     feature_bytes: int = 1 << 30
+    checkpoint_frames: int = 0
     detector: Detector | None = None
 
     @property
@@ -96,6 +98,7 @@ async def segment(
             report=report,
             given=given,
             vocabulary=vocabulary,
+            checkpoint_frames=context.checkpoint_frames,
         )
         labelled = await process_video(run)
     finally:

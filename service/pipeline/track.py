@@ -8,6 +8,7 @@ import numpy as np
 from service.inference.client import Tensors
 from service.pipeline.features import FeatureCache, FrameFeatures
 from service.pipeline.networks import Networks
+from service.pipeline.tracking_round import Round, beginning
 from service.structures.arrays import F32, I64
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate, Detections
@@ -65,27 +66,43 @@ class Tracker:
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
         """Track every seed forward and backward; one tubelet per seed, in their order."""
-        length = len(self._detections)
+        return await self.go_on(seeds, beginning(seeds), report, lambda _: None)
+
+    async def go_on(
+        self,
+        seeds: Sequence[Candidate],
+        begun: Round,
+        report: Callable[[int, int], None],
+        keep: Callable[[Round], None],
+    ) -> list[Tubelet]:
+        """Go on with a round of these seeds.
+
+        Args:
+            seeds: one tubelet each, in their order.
+            begun: where the round stands.
+            report: told after every step how many of how many are done.
+            keep: given where the round stands after every step.
+        """
+        length, total = len(self._detections), self.steps
         references = [await self._reference(number, seed) for number, seed in enumerate(seeds)]
-        outcomes: list[dict[int, Outcome]] = [{seed.frame: _of_seed(seed)} for seed in seeds]
-        sweeps = self._sweeps(length)
-        total = len(sweeps) * length
-        for done, (t, previous) in enumerate(step for sweep in sweeps for step in sweep):
-            if previous is None:
-                live: dict[int, TrackState] = {}
+        live, outcomes = dict(begun.live), [dict(found) for found in begun.outcomes]
+        for done in range(begun.done + 1, total + 1):
+            sweep, t = divmod(done - 1, length)
+            if t == 0:
+                live = {}
+            t = length - 1 - t if sweep else t
             live = await self._step(t, live, references, outcomes)
             for number, seed in enumerate(seeds):
                 if seed.frame == t:
                     live[number] = references[number].start
-            report(done + 1, total)
+            report(done, total)
+            keep(Round(done, live, outcomes))
         return [_tubelet(seed, found, length) for seed, found in zip(seeds, outcomes, strict=True)]
 
-    def _sweeps(self, length: int) -> list[list[tuple[int, int | None]]]:
-        """Steps (frame, frame before or None at the start) of the forward and the backward sweep."""
-        orders = [range(length)]
-        if self._params.fusion.bidirectional:
-            orders.append(range(length - 1, -1, -1))
-        return [[(t, order[i - 1] if i else None) for i, t in enumerate(order)] for order in orders]
+    @property
+    def steps(self) -> int:
+        """Of a round: frames of the forward and of the backward sweep."""
+        return len(self._detections) * (2 if self._params.fusion.bidirectional else 1)
 
     async def _reference(self, number: int, seed: Candidate) -> Reference:
         features = await self._features.get(seed.frame)
@@ -216,10 +233,6 @@ class Tracker:
 def _zeros(count: int) -> I64:
     """Frame index of tracks that all look at the one frame of the call."""
     return np.zeros(count, np.int64)
-
-
-def _of_seed(seed: Candidate) -> Outcome:
-    return Outcome(seed.mask, seed.box, 1.0)
 
 
 def _tubelet(seed: Candidate, found: dict[int, Outcome], length: int) -> Tubelet:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from service.pipeline.caching_tracker import MOST_TUBELETS, CachingTracker
+from service.pipeline.checkpoints import Checkpoints
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 from tests.unit.builders import candidate, tube
@@ -21,17 +22,21 @@ class Memory:
     def put(self, key: str, data: bytes) -> None:
         self.kept[key] = data
 
+    def drop(self, key: str) -> None:
+        self.kept.pop(key, None)
+
 
 class Counting:
-    """A `SeedTracker` that finds each seed in its own frame only, and notes which it was given."""
+    """A `RoundTracker` that finds each seed in its own frame only, and notes which it was given."""
+
+    steps = 1
 
     def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         self.tracked: list[Candidate] = []
         self._meanwhile = meanwhile
 
-    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
+    async def go_on(self, seeds: Sequence[Candidate], begun: object, report: object, keep: object) -> list[Tubelet]:
         self.tracked += seeds
-        report(1, 1)
         self._meanwhile()
         return [Tubelet(seed, *_rest(tube([seed.frame], int(seed.box[0])))) for seed in seeds]
 
@@ -47,7 +52,9 @@ def seed(x: int, frame: int = 0) -> Candidate:
 def track(cache: Memory, *seeds: Candidate, inner: Counting | None = None) -> list[Candidate]:
     """The seeds that were tracked, not taken over."""
     inner = inner or Counting()
-    tubelets = asyncio.run(CachingTracker(inner, cache, "v/tubelets-1").track(seeds, lambda *_: None))
+    checkpoints = Checkpoints(cache, lambda name: f"v/checkpoint-{name}", every=1)
+    tracker = CachingTracker(inner, cache, "v/tubelets-1", checkpoints)
+    tubelets = asyncio.run(tracker.track(seeds, lambda *_: None))
     assert [tubelet.seed for tubelet in tubelets] == list(seeds)
     assert [tubelet.frames for tubelet in tubelets] == [(given.frame,) for given in seeds]
     return inner.tracked

@@ -1,7 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from service.pipeline.codec import pack_detections, pack_tubelets, unpack_detections, unpack_tubelets
+from service.pipeline.codec import (
+    pack_detections,
+    pack_round,
+    pack_tubelets,
+    unpack_detections,
+    unpack_round,
+    unpack_tubelets,
+)
+from service.pipeline.tracking_round import Round
+from service.tracking.dual_tracker import Outcome, TrackState, absent
 from tests.unit.builders import frame, tube
 
 
@@ -23,11 +34,32 @@ def test_tubelets_come_back_bit_for_bit() -> None:
     assert unpack_tubelets(pack_tubelets([])) == []
 
 
+def test_a_round_comes_back_bit_for_bit() -> None:
+    tubelet, made = tube([3]), np.random.default_rng(0).random((4, 8, 8), np.float32)
+    lost = TrackState(2, made[0, 0, :4], made[0, 1, :4], made[1], made, 0.1 + 0.2, True, 5)
+    live = {2: lost, 0: replace(lost, seed=0, box=made[0, 2, :4], lost=False, lost_frames=0)}
+    outcomes = [{3: Outcome(tubelet.masks[3], tubelet.boxes[3], 1.0), 4: absent()}, {}, {0: absent()}]
+    state = unpack_round(pack_round(Round(7, live, outcomes)))
+    assert (state.done, list(state.live)) == (7, [2, 0])
+    for number, track in state.live.items():
+        for name in ("box", "window", "probability", "embedding"):
+            there, here = getattr(live[number], name), getattr(track, name)
+            np.testing.assert_array_equal(there, here)
+            assert there.dtype == here.dtype
+        numbers = [(t.seed, t.score, t.lost, t.lost_frames) for t in (live[number], track)]
+        assert numbers[0] == numbers[1]
+    assert [list(found) for found in state.outcomes] == [[3, 4], [], [0]]
+    assert (state.outcomes[0][3].mask, state.outcomes[0][3].score) == (tubelet.masks[3], 1.0)
+    np.testing.assert_array_equal(state.outcomes[0][3].box, tubelet.boxes[3])
+    assert unpack_round(pack_round(Round(1, {}, [{}]))).live == {}
+
+
 @pytest.mark.parametrize("length", [0, 1, 100, -1])
 def test_what_is_cut_off_is_refused(length: int) -> None:
     for unpack, data in (
         (unpack_detections, pack_detections([frame(0, (3, [0.1, 0.7, 0.2]))])),
         (unpack_tubelets, pack_tubelets([tube([1])])),
+        (unpack_round, pack_round(Round(1, {}, [{0: absent()}]))),
     ):
         with pytest.raises(ValueError, match=r"read|pickle"):
             unpack(data[:length])
