@@ -37,6 +37,7 @@ class Meter:
     Attributes:
         seconds: what each stage has taken so far. The time before a step belongs to the step's stage, so that they
             add up to the time from the start to the last step.
+        checkpoints: keys of those that were reached and are not told yet.
     """
 
     started: float
@@ -44,6 +45,7 @@ class Meter:
     stage_started: float = 0.0
     latest: JobProgress | None = field(default=None)
     seconds: dict[str, float] = field(default_factory=dict)
+    checkpoints: set[str] = field(default_factory=set)
 
     def step(self, progress: Progress, now: float) -> None:
         """Take in a step; `now` in seconds of any steady clock."""
@@ -112,6 +114,7 @@ class JobRunner:
         except Canceled:
             await self._canceled(job)
         except DualtrackError as error:
+            await self._beat(job, meter, canceled)
             await self._failed(job, error)
         else:
             meter.end()
@@ -128,8 +131,14 @@ class JobRunner:
                 raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
             work["detections"] = str(self._blobs.path(job.detections))
         notes: list[CacheNote] = []
+
+        def note(cached: CacheNote) -> None:
+            notes.append(cached)
+            if cached.checkpoint:
+                meter.checkpoints.add(cached.key)
+
         try:
-            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), notes.append, canceled)
+            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), note, canceled)
         finally:
             await self._index(job.video_id, notes)
 
@@ -173,9 +182,11 @@ class JobRunner:
 
     async def _beat(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
         """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""
+        reached = list(meter.checkpoints)
         with contextlib.suppress(Unavailable):
-            if await self._jobs.progress(job.id, job.attempt, meter.latest) != "ok":
+            if await self._jobs.progress(job.id, job.attempt, meter.latest, reached) != "ok":
                 canceled.set()
+            meter.checkpoints.difference_update(reached)
 
 
 async def _insist(act: Callable[[], Awaitable[T]]) -> T:

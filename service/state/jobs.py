@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, cast
@@ -82,7 +82,7 @@ class JobStore:
         redis: the connection (`decode_responses=True`).
         deliver: hands a job to the queue.
         max_queue: most waiting jobs.
-        max_attempts: attempts without an end before a job fails.
+        max_attempts: attempts without an end or a new checkpoint before a job fails.
         ttl_s: how long a job is kept.
         lease_s: after so long without a sign of life the queue hands a job to another worker.
     """
@@ -219,12 +219,23 @@ class JobStore:
             )
             return await self._load(job_id) if attempt else None
 
-    async def progress(self, job_id: str, attempt: int, progress: JobProgress | None) -> str:
-        """Sign of life of an attempt; `ok`, `cancel` (stop!) or `lost` (another attempt holds the job)."""
+    async def progress(
+        self, job_id: str, attempt: int, progress: JobProgress | None, checkpoints: Sequence[str] = ()
+    ) -> str:
+        """Sign of life of an attempt; `ok`, `cancel` (stop!) or `lost` (another attempt holds the job).
+
+        Args:
+            job_id: which job.
+            attempt: which attempt.
+            progress: how far it is.
+            checkpoints: keys of those that it has reached; with one that no attempt before has reached, its failure
+                does not count.
+        """
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
             answer: str = await self._scripts["update"](
-                keys=[keys.job(job_id), keys.RUNNING], args=[job_id, attempt, text]
+                keys=[keys.job(job_id), keys.RUNNING, keys.job_checkpoints(job_id)],
+                args=[job_id, attempt, text, self._ttl_s, *checkpoints],
             )
         return answer
 
@@ -284,7 +295,7 @@ class JobStore:
         return [*waiting, *silent]
 
     def _exhausted(self, last: str) -> str:
-        detail = f"job: {self._max_attempts} attempts ended without a result; the last: {last}"
+        detail = f"job: {self._max_attempts} attempts ended without a result or a new checkpoint; the last: {last}"
         return json.dumps({"code": "too-many-attempts", "detail": detail})
 
     async def _load(self, job_id: str) -> Job | None:

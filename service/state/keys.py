@@ -19,6 +19,11 @@ def job(job_id: str) -> str:
     return f"{PREFIX}:job:{job_id}"
 
 
+def job_checkpoints(job_id: str) -> str:
+    """Set: the checkpoints that attempts at a job have reached."""
+    return f"{PREFIX}:job-checkpoints:{job_id}"
+
+
 def idempotency(key: str) -> str:
     """String: `job id|fingerprint` of the request that came with this Idempotency-Key."""
     return f"{PREFIX}:idempotency:{key}"

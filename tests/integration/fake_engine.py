@@ -1,6 +1,8 @@
 """An engine without models, for tests of the worker: reports steps and does what the video's bytes say.
 
-`ok N`: N steps, then a result; `cache`: something for the cache, too. `die`: ends in the middle. `hang`: never answers again. `bad`: the video can't be used.
+`ok N`: N steps, then a result; `cache`: something for the cache, too. `die`: ends in the middle. `hang`: never answers
+again. `bad`: the video can't be used. `climb N`: each attempt dies at the next of N checkpoints. `stuck N`: the same, but
+never gets beyond the first.
 """
 
 import json
@@ -39,6 +41,17 @@ def cached(video: str) -> None:
     say({"cache": {"key": f"{video}/{path.name}", "size_bytes": 7}})
 
 
+def reached(video: str, *, further: bool) -> int:
+    """What the real engine does at a checkpoint; its number."""
+    folder = Path(settings["cache_dir"], video)
+    folder.mkdir(parents=True, exist_ok=True)
+    number = len(list(folder.glob("checkpoint-*"))) if further else 0
+    path = folder / f"checkpoint-{number}"
+    path.write_bytes(bytes(7))
+    say({"cache": {"key": f"{video}/{path.name}", "size_bytes": 7}})
+    return number + 1
+
+
 def work(job: dict) -> None:
     canceled.clear()
     what, *rest = Path(job["video"]).read_text().split()
@@ -52,6 +65,8 @@ def work(job: dict) -> None:
             return
         say({"progress": {"stage": "detect", "done": step + 1, "total": steps}})
         if what == "die" and step == 1:
+            os._exit(9)
+        if what in {"climb", "stuck"} and reached(Path(job["video"]).name, further=what == "climb") <= steps:
             os._exit(9)
         time.sleep(0.1)
     if what == "cache":

@@ -1,5 +1,6 @@
 """Real Valkey, real workers as processes, a fake engine: nothing is lost, nothing is done twice."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from service.bootstrap import Parts
-from service.state.jobs import TERMINAL, Job, JobState
+from service.state.jobs import TERMINAL, Job, JobState, JobStore
 from service.state.videos import Video
 from tests.integration.api_service import Api, running, wait_for
 
@@ -153,6 +154,43 @@ def test_poison_job_fails_after_three_attempts_and_others_go_on(bench: Bench) ->
     series = bench.series()
     assert series['dualtrack_attempt_failures_total{cause="service",code="engine-died"}'] == 3
     assert series['dualtrack_jobs_ended_total{state="failed"}'] == 1
+
+
+def test_attempts_that_get_further_do_not_count(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("climb 5"), ended, 60)
+    assert (job.state, job.attempt) == (JobState.DONE, 6)
+
+
+def test_attempts_that_reach_the_same_checkpoint_again_count(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("stuck 5"), ended, 60)
+    assert (job.state, job.attempt) == (JobState.FAILED, 1 + 3)
+    assert job.error is not None
+    assert job.error["code"] == "too-many-attempts"
+
+
+def test_a_worker_that_dies_after_a_new_checkpoint_does_not_count(bench: Bench) -> None:
+    job_id = bench.submit("ok")
+
+    async def deaths(parts: Parts) -> list[int]:
+        """Numbers of the attempts at a job whose workers die, all but the last three after a new checkpoint."""
+        store = JobStore(parts.redis, _undelivered, max_queue=9, max_attempts=3, ttl_s=60, lease_s=0.02)
+        attempts = []
+        for checkpoint in ("a", "b", "c", "d", "a", "d", "b", "a"):
+            if (job := await store.begin(job_id)) is None:
+                break
+            attempts.append(job.attempt)
+            assert await store.progress(job_id, job.attempt, None, [checkpoint]) == "ok"
+            await asyncio.sleep(0.05)
+        return attempts
+
+    assert bench.api.act(deaths) == [1, 2, 3, 4, 5, 6, 7]
+    assert bench.job(job_id).state is JobState.FAILED
+
+
+async def _undelivered(_job: str, _key: str) -> None:
+    """No worker shall take it."""
 
 
 def test_killed_worker_another_attempt_finishes_with_one_result(bench: Bench) -> None:

@@ -27,7 +27,8 @@ if state == 'running' then
     local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
     -- its attempt is alive: this is a second delivery of the same job
     if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return 0 end
-    redis.call('HINCRBY', KEYS[1], 'failures', 1)
+    -- an attempt that came further than all before it does not count: the next one goes on from there
+    if redis.call('HGET', KEYS[1], 'advanced') ~= '1' then redis.call('HINCRBY', KEYS[1], 'failures', 1) end
     count('failures:service:worker-died')
 end
 if redis.call('HGET', KEYS[1], 'cancel') == '1' then return done('canceled') end
@@ -36,7 +37,7 @@ if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) >= tonumber(ARGV[5]) t
     return done('failed')
 end
 redis.call('HSET', KEYS[1], 'state', 'running', 'started_at', ARGV[2], 'holder', ARGV[3])
-redis.call('HDEL', KEYS[1], 'progress')
+redis.call('HDEL', KEYS[1], 'progress', 'advanced')
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('ZADD', KEYS[3], now, ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'attempt', 1)

@@ -1,4 +1,5 @@
 -- KEYS job, queued, running, tally · ARGV id, attempt, now, code of the failure or '', max_attempts, error, tally's ttl
+-- A failed attempt that came further than all before it does not count toward the most attempts.
 -- Ends an attempt that has no result. Answer: the job's state after it, 'lost' if another attempt holds the job.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 'lost' end
 local state = redis.call('HGET', KEYS[1], 'state')
@@ -8,7 +9,8 @@ local function count(field)
     redis.call('HINCRBY', KEYS[4], field, 1)
     redis.call('EXPIRE', KEYS[4], ARGV[7])
 end
-local failures = redis.call('HINCRBY', KEYS[1], 'failures', ARGV[4] == '' and 0 or 1)
+local advanced = redis.call('HGET', KEYS[1], 'advanced') == '1'
+local failures = redis.call('HINCRBY', KEYS[1], 'failures', (ARGV[4] == '' or advanced) and 0 or 1)
 if ARGV[4] ~= '' then count('failures:service:' .. ARGV[4]) end
 redis.call('HDEL', KEYS[1], 'progress', 'holder')
 redis.call('HINCRBY', KEYS[1], 'version', 1)
