@@ -1,0 +1,62 @@
+"""A cancelled job ends within one step of whatever stage it is in."""
+
+import asyncio
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.inference.fake_detector import PALETTE
+from service.media.limits import VideoLimits
+from service.pipeline.engine_process import Engine
+from service.pipeline.networks import Networks
+from tests.annotated import context, write_video
+from tests.scenes import Rectangle
+
+FRAMES = 6
+PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
+
+
+class Counting:
+    """A client that counts its calls."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.calls = inner, 0
+
+    async def infer(self, spec: Any, inputs: Any) -> Any:
+        self.calls += 1
+        return await self.inner.infer(spec, inputs)
+
+
+@pytest.mark.parametrize(
+    ("stage", "calls_of_a_step"), [("decode", 0), ("detect", 1), ("calibrate", 0), ("track", 2), ("render", 0)]
+)
+def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: int, tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", [PERSON], FRAMES)
+    opened = context(tmp_path / "scratch")
+    client = Counting(opened.networks.client)
+    canceled = threading.Event()
+    said: list[dict[str, Any]] = []
+    calls_before = 0
+
+    def say(message: dict[str, Any]) -> None:
+        nonlocal calls_before
+        said.append(message)
+        progress = message.get("progress", {})
+        if progress.get("stage") == stage and not canceled.is_set():
+            canceled.set()
+            calls_before = client.calls
+
+    counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
+    engine = Engine(replace(opened, networks=counted, limits=patient), say, canceled)
+    job = {"video": str(tmp_path / "a.mp4"), "out": str(tmp_path / "out"), "parameters": {}}
+    asyncio.run(engine.run(job))
+    *steps, last = said
+    assert last["error"]["code"] == "canceled"
+    assert [step["progress"]["stage"] for step in steps].count(stage) == 1
+    assert steps[-1]["progress"]["stage"] == stage
+    # two references of a seed come before the first step of its round
+    assert client.calls - calls_before <= max(calls_of_a_step, 2 if stage == "calibrate" else 0)
+    assert not list((tmp_path / "scratch").iterdir())
