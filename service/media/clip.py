@@ -47,6 +47,9 @@ class Clip:
         """Of every frame here its index in the video; see `Footage`."""
         return range(len(self))
 
+    async def ready(self) -> None:
+        """The frames are there; see `Footage`."""
+
     def frame(self, index: int) -> U8:
         """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`.
 

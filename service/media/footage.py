@@ -42,6 +42,10 @@ class Footage(Protocol):
 
     def __len__(self) -> int: ...
 
+    async def ready(self) -> None:
+        """Comes before the first `frame`."""
+        ...
+
     def frame(self, index: int) -> U8:
         """Frame `index` of those here, (h, w, 3) uint8 RGB of `network_hw`."""
         ...
@@ -67,6 +71,10 @@ class ClipPart:
 
     def __len__(self) -> int:
         return len(self._frames)
+
+    async def ready(self) -> None:
+        """See `Footage`."""
+        await self._clip.ready()
 
     def frame(self, index: int) -> U8:
         """Frame `index` of the part."""

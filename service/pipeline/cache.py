@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from service.media.limits import VideoLimits
 from service.pipeline.params import PipelineParams
 
 T = TypeVar("T")
@@ -137,6 +138,11 @@ class FolderCache:
                 with contextlib.suppress(OSError):
                     stat = path.stat()
                     yield stat.st_mtime, stat.st_size, path
+
+
+def clip_key(video: str, limits: VideoLimits) -> str:
+    """Key of the facts of a clip; a video that is known was within the limits. See `detections_key`."""
+    return _key("clip", video, "", {"limits": asdict(limits)})
 
 
 def detections_key(video: str, version: str, params: PipelineParams) -> str:

@@ -77,6 +77,7 @@ class FeatureCache:
         return FrameFeatures(f4[None].astype(np.float32), f8[None].astype(np.float32))
 
     async def _compute(self, index: int) -> FrameFeatures:
+        await self._clip.ready()
         frames = [self._clip.frame(index)]
         if self._networks.manifest.dims.shared_trunk:
             outputs = await self._networks.run("mask_rcnn", features_batch(frames, self._canvas))

@@ -56,6 +56,8 @@ class Meter:
         before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
         share = progress.done / progress.total if progress.total else 1.0
         fraction = min(before + SHARES[progress.stage] * share, 1.0)
+        # a known video is decoded late, when tracking wants its frames
+        fraction = max(fraction, self.latest.fraction if self.latest is not None else 0.0)
         spent, elapsed = now - self.stage_started, now - self.started
         rate = progress.done / spent if spent > 0.2 else None
         eta = elapsed * (1 - fraction) / fraction if fraction > 0.02 else None

@@ -131,6 +131,7 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
         run.report(Progress("detect", total, total))
         return kept
     checkpoints = DetectionCheckpoints(run.checkpoints, run.params.detector.batch)
+    await run.clip.ready()
     detections = checkpoints.kept()
     first = len(detections)
     rest = ClipPart(run.clip, range(first, total)), run.canvas, run.networks, run.params.detector, features.later(first)

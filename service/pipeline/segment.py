@@ -1,10 +1,14 @@
-"""One video file in, a folder of results out: the spine with its decoder before and its writers behind."""
+"""One video file in, a folder of results out: the spine with its decoder before and its writers behind.
+
+A video that went through before is neither looked at nor decoded unless a stage wants frames of it.
+"""
 
 import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from service.media.clip import Clip
@@ -13,16 +17,17 @@ from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
-from service.pipeline.cache import StageCache
+from service.pipeline.cache import StageCache, clip_key, recall
 from service.pipeline.category_choice import choose
 from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.detector import Detector
 from service.pipeline.given_detections import read_detections
+from service.pipeline.known_clip import ClipFacts, KnownClip, facts_of
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.result import tubelets_document, ytvis_records
 from service.pipeline.run import Progress, Report, Run, process_video
-from service.structures.canvas import fit
+from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet
 
@@ -83,14 +88,18 @@ async def segment(
         InvalidParameter: the categories are none of the detector's.
         InferenceError: a graph failed.
     """
-    info = await probe(video, context.limits)
+    digest = content_hash(video)
+    key = clip_key(digest, context.limits)
+    facts = recall(context.cache, key, ClipFacts.unpack)
+    info = await probe(video, context.limits) if facts is None else facts.probed
     given = await asyncio.to_thread(_given, detections, info, context)
     vocabulary = choose(context.vector if given is None else given.vector, parameters.categories)
-    clip = await open_clip(video, info, context, parameters, report)
+    open_now = partial(open_clip, video, info, context, parameters, report)
+    clip = await open_now() if facts is None else KnownClip(facts, _canvas(info, parameters).network_hw, open_now)
     try:
         run = Run(
             clip=clip,
-            video=content_hash(video),
+            video=digest,
             networks=context.networks,
             params=parameters.pipeline_params(),
             cache=context.cache,
@@ -101,6 +110,8 @@ async def segment(
             checkpoint_frames=context.checkpoint_frames,
         )
         labelled = await process_video(run)
+        if facts is None:
+            context.cache.put(key, facts_of(clip, info).pack())
     finally:
         clip.close()
     out.mkdir(parents=True, exist_ok=True)
@@ -123,16 +134,20 @@ async def open_clip(
     video: Path, info: VideoInfo, context: SegmentContext, parameters: JobParameters, report: Report
 ) -> Clip:
     """Decode all frames once, at the size that the networks take."""
-    detector = parameters.pipeline_params().detector
-    canvas = fit((info.height, info.width), short_side=detector.short_side, long_side=detector.long_side)
     return await decode(
         video,
         info,
         context.limits,
-        network_hw=canvas.network_hw,
+        network_hw=_canvas(info, parameters).network_hw,
         directory=context.scratch,
         on_frame=lambda done: report(Progress("decode", done, info.frames)),
     )
+
+
+def _canvas(info: VideoInfo, parameters: JobParameters) -> Canvas:
+    """Sizes of the video's frames."""
+    detector = parameters.pipeline_params().detector
+    return fit((info.height, info.width), short_side=detector.short_side, long_side=detector.long_side)
 
 
 def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) -> Detector | None:

@@ -38,13 +38,30 @@ def test_repeat_with_another_th_seq_uses_what_is_there(clip: Path, tmp_path: Pat
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30, note=lambda note: used.append(note.key))
     first = run(clip, tmp_path / "a", cache=cache)
     video = content_hash(clip)
-    assert {key.partition("-")[0] for key in used} == {f"{video}/detections", f"{video}/tubelets"}
+    assert {key.partition("-")[0] for key in used} == {
+        f"{video}/{stage}" for stage in ("clip", "detections", "tubelets")
+    }
     kept = {path: path.read_bytes() for path in (tmp_path / "cache").glob("*/*")}
     again = run(clip, tmp_path / "b", cache=cache)
     run(clip, tmp_path / "c", cache=cache, th_seq=0.3)
     assert {path: path.read_bytes() for path in (tmp_path / "cache").glob("*/*")} == kept
-    assert len(kept) == 2
-    assert first["tubelets"] == again["tubelets"]
+    assert len(kept) == 3
+    assert first == again
+    # neither looked at nor decoded
+    assert not (tmp_path / "c" / "scratch").exists()
+
+
+def test_a_known_video_is_decoded_when_its_frames_are_wanted(clip: Path, tmp_path: Path) -> None:
+    cache, stages = FolderCache(tmp_path / "cache", max_bytes=1 << 30), []
+    parameters = {"strategy": "greedy", "max_seeds": 1}
+    run(clip, tmp_path / "a", cache=cache, **parameters)
+    wide = run(
+        clip, tmp_path / "b", cache=cache, margin=1.6, report=lambda step: stages.append(step.stage), **parameters
+    )
+    assert list(dict.fromkeys(stages)) == ["detect", "calibrate", "decode", "track", "merge"]
+    alone = run(clip, tmp_path / "c", margin=1.6, **parameters)
+    assert wide == alone
+    assert not list((tmp_path / "b" / "scratch").iterdir())
 
 
 def test_repeat_with_another_th_cc_adds_new_seeds_and_gives_what_a_first_run_gives(clip: Path, tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""A video that went through before: what is known of its frames, which are decoded only when one is wanted."""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.media.clip import Clip
+from service.media.footage import Footage
+from service.media.video_info import VideoInfo
+from service.structures.arrays import F64, U8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipFacts:
+    """What decoding a video has shown, without the frames.
+
+    Attributes:
+        probed: what the look at the file said.
+        timestamps: (T,) seconds.
+        damage: why the decoder stopped before the end of the file, in its words.
+    """
+
+    probed: VideoInfo
+    timestamps: F64
+    damage: str | None
+
+    def pack(self) -> bytes:
+        """As bytes; times come back bit for bit."""
+        times = self.timestamps.tolist()
+        return json.dumps({"probed": self.probed.to_json(), "timestamps": times, "damage": self.damage}).encode()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> "ClipFacts":
+        """The inverse of `pack`.
+
+        Raises:
+            ValueError: the bytes are something else, or damaged.
+        """
+        try:
+            document = json.loads(data)
+            probed, times = VideoInfo.from_json(document["probed"]), document["timestamps"]
+            return cls(probed, np.array(times, np.float64), document["damage"])
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"facts of a clip: they can't be read: {error}") from error
+
+
+def facts_of(clip: Footage, probed: VideoInfo) -> ClipFacts:
+    """What decoding this clip has shown."""
+    return ClipFacts(probed, clip.timestamps, clip.damage)
+
+
+class KnownClip:
+    """A clip that is not decoded yet; see `Footage`.
+
+    Args:
+        facts: of an earlier run.
+        network_hw: height and width of the frames.
+        decode: makes the clip.
+    """
+
+    def __init__(self, facts: ClipFacts, network_hw: tuple[int, int], decode: Callable[[], Awaitable[Clip]]) -> None:
+        self.timestamps, self.damage, self.network_hw = facts.timestamps, facts.damage, network_hw
+        self.info = replace(facts.probed, frames=len(facts.timestamps))
+        self._decode = decode
+        self._clip: Clip | None = None
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    @property
+    def frame_hw(self) -> tuple[int, int]:
+        """Height and width of the original frames, rotation applied."""
+        return (self.info.height, self.info.width)
+
+    @property
+    def indices(self) -> range:
+        """Of every frame here its index in the video."""
+        return range(len(self))
+
+    async def ready(self) -> None:
+        """Decode, if that has not been done."""
+        if self._clip is None:
+            self._clip = await self._decode()
+
+    def frame(self, index: int) -> U8:
+        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`.
+
+        Raises:
+            ValueError: it is not decoded yet.
+        """
+        if self._clip is None:
+            raise ValueError("clip: its frames are not decoded yet; `ready` comes first")
+        return self._clip.frame(index)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        if self._clip is not None:
+            self._clip.close()
