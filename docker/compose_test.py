@@ -272,6 +272,7 @@ def stack_of(engine: Engine, chosen: Mapping[str, str]) -> Iterator[Stack]:
             stack.client.close()
             project.compose("down", "--volumes")
     nothing_left(project, before)
+    expect(not Path(folder).exists(), "the folder of the secrets is gone")
 
 
 def tell(project: Project) -> None:
