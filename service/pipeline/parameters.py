@@ -60,6 +60,9 @@ class JobParameters(BaseModel):
     class_agnostic: bool | None = Field(None, description="Tubelet NMS across classes.")
     score: ScoreEstimator | None = Field(None, description="How per-frame scores become the tubelet's.")
     match_iou: Share | None = Field(None, description="Mask IoU from which a detection supports a tubelet.")
+    track_fps: float | None = Field(
+        None, ge=0, le=1000, description="Frames per second that are tracked; those between are filled in. 0 = all."
+    )
     overlay: bool = Field(True, description="Also write the overlay video.")
     categories: CategoryChoice | None = Field(
         None,
@@ -86,6 +89,7 @@ class JobParameters(BaseModel):
             proposals=self._proposals(base.proposals),
             tracker=self._tracker(base.tracker),
             tubelets=self._tubelets(base.tubelets),
+            track_fps=base.track_fps if self.track_fps is None else self.track_fps,
         )
 
     def _calibration(self, base: CalibrationParams) -> CalibrationParams:

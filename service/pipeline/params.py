@@ -30,13 +30,19 @@ class DetectorParams:
 
 @dataclass(frozen=True, slots=True)
 class PipelineParams:
-    """Parameters of one run, stage by stage."""
+    """Parameters of one run, stage by stage.
+
+    Attributes:
+        track_fps: about so many frames per second go through the stages, those between are filled in; 0 = all do. Clips
+            below are not touched.
+    """
 
     detector: DetectorParams = field(default_factory=DetectorParams)
     calibration: CalibrationParams = field(default_factory=CalibrationParams)
     proposals: ProposalParams = field(default_factory=ProposalParams)
     tracker: TrackerParams = field(default_factory=TrackerParams)
     tubelets: TubeletParams = field(default_factory=TubeletParams)
+    track_fps: float = 12.0
 
 
 def preset(name: PresetName) -> PipelineParams:
@@ -52,4 +58,5 @@ def preset(name: PresetName) -> PipelineParams:
             SiameseParams(window_influence=0.42, lr=0.38, lost=LostParams(enter=0.5, leave=0.7)),
             FusionParams(margin=1.0, couple=0.0),
         ),
+        track_fps=0.0,
     )

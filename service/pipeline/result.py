@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from service.pipeline.frame_rate import step_of
 from service.pipeline.run import Run
 from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet
@@ -19,6 +20,7 @@ def tubelets_document(labelled: Sequence[LabelledTubelet], run: Run, parameters:
 
     `segmentations`, `boxes` and `track_scores` have one entry per frame of the video, null where the object is
     not visible; `timestamps` are the frames' times in seconds; `detector` names what took the bundled one's place.
+    `tracked_every`: of so many frames one was tracked, the others are filled in (parameter `track_fps`).
     """
     clip, manifest, given = run.clip, run.networks.manifest, run.given
     return {
@@ -30,6 +32,7 @@ def tubelets_document(labelled: Sequence[LabelledTubelet], run: Run, parameters:
         "model": {"preset": manifest.preset, "version": manifest.version},
         "detector": None if given is None else given.vector.source,
         "parameters": parameters,
+        "tracked_every": step_of(run),
         "tubelets": [_tubelet(number, item, run.categories) for number, item in enumerate(labelled, start=1)],
     }
 

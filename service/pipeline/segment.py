@@ -21,12 +21,13 @@ from service.pipeline.cache import StageCache, clip_key, recall
 from service.pipeline.category_choice import choose
 from service.pipeline.class_vector import ClassVector, bundled
 from service.pipeline.detector import Detector
+from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.given_detections import read_detections
 from service.pipeline.known_clip import ClipFacts, KnownClip, facts_of
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.result import tubelets_document, ytvis_records
-from service.pipeline.run import Progress, Report, Run, process_video
+from service.pipeline.run import Progress, Report, Run
 from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet
@@ -109,7 +110,7 @@ async def segment(
             vocabulary=vocabulary,
             checkpoint_frames=context.checkpoint_frames,
         )
-        labelled = await process_video(run)
+        labelled = await process_at_rate(run)
         if facts is None:
             context.cache.put(key, facts_of(clip, info).pack())
     finally:

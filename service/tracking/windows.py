@@ -6,7 +6,7 @@ A window x1 y1 x2 y2 holds S x S samples; sample i covers [x1 + i w / S, x1 + (i
 import cv2
 import numpy as np
 
-from service.structures.arrays import F32, Bool
+from service.structures.arrays import F32, U8, Bool
 from service.structures.boxes import square
 from service.tracking.anchors import EXEMPLAR, SEARCH
 
@@ -49,6 +49,20 @@ def crop_mask(mask: Bool, window: F32, side: int) -> F32:
     sampled = cv2.warpAffine(mask.astype(np.float32), matrix, (side * fine, side * fine), flags=flags)
     share: F32 = sampled.reshape(side, fine, side, fine).mean(axis=(1, 3)).astype(np.float32)
     return share
+
+
+def crop_picture(picture: U8, window: F32, side: int) -> U8:
+    """Picture (h, w) -> what `window` shows of it, (S, S); beyond its border the outermost pixels go on.
+
+    Args:
+        picture: one channel.
+        window: (4,) in its pixels.
+        side: S.
+    """
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    matrix = _window_to_frame(window, side)
+    seen = cv2.warpAffine(picture, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(seen, np.uint8)
 
 
 def paste_probability(probability: F32, window: F32, frame_hw: tuple[int, int]) -> F32:

@@ -57,6 +57,14 @@ def test_given_boxes_are_tracked_under_their_own_category(video: Path, tmp_path:
     assert json.loads((tmp_path / "out" / "ytvis.json").read_text())[0]["category_id"] == 7
 
 
+def test_where_every_other_frame_is_tracked_those_of_the_others_are_left_out(video: Path, tmp_path: Path) -> None:
+    document = run(video, written(tmp_path), tmp_path / "out", track_fps=5)
+    [tubelet] = document["tubelets"]
+    assert (document["tracked_every"], tubelet["seed_frame"], tubelet["frames"]) == (2, 2, FRAMES)
+    for t, box in enumerate(tubelet["boxes"]):
+        assert box == pytest.approx([30 + 4 * t, 40, 70 + 4 * t, 100], abs=6)
+
+
 def test_a_box_without_a_mask_gets_one_from_the_pixel_head(tmp_path: Path) -> None:
     """The object has no corners, its box has."""
     corners = [Rectangle(GREY, x, y, 6, 8) for x in (30, 64) for y in (40, 92)]

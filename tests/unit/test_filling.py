@@ -1,0 +1,153 @@
+"""Frames between tracked ones: what is filled in is where the object really is, and nothing is made up."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from service.structures.canvas import Canvas
+from service.structures.detections import Candidate
+from service.structures.masks import Rle, area, bounding_box, decode, encode
+from service.structures.tubelets import Tubelet
+from service.tracking.between import Carrier
+from service.tracking.filling import Filling, tracked_step
+from service.tracking.params import FusionParams
+
+HW = (120, 200)
+LENGTH, STEP = 13, 4
+Ellipse = Callable[[int], tuple[float, float, float, float]]
+"""Frame -> middle x, y and half axes."""
+
+
+def moving(t: int) -> tuple[float, float, float, float]:
+    return 40 + 8 * t, 50 + t, 24, 16
+
+
+def bouncing(t: int) -> tuple[float, float, float, float]:
+    """Comes back between two tracked frames, which a straight line does not know."""
+    return 60, 60 + 4 * abs(2 - t % 4), 24, 16
+
+
+def growing(t: int) -> tuple[float, float, float, float]:
+    return 100, 60, 12 + 3 * t, 10 + 2 * t
+
+
+def shape(ellipse: Ellipse, t: int) -> np.ndarray:
+    y, x = np.mgrid[: HW[0], : HW[1]] + 0.5
+    cx, cy, a, b = ellipse(t)
+    return ((x - cx) / a) ** 2 + ((y - cy) / b) ** 2 <= 1
+
+
+def picture(ellipse: Ellipse, t: int) -> np.ndarray:
+    """A textured ellipse before a textured wall, brightness only."""
+    random = np.random.default_rng(0)
+    wall = cv2.GaussianBlur(random.uniform(0, 255, HW).astype(np.float32), (0, 0), 3)
+    coat = cv2.GaussianBlur(random.uniform(0, 255, HW).astype(np.float32), (0, 0), 2)
+    cx, cy, a, b = ellipse(t)
+    matrix = np.array([[a / 24, 0, cx - a / 24 * 100], [0, b / 16, cy - b / 16 * 60]])
+    worn = cv2.warpAffine(coat, matrix, (HW[1], HW[0]), borderMode=cv2.BORDER_WRAP)
+    both = np.where(shape(ellipse, t), 1.6 * worn + 60, wall)
+    return np.clip(both, 0, 255).astype(np.uint8)
+
+
+def tubelet(masks: list[Rle | None], seed: int = 0) -> Tubelet:
+    boxes = np.array([np.zeros(4) if mask is None else bounding_box(mask) for mask in masks], np.float32)
+    scores = np.array([0.0 if mask is None else 1.0 - place / 10 for place, mask in enumerate(masks)], np.float32)
+    mask = masks[seed]
+    assert mask is not None
+    return Tubelet(Candidate(seed, boxes[seed], np.ones(1, np.float32), mask), tuple(masks), boxes, scores)
+
+
+def filled(ellipse: Ellipse, tracked: Tubelet, length: int = LENGTH, params: FusionParams | None = None) -> Tubelet:
+    filling = Filling(tracked, range(0, length, STEP), length, Carrier(Canvas(HW, HW)), params or FusionParams())
+    for t in range(length):
+        if t % STEP:
+            filling.fill(t, lambda t: picture(ellipse, t))
+    return filling.tubelet()
+
+
+def tracked(ellipse: Ellipse, length: int = LENGTH) -> list[Rle | None]:
+    return [encode(shape(ellipse, t)) for t in range(0, length, STEP)]
+
+
+def overlap(mask: Rle | None, truth: np.ndarray) -> float:
+    found = np.zeros(HW, np.bool_) if mask is None else decode(mask)
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+@pytest.mark.parametrize("ellipse", [moving, bouncing, growing])
+def test_the_object_is_where_the_pictures_show_it(ellipse: Ellipse) -> None:
+    found = filled(ellipse, tubelet(tracked(ellipse)))
+    between = [t for t in range(LENGTH) if t % STEP]
+    carried = [overlap(found.masks[t], shape(ellipse, t)) for t in between]
+    copied = [overlap(found.masks[STEP * round(t / STEP)], shape(ellipse, t)) for t in between]
+    assert min(carried) > 0.8
+    assert np.mean(carried) > np.mean(copied) + 0.1
+
+
+def test_tracked_frames_stay_as_they_are() -> None:
+    masks = tracked(moving)
+    found = filled(moving, tubelet(masks, seed=2))
+    assert [found.masks[t] for t in range(0, LENGTH, STEP)] == masks
+    assert found.seed.frame == 2 * STEP
+
+
+def test_boxes_and_scores_go_in_a_straight_line() -> None:
+    found = filled(moving, tubelet(tracked(moving)))
+    assert found.boxes[2] == pytest.approx((found.boxes[0] + found.boxes[4]) / 2)
+    assert found.scores[:5] == pytest.approx([1.0, 0.975, 0.95, 0.925, 0.9])
+
+
+def test_an_object_that_comes_and_goes_is_there_in_the_nearer_frames() -> None:
+    first, second, third, fourth = tracked(moving)
+    found = filled(moving, tubelet([None, second, None, fourth], seed=1))
+    assert found.frames == (2, 3, 4, 5, 6, 10, 11, 12)
+    assert filled(moving, tubelet([first, None, third, None])).frames == (0, 1, 2, 6, 7, 8, 9, 10)
+    assert overlap(found.masks[5], shape(moving, 5)) > 0.8
+    assert found.boxes[0].tolist() == [0, 0, 0, 0]
+
+
+def test_the_last_tracked_frame_is_carried_to_the_end() -> None:
+    found = filled(moving, tubelet(tracked(moving, 12)), length=12)
+    assert found.frames == tuple(range(12))
+    assert overlap(found.masks[11], shape(moving, 11)) > 0.6
+
+
+def test_one_tracked_frame_alone() -> None:
+    found = filled(growing, tubelet([encode(shape(growing, 0))]), length=3)
+    assert found.frames == (0, 1, 2)
+
+
+def test_too_small_a_mask_counts_as_none() -> None:
+    masks = tracked(moving)
+    found = filled(moving, tubelet(masks), params=FusionParams(min_area=10_000))
+    assert found.frames == tuple(range(0, LENGTH, STEP))
+
+
+def test_boxes_as_masks_stay_boxes() -> None:
+    boxes = [
+        encode(np.pad(np.ones((20, 30), np.bool_), ((20, 80), (10 + 8 * t, 160 - 8 * t)))) for t in range(0, 13, 4)
+    ]
+    found = filled(moving, tubelet(list(boxes)), params=FusionParams(kind="instance"))
+    for t, mask in enumerate(found.masks):
+        assert mask is not None
+        assert (area(mask), bounding_box(mask).tolist()) == (600, [10 + 8 * t, 20, 40 + 8 * t, 40])
+
+
+@pytest.mark.parametrize(
+    ("fps", "track_fps", "step"),
+    [
+        (24, 12, 2),
+        (30, 12, 2),
+        (60, 12, 5),
+        (29.97, 8, 4),
+        (12, 12, 1),
+        (10, 12, 1),
+        (17, 12, 1),
+        (0, 12, 1),
+        (60, 0, 1),
+    ],
+)
+def test_about_so_many_frames_are_tracked(fps: float, track_fps: float, step: int) -> None:
+    assert tracked_step(fps, track_fps) == step
