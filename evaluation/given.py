@@ -101,8 +101,8 @@ async def follow(
     alone = replace(params, fusion=replace(params.fusion, kind="instance"))
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
     seeds = [seed_of(truth, truth.first, run) for truth in truths]
-    dual = await _track(run, seeds, params, features)
-    return (await _track(run, seeds, alone, features) if given == "first-box" else dual), dual
+    dual = await track_seeds(run, seeds, params, features)
+    return (await track_seeds(run, seeds, alone, features) if given == "first-box" else dual), dual
 
 
 def tracker_params(parameters: JobParameters) -> TrackerParams:
@@ -150,7 +150,10 @@ def seed_of(truth: Truth, position: int, run: Run) -> Candidate:
     return Candidate(truth.frames[position], bounding_box(mask), probs, mask)
 
 
-async def _track(run: Run, seeds: Sequence[Candidate], params: TrackerParams, features: FeatureCache) -> list[Tubelet]:
+async def track_seeds(
+    run: Run, seeds: Sequence[Candidate], params: TrackerParams, features: FeatureCache
+) -> list[Tubelet]:
+    """Tubelets of seeds by the tracker alone: no frame has candidates."""
     classes = run.networks.manifest.dims.classes
     nothing = [
         Detections(t, np.zeros((0, 4), np.float32), np.zeros((0, classes), np.float32), ())
