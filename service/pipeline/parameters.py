@@ -54,6 +54,12 @@ class JobParameters(BaseModel):
     couple: Share | None = Field(None, description="Weight of the mask's own box in the tracked box.")
     mask_thresh: Share | None = Field(None, description="Probability from which a pixel belongs to the object.")
     min_area: int | None = Field(None, ge=0, description="Smaller masks count as empty (pixels).")
+    second_look: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Boxes of more pixels than so many times the samples of a window get a finer mask; 0 = none.",
+    )
     bidirectional: bool | None = Field(None, description="Track backward from the key detection, too.")
     th_seq: Share | None = Field(None, description="Tubelet NMS: the worse of two above this IoU is dropped.")
     tubelet_iou: TubeletIou | None = Field(None, description="Frames over which tubelet IoU is averaged.")
@@ -107,7 +113,7 @@ class JobParameters(BaseModel):
         return TrackerParams(siamese=siamese, fusion=self._fusion(base.fusion))
 
     def _fusion(self, base: FusionParams) -> FusionParams:
-        same = self._given("margin", "couple", "mask_thresh", "min_area", "bidirectional")
+        same = self._given("margin", "couple", "mask_thresh", "min_area", "bidirectional", "second_look")
         return replace(base, **same, **self._renamed(kind="fusion"))
 
     def _tubelets(self, base: TubeletParams) -> TubeletParams:

@@ -1,7 +1,7 @@
 """Stage TRACK: seeds → tubelets, in two sweeps over time, all live tracks of a sweep in one batch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from service.tracking.dual_tracker import (
     seed_window,
 )
 from service.tracking.params import TrackerParams
+from service.tracking.second_look import TILES, joined, large, tiles
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, pixel_windows, search_windows
 
@@ -210,12 +211,35 @@ class Tracker:
         context = self._params.fusion.window_context
         windows = pixel_windows(np.stack([state.box for state in states]), context)
         outputs = await self._pixel(states, windows, references, features)
+        first = list(zip(windows, outputs["probability"], outputs["embedding"], strict=True))
+        finer = await self._second_look(states, first, references, features)
         return [
-            after_pixel(
-                state, windows[i], outputs["probability"][i], outputs["embedding"][i], self._canvas, self._params
-            )
-            for i, state in enumerate(states)
+            after_pixel(state, *first[i], self._canvas, self._params, finer.get(i)) for i, state in enumerate(states)
         ]
+
+    async def _second_look(
+        self,
+        states: list[TrackState],
+        first: Sequence[tuple[F32, F32, F32]],
+        references: Sequence[Reference],
+        features: FrameFeatures,
+    ) -> dict[int, F32]:
+        """Finer probabilities in the windows of large objects, by position in `states`.
+
+        `first` holds window, probability and embedding of the first look, which count as the previous frame.
+        """
+        side = self._networks.manifest.dims.window
+        again = large(np.stack([state.box for state in states]), side, self._params.fusion)
+        if not len(again):
+            return {}
+        seen = []
+        for i in again:
+            window, probability, embedding = first[i]
+            seen += [replace(states[i], window=window, probability=probability, embedding=embedding)] * TILES
+        windows = np.concatenate([tiles(first[i][0], side) for i in again])
+        outputs = await self._pixel(seen, windows, references, features)
+        grids = outputs["probability"].reshape(len(again), TILES, side, side)
+        return {int(i): joined(grid) for i, grid in zip(again, grids, strict=True)}
 
     async def _pixel(
         self, states: list[TrackState], windows: F32, references: Sequence[Reference], features: FrameFeatures

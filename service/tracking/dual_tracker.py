@@ -112,7 +112,13 @@ def _within_reach(state: TrackState, boxes: F32, params: LostParams) -> Bool:
 
 
 def after_pixel(
-    state: TrackState, window: F32, probability: F32, embedding: F32, canvas: Canvas, params: TrackerParams
+    state: TrackState,
+    window: F32,
+    probability: F32,
+    embedding: F32,
+    canvas: Canvas,
+    params: TrackerParams,
+    finer: F32 | None = None,
 ) -> tuple[TrackState, Outcome]:
     """Take the pixel embedding's answer: mask × box before the threshold; the product is fed back.
 
@@ -123,11 +129,12 @@ def after_pixel(
         embedding: (E, S, S) of it.
         canvas: sizes.
         params: margin, threshold, smallest area.
+        finer: (G, G) in the window, of a second look: what the mask is made of, but not what is fed back.
     """
     fusion = params.fusion
     fused = probability * inside_box(state.box, window, probability.shape[0], fusion)
     scale = canvas.scale_xyxy
-    part, corner = paste_part(probability, window / scale, canvas.frame_hw)
+    part, corner = paste_part(probability if finer is None else finer, window / scale, canvas.frame_hw)
     mask = cut_at_box(part, state.box / scale, fusion, corner) >= fusion.mask_thresh
     if np.count_nonzero(mask) < fusion.min_area:
         return replace(state, score=state.score), absent()

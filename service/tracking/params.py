@@ -56,6 +56,8 @@ class FusionParams:
         min_area: smaller masks count as empty, in pixels of the original frame.
         bidirectional: track backward from the seed, too.
         window_context: side of the pixel window over the longer side of the box.
+        second_look: boxes whose longer side is above so many times the samples of the window's side, px, get a finer
+            mask; 0 = none.
     """
 
     kind: Fusion = "box"
@@ -65,6 +67,7 @@ class FusionParams:
     min_area: int = 16
     bidirectional: bool = True
     window_context: float = 1.5
+    second_look: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
