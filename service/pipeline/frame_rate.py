@@ -19,7 +19,11 @@ async def process_at_rate(run: Run) -> list[LabelledTubelet]:
     """`process_video` on the frames that are tracked, and the other frames filled in. Best first."""
     tracked = thinned(run)
     labelled = await process_video(tracked)
-    return labelled if tracked is run else fill_in(labelled, tracked, run)
+    if tracked is run:
+        return labelled
+    # of a known video no frame may have been wanted yet
+    await run.clip.ready()
+    return fill_in(labelled, tracked, run)
 
 
 def thinned(run: Run) -> Run:
