@@ -93,7 +93,7 @@ def records(
     """YouTube-VIS records of the annotated `frames`; tubelets without a mask there are left out."""
     kept = []
     for item in labelled:
-        masks = [item.tubelet.masks[t] if t < len(item.tubelet.masks) else None for t in frames]
+        masks = [item.tubelet.mask_at(t) for t in frames]
         if any(mask is not None for mask in masks):
             kept.append(
                 {

@@ -71,7 +71,7 @@ class VideoInfoOut(BaseModel):
 class CachedStageOut(BaseModel):
     """What an earlier job left: another one with the same parameters up to this stage takes it over."""
 
-    stage: str = Field(description="clip, detections, tubelets or checkpoint.", examples=["detections"])
+    stage: str = Field(description="clip, shots, detections, tubelets or checkpoint.", examples=["detections"])
     size_bytes: int
     used_at: datetime
 

@@ -1,6 +1,7 @@
 """Key detections: which candidates are tracked (IPDT section 3.2, spatial and temporal proposal filtering)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +70,15 @@ def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
 def unexplained(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> list[Detections]:
     """Left for the next round: candidates that no tubelet covers in their own frame by more than `th_iou`."""
     return [_without(frame, tubelets, params) for frame in frames]
+
+
+def left_over(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> bool:
+    """Whether `max_seeds` kept candidates from being tracked that the tubelets of the other seeds do not explain."""
+    if len(tubelets) < params.max_seeds:
+        return False
+    if params.strategy == "greedy":
+        return len(greedy(frames, replace(params, max_seeds=params.max_seeds + 1))) > params.max_seeds
+    return any(len(frame) for frame in unexplained(frames, tubelets, params))
 
 
 def _without(frame: Detections, tubelets: Sequence[Tubelet], params: ProposalParams) -> Detections:

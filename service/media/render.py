@@ -16,13 +16,14 @@ CPU_S = 3600
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """One object: number, class name, score, masks and boxes (T, 4) by frame."""
+    """One object: number, class name, score, masks and boxes (T, 4) by frame, from frame `start` on."""
 
     id: int
     name: str
     score: float
-    masks: tuple[Rle | None, ...]
+    masks: Sequence[Rle | None]
     boxes: F32
+    start: int = 0
 
 
 async def render_overlay(
@@ -62,6 +63,7 @@ def _document(drawing: Drawing) -> dict[str, object]:
         "id": drawing.id,
         "name": drawing.name,
         "score": drawing.score,
+        "start": drawing.start,
         "masks": [None if mask is None else mask.json() for mask in drawing.masks],
         "boxes": [[float(x) for x in box] for box in drawing.boxes],
     }

@@ -28,17 +28,21 @@ class Painter:
 
     def paint(self, image: U8, t: int) -> U8:
         """Frame `t`, (H, W, 3) uint8 RGB -> the same with its objects."""
-        shapes = [_shape(d, t) for d in self._drawings if t < len(d["masks"]) and d["masks"][t] is not None]
+        shapes = [shape for drawing in self._drawings if (shape := _shape(drawing, t)) is not None]
         if not shapes or shapes[0].mask.shape != image.shape[:2]:
             return image  # nothing there, or the stream changed its size: masks belong to the first one
         return paint(image, shapes)
 
 
-def _shape(drawing: Document, t: int) -> Shape:
+def _shape(drawing: Document, t: int) -> Shape | None:
+    """What is drawn of an object in frame `t`, if it is there."""
+    place = t - drawing["start"]
+    if not 0 <= place < len(drawing["masks"]) or drawing["masks"][place] is None:
+        return None
     return Shape(
         number=drawing["id"] - 1,
-        mask=decode(from_json(drawing["masks"][t])),
-        box=np.array(drawing["boxes"][t], np.float32),
+        mask=decode(from_json(drawing["masks"][place])),
+        box=np.array(drawing["boxes"][place], np.float32),
         label=f"{drawing['name']} {drawing['score']:.2f} #{drawing['id']}",
     )
 

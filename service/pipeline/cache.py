@@ -166,6 +166,10 @@ def checkpoint_key(video: str, version: str, params: PipelineParams, name: str) 
     """Key of a checkpoint; `name` tells those of one run apart. See `detections_key`."""
     stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
     return _key(CHECKPOINT, video, version, {**stages, "name": name})
+def shots_key(video: str, params: PipelineParams) -> str:
+    """Key of the video's shot changes: looked for at the size that the networks take. See `detections_key`."""
+    sides = {"short_side": params.detector.short_side, "long_side": params.detector.long_side}
+    return _key("shots", video, "", {"detector": sides})
 
 
 def _key(stage: str, video: str, version: str, parameters: dict[str, object]) -> str:

@@ -8,22 +8,30 @@ import cv2
 import numpy as np
 
 from service.media.footage import ClipPart, Footage
-from service.pipeline.run import Progress, Run, process_video
+from service.pipeline.run import Progress, Run, VideoResult, process_video
 from service.structures.arrays import U8
 from service.structures.tubelets import LabelledTubelet
 from service.tracking.between import Carrier
 from service.tracking.filling import Filling, tracked_step
+from service.tracking.segments import Segment
 
 
-async def process_at_rate(run: Run) -> list[LabelledTubelet]:
-    """`process_video` on the frames that are tracked, and the other frames filled in. Best first."""
+async def process_at_rate(run: Run) -> VideoResult:
+    """`process_video` on the frames that are tracked, and the other frames filled in."""
     tracked = thinned(run)
-    labelled = await process_video(tracked)
+    result = await process_video(tracked)
     if tracked is run:
-        return labelled
+        return result
     # of a known video no frame may have been wanted yet
     await run.clip.ready()
-    return fill_in(labelled, tracked, run)
+    places, length = tracked.clip.indices, len(run.clip)
+    notes = [replace(note, segment=spread(note.segment, places.step, length)) for note in result.segments]
+    return VideoResult(fill_in(result.tubelets, tracked, run), notes)
+
+
+def spread(segment: Segment, step: int, length: int) -> Segment:
+    """A segment of every `step`-th frame -> the frames of the video, `length` in all, that it stands for."""
+    return Segment(segment.first * step, min(segment.end * step, length), segment.shared * step)
 
 
 def thinned(run: Run) -> Run:
@@ -56,10 +64,15 @@ def fill_in(labelled: Sequence[LabelledTubelet], tracked: Run, run: Run) -> list
     fusion = run.params.tracker.fusion
     fillings = [Filling(item.tubelet, places, length, carrier, fusion) for item in labelled]
     lumas = _Lumas(run.clip)
+    waiting = sorted(fillings, key=lambda filling: filling.frames.start, reverse=True)
+    live: list[Filling] = []
     for t in range(length):
+        while waiting and waiting[-1].frames.start <= t:
+            live.append(waiting.pop())
+        live = [filling for filling in live if t < filling.frames.stop]
         if t in places:
             continue
-        for filling in fillings:
+        for filling in live:
             filling.fill(t, lumas.of)
         run.report(Progress("merge", t + 1, length))
     return [replace(item, tubelet=filling.tubelet()) for item, filling in zip(labelled, fillings, strict=True)]

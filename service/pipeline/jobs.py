@@ -28,6 +28,7 @@ BEAT_S = 0.25
 RETRY_S = 1.0
 SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge": 0.0, "render": 0.1}
 """Share of each stage in a job of common length: what `fraction` and the ETA are reckoned with."""
+PER_SEGMENT = STAGES[STAGES.index("detect") : STAGES.index("render")]
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Meter:
     started: float
     stage: str = ""
     stage_started: float = 0.0
+    stage_first: int = 0
     latest: JobProgress | None = field(default=None)
     seconds: dict[str, float] = field(default_factory=dict)
     checkpoints: set[str] = field(default_factory=set)
@@ -50,16 +52,15 @@ class Meter:
     def step(self, progress: Progress, now: float) -> None:
         """Take in a step; `now` in seconds of any steady clock."""
         if progress.stage != self.stage:
-            self.stage, self.stage_started = progress.stage, now
+            # of a second segment the stage does not begin with frame 0
+            first = round(progress.begun * progress.total)
+            self.stage, self.stage_started, self.stage_first = progress.stage, now, first
         earlier = self.started + sum(self.seconds.values())
         self.seconds[progress.stage] = self.seconds.get(progress.stage, 0.0) + now - earlier
-        before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
-        share = progress.done / progress.total if progress.total else 1.0
-        fraction = min(before + SHARES[progress.stage] * share, 1.0)
         # a known video is decoded late, when tracking wants its frames
-        fraction = max(fraction, self.latest.fraction if self.latest is not None else 0.0)
+        fraction = max(_fraction(progress), self.latest.fraction if self.latest is not None else 0.0)
         spent, elapsed = now - self.stage_started, now - self.started
-        rate = progress.done / spent if spent > 0.2 else None
+        rate = (progress.done - self.stage_first) / spent if spent > 0.2 else None
         eta = elapsed * (1 - fraction) / fraction if fraction > 0.02 else None
         self.latest = JobProgress(
             stage=progress.stage,
@@ -74,6 +75,18 @@ class Meter:
         """The job is done, whatever its last step was."""
         if self.latest is not None:
             self.latest = replace(self.latest, done=self.latest.total, fraction=1.0, eta_s=0.0)
+
+
+def _fraction(progress: Progress) -> float:
+    """Share of the whole job that is done: a segment's stages follow each other within the segment's share."""
+    share = progress.done / progress.total if progress.total else 1.0
+    before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
+    if progress.stage not in PER_SEGMENT:
+        return min(before + SHARES[progress.stage] * share, 1.0)
+    own = (share - progress.begun) / progress.share if progress.share else 1.0
+    start = SHARES["decode"]
+    done = before - start + SHARES[progress.stage] * min(max(own, 0.0), 1.0)
+    return start + progress.begun * sum(SHARES[name] for name in PER_SEGMENT) + progress.share * done
 
 
 class JobRunner:

@@ -3,7 +3,15 @@
 from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from service.calibration.params import CalibrationParams, Estimator, ProposalParams, Strategy
 from service.pipeline.category_choice import WANTED, CategoryChoice
@@ -12,6 +20,7 @@ from service.tracking.params import (
     Fusion,
     FusionParams,
     ScoreEstimator,
+    SegmentParams,
     TrackerParams,
     TubeletIou,
     TubeletParams,
@@ -39,7 +48,7 @@ class JobParameters(BaseModel):
     th_key: Share | None = Field(None, description="Calibrated candidates below this score are dropped.")
     strategy: Strategy | None = Field(None, description="How the key detections are chosen.")
     th_iou: Share | None = Field(None, description="Mask IoU above which two candidates count as one.")
-    max_seeds: int | None = Field(None, ge=1, le=100, description="Most key detections per video.")
+    max_seeds: int | None = Field(None, ge=1, le=100, description="Most key detections per segment.")
     penalty_k: float | None = Field(None, ge=0, le=2, description="Siamese RPN: penalty on change of shape.")
     window_influence: Share | None = Field(None, description="Siamese RPN: weight of the cosine window.")
     lr: Share | None = Field(None, description="Siamese RPN: smoothing of the box's size.")
@@ -69,6 +78,14 @@ class JobParameters(BaseModel):
     track_fps: float | None = Field(
         None, ge=0, le=1000, description="Frames per second that are tracked; those between are filled in. 0 = all."
     )
+    segment_frames: int | None = Field(
+        None, ge=8, le=2000, description="Most frames that are calibrated and tracked together."
+    )
+    segment_overlap: int | None = Field(
+        None, ge=1, le=1000, description="Frames that neighbouring segments share; at most half of `segment_frames`."
+    )
+    shots: bool | None = Field(None, description="Cut at shot changes; no object goes on there.")
+    stitch_iou: Share | None = Field(None, description="Mask IoU there from which tubelets of neighbours are one.")
     overlay: bool = Field(True, description="Also write the overlay video.")
     categories: CategoryChoice | None = Field(
         None,
@@ -86,6 +103,14 @@ class JobParameters(BaseModel):
         except ValidationError as error:
             raise ValueError(WANTED) from error
 
+    @field_validator("segment_overlap")
+    @classmethod
+    def _fits(cls, overlap: int | None, others: ValidationInfo) -> int | None:
+        frames = others.data.get("segment_frames") or SegmentParams().frames
+        if overlap is not None and overlap > frames // 2:
+            raise ValueError(f"expected 1 to {frames // 2} frames, half of segment_frames {frames}")
+        return overlap
+
     def pipeline_params(self) -> PipelineParams:
         """The parameters of the run: the preset with this job's values put in."""
         base = preset(self.preset)
@@ -96,6 +121,7 @@ class JobParameters(BaseModel):
             tracker=self._tracker(base.tracker),
             tubelets=self._tubelets(base.tubelets),
             track_fps=base.track_fps if self.track_fps is None else self.track_fps,
+            segments=self._segments(base.segments),
         )
 
     def _calibration(self, base: CalibrationParams) -> CalibrationParams:
@@ -119,6 +145,11 @@ class JobParameters(BaseModel):
     def _tubelets(self, base: TubeletParams) -> TubeletParams:
         same = self._given("th_seq", "class_agnostic", "score", "match_iou")
         return replace(base, **same, **self._renamed(iou="tubelet_iou"))
+
+    def _segments(self, base: SegmentParams) -> SegmentParams:
+        frames = self.segment_frames or base.frames
+        overlap = self.segment_overlap or min(base.overlap, frames // 2)
+        return replace(base, frames=frames, overlap=overlap, **self._given("shots", "stitch_iou"))
 
     def _given(self, *names: str) -> dict[str, Any]:
         return self._renamed(**{name: name for name in names})

@@ -1,27 +1,51 @@
 """The result of a job as documents: dualtrack's own JSON and YouTube-VIS's."""
 
-from collections.abc import Sequence
-from typing import Any
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 
 from service.pipeline.frame_rate import step_of
-from service.pipeline.run import Run
+from service.pipeline.run import Run, SegmentNote, VideoResult
 from service.structures.categories import Category
-from service.structures.tubelets import LabelledTubelet
+from service.structures.tubelets import LabelledTubelet, Tubelet
 
 Document = dict[str, Any]
+MOST_ENTRIES = 2_000_000
+"""Frames of the video times tubelets. With more, a tubelet's lists hold its own frames only, from `offset` on: an hour
+with thousands of short tubelets would be many gigabytes of null."""
 
 
-def tubelets_document(labelled: Sequence[LabelledTubelet], run: Run, parameters: Document) -> Document:
-    """Give the result in dualtrack's own form.
+def write_tubelets(path: Path, result: VideoResult, run: Run, parameters: Document) -> None:
+    """Write the result in dualtrack's own form, one tubelet after the other.
 
     Masks are COCO RLE, boxes x1 y1 x2 y2 in pixels of the frame after rotation.
 
     `segmentations`, `boxes` and `track_scores` have one entry per frame of the video, null where the object is
-    not visible; `timestamps` are the frames' times in seconds; `detector` names what took the bundled one's place.
+    not visible; see also `MOST_ENTRIES`. `timestamps` are the frames' times in seconds; `detector` names what took
+    the bundled one's place; `segments` tells where the video was cut and whether `max_seeds` was reached there.
     `tracked_every`: of so many frames one was tracked, the others are filled in (parameter `track_fps`).
     """
+    length = _length(result.tubelets, len(run.clip))
+    tubelets = (_tubelet(i, item, run.categories, length) for i, item in enumerate(result.tubelets, start=1))
+    head = json.dumps(_head(result, run, parameters))
+    with path.open("w") as file:
+        file.write(f'{head[:-1]}, "tubelets": ')
+        _write_list(file, tubelets)
+        file.write("}")
+
+
+def write_ytvis(path: Path, result: VideoResult, run: Run) -> None:
+    """Write YouTube-VIS `results.json`, one record after the other; see `ytvis_records` and `MOST_ENTRIES`."""
+    ids = [category.id for category in run.categories]
+    length = _length(result.tubelets, len(run.clip))
+    with path.open("w") as file:
+        _write_list(file, (_record(item, 1, ids, length) for item in result.tubelets))
+
+
+def _head(result: VideoResult, run: Run, parameters: Document) -> Document:
     clip, manifest, given = run.clip, run.networks.manifest, run.given
     return {
         "video": {
@@ -33,35 +57,53 @@ def tubelets_document(labelled: Sequence[LabelledTubelet], run: Run, parameters:
         "detector": None if given is None else given.vector.source,
         "parameters": parameters,
         "tracked_every": step_of(run),
-        "tubelets": [_tubelet(number, item, run.categories) for number, item in enumerate(labelled, start=1)],
+        "segments": [_segment(note) for note in result.segments],
     }
 
 
+def _segment(note: SegmentNote) -> Document:
+    segment = note.segment
+    frames = {"first_frame": segment.first, "last_frame": segment.end - 1}
+    return {**frames, "seeds": note.seeds, "max_seeds_reached": note.capped}
+
+
 def ytvis_records(
-    labelled: Sequence[LabelledTubelet], *, video_id: int = 1, category_ids: Sequence[int] | None = None
+    labelled: Sequence[LabelledTubelet], length: int, *, video_id: int, category_ids: Sequence[int]
 ) -> list[Document]:
-    """YouTube-VIS `results.json`: one record per tubelet.
+    """One record per tubelet.
 
     Args:
         labelled: the tubelets.
+        length: frames of the video.
         video_id: their video.
-        category_ids: category id by class index; by default the class index + 1.
+        category_ids: category id by class index.
     """
-    return [
-        {
-            "video_id": video_id,
-            "category_id": category_ids[item.label] if category_ids is not None else item.label + 1,
-            "score": item.score,
-            "segmentations": [None if mask is None else mask.json() for mask in item.tubelet.masks],
-        }
-        for item in labelled
-    ]
+    return [_record(item, video_id, category_ids, length) for item in labelled]
 
 
-def _tubelet(number: int, item: LabelledTubelet, categories: Sequence[Category]) -> Document:
+def _record(item: LabelledTubelet, video_id: int, category_ids: Sequence[int], length: int | None) -> Document:
+    masks = [None if mask is None else mask.json() for mask in item.tubelet.masks]
+    return {
+        "video_id": video_id,
+        "category_id": category_ids[item.label],
+        "score": item.score,
+        **_offset(item.tubelet, length),
+        "segmentations": _padded(masks, item.tubelet, length),
+    }
+
+
+def _tubelet(number: int, item: LabelledTubelet, categories: Sequence[Category], length: int | None) -> Document:
     tubelet, category = item.tubelet, categories[item.label]
     frames = tubelet.frames
-    visible = [mask is not None for mask in tubelet.masks]
+    masks = [None if mask is None else mask.json() for mask in tubelet.masks]
+    boxes = [
+        None if mask is None else [round(float(x), 2) for x in box]
+        for box, mask in zip(tubelet.boxes, masks, strict=True)
+    ]
+    scores = [
+        None if mask is None else round(float(np.clip(score, 0, 1)), 4)
+        for score, mask in zip(tubelet.scores, masks, strict=True)
+    ]
     return {
         "id": number,
         "category_id": category.id,
@@ -71,13 +113,31 @@ def _tubelet(number: int, item: LabelledTubelet, categories: Sequence[Category])
         "last_frame": frames[-1] if frames else None,
         "frames": len(frames),
         "seed_frame": tubelet.seed.frame,
-        "segmentations": [None if mask is None else mask.json() for mask in tubelet.masks],
-        "boxes": [
-            [round(float(x), 2) for x in box] if there else None
-            for box, there in zip(tubelet.boxes, visible, strict=True)
-        ],
-        "track_scores": [
-            round(float(np.clip(score, 0, 1)), 4) if there else None
-            for score, there in zip(tubelet.scores, visible, strict=True)
-        ],
+        **_offset(tubelet, length),
+        "segmentations": _padded(masks, tubelet, length),
+        "boxes": _padded(boxes, tubelet, length),
+        "track_scores": _padded(scores, tubelet, length),
     }
+
+
+def _length(labelled: Sequence[LabelledTubelet], frames: int) -> int | None:
+    """How long a tubelet's lists are; None: as long as the tubelet."""
+    return frames if frames * len(labelled) <= MOST_ENTRIES else None
+
+
+def _offset(tubelet: Tubelet, length: int | None) -> Document:
+    return {"offset": tubelet.start} if length is None else {}
+
+
+def _padded(values: list[Any], tubelet: Tubelet, length: int | None) -> list[Any]:
+    """Null before and after, so that there is an entry for every frame."""
+    if length is None:
+        return values
+    return [*[None] * tubelet.start, *values, *[None] * (length - tubelet.start - len(values))]
+
+
+def _write_list(file: TextIO, documents: Iterable[Document]) -> None:
+    """A JSON list as `json.dumps` writes it, without the whole of it in memory."""
+    file.write("[")
+    file.writelines((", " if number else "") + json.dumps(document) for number, document in enumerate(documents))
+    file.write("]")

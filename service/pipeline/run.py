@@ -1,18 +1,23 @@
 """The spine: one video, from frames to labelled tubelets. Read this first.
 
+A long video is cut into segments, each of them goes through all stages, and its tubelets are stitched to those of the
+segment before. So neither memory nor the calibration's average depends on the length of the video.
+
 IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019), stage by stage. Nothing that is called here
 calls back up.
 """
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
-from service.calibration.seeds import greedy, group_leaders, unexplained
+from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
 from service.media.footage import ClipPart, Footage
-from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, tubelets_key
+from service.media.shots import ShotChanges
+from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
 from service.pipeline.caching_tracker import CachingTracker, SeedTracker
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_detections, unpack_detections
@@ -30,6 +35,8 @@ from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
+from service.tracking.segments import Segment, cut
+from service.tracking.stitching import Chain, Part, ended, packed, part_of, stitch
 from service.tracking.tubelet_nms import suppress
 
 STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
@@ -38,11 +45,17 @@ STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` steps of a stage; a step is a frame, in `track` one frame of one sweep."""
+    """`done` of `total` steps of a stage; a step is a frame, in `track` one frame of one sweep.
+
+    In a video of several segments steps are frames of the whole video, and each segment goes through the stages
+    anew: `begun` is the share of the video before it, `share` its own.
+    """
 
     stage: str
     done: int
     total: int
+    begun: float = 0.0
+    share: float = 1.0
 
 
 Report = Callable[[Progress], None]
@@ -104,9 +117,65 @@ class Run:
         detector = self.params.detector
         return fit(self.clip.frame_hw, short_side=detector.short_side, long_side=detector.long_side)
 
+    def part(self, segment: Segment) -> "Run":
+        """The run of one segment, frames counted from its first one."""
+        length = len(self.clip)
+        if len(segment.frames) == length:
+            return self
+        begun, share = segment.own.start / length, len(segment.own) / length
 
-async def process_video(run: Run) -> list[LabelledTubelet]:
-    """Detect → calibrate → select and track → label → suppress. Best tubelet first."""
+        def report(step: Progress) -> None:
+            done = round((begun + share * step.done / max(step.total, 1)) * length)
+            self.report(Progress(step.stage, done, length, begun, share))
+
+        name = f"{self.video}:{segment.first}-{segment.end}"
+        return replace(self, clip=ClipPart(self.clip, segment.frames), video=name, report=report)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentNote:
+    """What is told of a segment: where it lies, how many seeds were tracked, and whether `max_seeds` left some out."""
+
+    segment: Segment
+    seeds: int
+    capped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VideoResult:
+    """What a video came to: its tubelets, best first, and its segments in order."""
+
+    tubelets: list[LabelledTubelet] = field(default_factory=list)
+    segments: list[SegmentNote] = field(default_factory=list)
+
+
+async def process_video(run: Run) -> VideoResult:
+    """Cut into segments → each of them: all stages → stitch its tubelets to those of the one before."""
+    params, result, shots = run.params, VideoResult(), shot_changes(run)
+    if shots.looked:
+        await run.clip.ready()
+    chains: list[Chain] = []
+    for segment in cut(len(run.clip), params.segments, shots.next_change):
+        parts, note = await process_segment(run.part(segment), segment)
+        chains, over = stitch(chains, parts, segment, params.segments.stitch_iou)
+        result.tubelets.extend(packed(ended(chain, params.tubelets)) for chain in over)
+        result.segments.append(note)
+    result.tubelets.extend(packed(ended(chain, params.tubelets)) for chain in chains)
+    result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
+    if shots.looked:
+        run.cache.put(shots_key(run.video, params), json.dumps(shots.found).encode())
+    return result
+
+
+def shot_changes(run: Run) -> ShotChanges:
+    """Where shots begin, from the cache if this video was looked through before; nowhere if the run is not to look."""
+    if not run.params.segments.shots:
+        return ShotChanges(run.clip, known=())
+    return ShotChanges(run.clip, recall(run.cache, shots_key(run.video, run.params), json.loads))
+
+
+async def process_segment(run: Run, segment: Segment) -> tuple[list[Part], SegmentNote]:
+    """Detect → calibrate → select and track → label → suppress."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
     detections = await detect_all(run, features)
     named = detections
@@ -120,7 +189,8 @@ async def process_video(run: Run) -> list[LabelledTubelet]:
 
     labelled = finish(tubelets, calibrated, run.params.tubelets)
     run.report(Progress("merge", 1, 1))
-    return labelled
+    parts = [part_of(item.tubelet, calibrated, segment, run.params.tubelets) for item in labelled]
+    return parts, SegmentNote(segment, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
 
 
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:

@@ -5,7 +5,6 @@ A video that went through before is neither looked at nor decoded unless a stage
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from service.pipeline.given_detections import read_detections
 from service.pipeline.known_clip import ClipFacts, KnownClip, facts_of
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
-from service.pipeline.result import tubelets_document, ytvis_records
+from service.pipeline.result import write_tubelets, write_ytvis
 from service.pipeline.run import Progress, Report, Run
 from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
@@ -110,17 +109,16 @@ async def segment(
             vocabulary=vocabulary,
             checkpoint_frames=context.checkpoint_frames,
         )
-        labelled = await process_at_rate(run)
+        result = await process_at_rate(run)
         if facts is None:
             context.cache.put(key, facts_of(clip, info).pack())
     finally:
         clip.close()
     out.mkdir(parents=True, exist_ok=True)
-    (out / TUBELETS).write_text(json.dumps(tubelets_document(labelled, run, parameters.model_dump())))
-    ids = [category.id for category in run.categories]
-    (out / YTVIS).write_text(json.dumps(ytvis_records(labelled, category_ids=ids)))
+    write_tubelets(out / TUBELETS, result, run, parameters.model_dump())
+    write_ytvis(out / YTVIS, result, run)
     if parameters.overlay:
-        drawings = overlay_drawings(labelled, run.categories)
+        drawings = overlay_drawings(result.tubelets, run.categories)
         await render_overlay(
             video,
             info,
@@ -159,7 +157,9 @@ def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) ->
 def overlay_drawings(labelled: Sequence[LabelledTubelet], categories: Sequence[Category]) -> list[Drawing]:
     """What the overlay shows of each tubelet."""
     return [
-        Drawing(number, categories[item.label].name, item.score, item.tubelet.masks, item.tubelet.boxes)
+        Drawing(
+            number, categories[item.label].name, item.score, item.tubelet.masks, item.tubelet.boxes, item.tubelet.start
+        )
         for number, item in enumerate(labelled, start=1)
     ]
 

@@ -1,5 +1,6 @@
 """A tubelet: one object over the whole video."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.structures.arrays import F32
@@ -12,17 +13,20 @@ class Tubelet:
     """What one seed became after tracking it forward and backward through T frames.
 
     Attributes:
-        seed: the candidate that was tracked.
+        seed: the candidate that was tracked; of a tubelet stitched from several, the best one.
         masks: T masks in the original frame; None where the object is not visible or lost.
         boxes: (T, 4) float32, tracked boxes x1 y1 x2 y2 in pixels of the original frame; zeros where the
             mask is None.
-        scores: (T,) float32 in [0, 1], the Siamese score q_t; 1 at the seed's frame, 0 where the mask is None.
+        scores: (T,) float32 in [0, 1], the Siamese score q_t; 1 at the frame of a seed, 0 where the mask is None.
+        start: the frame of the video that the T entries begin with. They need not reach its end: of an hour with
+            thousands of short tubelets nearly all entries would be empty.
     """
 
     seed: Candidate
-    masks: tuple[Rle | None, ...]
+    masks: Sequence[Rle | None]
     boxes: F32
     scores: F32
+    start: int = 0
 
     def __post_init__(self) -> None:
         length = len(self.masks)
@@ -34,8 +38,13 @@ class Tubelet:
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Indices of the frames with a mask, ascending."""
-        return tuple(t for t, mask in enumerate(self.masks) if mask is not None)
+        """Indices of the video's frames with a mask, ascending."""
+        return tuple(t for t, mask in enumerate(self.masks, self.start) if mask is not None)
+
+    def mask_at(self, frame: int) -> Rle | None:
+        """The mask in a frame of the video; None also where the tubelet does not reach."""
+        place = frame - self.start
+        return self.masks[place] if 0 <= place < len(self.masks) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,8 @@ def tracked_step(fps: float, track_fps: float) -> int:
 class Filling:
     """One tubelet under way: the frames between two tracked ones at a time, in order.
 
+    `frames`: those of the video that may come to show it.
+
     Between two masks the object's is carried from either side. Where only one neighbour has a mask the object came or
     went in between: the frames nearer to that neighbour have one, too. Behind the last tracked frame all have.
     Boxes and scores go in a straight line; from one neighbour alone the box goes on as it did before.
@@ -38,13 +40,19 @@ class Filling:
 
     def __init__(self, tubelet: Tubelet, tracked: range, length: int, carrier: Carrier, params: FusionParams) -> None:
         self._tubelet, self._tracked, self._carrier, self._params = tubelet, tracked, carrier, params
-        self._masks: list[Rle | None] = [None] * length
-        self._boxes, self._scores = np.zeros((length, 4), np.float32), np.zeros(length, np.float32)
+        first, behind = tubelet.start, tubelet.start + len(tubelet.masks)
+        # the tubelet's own places, and the frames between them and those on either side
+        own = range(tracked[first], tracked[behind - 1] + 1, tracked.step)
+        start = own.start - tracked.step + 1 if first else 0
+        self.frames = range(start, own.stop + tracked.step - 1 if behind < len(tracked) else length)
+        self._masks: list[Rle | None] = [None] * len(self.frames)
+        self._boxes = np.zeros((len(self.frames), 4), np.float32)
+        self._scores = np.zeros(len(self.frames), np.float32)
         self._looks: dict[int, Look] = {}
-        for place, t in enumerate(tracked):
-            self._masks[t] = tubelet.masks[place]
-        self._boxes[tracked.start : tracked.stop : tracked.step] = tubelet.boxes
-        self._scores[tracked.start : tracked.stop : tracked.step] = tubelet.scores
+        for place, t in enumerate(own):
+            self._masks[t - start] = tubelet.masks[place]
+        there = slice(own.start - start, own.stop - start, own.step)
+        self._boxes[there], self._scores[there] = tubelet.boxes, tubelet.scores
 
     def fill(self, t: int, luma: Luma) -> None:
         """Frame `t` of the video, which is not tracked."""
@@ -61,16 +69,14 @@ class Filling:
     def tubelet(self) -> Tubelet:
         """Of all frames."""
         seed = replace(self._tubelet.seed, frame=self._tracked[self._tubelet.seed.frame])
-        return Tubelet(seed, tuple(self._masks), self._boxes, self._scores)
+        return Tubelet(seed, tuple(self._masks), self._boxes, self._scores, self.frames.start)
 
     def _known(self, place: int) -> bool:
-        if not 0 <= place < len(self._tracked):
-            return False
-        mask = self._tubelet.masks[place]
+        mask = self._tubelet.mask_at(place)
         return mask is not None and area(mask) > 0
 
     def _between(self, t: int, place: int, share: float, luma: Luma) -> None:
-        pair = slice(place, place + 2)
+        pair = slice(place - self._tubelet.start, place - self._tubelet.start + 2)
         weights = np.array([1 - share, share], np.float32)
         box, score = weights @ self._tubelet.boxes[pair], float(weights @ self._tubelet.scores[pair])
         if self._params.kind == "instance":
@@ -80,7 +86,8 @@ class Filling:
         self._put(t, mask, box, score)
 
     def _beyond(self, t: int, place: int, moved: F32, luma: Luma) -> None:
-        box, score = self._tubelet.boxes[place] + moved, float(self._tubelet.scores[place])
+        own = place - self._tubelet.start
+        box, score = self._tubelet.boxes[own] + moved, float(self._tubelet.scores[own])
         if self._params.kind == "instance":
             mask = encode(fill_box(box, self._carrier.frame_hw))
         else:
@@ -91,12 +98,13 @@ class Filling:
         """What the box's middle moved by from one tracked frame to another, (4,); 0 if one does not know it."""
         if not (self._known(start) and self._known(end)):
             return np.zeros(4, np.float32)
-        moved = self._tubelet.boxes[end] - self._tubelet.boxes[start]
+        first = self._tubelet.start
+        moved = self._tubelet.boxes[end - first] - self._tubelet.boxes[start - first]
         return np.tile((moved[:2] + moved[2:]) / 2, 2).astype(np.float32)
 
     def _look(self, place: int, luma: Luma) -> Look:
         if place not in self._looks:
-            mask = self._tubelet.masks[place]
+            mask = self._tubelet.mask_at(place)
             assert mask is not None
             # one step needs two of them, the next one the second again
             self._looks = {kept: look for kept, look in self._looks.items() if kept >= place - 1}
@@ -105,4 +113,5 @@ class Filling:
 
     def _put(self, t: int, mask: Rle, box: F32, score: float) -> None:
         if area(mask) >= max(self._params.min_area, 1):
-            self._masks[t], self._boxes[t], self._scores[t] = mask, box, score
+            own = t - self.frames.start
+            self._masks[own], self._boxes[own], self._scores[own] = mask, box, score

@@ -1,13 +1,52 @@
 """Final class and score of a tubelet: most frequent class, mean re-weighted score (IPDT section 3.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from service.structures.arrays import F64, I64
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, iou_matrix
 from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.params import TubeletParams
+
+Matches = Mapping[int, Candidate]
+"""By frame, the calibrated detection that a tubelet's mask matches."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Votes:
+    """What label and score need of any number of frames; those of other frames can be added.
+
+    Attributes:
+        visible: frames with a mask.
+        matched: frames with a mask that a detection matches.
+        counts: (K,) matched frames whose detection has this label.
+        tops: (K,) sum of these detections' scores.
+        totals: (K,) sum of all matched class vectors.
+    """
+
+    visible: int = 0
+    matched: int = 0
+    counts: I64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    tops: F64 = field(default_factory=lambda: np.zeros(0))
+    totals: F64 = field(default_factory=lambda: np.zeros(0))
+
+    def add(self, visible: int, matches: Sequence[Candidate]) -> "Votes":
+        """With more frames: how many have a mask, and what matches some of them, in order."""
+        if not matches:
+            return Votes(self.visible + visible, self.matched, self.counts, self.tops, self.totals)
+        counts: I64 = np.zeros(len(matches[0].probs), np.int64)
+        tops: F64 = np.zeros(len(counts))
+        totals: F64 = np.zeros(len(counts))
+        if self.matched:
+            counts, tops, totals = self.counts.copy(), self.tops.copy(), self.totals.copy()
+        for found in matches:
+            counts[found.label] += 1
+            tops[found.label] += found.score
+            totals += found.probs
+        return Votes(self.visible + visible, self.matched + len(matches), counts, tops, totals)
 
 
 def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> LabelledTubelet:
@@ -15,18 +54,41 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
 
     `matched_zero` (E1z): frames without a match count 0. `matched_skip` (E1s): they are left out. `seed` (E3): the
     seed's own. A tubelet that nothing matches gets the seed's class and its score over the number of frames.
+
+    Args:
+        tubelet: of the frames.
+        frames: candidates of every frame that the tubelet has an entry for.
+        params: estimator and threshold.
     """
+    matches = matches_of(tubelet, frames, params)
+    return label_by(Votes().add(len(tubelet.frames), list(matches.values())), tubelet, params)
+
+
+def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabelledTubelet:
+    """See `label_tubelet`: the same from what was counted."""
     seed = tubelet.seed
     if params.score == "seed":
         return LabelledTubelet(tubelet, seed.label, seed.score)
-    visible = tubelet.frames
-    matched = [found for t in visible if (found := _match(tubelet.masks[t], frames[t], params)) is not None]
-    if not matched:
-        return LabelledTubelet(tubelet, seed.label, seed.score / max(len(visible), 1))
-    label = _most_frequent(matched)
-    total = sum(float(found.probs[label]) for found in matched)
-    count = len(visible) if params.score == "matched_zero" else len(matched)
-    return LabelledTubelet(tubelet, label, min(total / count, 1.0))
+    if not votes.matched:
+        return LabelledTubelet(tubelet, seed.label, seed.score / max(votes.visible, 1))
+    label = _most_frequent(votes)
+    count = votes.visible if params.score == "matched_zero" else votes.matched
+    return LabelledTubelet(tubelet, label, min(float(votes.totals[label]) / count, 1.0))
+
+
+def matches_of(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> dict[int, Candidate]:
+    """What the tubelet's masks match, by frame of the video, ascending.
+
+    Args:
+        tubelet: of the frames.
+        frames: candidates of every frame that the tubelet has an entry for, in order.
+        params: threshold.
+    """
+    matched = (
+        (tubelet.start + place, _match(mask, detections, params))
+        for place, (mask, detections) in enumerate(zip(tubelet.masks, frames, strict=True))
+    )
+    return {t: found for t, found in matched if found is not None}
 
 
 def _match(mask: Rle | None, detections: Detections, params: TubeletParams) -> Candidate | None:
@@ -38,9 +100,7 @@ def _match(mask: Rle | None, detections: Detections, params: TubeletParams) -> C
     return detections.candidate(best) if overlap[best] > params.match_iou else None
 
 
-def _most_frequent(matched: Sequence[Candidate]) -> int:
+def _most_frequent(votes: Votes) -> int:
     """Mode of the labels; of two as frequent the one with the larger sum of scores."""
-    labels = np.array([found.label for found in matched])
-    scores = np.array([found.score for found in matched])
-    options = np.unique(labels)
-    return int(max(options, key=lambda c: ((labels == c).sum(), scores[labels == c].sum(), -c)))
+    options = np.flatnonzero(votes.counts)
+    return int(max(options, key=lambda c: (votes.counts[c], votes.tops[c], -c)))

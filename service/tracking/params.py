@@ -95,3 +95,27 @@ class TrackerParams:
 
     siamese: SiameseParams = field(default_factory=SiameseParams)
     fusion: FusionParams = field(default_factory=FusionParams)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentParams:
+    """How a long video is cut, and its tubelets stitched.
+
+    Attributes:
+        frames: most frames of a segment.
+        overlap: frames that two segments of one shot share; at most half of `frames`.
+        shots: also cut where the shot changes; no object goes on there.
+        stitch_iou: mask IoU over the shared frames from which two tubelets are one object.
+    """
+
+    frames: int = 160
+    overlap: int = 12
+    shots: bool = True
+    stitch_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.overlap <= self.frames // 2:
+            raise ValueError(
+                f"segment_overlap: expected 1 to {self.frames // 2} frames, half of segment_frames {self.frames}, "
+                f"got {self.overlap}"
+            )

@@ -39,7 +39,7 @@ def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[Labell
     networks = Networks(FakeClient(manifest.dims), manifest)
     run = Run(clip, "synthetic", networks, params, NoCache(), feature_bytes=1 << 28, report=lambda _: None)
     try:
-        return asyncio.run(process_video(run))
+        return asyncio.run(process_video(run)).tubelets
     finally:
         clip.close()
 

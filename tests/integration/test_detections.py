@@ -108,7 +108,7 @@ def test_cache_tells_files_apart(video: Path, tmp_path: Path) -> None:
     files = [written(tmp_path, name=name) for name in ("crab", "shrimp")]
     names = [run(video, file, tmp_path / "out", cache)["tubelets"][0]["category"] for file in (*files, None, files[0])]
     assert names == ["crab", "shrimp", "person", "crab"]
-    assert len(set(used)) == 1 + 6  # the clip, and detections and tubelets of three sources
+    assert len(set(used)) == 2 + 6  # the clip and its shots, and detections and tubelets of three sources
     assert used[-2:] == used[:2]
 
 

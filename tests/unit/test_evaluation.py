@@ -47,7 +47,7 @@ def dataset(folder: Path) -> Any:
 def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
     found = [labelled(tube(range(4), length=4), 0.9, label=0)]
-    results = ytvis_records(found, video_id=7, category_ids=[1, 13])
+    results = ytvis_records(found, 4, video_id=7, category_ids=[1, 13])
     second = {**results[0], "category_id": 13, "segmentations": [None, None, mask(30).json(), mask(32).json()]}
     scores = tubelet_metrics(truth, [7], [*results, second])
     assert scores == pytest.approx(dict.fromkeys(scores, 1.0))
@@ -55,7 +55,7 @@ def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
 
 def test_wrong_class_counts_only_without_classes(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
-    results = ytvis_records([labelled(tube(range(4), length=4), 0.9)], video_id=7, category_ids=[13])
+    results = ytvis_records([labelled(tube(range(4), length=4), 0.9)], 4, video_id=7, category_ids=[13])
     scores = tubelet_metrics(truth, [7], results)
     assert scores["AP"] == 0
     assert scores["AP50_agnostic"] > 0.4

@@ -1,0 +1,71 @@
+"""Where a long video is cut: at shot changes, and into segments of bounded length that overlap."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from service.tracking.params import SegmentParams
+
+NextChange = Callable[[int, int], int | None]
+"""Frames `after` and `upto` -> the first shot change (first frame of a shot) in after + 1 … upto, None without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Frames of a video that are calibrated and tracked together.
+
+    Attributes:
+        first: index of its first frame.
+        end: index behind its last frame.
+        shared: so many of its first frames are also the last ones of the segment before; 0 where a shot begins.
+    """
+
+    first: int
+    end: int
+    shared: int = 0
+
+    @property
+    def frames(self) -> range:
+        """Indices of its frames."""
+        return range(self.first, self.end)
+
+    @property
+    def overlap(self) -> range:
+        """Indices of the frames that the segment before has, too."""
+        return range(self.first, self.first + self.shared)
+
+    @property
+    def own(self) -> range:
+        """Indices of the frames that no segment before has."""
+        return range(self.first + self.shared, self.end)
+
+
+def cut(length: int, params: SegmentParams, next_change: NextChange) -> Iterator[Segment]:
+    """Segments of a video of `length` frames, in order; none of a video without frames.
+
+    Every frame is in one, or in two where they overlap. Looks half a segment ahead, so that the rest of a shot
+    is not left as a segment of a few frames: it would have to be calibrated on those alone.
+
+    Args:
+        length: of the video.
+        params: bounds.
+        next_change: asked for nothing further ahead than one and a half segments.
+    """
+    first = shared = end = 0
+    while end < length:
+        ahead = min(first + params.frames + params.frames // 2, length)
+        change = next_change(first + shared, ahead)
+        shot_end = ahead if change is None and ahead == length else change
+        end = _end(first, shot_end, params)
+        yield Segment(first, end, shared)
+        shared = 0 if end == shot_end else params.overlap
+        first = end - shared
+
+
+def _end(first: int, shot_end: int | None, params: SegmentParams) -> int:
+    """Where the segment ends that begins at `first`, in a shot that goes on at least half a segment beyond if None."""
+    if shot_end is None:
+        return first + params.frames
+    if shot_end - first <= params.frames:
+        return shot_end
+    # two of about the same length
+    return first + (shot_end - first + params.overlap + 1) // 2

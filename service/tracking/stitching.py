@@ -1,0 +1,174 @@
+"""Tubelets of overlapping segments become tubelets of the whole video: an object keeps its identity over the border.
+
+    segment 1   ├──────────────────┤            chains end where nothing takes them over
+    segment 2            ├─────┬────────────┤   pairs of the highest mask IoU over the shared frames
+                               └ the middle of the shared frames: before it the masks of the one, from it on the other's
+
+A chain is one object under way; what the next segment can't change any more is counted and packed. So what is held
+grows with the masks themselves and with nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from service.structures.arrays import F32, F64
+from service.structures.detections import Detections
+from service.structures.masks import Rle, area, iou_matrix
+from service.structures.packed_masks import PackedMasks
+from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.labels import Matches, Votes, label_by, matches_of
+from service.tracking.params import TubeletParams
+from service.tracking.segments import Segment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What one segment knows of an object.
+
+    Attributes:
+        tubelet: of the segment's frames, counted from the video's first one.
+        matches: the calibrated detections that its masks match.
+    """
+
+    tubelet: Tubelet
+    matches: Matches
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """One object under way.
+
+    Attributes:
+        before: what is settled, without gaps: parts of tubelets of the segments before, in order.
+        votes: counted over `before`.
+        last: of the newest segment, from the frame on that follows `before`.
+    """
+
+    before: tuple[Tubelet, ...]
+    votes: Votes
+    last: Part
+
+
+def part_of(tubelet: Tubelet, calibrated: Sequence[Detections], segment: Segment, params: TubeletParams) -> Part:
+    """The part that a segment's tubelet is, with frames counted from the video's first one.
+
+    Args:
+        tubelet: its frames counted from the segment's first one.
+        calibrated: candidates of the segment's frames.
+        segment: where it lies.
+        params: what counts as a match.
+    """
+    seed = replace(tubelet.seed, frame=tubelet.seed.frame + segment.first)
+    moved = replace(tubelet, seed=seed, start=tubelet.start + segment.first)
+    return Part(moved, matches_of(moved, calibrated, params))
+
+
+def stitch(
+    chains: Sequence[Chain], parts: Sequence[Part], segment: Segment, stitch_iou: float
+) -> tuple[list[Chain], list[Chain]]:
+    """Take in a segment: the chains that go on, those of new objects among them, and the chains that have ended.
+
+    Chains and parts go together one to one, the pair with the highest IoU over the shared frames first; a pair below
+    `stitch_iou` is none.
+
+    Args:
+        chains: that went on after the segment before.
+        parts: of this segment.
+        segment: where it lies.
+        stitch_iou: smallest IoU of a pair.
+    """
+    iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], segment.overlap)
+    chain_of = {part: chains[chain] for chain, part in _pairs(iou, stitch_iou)}
+    middle = segment.first + segment.shared // 2
+    live = [
+        _taken_over(chain_of[number], part, middle) if number in chain_of else Chain((), Votes(), part)
+        for number, part in enumerate(parts)
+    ]
+    gone_on = {id(chain) for chain in chain_of.values()}
+    return live, [chain for chain in chains if id(chain) not in gone_on]
+
+
+def _pairs(iou: F64, least: float) -> list[tuple[int, int]]:
+    """Rows and columns, each once at most, best first.
+
+    Greedy is enough: tubelets of one segment overlap little after NMS, so two rows hardly ever want one column.
+    """
+    taken: list[tuple[int, int]] = []
+    for flat in np.argsort(-iou, axis=None, kind="stable"):
+        row, column = divmod(int(flat), iou.shape[1])
+        if iou[row, column] < least or iou[row, column] == 0:
+            break
+        if all(row != r and column != c for r, c in taken):
+            taken.append((row, column))
+    return taken
+
+
+def overlap_iou(a: Sequence[Tubelet], b: Sequence[Tubelet], frames: range) -> F64:
+    """Spatio-temporal mask IoU over some frames of every pair, (A, B): sum of intersections over sum of unions."""
+    intersection, union = np.zeros((len(a), len(b))), np.zeros((len(a), len(b)))
+    for t in frames:
+        iou, total = _of_frame([tubelet.mask_at(t) for tubelet in a], [tubelet.mask_at(t) for tubelet in b])
+        # intersection = iou * union, and union = (areas) / (1 + iou)
+        here = total / (1 + iou)
+        intersection += iou * here
+        union += here
+    shares = np.zeros_like(union)
+    np.divide(intersection, union, out=shares, where=union > 0)
+    return shares
+
+
+def ended(chain: Chain, params: TubeletParams) -> LabelledTubelet:
+    """The object's tubelet, with the class and score that all of its matched detections give."""
+    tubelet, matches = chain.last.tubelet, chain.last.matches
+    votes = chain.votes.add(len(tubelet.frames), list(matches.values()))
+    return label_by(votes, _joined([*chain.before, tubelet]), params)
+
+
+def packed(item: LabelledTubelet) -> LabelledTubelet:
+    """The same in less memory."""
+    return replace(item, tubelet=replace(item.tubelet, masks=PackedMasks(item.tubelet.masks)))
+
+
+def _taken_over(chain: Chain, part: Part, middle: int) -> Chain:
+    """The chain with its last part up to frame `middle`, and the new part from there on."""
+    tubelet, matches = chain.last.tubelet, chain.last.matches
+    settled = _between(tubelet, tubelet.start, middle)
+    votes = chain.votes.add(len(settled.frames), [found for t, found in matches.items() if t < middle])
+    rest = _between(part.tubelet, middle, part.tubelet.start + len(part.tubelet.masks))
+    last = Part(rest, {t: found for t, found in part.matches.items() if t >= middle})
+    return Chain((*chain.before, replace(settled, masks=PackedMasks(settled.masks))), votes, last)
+
+
+def _between(tubelet: Tubelet, first: int, end: int) -> Tubelet:
+    """Its frames `first` to `end` - 1 of the video."""
+    places = slice(first - tubelet.start, end - tubelet.start)
+    return replace(
+        tubelet,
+        masks=tubelet.masks[places],
+        boxes=tubelet.boxes[places],
+        scores=tubelet.scores[places],
+        start=first,
+    )
+
+
+def _joined(pieces: Sequence[Tubelet]) -> Tubelet:
+    """One tubelet of pieces without a gap between them; its seed is the best of theirs, of equals the first."""
+    if len(pieces) == 1:
+        return pieces[0]
+    masks = [mask for piece in pieces for mask in piece.masks]
+    boxes: F32 = np.concatenate([piece.boxes for piece in pieces])
+    scores: F32 = np.concatenate([piece.scores for piece in pieces])
+    seed = max((piece.seed for piece in pieces), key=lambda seed: seed.score)
+    return Tubelet(seed, masks, boxes, scores, pieces[0].start)
+
+
+def _of_frame(a: Sequence[Rle | None], b: Sequence[Rle | None]) -> tuple[F64, F64]:
+    """IoU and sum of the two areas of every pair in one frame, (A, B) each; an absent mask has area 0."""
+    iou = np.zeros((len(a), len(b)))
+    rows, columns = ([i for i, mask in enumerate(masks) if mask is not None] for masks in (a, b))
+    there = ([mask for mask in masks if mask is not None] for masks in (a, b))
+    iou[np.ix_(rows, columns)] = iou_matrix(*there)
+    areas = [np.array([0 if mask is None else area(mask) for mask in masks], np.float64) for masks in (a, b)]
+    return iou, np.add.outer(*areas)

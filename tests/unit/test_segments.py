@@ -1,0 +1,105 @@
+"""Where a video is cut: every frame once or in one overlap, no segment too long, none across a shot change."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.cli.parameters import parse_parameters
+from service.errors import InvalidParameter
+from service.tracking.params import SegmentParams
+from service.tracking.segments import Segment, cut
+
+PARAMS = SegmentParams(frames=10, overlap=4)
+
+
+def segments(length: int, changes: Iterable[int] = (), params: SegmentParams = PARAMS) -> list[Segment]:
+    asked: list[int] = []
+
+    def next_change(after: int, upto: int) -> int | None:
+        asked.append(upto)
+        return min((change for change in changes if after < change <= upto), default=None)
+
+    found = list(cut(length, params, next_change))
+    assert asked == sorted(asked), "the reader of the video never goes back"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("length", "changes", "expected"),
+    [
+        pytest.param(0, [], [], id="no-frames"),
+        pytest.param(1, [], [(0, 1, 0)], id="one-frame"),
+        pytest.param(10, [], [(0, 10, 0)], id="just-fits"),
+        pytest.param(11, [], [(0, 8, 0), (4, 11, 4)], id="one-too-many-makes-two-alike"),
+        pytest.param(15, [], [(0, 10, 0), (6, 15, 4)], id="one-and-a-half"),
+        pytest.param(16, [], [(0, 10, 0), (6, 16, 4)], id="two"),
+        pytest.param(17, [], [(0, 10, 0), (6, 14, 4), (10, 17, 4)], id="the-rest-is-shared-out"),
+        pytest.param(9, [3], [(0, 3, 0), (3, 9, 0)], id="shot-change"),
+        pytest.param(20, [10], [(0, 10, 0), (10, 20, 0)], id="shot-change-at-the-bound"),
+        pytest.param(20, [12], [(0, 8, 0), (4, 12, 4), (12, 20, 0)], id="shot-change-just-behind-the-bound"),
+        pytest.param(5, [1, 2, 4], [(0, 1, 0), (1, 2, 0), (2, 4, 0), (4, 5, 0)], id="flashes"),
+    ],
+)
+def test_cut(length: int, changes: list[int], expected: list[tuple[int, int, int]]) -> None:
+    assert segments(length, changes) == [Segment(*each) for each in expected]
+
+
+@st.composite
+def bounds(draw: st.DrawFn) -> SegmentParams:
+    frames = draw(st.integers(2, 30))
+    return SegmentParams(frames=frames, overlap=draw(st.integers(1, frames // 2)))
+
+
+@given(st.integers(1, 200), st.sets(st.integers(1, 199)), bounds())
+def test_segments_cover_the_video_and_keep_to_the_bounds(length: int, changes: set[int], params: SegmentParams) -> None:
+    changes = {change for change in changes if change < length}
+    found = segments(length, changes, params)
+    assert [t for segment in found for t in segment.own] == list(range(length))
+    assert all(0 < len(segment.frames) <= params.frames for segment in found)
+    for before, after in pairwise(found):
+        assert after.first == before.end - after.shared
+        assert after.shared in {0, params.overlap}
+        assert (after.first in changes) == (after.shared == 0)
+    for segment in found:
+        assert not changes.intersection(segment.frames[1:]), "no segment goes across a shot change"
+
+
+@given(st.integers(11, 200), bounds())
+def test_a_shot_is_cut_into_segments_of_some_length(length: int, params: SegmentParams) -> None:
+    found = segments(length, (), params)
+    if len(found) > 1:
+        assert all(len(segment.frames) > params.frames // 2 for segment in found)
+
+
+@pytest.mark.parametrize("overlap", [0, 6])
+def test_an_overlap_that_does_not_fit_is_refused(overlap: int) -> None:
+    with pytest.raises(
+        ValueError, match=rf"segment_overlap: expected 1 to 5 frames, half of segment_frames 10, got {overlap}"
+    ):
+        SegmentParams(frames=10, overlap=overlap)
+
+
+@pytest.mark.parametrize(
+    ("given", "frames", "overlap"),
+    [([], 160, 12), (["segment_frames=16"], 16, 8), (["segment_frames=40", "segment_overlap=5"], 40, 5)],
+)
+def test_a_caller_sets_what_fits(given: list[str], frames: int, overlap: int) -> None:
+    params = parse_parameters(given).pipeline_params().segments
+    assert (params.frames, params.overlap) == (frames, overlap)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["segment_overlap=81"], "segment_overlap: .*expected 1 to 80 frames, half of segment_frames 160, got '81'"),
+        (["segment_frames=20", "segment_overlap=11"], "segment_overlap: .*expected 1 to 10 frames"),
+        (["segment_overlap=0"], "segment_overlap: .*greater than or equal to 1"),
+        (["segment_frames=7"], "segment_frames: .*greater than or equal to 8"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(given: list[str], message: str) -> None:
+    with pytest.raises(InvalidParameter, match=message):
+        parse_parameters(given)

@@ -1,0 +1,165 @@
+"""Tubelets of segments become those of the whole video: masks, class and score of each as if it had never been cut."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.structures.detections import Detections
+from service.structures.packed_masks import PackedMasks
+from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.labels import Votes, label_tubelet
+from service.tracking.params import ScoreEstimator, SegmentParams, TubeletParams
+from service.tracking.segments import Segment, cut
+from service.tracking.stitching import Chain, Part, ended, overlap_iou, packed, part_of, stitch
+from tests.unit.builders import candidate, frame, mask, tube
+
+PARAMS = TubeletParams()
+SEEN = [0.6, 0.2, 0]
+
+
+def piece(whole: Tubelet, segment: Segment) -> Tubelet | None:
+    """What tracking inside a segment would give, frames counted from its first one; None without a visible frame."""
+    places = slice(segment.first, segment.end)
+    visible = [t - segment.first for t in whole.frames if t in segment.frames]
+    if not visible:
+        return None
+    seed = replace(whole.seed, frame=visible[0])
+    return Tubelet(seed, whole.masks[places], whole.boxes[places], whole.scores[places])
+
+
+def stitched(
+    wholes: Sequence[Tubelet], frames: Sequence[Detections], segments: Sequence[Segment], params: TubeletParams = PARAMS
+) -> list[LabelledTubelet]:
+    chains: list[Chain] = []
+    done: list[LabelledTubelet] = []
+    for segment in segments:
+        here = frames[segment.first : segment.end]
+        pieces = [piece(whole, segment) for whole in wholes]
+        # another order in every segment: places must not matter
+        parts = [part_of(each, here, segment, params) for each in reversed(pieces) if each is not None]
+        chains, over = stitch(chains, parts, segment, 0.5)
+        done += [packed(ended(chain, params)) for chain in over]
+    return done + [packed(ended(chain, params)) for chain in chains]
+
+
+def parts(*tubelets: Tubelet) -> list[Part]:
+    return [Part(tubelet, {}) for tubelet in tubelets]
+
+
+def uncut(length: int, frames: int, overlap: int) -> list[Segment]:
+    return list(cut(length, SegmentParams(frames=frames, overlap=overlap), lambda _after, _upto: None))
+
+
+def same(one: LabelledTubelet, other: LabelledTubelet) -> bool:
+    mine, its = one.tubelet, other.tubelet
+    return (
+        [mine.mask_at(t) for t in range(100)] == [its.mask_at(t) for t in range(100)]
+        and one.label == other.label
+        and one.score == pytest.approx(other.score)
+    )
+
+
+@st.composite
+def videos(draw: st.DrawFn) -> tuple[list[Tubelet], list[Detections]]:
+    """Objects side by side, each visible from one frame to another, and what the detector saw of them."""
+    length = draw(st.integers(1, 40))
+    tubelets, found = [], [[] for _ in range(length)]
+    for x in draw(st.sets(st.sampled_from([0, 12, 24, 36, 48]), max_size=4)):
+        first = draw(st.integers(0, length - 1))
+        visible = range(first, draw(st.integers(first, length - 1)) + 1)
+        tubelets.append(tube(visible, x, length))
+        for t in visible:
+            probs = draw(st.sampled_from([None, (0.6, 0.2, 0.0), (0.3, 0.9, 0.1), (0.2, 0.25, 0.8)]))
+            found[t] += [] if probs is None else [(x, list(probs))]
+    return tubelets, [frame(t, *here) for t, here in enumerate(found)]
+
+
+@settings(deadline=None)
+@given(videos(), st.integers(4, 20), st.data(), st.sampled_from(["matched_zero", "matched_skip"]))
+def test_a_cut_video_gives_the_tubelets_of_the_uncut_one(
+    video: tuple[list[Tubelet], list[Detections]], most: int, data: st.DataObject, score: ScoreEstimator
+) -> None:
+    wholes, frames = video
+    params = TubeletParams(score=score)
+    segments = uncut(len(frames), most, data.draw(st.integers(1, most // 2)))
+    found = stitched(wholes, frames, segments, params)
+    expected = [label_tubelet(whole, frames, params) for whole in wholes]
+    assert len(found) == len(expected)
+    for one in expected:
+        assert any(same(one, other) for other in found)
+
+
+def test_score_and_class_come_from_all_segments_each_frame_once() -> None:
+    frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
+    (found,) = stitched([tube(range(10), length=10)], frames, [Segment(0, 6), Segment(4, 10, 2)])
+    assert found.label == 0
+    assert found.score == pytest.approx((6 * 0.6 + 4 * 0.1) / 10)
+
+
+def test_nothing_goes_on_over_a_shot_change() -> None:
+    frames = [frame(t, (0, SEEN)) for t in range(8)]
+    found = stitched([tube(range(8))], frames, [Segment(0, 5), Segment(5, 8)])
+    assert [item.tubelet.frames for item in found] == [(0, 1, 2, 3, 4), (5, 6, 7)]
+
+
+def test_before_the_middle_the_masks_are_the_ones_of_before() -> None:
+    before, after = tube(range(6), x=0, length=6), replace(tube(range(6), x=2, length=6), start=2)
+    (chain,), over = stitch([Chain((), Votes(), *parts(before))], parts(after), Segment(2, 8, 4), 0.5)
+    assert over == []
+    masks = ended(chain, PARAMS).tubelet.masks
+    assert list(masks) == [mask(0)] * 4 + [mask(2)] * 4
+
+
+def test_the_best_pair_goes_first_and_none_is_taken_twice() -> None:
+    """The first chain overlaps both parts; the second part is nearer to the second chain than to it."""
+    chains = [Chain((), Votes(), part) for part in parts(tube(range(4), x=3, length=4), tube(range(4), x=5, length=4))]
+    new = parts(*(replace(tube(range(4), x=x, length=4), start=2) for x in (1, 5)))
+    live, over = stitch(chains, new, Segment(2, 6, 2), 0.5)
+    assert over == []
+    assert [chain.before[0].masks[0] for chain in live] == [mask(3), mask(5)]
+
+
+@pytest.mark.parametrize(("x", "chains"), [(3, 1), (4, 2)])
+def test_below_the_smallest_iou_it_is_another_object(x: int, chains: int) -> None:
+    """10-px squares: 3 px apart IoU 7 / 13, 4 px apart 6 / 14."""
+    new = parts(replace(tube(range(4), x=x, length=4), start=2))
+    live, over = stitch([Chain((), Votes(), *parts(tube(range(4), length=4)))], new, Segment(2, 6, 2), 0.5)
+    assert len(live) + len(over) == chains
+
+
+def test_two_that_are_not_there_are_no_pair() -> None:
+    gone, late = tube([0], length=4), replace(tube([3], length=4), start=2)
+    live, over = stitch([Chain((), Votes(), *parts(gone))], parts(late), Segment(2, 6, 2), 0.0)
+    assert (len(live), len(over)) == (1, 1)
+
+
+def test_the_best_seed_stands_for_all() -> None:
+    one = replace(tube(range(4), length=4), seed=candidate(1, 0, [0.5, 0, 0]))
+    other = replace(tube(range(4), length=4), seed=candidate(5, 0, [0.7, 0, 0]), start=2)
+    (chain,), _ = stitch([Chain((), Votes(), *parts(one))], parts(other), Segment(2, 6, 2), 0.5)
+    assert ended(chain, TubeletParams(score="seed")).score == pytest.approx(0.7)
+    assert ended(chain, PARAMS).tubelet.seed.frame == 5
+
+
+def test_overlap_iou_counts_pixels_over_the_frames() -> None:
+    a, b = tube([0, 1], length=3), replace(tube([0], x=5, length=2), start=1)
+    iou = overlap_iou([a], [a, b], range(1, 2))
+    np.testing.assert_allclose(iou, [[1, 1 / 3]])
+    assert overlap_iou([a], [b], range(2, 3)) == [[0]]
+    assert overlap_iou([], [b], range(2)).shape == (0, 1)
+
+
+def test_packed_masks_are_the_masks() -> None:
+    masks = [None, mask(3), None, mask(30), mask(0, size=1)]
+    kept = PackedMasks(masks)
+    assert list(kept) == masks
+    assert (len(kept), kept[-1], kept[1:4], kept[::-2]) == (5, masks[-1], tuple(masks[1:4]), tuple(masks[::-2]))
+    assert list(PackedMasks([])) == []
+    with pytest.raises(IndexError):
+        kept[5]
+    with pytest.raises(ValueError, match="all of size"):
+        PackedMasks([mask(0), replace(mask(0), size_hw=(3, 3))])
