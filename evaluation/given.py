@@ -99,7 +99,7 @@ async def follow(
     """Every instance's track whose boxes count, and its track by the dual tracker; in their order."""
     params = tracker_params(parameters)
     alone = replace(params, fusion=replace(params.fusion, kind="instance"))
-    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     seeds = [seed_of(truth, truth.first, run) for truth in truths]
     dual = await track_seeds(run, seeds, params, features)
     return (await track_seeds(run, seeds, alone, features) if given == "first-box" else dual), dual

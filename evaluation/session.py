@@ -37,6 +37,7 @@ async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
                 scratch=Path(scratch),
                 cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
                 feature_bytes=settings.feature_cache_bytes,
+                spill_bytes=settings.feature_spill_bytes,
             )
     finally:
         await client.close()
@@ -63,6 +64,8 @@ async def open_run(video: AnnotatedVideo, context: SegmentContext, parameters: J
             params=parameters.pipeline_params(),
             cache=context.cache,
             feature_bytes=context.feature_bytes,
+            scratch=context.scratch,
+            spill_bytes=context.spill_bytes,
             report=lambda _: None,
         )
     finally:

@@ -262,6 +262,7 @@ def engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
         "cache_max_bytes": settings.cache_max_bytes,
         "feature_cache_bytes": settings.feature_cache_bytes,
         "checkpoint_frames": settings.checkpoint_frames,
+        "feature_spill_bytes": settings.feature_spill_bytes,
     }
 
 

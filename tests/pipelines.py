@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ def run(
     report: Report = lambda _: None,
     cache: StageCache | None = None,
     checkpoint_frames: int = 0,
+    limits: VideoLimits | None = None,
+    budgets: Mapping[str, int] | None = None,
     **parameters: Any,
 ) -> dict[str, Any]:
     """The result document of `video`."""
@@ -36,10 +39,11 @@ def run(
         )
         context = SegmentContext(
             Networks(client, manifest),
-            VideoLimits(),
+            limits or VideoLimits(),
             out / "scratch",
             cache or NoCache(),
             checkpoint_frames=checkpoint_frames,
+            **(budgets or {}),
         )
         try:
             chosen = JobParameters(**{"overlay": False, **parameters})

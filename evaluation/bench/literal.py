@@ -32,7 +32,7 @@ async def literal(bench: Bench) -> Outcome:
     parameters = JobParameters(max_seeds=OBJECTS)
     async with open_run(_unannotated(clip), replace(bench.context, cache=NoCache()), parameters) as run:
         bench.tell("detection")
-        features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+        features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
         calibrated = calibrate(await detect_all(run, features), run.params.calibration)
         seeds = next_seeds(calibrated, run.params.proposals, room=OBJECTS)
         shared = _cpu_s() - before

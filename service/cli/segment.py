@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -27,6 +27,7 @@ from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.segment import segment as run_segment
 from service.settings import Settings
+from service.state.scratch import scratch_folder, sweep_scratch
 
 
 def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
@@ -72,14 +73,17 @@ async def _run(
         threads=settings.threads,
         deadline_s=settings.inference_deadline_s,
     )
+    scratch_root = settings.data_dir / "scratch"
+    await asyncio.to_thread(sweep_scratch, scratch_root)
     try:
-        with tempfile.TemporaryDirectory(prefix="dualtrack-") as scratch:
+        with scratch_folder(scratch_root, f"segment-{uuid4().hex}") as scratch:
             context = SegmentContext(
                 networks=Networks(client, manifest),
                 limits=settings.limits,
-                scratch=Path(scratch),
+                scratch=scratch,
                 cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
                 feature_bytes=settings.feature_cache_bytes,
+                spill_bytes=settings.feature_spill_bytes,
                 checkpoint_frames=settings.checkpoint_frames,
                 detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
             )

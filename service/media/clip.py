@@ -1,41 +1,34 @@
 """The decoded frames of one video, readable in any order."""
 
-from pathlib import Path
-
-import numpy as np
-
+from service.media.stored_frames import StoredFrames
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F64, U8
 
 
 class Clip:
-    """Frames at the size that the networks take, in one memory-mapped file.
+    """Frames at the size that the networks take, on disk.
 
     Args:
-        path: raw frames, one after the other; removed by `close`.
-        timestamps: (T,) seconds.
+        frames: closed with the clip.
         info: the video; its `frames` are those of the clip.
-        network_hw: height and width of the stored frames.
         damage: why the decoder stopped before the end of the file, in its words.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        timestamps: F64,
-        info: VideoInfo,
-        network_hw: tuple[int, int],
-        *,
-        damage: str | None = None,
-    ) -> None:
-        self._path, self.damage = path, damage
-        self.timestamps, self.info, self.network_hw = timestamps, info, network_hw
-        self._frames: np.memmap[tuple[int, ...], np.dtype[np.uint8]] | None = np.memmap(
-            path, np.uint8, "r", shape=(len(timestamps), *network_hw, 3)
-        )
+    def __init__(self, frames: StoredFrames, info: VideoInfo, *, damage: str | None = None) -> None:
+        self._frames, self.info, self.damage = frames, info, damage
 
     def __len__(self) -> int:
-        return len(self.timestamps)
+        return len(self._frames)
+
+    @property
+    def timestamps(self) -> F64:
+        """(T,) seconds."""
+        return self._frames.timestamps
+
+    @property
+    def network_hw(self) -> tuple[int, int]:
+        """Height and width of the frames that are given out."""
+        return self._frames.network_hw
 
     @property
     def frame_hw(self) -> tuple[int, int]:
@@ -51,16 +44,14 @@ class Clip:
         """The frames are there; see `Footage`."""
 
     def frame(self, index: int) -> U8:
-        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`.
+        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`, not to be written to.
 
         Raises:
+            IndexError: there is no such frame.
             ValueError: the clip is closed.
         """
-        if self._frames is None:
-            raise ValueError("clip: it is closed")
-        return np.asarray(self._frames[index])
+        return self._frames.read(index)
 
     def close(self) -> None:
         """Give the disk space back."""
-        self._frames = None
-        self._path.unlink(missing_ok=True)
+        self._frames.close()

@@ -1,19 +1,22 @@
-"""Decoding, guarded: every frame once, into a file that can be read in any order."""
+"""Decoding, guarded: every frame once, into a store that can be read in any order."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
-
-from service.errors import InvalidVideo
+from service.errors import InvalidVideo, Unavailable
 from service.media.child import run_child
 from service.media.clip import Clip
+from service.media.coding import Coding
 from service.media.limits import VideoLimits
+from service.media.stored_frames import StoredFrames
 from service.media.video_info import VideoInfo
 
 CPU_S = 3600
+PIXELS_PER_BYTE = 16 / 3
+"""At best: a Huffman coder spends at least one bit on each of the 3/2 samples of a 4:2:0 pixel."""
 
 
 async def decode(
@@ -31,22 +34,17 @@ async def decode(
         path: the video.
         info: what `probe` said of it.
         limits: see there.
-        network_hw: height and width of the frames as stored.
+        network_hw: height and width of the clip's frames.
         directory: where the frames go, made if need be.
         on_frame: told how many frames are done.
 
     Raises:
-        InvalidVideo: it can't be decoded or is over a limit.
+        InvalidVideo: it can't be decoded or is over a limit; where the decoder died, the message names the frame.
+        Unavailable: the disk is full.
     """
-    frame_bytes = network_hw[0] * network_hw[1] * 3
-    if info.frames * frame_bytes > limits.max_store_bytes:
-        raise InvalidVideo(
-            f"video: its frames need {info.frames * frame_bytes} bytes, the limit max_store_bytes is "
-            f"{limits.max_store_bytes}",
-            code="too-many-frames",
-        )
     directory.mkdir(parents=True, exist_ok=True)
-    out = directory / f"{uuid4().hex}.rgb"
+    _check_room(info, limits, network_hw, directory)
+    out = directory / uuid4().hex
     job = {
         "path": str(path),
         "limits": asdict(limits),
@@ -57,12 +55,28 @@ async def decode(
         "file_bytes": limits.max_store_bytes,
     }
     try:
+        out.mkdir()
         result = await run_child("service.media.decode_child", job, wall_s=limits.wall_s, on_progress=on_frame)
-        timestamps = np.array(result["timestamps"], np.float64)
-        on_frame(len(timestamps))
+        frames = StoredFrames(out, network_hw, [Coding.from_json(coding) for coding in result["codings"]])
         # The header's count holds frames that an edit list hides and those behind a damaged place.
-        counted = replace(info, frames=len(timestamps))
-        return Clip(out, timestamps, counted, network_hw, damage=result["damage"])
+        return Clip(frames, replace(info, frames=len(frames)), damage=result["damage"])
     except BaseException:
-        out.unlink(missing_ok=True)
+        shutil.rmtree(out, ignore_errors=True)
         raise
+
+
+def _check_room(info: VideoInfo, limits: VideoLimits, network_hw: tuple[int, int], directory: Path) -> None:
+    """Refuse at once what would fill the limit or the disk however well it is compressed."""
+    height, width = (min(a, b) for a, b in zip(network_hw, (info.height, info.width), strict=True))
+    least = int(info.frames * height * width / PIXELS_PER_BYTE)
+    if least > limits.max_store_bytes:
+        raise InvalidVideo(
+            f"video: its {info.frames} frames need at least {least} bytes, the limit max_store_bytes is "
+            f"{limits.max_store_bytes}",
+            code="too-many-frames",
+        )
+    free = shutil.disk_usage(directory).free
+    if least > free:
+        raise Unavailable(
+            f"disk: the video's {info.frames} frames need at least {least} bytes, {free} are free", code="disk-full"
+        )

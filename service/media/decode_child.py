@@ -1,47 +1,41 @@
-"""Child: decode every frame once, upright, resized, into one raw file."""
+"""Child: decode every frame once and store it at the size that the networks take."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import cv2
-import numpy as np
 from av.video.frame import VideoFrame
 
 from service.errors import InvalidVideo
-from service.media.child import Document, child_main, say
+from service.media.confined import Document, child_main, say
+from service.media.frame_writer import FrameWriter
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, rotation_of, said, seconds, upright
-from service.structures.arrays import U8
-
-PROGRESS_EVERY = 5
+from service.media.stream import open_video, said, seconds
 
 
 def work(job: Document) -> Document:
-    """Job `path`, `limits`, `network_hw`, `out` -> `timestamps`, `damage`.
+    """Job `path`, `limits`, `network_hw`, `out` -> `codings`, `damage`.
 
     A file that breaks off gives the frames before; `damage` is what the decoder said then.
     """
     limits = VideoLimits(**job["limits"])
     container, stream, _ = open_video(Path(job["path"]), limits.max_pixels)
-    height, width = job["network_hw"]
-    timestamps: list[float] = []
     damage: list[str] = []
-    with container, Path(job["out"]).open("wb") as out:
+    writer = FrameWriter(Path(job["out"]), tuple(job["network_hw"]), max_bytes=limits.max_store_bytes)
+    with container, writer:
         for frame in decoded(container.decode(stream), damage):
-            image = resized(upright(frame, rotation_of(frame)), (height, width))
-            out.write(image.tobytes())
-            timestamps.append(seconds(frame, stream, len(timestamps)))
-            if len(timestamps) > limits.max_frames:
+            if len(writer) == limits.max_frames:
                 raise InvalidVideo(
                     f"video: more than {limits.max_frames} frames, the limit max_frames", code="too-many-frames"
                 )
-            if len(timestamps) % PROGRESS_EVERY == 0:
-                say({"progress": len(timestamps)})
-    if not timestamps:
+            writer.add(frame, seconds(frame, stream, len(writer)))
+            # after every frame: should this process die, its parent knows at which
+            say({"progress": len(writer)})
+        writer.finish()
+    if not len(writer):
         why = damage[0] if damage else "the stream is empty"
         raise InvalidVideo(f"video: no frame can be decoded: {why}", code="malformed" if damage else "no-frames")
-    return {"timestamps": timestamps, "damage": damage[0] if damage else None}
+    return {"codings": [coding.to_json() for coding in writer.codings], "damage": damage[0] if damage else None}
 
 
 def decoded(frames: Iterator[VideoFrame], damage: list[str]) -> Iterator[VideoFrame]:
@@ -50,14 +44,6 @@ def decoded(frames: Iterator[VideoFrame], damage: list[str]) -> Iterator[VideoFr
         yield from frames
     except (av.FFmpegError, ValueError) as error:
         damage.append(said(error))
-
-
-def resized(image: U8, hw: tuple[int, int]) -> U8:
-    """Image at height and width `hw`; a frame of another size (changed in mid-stream) is stretched to it, too."""
-    shrinking = image.shape[0] > hw[0]
-    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    scaled: U8 = np.asarray(cv2.resize(image, (hw[1], hw[0]), interpolation=interpolation), np.uint8)
-    return scaled
 
 
 if __name__ == "__main__":

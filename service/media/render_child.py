@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from service.media.child import Document, child_main, say
+from service.media.confined import Document, child_main, say
 from service.media.decode_child import decoded
 from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
@@ -74,7 +74,7 @@ def work(job: Document) -> Document:
 
 def _stream(output: av.container.OutputContainer, image: U8, fps: float) -> VideoStream:
     stream = output.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-    stream.height, stream.width = (side // 2 * 2 for side in image.shape[:2])
+    stream.height, stream.width = (max(2, side // 2 * 2) for side in image.shape[:2])
     stream.pix_fmt = "yuv420p"
     stream.codec_context.time_base = TIME_BASE
     stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}

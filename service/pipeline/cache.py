@@ -21,6 +21,8 @@ from service.pipeline.params import PipelineParams
 T = TypeVar("T")
 CHECKPOINT = "checkpoint"
 """Stage of the keys of what is no stage's result yet."""
+FRAMES = 2
+"""Counts up when the networks see other frames of the same video: what was made of the old ones is not used then."""
 
 
 class StageCache(Protocol):
@@ -166,6 +168,8 @@ def checkpoint_key(video: str, version: str, params: PipelineParams, name: str) 
     """Key of a checkpoint; `name` tells those of one run apart. See `detections_key`."""
     stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
     return _key(CHECKPOINT, video, version, {**stages, "name": name})
+
+
 def shots_key(video: str, params: PipelineParams) -> str:
     """Key of the video's shot changes: looked for at the size that the networks take. See `detections_key`."""
     sides = {"short_side": params.detector.short_side, "long_side": params.detector.long_side}
@@ -173,6 +177,6 @@ def shots_key(video: str, params: PipelineParams) -> str:
 
 
 def _key(stage: str, video: str, version: str, parameters: dict[str, object]) -> str:
-    text = json.dumps([stage, video, version, parameters], sort_keys=True)
+    text = json.dumps([FRAMES, stage, video, version, parameters], sort_keys=True)
     folder, _, _ = video.partition(":")
     return f"{folder}/{stage}-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -96,6 +96,7 @@ async def serve(settings: Document, commands: "queue.Queue[Document | None]", ca
             note=lambda note: say({"cache": asdict(note)}),
         ),
         feature_bytes=settings["feature_cache_bytes"],
+        spill_bytes=settings["feature_spill_bytes"],
         checkpoint_frames=settings["checkpoint_frames"],
         detector=open_detector(
             None if settings["detector"] is None else Path(settings["detector"]),

@@ -1,19 +1,16 @@
-"""The shared features of the frames, f4 and f8, kept within a byte budget."""
+"""The shared features of the frames, f4 and f8, kept within byte budgets."""
 
 import copy
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.media.footage import Footage
 from service.pipeline.frames import features_batch, network_batch
+from service.pipeline.kept_features import FeatureSpill, Halves, KeptFeatures
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32
 from service.structures.canvas import Canvas
-
-F16 = NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,31 +21,25 @@ class FrameFeatures:
     f8: F32
 
 
-@dataclass
-class _Kept:
-    """Features by frame and their bytes, the least recently used first."""
-
-    frames: OrderedDict[int, tuple[F16, F16]] = field(default_factory=OrderedDict)
-    bytes: int = 0
-
-
 class FeatureCache:
-    """Features by frame; the least recently used ones go first and are computed again when needed.
+    """Features by frame; what is not kept is computed again when needed.
 
     They are kept as float16. What comes out has always passed through float16, kept or not, so that a result
-    does not depend on the budget.
+    does not depend on the budgets.
 
     Args:
         clip: where frames are read again.
         canvas: their sizes.
         networks: the graphs that compute features.
-        max_bytes: budget.
+        max_bytes: budget in memory; may be 0.
+        spill: further ones on disk.
     """
 
-    def __init__(self, clip: Footage, canvas: Canvas, networks: Networks, *, max_bytes: int) -> None:
+    def __init__(
+        self, clip: Footage, canvas: Canvas, networks: Networks, *, max_bytes: int, spill: FeatureSpill | None = None
+    ) -> None:
         self._clip, self._canvas, self._networks = clip, canvas, networks
-        self._max_bytes = max_bytes
-        self._kept = _Kept()
+        self._kept = KeptFeatures(max_bytes, spill)
         self.first = 0  # the frame that counts as number 0 here
 
     def later(self, first: int) -> "FeatureCache":
@@ -57,23 +48,20 @@ class FeatureCache:
         part.first = self.first + first
         return part
 
-    def put(self, frame: int, f4: F32, f8: F32) -> None:
-        """Keep the features of one frame, (C, h, w) each."""
-        halves, kept = (f4.astype(np.float16), f8.astype(np.float16)), self._kept
-        kept.frames[self.first + frame] = halves
-        kept.bytes += sum(half.nbytes for half in halves)
-        while kept.bytes > self._max_bytes and len(kept.frames) > 1:
-            _, dropped = kept.frames.popitem(last=False)
-            kept.bytes -= sum(half.nbytes for half in dropped)
+    def put(self, frame: int, f4: F32, f8: F32) -> Halves:
+        """Keep the features of one frame, (C, h, w) each; as they are kept."""
+        halves = (f4.astype(np.float16), f8.astype(np.float16))
+        self._kept.put(self.first + frame, halves)
+        return halves
 
     async def get(self, frame: int) -> FrameFeatures:
         """The features of one frame, computed if they are not kept."""
-        kept, index = self._kept.frames, self.first + frame
-        if index not in kept:
+        index = self.first + frame
+        halves = self._kept.get(index)
+        if halves is None:
             outputs = await self._compute(index)
-            self.put(frame, outputs.f4[0], outputs.f8[0])
-        kept.move_to_end(index)
-        f4, f8 = kept[index]
+            halves = self.put(frame, outputs.f4[0], outputs.f8[0])
+        f4, f8 = halves
         return FrameFeatures(f4[None].astype(np.float32), f8[None].astype(np.float32))
 
     async def _compute(self, index: int) -> FrameFeatures:

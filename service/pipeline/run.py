@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
@@ -25,6 +26,7 @@ from service.pipeline.detect import BundledDetector
 from service.pipeline.detection_checkpoints import DetectionCheckpoints
 from service.pipeline.detector import Detector
 from service.pipeline.features import FeatureCache
+from service.pipeline.kept_features import FeatureSpill
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
 from service.pipeline.track import Tracker
@@ -76,6 +78,8 @@ class Run:
         given: where candidates come from instead of the bundled detector.
         vocabulary: categories of the result instead of the detector's own.
         checkpoint_frames: steps from one checkpoint to the next; 0 = none.
+        scratch: folder for the features that memory has no room for.
+        spill_bytes: budget of these.
     """
 
     clip: Footage
@@ -88,6 +92,13 @@ class Run:
     given: Detector | None = None
     vocabulary: Vocabulary | None = None
     checkpoint_frames: int = 0
+    scratch: Path | None = None
+    spill_bytes: int = 0
+
+    @property
+    def spill(self) -> FeatureSpill | None:
+        """A new place for features on disk, if there is a folder for it."""
+        return None if self.scratch is None else FeatureSpill(self.scratch, self.spill_bytes)
 
     @property
     def detector(self) -> Detector:
@@ -176,7 +187,7 @@ def shot_changes(run: Run) -> ShotChanges:
 
 async def process_segment(run: Run, segment: Segment) -> tuple[list[Part], SegmentNote]:
     """Detect → calibrate → select and track → label → suppress."""
-    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     detections = await detect_all(run, features)
     named = detections
     if run.vocabulary is not None:

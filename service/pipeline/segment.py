@@ -45,6 +45,7 @@ class SegmentContext:
         scratch: folder for the decoded frames; emptied after every job.
         cache: detections and tubelets of earlier runs.
         feature_bytes: budget of the features kept in memory.
+        spill_bytes: budget of further ones in the scratch folder.
         checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.
         detector: in place of the bundled one.
     """
@@ -53,7 +54,8 @@ class SegmentContext:
     limits: VideoLimits
     scratch: Path
     cache: StageCache
-    feature_bytes: int = 1 << 30
+    feature_bytes: int = 64 << 20
+    spill_bytes: int = 4 << 30
     checkpoint_frames: int = 0
     detector: Detector | None = None
 
@@ -108,6 +110,8 @@ async def segment(
             given=given,
             vocabulary=vocabulary,
             checkpoint_frames=context.checkpoint_frames,
+            scratch=context.scratch,
+            spill_bytes=context.spill_bytes,
         )
         result = await process_at_rate(run)
         if facts is None:

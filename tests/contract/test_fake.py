@@ -10,14 +10,13 @@ import pytest
 from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
 from service.inference.repository import load_manifest
-from service.media.clip import Clip
-from service.media.video_info import VideoInfo
 from service.pipeline.cache import NoCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset
 from service.pipeline.run import Run, process_video
 from service.structures.masks import decode
 from service.structures.tubelets import LabelledTubelet
+from tests.clips import stored
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw
 
@@ -28,12 +27,7 @@ BLUE = Rectangle(PALETTE[2], 170, 60, 30, 40, step_xy=(-2, 1))
 
 def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[LabelledTubelet]:
     """Tubelets of a clip; the networks see the frames in their original size."""
-    np.stack([draw(rectangles, t, HW) for t in range(frames)]).tofile(path)
-    info = VideoInfo(
-        container="raw", codec="raw", width=HW[1], height=HW[0], frames=frames, duration_s=frames / 10, fps=10.0,
-        rotation=0, variable_frame_rate=False, size_bytes=path.stat().st_size,
-    )  # fmt: skip
-    clip = Clip(path, np.arange(frames) / 10, info, HW)
+    clip = stored(path, np.stack([draw(rectangles, t, HW) for t in range(frames)]))
     manifest = load_manifest(REPOSITORY)
     params = replace(preset("default"), detector=DetectorParams(short_side=HW[0]))
     networks = Networks(FakeClient(manifest.dims), manifest)

@@ -12,7 +12,6 @@ import pytest
 from service.inference.onnx_runtime import OnnxRuntimeClient
 from service.inference.repository import load_manifest
 from service.media.clip import Clip
-from service.media.video_info import VideoInfo
 from service.pipeline.detect import detect
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks
@@ -22,7 +21,7 @@ from service.structures.canvas import fit
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
 from service.tracking.params import FusionParams, TrackerParams
-from tests.clips import PEDESTRIANS
+from tests.clips import PEDESTRIANS, stored
 from tests.pipelines import REPOSITORY
 
 HW, FRAMES, SEED = (256, 352), 8, 5
@@ -34,12 +33,6 @@ def frames() -> np.ndarray:
     with av.open(str(PEDESTRIANS)) as given:
         decoded = [frame for frame, _ in zip(given.decode(video=0), range(FRAMES), strict=False)]
     return np.stack([frame.reformat(width=HW[1], height=HW[0], format="rgb24").to_ndarray() for frame in decoded])
-
-
-def clip_of(frames: np.ndarray, path: Path) -> Clip:
-    path.write_bytes(np.ascontiguousarray(frames).tobytes())
-    info = VideoInfo("raw", "rawvideo", HW[1], HW[0], len(frames), 1.0, 10.0, 0, False, path.stat().st_size)
-    return Clip(path, np.arange(len(frames)) / 10, info, HW)
 
 
 async def detections_of(clip: Clip, networks: Networks) -> list[Detections]:
@@ -62,7 +55,7 @@ def test_forward_on_the_reversed_video_is_backward_on_the_original(frames: np.nd
     async def main() -> tuple[list[Tubelet], list[Tubelet], list[Tubelet]]:
         manifest = load_manifest(REPOSITORY)
         networks = Networks(OnnxRuntimeClient(manifest, providers=["CPUExecutionProvider"], threads=1), manifest)
-        original, backwards = clip_of(frames, tmp_path / "a"), clip_of(frames[::-1], tmp_path / "b")
+        original, backwards = stored(tmp_path / "a", frames), stored(tmp_path / "b", frames[::-1])
         found = await detections_of(original, networks)
         mirrored = [replace(detections, frame=last - detections.frame) for detections in reversed(found)]
         seeds = [found[SEED].candidate(index) for index in range(min(3, len(found[SEED])))]
@@ -71,6 +64,8 @@ def test_forward_on_the_reversed_video_is_backward_on_the_original(frames: np.nd
         both = await tubelets(original, networks, found, seeds, bidirectional=True)
         reversed_forward = await tubelets(backwards, networks, mirrored, turned, bidirectional=False)
         await networks.client.close()
+        original.close()
+        backwards.close()
         return forward, both, reversed_forward
 
     forward, both, reversed_forward = asyncio.run(main())

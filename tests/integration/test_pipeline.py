@@ -6,13 +6,15 @@ from pathlib import Path
 import av
 import pytest
 
+from service.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
+from service.media.limits import VideoLimits
 from service.pipeline.cache import FolderCache
 from service.pipeline.codec import unpack_tubelets
 from service.pipeline.segment import content_hash
 from service.structures.masks import area, from_json
-from tests.clips import cut, plain
+from tests.clips import cut, plain, tiny
 from tests.pipelines import REPOSITORY, run
 
 
@@ -88,6 +90,20 @@ def test_one_track_alone_and_many_together_give_the_same(clip: Path, tmp_path: P
     assert one[0]["segmentations"] in [item["segmentations"] for item in many]
 
 
+def test_the_result_does_not_depend_on_where_features_are_kept(tmp_path: Path) -> None:
+    clip = cut(tmp_path / "clip.mp4", 5)
+
+    def tubelets(name: str, feature_bytes: int, spill_bytes: int) -> list[object]:
+        budgets = {"feature_bytes": feature_bytes, "spill_bytes": spill_bytes}
+        found: list[object] = run(clip, tmp_path / name, max_seeds=3, budgets=budgets)["tubelets"]
+        return found
+
+    in_memory = tubelets("memory", 1 << 30, 0)
+    assert in_memory
+    assert tubelets("disk", 0, 1 << 30) == in_memory
+    assert tubelets("nowhere", 0, 0) == in_memory
+
+
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_nothing_to_find(preset: str, tmp_path: Path) -> None:
     assert run(plain(tmp_path / "plain.mp4"), tmp_path / "out", preset=preset)["tubelets"] == []
@@ -114,3 +130,14 @@ def test_bundled_repository_loads() -> None:
     asyncio.run(load())
     assert sum(path.stat().st_size for path in REPOSITORY.glob("*/1/model.onnx")) <= 60e6
     assert all((path.parent.parent / "README.md").is_file() for path in REPOSITORY.glob("*/1/model.onnx"))
+
+
+@pytest.mark.parametrize("side", [1, 16])
+def test_tiny_video(side: int, tmp_path: Path) -> None:
+    path = tiny(tmp_path / "tiny.mov", side)
+    if side == 1:
+        with pytest.raises(InvalidVideo, match="1x1 px, the limit min_side is 16"):
+            run(path, tmp_path / "refused")
+    limits = VideoLimits(min_side=1)
+    document = run(path, tmp_path / "out", limits=limits)
+    assert (document["video"]["width"], document["video"]["frames"]) == (side, 3)

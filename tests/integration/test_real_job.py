@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import httpx
 import pytest
 from api_service import RAW, Api, running, wait_for
 
+from evaluation.bench.processes import children
 from service.client import Client
 from tests.clips import cut
 from tests.pipelines import REPOSITORY
@@ -97,7 +100,7 @@ def test_cancel_in_mid_job_within_two_seconds_leaves_nothing_on_disk(
         return progress is not None and progress["stage"] == "detect"
 
     wait_for(detecting, 60)
-    assert list((data / "scratch").glob("*/*.rgb"))
+    assert list((data / "scratch").glob("*/*/frames"))
     asked = time.monotonic()
     http.delete(url)
     wait_for(lambda: http.get(url).json()["state"] == "canceled", 10)
@@ -106,3 +109,23 @@ def test_cancel_in_mid_job_within_two_seconds_leaves_nothing_on_disk(
     wait_for(lambda: not list((data / "scratch").glob("*/*")), 2)
     cached = http.get(job["links"]["video"]).json()["cached"]
     assert cached == []
+
+
+def decoders() -> list[int]:
+    """Processes below this one that decode."""
+    return [pid for pid in children() if b"service.media.decode_child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_a_decoder_that_dies_fails_its_job_and_no_other(api: Api, http: httpx.Client, tmp_path: Path) -> None:
+    job = submit(http, cut(tmp_path / "long.mp4", 48, hw=(720, 960)), th_det=0.3)
+    scratch = api.settings.data_dir / "scratch"
+    wait_for(lambda: any(path.stat().st_size for path in scratch.glob("*/*/frames")), 60)
+    for pid in decoders():
+        os.kill(pid, signal.SIGKILL)
+    failed = ended(http, job)
+    assert failed["state"] == "failed"
+    assert failed["attempt"] == 1
+    assert failed["error"]["code"] == "decode-failed"
+    assert re.search(r"stopped at frame \d+ .*SIGKILL", failed["error"]["detail"])
+    assert not list(scratch.glob("*/*"))
+    assert ended(http, submit(http, cut(tmp_path / "next.mp4", 3)))["state"] == "done"

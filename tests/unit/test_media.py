@@ -1,6 +1,7 @@
 """Every kind of bad file has its code; odd ones are read."""
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 
 import av
@@ -12,8 +13,9 @@ from service.errors import InvalidVideo
 from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
+from service.media.render_child import work as render
 from service.media.video_info import VideoInfo
-from tests.clips import cut, plain
+from tests.clips import cut, plain, tiny
 
 LIMITS = VideoLimits()
 
@@ -194,3 +196,13 @@ def test_cancelled_decoding_leaves_nothing(tmp_path: Path) -> None:
 
     asyncio.run(stop())
     assert not list((tmp_path / "f").iterdir())
+
+
+@pytest.mark.parametrize(("side", "drawn"), [(1, 2), (16, 16), (17, 16)])
+def test_overlay_of_a_tiny_video(side: int, drawn: int, tmp_path: Path) -> None:
+    path, out = tiny(tmp_path / "tiny.mov", side), tmp_path / "overlay.mp4"
+    (tmp_path / "drawings").write_text("[]")
+    job = {"path": path, "limits": asdict(LIMITS), "fps": 10, "drawings": tmp_path / "drawings", "out": str(out)}
+    assert render(job) == {"frames": 3}
+    with av.open(str(out)) as overlay:
+        assert [(frame.height, frame.width) for frame in overlay.decode(video=0)] == [(drawn, drawn)] * 3

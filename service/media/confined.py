@@ -1,0 +1,58 @@
+"""The child's end of `run_child`: read the job, set the limits, answer.
+
+Apart from the parent's end because a child pays for every import at its start.
+"""
+
+import ctypes
+import errno
+import json
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from service.errors import InvalidVideo
+
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+OPEN_FILES = 64
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+Document = dict[str, Any]
+
+
+def child_main(work: Callable[[Document], Document]) -> None:
+    """Entry point of a child: read the job, set the limits, answer."""
+    job: Document = json.loads(sys.stdin.readline())
+    _confine(job["memory_bytes"], job["cpu_s"], job.get("file_bytes", 0))
+    try:
+        answer: Document = {"result": work(job)}
+    except InvalidVideo as error:
+        answer = {"error": {"code": error.code, "detail": error.detail}}
+    except MemoryError:
+        answer = {"error": {"code": "too-large", "detail": "video: decoding needs more memory than allowed"}}
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        answer = {"full": f"disk: no room for what the decoder writes: {error.strerror}"}
+    say(answer)
+
+
+def say(message: Document) -> None:
+    """Write one line to the parent."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _confine(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
+    """Limits on memory, time, files; no new privileges; dies with its parent."""
+    for kind, value in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_CPU, cpu_s),
+        (resource.RLIMIT_FSIZE, file_bytes),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
