@@ -13,7 +13,7 @@ from rich.table import Table
 
 from export.model_card import Card
 from export.publish import publish
-from export.triton_config import write_configs, write_own_configs
+from export.triton_config import Accelerator, write_configs, write_own_configs
 from service.errors import ConfigurationError
 from service.inference.repository import MANIFEST, load_manifest
 from service.inference.specs import LITE, PAPER, graph_specs
@@ -28,6 +28,7 @@ DEFAULT_WEIGHTS = Path("export/weights/lite.safetensors")
 DEFAULT_CARD = Path("export/weights/lite.json")
 REPOSITORY = Path("model_repository")
 PAPER_REPOSITORY = Path("build/paper_repository")
+TENSORRT_REPOSITORY = Path("build/tensorrt_repository")
 
 
 class PresetName(StrEnum):
@@ -77,6 +78,50 @@ def paper(
 
 
 @export.command()
+def tensorrt(
+    preset: Annotated[PresetName, typer.Option(help="Which networks.")] = PresetName.LITE,
+    weights: OptionalWeights = None,
+    card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
+    out: Annotated[Path, typer.Option(help="The repository to write.")] = TENSORRT_REPOSITORY,
+    version: Annotated[str, typer.Option(help="Version of the weights.")] = "0.1.0",
+    commit: Commit = "",
+    clip: Clip = None,
+    engines: Annotated[bool, typer.Option(help="Build the engines, compare and time them; needs a GPU.")] = True,
+) -> None:
+    """Export the form for TensorRT (fixed shapes, half precision), compare it with the CPU's, build engines."""
+    require_models()
+    from export.repository import Edition  # noqa: PLC0415 (needs torch)
+    from export.tensorrt.repository import write_tensorrt_repository  # noqa: PLC0415
+
+    lite = preset is PresetName.LITE
+    network = _lite(weights or DEFAULT_WEIGHTS) if lite else _paper(weights)
+    edition = Edition(preset.value, version, commit, DIMS[preset], _read_card(card) if lite else Card())
+    report(write_tensorrt_repository(out, network, edition, clip))
+    typer.echo(f"{out}: graphs, manifest and configurations")
+    if not engines:
+        return
+    from export.tensorrt.engines import build_engines, load_library  # noqa: PLC0415 (no other command needs it)
+    from export.tensorrt.run_engines import compare_engines  # noqa: PLC0415
+
+    library = load_library()
+    build_engines(out, library, typer.echo)
+    rows, times = compare_engines(out, network.graphs(), DIMS[preset], library, clip)
+    for name, milliseconds in times.items():
+        typer.echo(f"{name}: {milliseconds:.2f} ms")
+    report(rows)
+
+
+@export.command("engines")
+def build(
+    repository: Annotated[Path, typer.Option(help="A repository of `export tensorrt`.")] = TENSORRT_REPOSITORY,
+) -> None:
+    """Build the engines of a TensorRT repository; needs a GPU and the package `tensorrt`, no extra."""
+    from export.tensorrt.engines import build_engines, load_library  # noqa: PLC0415 (no other command needs it)
+
+    build_engines(repository, load_library(), typer.echo)
+
+
+@export.command()
 def pack(
     detector: Annotated[Path, typer.Argument(help="Trained detector (safetensors).")],
     trackers: Annotated[Path, typer.Argument(help="Trained trackers (safetensors).")],
@@ -116,14 +161,17 @@ def triton_config(
         PresetName | None, typer.Option(help="Which networks, where the repository has no manifest that says it.")
     ] = None,
     repository: Annotated[Path, typer.Option(help="The repository to write to.")] = REPOSITORY,
+    accelerator: Annotated[
+        Accelerator | None, typer.Option(help="Let onnxruntime on a GPU hand over to TensorRT; no engines to build.")
+    ] = None,
 ) -> None:
     """Write every config.pbtxt from the specs and the manifest (needs no extra)."""
     if (repository / MANIFEST).is_file():
         if preset is not None and preset != (found := load_manifest(repository).preset):
             raise ConfigurationError(f"{repository}: expected the preset {preset.value}, its manifest says {found}")
-        paths = write_own_configs(repository)
+        paths = write_own_configs(repository, accelerator)
     else:
-        paths = write_configs(repository, graph_specs(DIMS[preset or PresetName.LITE]).values())
+        paths = write_configs(repository, graph_specs(DIMS[preset or PresetName.LITE]).values(), accelerator)
     for path in paths:
         typer.echo(str(path))
 

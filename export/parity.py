@@ -1,6 +1,6 @@
 """Torch against onnxruntime, output by output, at sizes that were not traced."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ from export.sample_inputs import Inputs, clip_frames, frames, tracks
 from service.inference.specs import GraphSpec, ModelDims
 
 Array = NDArray[Any]
+Tolerances = Mapping[str, float]
+Run = Callable[[Inputs], Sequence[Array]]
+"""Inputs by name -> outputs in the order of the spec."""
 
-TOLERANCES = {
+TOLERANCES: Tolerances = {
     "boxes": 1e-2,  # px
     "scores": 2e-4,
     "masks": 1e-3,  # probability
@@ -33,6 +36,20 @@ TOLERANCES = {
     "background_valid": 0,
 }
 """Largest absolute difference per output; relative to the standard deviation for those in `RELATIVE`."""
+HALF_TOLERANCES: Tolerances = {
+    **TOLERANCES,
+    "boxes": 1.0,
+    "scores": 5e-3,
+    "masks": 5e-2,
+    "f4": 5e-2,
+    "f8": 5e-2,
+    "deltas": 1e-2,
+    "probability": 1e-2,
+    "embedding": 5e-3,
+    "foreground_bank": 5e-3,
+    "background_bank": 5e-3,
+}
+"""The same where layers with weights run in half precision. The same detections have to be found."""
 RELATIVE = frozenset({"f4", "f8", "templates", "embedding", "foreground_bank", "background_bank", "deltas"})
 
 
@@ -83,31 +100,64 @@ def cases(spec: GraphSpec, dims: ModelDims, clip: Path | None = None) -> Iterato
     yield Case("no tracks", tracks(spec.name, dims, 0, 1, (128, 128)))
 
 
-def compare(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path, clip: Path | None = None) -> list[Row]:
+def compare(
+    module: nn.Module,
+    spec: GraphSpec,
+    dims: ModelDims,
+    path: Path,
+    clip: Path | None = None,
+    tolerances: Tolerances = TOLERANCES,
+) -> list[Row]:
     """All cases of one graph."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return [row for case in cases(spec, dims, clip) for row in _compare_case(module, spec, session, case)]
+
+    def run(inputs: Inputs) -> Sequence[Array]:
+        outputs: Sequence[Array] = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        return outputs
+
+    return compare_runs(module, run, spec, cases(spec, dims, clip), tolerances)
 
 
-def _compare_case(
-    module: nn.Module, spec: GraphSpec, session: onnxruntime.InferenceSession, case: Case
-) -> Iterator[Row]:
+def compare_modules(
+    module: nn.Module,
+    other: nn.Module,
+    spec: GraphSpec,
+    dims: ModelDims,
+    clip: Path | None = None,
+    tolerances: Tolerances = TOLERANCES,
+) -> list[Row]:
+    """All cases of one graph, of two modules."""
+
+    def run(inputs: Inputs) -> Sequence[Array]:
+        return _run_module(other, spec, inputs)
+
+    return compare_runs(module, run, spec, cases(spec, dims, clip), tolerances)
+
+
+def compare_runs(module: nn.Module, run: Run, spec: GraphSpec, on: Iterable[Case], tolerances: Tolerances) -> list[Row]:
+    """A module against anything that runs its graph."""
+    return [row for case in on for row in _compare_case(module, run, spec, case, tolerances)]
+
+
+def _run_module(module: nn.Module, spec: GraphSpec, inputs: Inputs) -> Sequence[Array]:
     with torch.no_grad():
-        result = module(*(case.inputs[tensor.name] for tensor in spec.inputs))
+        result = module(*(inputs[tensor.name] for tensor in spec.inputs))
+    return [value.numpy() for value in (result if isinstance(result, tuple) else (result,))]
+
+
+def _compare_case(module: nn.Module, run: Run, spec: GraphSpec, case: Case, tolerances: Tolerances) -> Iterator[Row]:
     names = [tensor.name for tensor in spec.outputs]
-    results = result if isinstance(result, tuple) else (result,)
-    wanted = {name: value.numpy() for name, value in zip(names, results, strict=True)}
-    feed = {tensor.name: case.inputs[tensor.name].numpy() for tensor in spec.inputs}
-    got = dict(zip(names, session.run(None, feed), strict=True))
+    wanted = dict(zip(names, _run_module(module, spec, case.inputs), strict=True))
+    got = dict(zip(names, run({tensor.name: case.inputs[tensor.name] for tensor in spec.inputs}), strict=True))
     detections = int(wanted["count"].sum()) if "count" in wanted else None
     if detections is not None:
-        got = match_slots(wanted, got)
+        got = match_slots(wanted, got, tolerances["scores"])
     for name in names:
         error = difference(name, wanted[name], got[name])
-        yield Row(spec.name, case.name, name, error, TOLERANCES[name], detections)
+        yield Row(spec.name, case.name, name, error, tolerances[name], detections)
 
 
 def difference(name: str, wanted: Array, got: Array) -> float:
@@ -130,29 +180,29 @@ def worst_rows(rows: Iterable[Row]) -> list[Row]:
     return list(worst.values())
 
 
-def match_slots(wanted: dict[str, Array], got: dict[str, Array]) -> dict[str, Array]:
+def match_slots(wanted: dict[str, Array], got: dict[str, Array], tie: float = TOLERANCES["scores"]) -> dict[str, Array]:
     """`got` with its detections in the order of `wanted`'s.
 
-    Detections are sorted by score, so slots agree; only those whose scores differ by less than the tolerance may
-    have changed places, and among these the nearest box is the same detection.
+    Detections are sorted by score, so slots agree; only those whose scores differ by at most `tie` may have changed
+    places, and among these the nearest box is the same detection.
     """
     per_slot = ("boxes", "scores", "masks")
     if any(wanted[name].shape != got[name].shape for name in per_slot):
         return got
     orders = [
-        _order(*(side[name][image] for side in (wanted, got) for name in ("scores", "boxes")))
+        _order(*(side[name][image] for side in (wanted, got) for name in ("scores", "boxes")), tie)
         for image in range(len(wanted["boxes"]))
     ]
     moved = {name: np.stack([got[name][i][order] for i, order in enumerate(orders)]) for name in per_slot}
     return {**got, **moved}
 
 
-def _order(scores: Array, boxes: Array, other_scores: Array, other_boxes: Array) -> Sequence[int]:
+def _order(scores: Array, boxes: Array, other_scores: Array, other_boxes: Array, tie: float) -> Sequence[int]:
     free = list(range(len(boxes)))
     order = []
     best, other_best = scores.max(1), other_scores.max(1)
     for slot in range(len(boxes)):
-        tied = [other for other in free if abs(other_best[other] - best[slot]) <= TOLERANCES["scores"]]
+        tied = [other for other in free if abs(other_best[other] - best[slot]) <= tie]
         nearest = min(tied or free, key=lambda other: float(np.abs(other_boxes[other] - boxes[slot]).max()))
         free.remove(nearest)
         order.append(nearest)

@@ -29,14 +29,14 @@ def publish(edition: Path, served: Path) -> int:
     new, editions = load_manifest(edition), load_editions(served)
     verify(new)
     current = editions[0]
-    for what in ("preset", "dims", "classes"):
+    for what in ("preset", "dims", "classes", "file"):
         if getattr(new, what) != getattr(current, what):
             raise ConfigurationError(f"{edition}: expected the {what} of {served}, got others: that needs a new start")
     if any(new.version == old.version and new.identity != old.identity for old in editions):
         raise ConfigurationError(f"{edition}: version {new.version} is already the name of other weights in {served}")
     number = max(old.number for old in editions) + 1
     for graph in new.graphs:
-        _place(new.graph_path(graph), served / graph / str(number) / "model.onnx")
+        _place(new.graph_path(graph), served / graph / str(number) / new.file)
         if (card := edition / graph / "README.md").is_file():
             _place(card, served / graph / "README.md")
     document = json.loads((edition / MANIFEST).read_text()) | {"number": number}

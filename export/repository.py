@@ -16,7 +16,7 @@ from export.model_card import Card, model_card
 from export.parity import Row, compare
 from export.to_onnx import export_graph
 from export.triton_config import write_own_configs
-from service.inference.repository import ModelClass
+from service.inference.repository import ONNX_FILE, ModelClass
 from service.inference.specs import ModelDims, graph_specs
 
 
@@ -77,17 +77,26 @@ def write_repository(
             entries[graph] = graph_entry(path, found)
             rows += found
         if all(row.ok for row in rows):
-            _write_texts(fresh, entries, edition)
-            _move(fresh, folder)
+            write_texts(fresh, entries, edition)
+            put_in_place(fresh, folder)
     return rows
 
 
-def _write_texts(folder: Path, entries: dict[str, dict[str, Any]], edition: Edition) -> None:
-    """Manifest, configurations, and the cards of those graphs that did not bring one."""
+def write_texts(folder: Path, entries: dict[str, dict[str, Any]], edition: Edition, file: str = ONNX_FILE) -> None:
+    """Write manifest, configurations, and the cards of those graphs that did not bring one.
+
+    Args:
+        folder: the repository.
+        entries: the manifest's, by graph.
+        edition: names and numbers.
+        file: what the repository's files are called.
+    """
     for graph, entry in entries.items():
         card = folder / graph / "README.md"
         if not card.is_file():
-            card.write_text(model_card(graph, edition.preset, edition.version, entry, edition.card))
+            # of engines the card tells of the graph that they are built from
+            facts = {**entry, "sha256": entry.get("source_sha256", entry["sha256"])}
+            card.write_text(model_card(graph, edition.preset, edition.version, facts, edition.card))
     manifest = {
         "preset": edition.preset,
         "version": edition.version,
@@ -96,11 +105,13 @@ def _write_texts(folder: Path, entries: dict[str, dict[str, Any]], edition: Edit
         "classes": [asdict(item) for item in edition.classes] or class_list(edition.preset),
         "graphs": entries,
     }
+    if file != ONNX_FILE:
+        manifest["file"] = file
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     write_own_configs(folder)
 
 
-def _move(fresh: Path, folder: Path) -> None:
+def put_in_place(fresh: Path, folder: Path) -> None:
     """Put the new files in the place of the old ones, the manifest last."""
     for path in sorted(fresh.rglob("*"), key=lambda path: path.name == "manifest.json"):
         if path.is_file():

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+from export.models.batched_nms import translations
 from export.sample_inputs import Inputs, frames, tracks
 from service.errors import ContractViolation
 from service.inference.specs import GraphSpec, ModelDims, TensorSpec
@@ -42,6 +43,7 @@ def export_graph(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path
             dynamic_shapes=tuple(_dynamic(tensor) for tensor in spec.inputs),
             input_names=[tensor.name for tensor in spec.inputs],
             output_names=[tensor.name for tensor in spec.outputs],
+            custom_translation_table=translations(),
             external_data=False,
             verbose=False,
         )

@@ -1,13 +1,18 @@
 """`config.pbtxt` of a graph, written from its spec; complete, so that Triton need not guess."""
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
 
+from export.tensorrt.profiles import profiles
+from service.errors import ConfigurationError
 from service.inference.repository import (
+    ENGINE_FILE,
     MANIFEST,
     SERVED_VERSIONS,
     Manifest,
     load_editions,
+    load_manifest,
     sha256_parameter,
     version_parameter,
 )
@@ -19,11 +24,21 @@ QUEUE_SIZE = 64
 QUEUE_TIMEOUT_US = 30_000_000
 PRIORITY_LEVELS = 2
 """1: a single frame, which tracks of a running job wait for; 2: a batch of the stage DETECT."""
+ENGINE_PLATFORM = ('platform: "tensorrt_plan"', 'backend: "tensorrt"')
+WORKSPACE_BYTES = 4 << 30
+ENGINE_CACHE = "/var/cache/dualtrack/tensorrt"
+"""In the server's container: a volume there keeps engines over a restart."""
 WARM_CANVAS_HW = (384, 640)
 """The padded canvas of 16:9 videos: what the first request most probably brings."""
 
 
-def write_configs(repository: Path, specs: Iterable[GraphSpec]) -> list[Path]:
+class Accelerator(StrEnum):
+    """What onnxruntime's sessions on a GPU hand subgraphs to, before CUDA."""
+
+    TENSORRT = "tensorrt"
+
+
+def write_configs(repository: Path, specs: Iterable[GraphSpec], accelerator: Accelerator | None = None) -> list[Path]:
     """Write the configuration of every graph; the files.
 
     Where the repository has a manifest, the configurations also say which file each served version is.
@@ -33,19 +48,25 @@ def write_configs(repository: Path, specs: Iterable[GraphSpec]) -> list[Path]:
     for spec in specs:
         path = repository / spec.name / "config.pbtxt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(triton_config(spec, editions))
+        path.write_text(triton_config(spec, editions, accelerator))
         paths.append(path)
     return paths
 
 
-def write_own_configs(repository: Path) -> list[Path]:
-    """Write the configurations of a repository that has a manifest."""
-    current = load_editions(repository)[0]
+def write_own_configs(repository: Path, accelerator: Accelerator | None = None) -> list[Path]:
+    """Write the configurations of a repository that has a manifest.
+
+    Raises:
+        ConfigurationError: an accelerator for a repository of engines.
+    """
+    current = load_manifest(repository)
+    if accelerator is not None and current.file == ENGINE_FILE:
+        raise ConfigurationError(f"{repository}: expected ONNX graphs to accelerate by {accelerator}, it holds engines")
     specs = graph_specs(current.dims)
-    return write_configs(repository, [specs[name] for name in current.graphs])
+    return write_configs(repository, [specs[name] for name in current.graphs], accelerator)
 
 
-def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = ()) -> str:
+def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = (), accelerator: Accelerator | None = None) -> str:
     """Text of the configuration.
 
     `mask_rcnn` and `pixel_features` are batched by the server; the track graphs have two batch axes, so the worker
@@ -53,16 +74,17 @@ def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = ()) -> str:
 
     Args:
         spec: the graph.
-        editions: the manifests of the versions that lie in the repository.
+        editions: the manifests of the versions that lie in the repository; their file says which backend serves them.
+        accelerator: for onnxruntime on a GPU.
     """
+    engines = any(edition.file == ENGINE_FILE for edition in editions)
     parts = [
         f'name: "{spec.name}"',
-        'backend: "onnxruntime"',
+        *(ENGINE_PLATFORM if engines else ['backend: "onnxruntime"']),
         f"max_batch_size: {spec.max_batch_size}",
         _tensors("input", spec.inputs, spec.max_batch_size),
         _tensors("output", spec.outputs, spec.max_batch_size),
-        "instance_group [ { count: 1 kind: KIND_AUTO } ]",
-        _parameter("intra_op_thread_count", "1"),
+        *(_engine_instance(spec) if engines else _session(spec, accelerator)),
         *_identity(spec.name, editions),
         f"version_policy: {{ latest {{ num_versions: {SERVED_VERSIONS} }} }}",
     ]
@@ -70,6 +92,56 @@ def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = ()) -> str:
         parts.append(_dynamic_batching())
     parts.append(_warm_up(spec))
     return "\n".join(["# Written by `dualtrack export triton-config`; do not edit.", *parts]) + "\n"
+
+
+def _session(spec: GraphSpec, accelerator: Accelerator | None) -> list[str]:
+    """How onnxruntime runs a graph."""
+    lines = ["instance_group [ { count: 1 kind: KIND_AUTO } ]", _parameter("intra_op_thread_count", "1")]
+    return lines if accelerator is None else [*lines, _accelerators(spec)]
+
+
+def _engine_instance(spec: GraphSpec) -> list[str]:
+    """How TensorRT runs an engine: the server takes the profile whose usual shapes are nearest to a request's."""
+    numbers = ", ".join(f'"{number}"' for number in range(len(profiles(spec))))
+    return [f"instance_group [ {{ count: 1 kind: KIND_GPU profile: [ {numbers} ] }} ]"]
+
+
+def _accelerators(spec: GraphSpec) -> str:
+    """The TensorRT provider of onnxruntime, which builds an engine at the first run of a shape.
+
+    A graph that it takes as a whole gets the shapes of a profile, so that no later request makes it build anew. Those
+    that read frames it takes in parts, and would ask for the shapes of every part. Half precision is left off: the
+    provider would also take it for boxes and distances.
+    """
+    pairs = {
+        "precision_mode": "FP32",
+        "max_workspace_size_bytes": str(WORKSPACE_BYTES),
+        "trt_engine_cache_enable": "true",
+        "trt_engine_cache_path": ENGINE_CACHE,
+        "trt_timing_cache_enable": "true",
+    }
+    if not spec.max_batch_size:
+        pairs |= {f"trt_profile_{key}_shapes": shapes for key, shapes in _envelope(spec).items()}
+    lines = "\n".join(f'    parameters {{ key: "{key}" value: "{value}" }}' for key, value in pairs.items())
+    return (
+        "optimization { execution_accelerators {\n"
+        f'  gpu_execution_accelerator [ {{\n    name: "tensorrt"\n{lines}\n  }} ]\n}} }}'
+    )
+
+
+def _envelope(spec: GraphSpec) -> dict[str, str]:
+    """Least, usual and largest shapes over all profiles, as onnxruntime reads them: the provider gets one."""
+    found = profiles(spec)
+    texts: dict[str, list[str]] = {"min": [], "opt": [], "max": []}
+    for name in found[0].shapes:
+        least, usual, most = zip(*(profile.shapes[name] for profile in found), strict=True)
+        for key, shape in (
+            ("min", [min(sizes) for sizes in zip(*least, strict=True)]),
+            ("opt", usual[0]),
+            ("max", [max(sizes) for sizes in zip(*most, strict=True)]),
+        ):
+            texts[key].append(f"{name}:{'x'.join(map(str, shape))}")
+    return {key: ",".join(entries) for key, entries in texts.items()}
 
 
 def _tensors(kind: str, specs: tuple[TensorSpec, ...], max_batch_size: int) -> str:

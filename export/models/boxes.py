@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
+from export.models.batched_nms import batched_nms_mask
+
 FIELD = 4096.0
 """Side of the square that an image gets in the plane where NMS of a whole batch runs; canvases are smaller."""
 
@@ -47,15 +49,21 @@ def rows_with_a_mask(wanted: Tensor) -> Tensor:
     return torch.where(flat | (torch.arange(flat.shape[0]) == 0))[0]
 
 
-def nms_mask(boxes: Tensor, scores: Tensor, iou: float, group: Tensor | None = None) -> Tensor:
+def nms_mask(
+    boxes: Tensor, scores: Tensor, iou: float, group: Tensor | None = None, *, fixed_shapes: bool = False
+) -> Tensor:
     """NMS per image, and per group where given: boxes (B, N, 4), scores (B, N), group (N,) -> kept (B, N) bool.
 
     Images lie side by side and groups below each other in one plane, and the indices go at once into a mask of
-    fixed shape: then their number never has to be known.
+    fixed shape: then their number never has to be known. With `fixed_shapes` every image is an NMS of its own, and
+    boxes without a score above 0 are not kept.
     """
     batch = scores.shape[0]
     x = torch.arange(batch, dtype=boxes.dtype)[:, None].expand(-1, scores.shape[1]) * FIELD
     y = torch.zeros_like(x) if group is None else group.to(boxes.dtype).expand(batch, -1) * FIELD
+    if fixed_shapes:
+        zero = torch.zeros_like(y)
+        return batched_nms_mask(boxes + torch.stack([zero, y, zero, y], dim=2), scores, iou) > 0.5
     kept = nms((boxes + torch.stack([x, y, x, y], dim=2)).reshape(-1, 4), scores.reshape(-1), iou)
     flat = torch.zeros_like(scores).reshape(-1)
     marked = torch.index_put(flat, (kept,), torch.ones((), dtype=flat.dtype))

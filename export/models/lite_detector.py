@@ -58,7 +58,12 @@ class LiteMaskRcnn(nn.Module):
     Args:
         classes: K, length of the class vector.
         slots: D, detections per image.
+
+    Attributes:
+        fixed_shapes: no length depends on the data: every slot gets a mask, and unwanted ones are emptied.
     """
+
+    fixed_shapes = False
 
     def __init__(self, classes: int = 101, slots: int = 50) -> None:
         super().__init__()
@@ -120,7 +125,8 @@ class LiteMaskRcnn(nn.Module):
         best = torch.where(inside, scores.amax(2), torch.zeros_like(scores[..., 0]))
         top, index = torch.topk(best, PRE_NMS, dim=1)
         boxes = clip(gather(boxes, index), limit)
-        kept = torch.where(nms_mask(boxes, top, NMS_IOU) & (top > SCORE_THRESHOLD), top, torch.full_like(top, -1.0))
+        kept = nms_mask(boxes, top, NMS_IOU, fixed_shapes=self.fixed_shapes) & (top > SCORE_THRESHOLD)
+        kept = torch.where(kept, top, torch.full_like(top, -1.0))
         value, slot = torch.topk(kept, self.slots, dim=1)
         valid = value > 0
         chosen = torch.gather(index, 1, slot)
@@ -132,8 +138,11 @@ class LiteMaskRcnn(nn.Module):
         batch, slots = valid.shape
         image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, slots, -1)
         rois = torch.cat([image, boxes], dim=2).reshape(-1, 5)
-        chosen = rows_with_a_mask(valid)
         pyramid = self.mask_head.pyramid(taps.c2, taps.c3, *levels[:3])
+        if self.fixed_shapes:
+            masks = self.mask_head(pyramid, rois).sigmoid().reshape(batch, slots, MASK_SIDE, MASK_SIDE)
+            return masks * valid.to(boxes.dtype)[..., None, None]
+        chosen = rows_with_a_mask(valid)
         probability = (
             self.mask_head(pyramid, rois[chosen]).sigmoid() * valid.reshape(-1)[chosen].to(boxes.dtype)[:, None, None]
         )

@@ -22,24 +22,37 @@ def box_levels(boxes: Tensor) -> Tensor:
     return (level.clamp(2, 5) - 2).long()
 
 
-def align_levels(levels: Sequence[Tensor], rois: Tensor, grid: int) -> Tensor:
+def align_levels(levels: Sequence[Tensor], rois: Tensor, grid: int, *, fixed_shapes: bool = False) -> Tensor:
     """RoIAlign of each box on its own level.
 
     Args:
         levels: maps (B, C, H/s, W/s) at strides 4, 8, 16, 32.
         rois: (R, 5), image index and x1 y1 x2 y2 in pixels.
         grid: samples a side.
+        fixed_shapes: read each box from every level and keep one, so that no length depends on the data.
 
     Returns:
         (R, C, grid, grid).
     """
     index = box_levels(rois[:, 1:])
+    if fixed_shapes:
+        return _from_every_level(levels, rois, grid, index)
     out = levels[0].new_zeros((rois.shape[0], levels[0].shape[1], grid, grid))
     for number, (level, stride) in enumerate(zip(levels, STRIDES, strict=True)):
         chosen = torch.where(index == number)[0]
         # consumed at once into a fixed shape: the exporter then never sees the data-dependent length
         aligned = roi_align(level, rois[chosen], (grid, grid), 1 / stride, 2)
         out = torch.index_put(out, (chosen,), aligned.to(out.dtype))
+    return out
+
+
+def _from_every_level(levels: Sequence[Tensor], rois: Tensor, grid: int, index: Tensor) -> Tensor:
+    first, *others = (
+        roi_align(level, rois, (grid, grid), 1 / stride, 2) for level, stride in zip(levels, STRIDES, strict=True)
+    )
+    out: Tensor = first
+    for number, aligned in enumerate(others, 1):
+        out = torch.where((index == number)[:, None, None, None], aligned, out)
     return out
 
 
@@ -55,7 +68,12 @@ class MaskHead(nn.Module):
         c2_channels, c3_channels: channels of the trunk's stride-4 and stride-8 maps.
         width: channels of the head.
         detail: channels of the refinement's inputs.
+
+    Attributes:
+        fixed_shapes: see `align_levels`.
     """
+
+    fixed_shapes = False
 
     def __init__(
         self, neck_channels: int, c2_channels: int, c3_channels: int, width: int = 96, detail: int = 32
@@ -94,7 +112,7 @@ class MaskHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor], rois: Tensor) -> Tensor:
         """Levels of `pyramid`, rois (R, 5) -> mask logits (R, 28, 28)."""
-        x = align_levels(levels, rois, GRID)
+        x = align_levels(levels, rois, GRID, fixed_shapes=self.fixed_shapes)
         for conv in self.convs:
             x = F.relu(conv(x))
         x = F.relu(self.up(x + self.context(x)))

@@ -53,7 +53,12 @@ class PaperMaskRcnn(nn.Module):
         slots: D, detections per image.
         columns: of each class of the class vector, the network's output (0 is background); by default all others in
             order. Those that no class has count in the softmax and nowhere else.
+
+    Attributes:
+        fixed_shapes: as in `LiteMaskRcnn`.
     """
+
+    fixed_shapes = False
 
     def __init__(self, network: MaskRCNN, slots: int, columns: Sequence[int] = ()) -> None:
         super().__init__()
@@ -92,7 +97,7 @@ class PaperMaskRcnn(nn.Module):
         logits = torch.cat([logits for _, logits in found], 1)
         usable = _large(boxes, SMALLEST_PROPOSAL) & (logits > NOTHING / 2)
         scores = torch.where(usable, torch.sigmoid(logits), torch.full_like(logits, -1.0))
-        kept = nms_mask(boxes, scores, RPN_IOU, self.group)
+        kept = nms_mask(boxes, scores, RPN_IOU, self.group, fixed_shapes=self.fixed_shapes)
         value, index = torch.topk(torch.where(kept, scores, torch.full_like(scores, -1.0)), PROPOSALS, dim=1)
         valid = value > 0
         return gather(boxes, index) * valid[..., None].to(boxes.dtype), valid
@@ -120,7 +125,7 @@ class PaperMaskRcnn(nn.Module):
     def classify(self, pyramid: Sequence[Tensor], proposals: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
         """Class probabilities without background (B, P, K) and boxes of the best class (B, P, 4)."""
         batch, number, _ = proposals.shape
-        pooled = align_levels(pyramid[:4], _rois(proposals), BOX_GRID)
+        pooled = align_levels(pyramid[:4], _rois(proposals), BOX_GRID, fixed_shapes=self.fixed_shapes)
         logits, deltas = self.box_predictor(self.box_head(pooled))
         scores = torch.softmax(logits, -1)[:, self.columns].reshape(batch, number, -1)
         label = self.columns[scores.argmax(2).reshape(-1)]
@@ -132,7 +137,7 @@ class PaperMaskRcnn(nn.Module):
         best = scores.amax(2)
         usable = proposed & _large(boxes, SMALLEST_BOX) & (best > SCORE_THRESHOLD)
         best = torch.where(usable, best, torch.full_like(best, -1.0))
-        kept = nms_mask(boxes, best, NMS_IOU)
+        kept = nms_mask(boxes, best, NMS_IOU, fixed_shapes=self.fixed_shapes)
         value, index = torch.topk(torch.where(kept, best, torch.full_like(best, -1.0)), self.slots, dim=1)
         valid = value > 0
         keep = valid[..., None].to(boxes.dtype)
@@ -141,13 +146,20 @@ class PaperMaskRcnn(nn.Module):
     def masks(self, pyramid: Sequence[Tensor], boxes: Tensor, scores: Tensor, valid: Tensor) -> Tensor:
         """Masks of the wanted slots only, (B, D, 28, 28)."""
         batch, slots = valid.shape
+        label, rois = self.columns[scores.argmax(2).reshape(-1)], _rois(boxes)
+        wanted = valid.reshape(-1).to(boxes.dtype)
+        if self.fixed_shapes:
+            return self._mask(pyramid, rois, label, wanted).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
         chosen = rows_with_a_mask(valid)
-        label = self.columns[scores.argmax(2).reshape(-1)[chosen]]
-        pooled = align_levels(pyramid[:4], _rois(boxes)[chosen], MASK_GRID)
-        logits = _of_label(self.mask_predictor(self.mask_head(pooled)), label)
-        probability = logits.sigmoid() * valid.reshape(-1)[chosen].to(boxes.dtype)[:, None, None]
+        probability = self._mask(pyramid, rois[chosen], label[chosen], wanted[chosen])
         empty = torch.zeros((batch * slots, MASK_SIDE, MASK_SIDE))
         return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
+
+    def _mask(self, pyramid: Sequence[Tensor], rois: Tensor, label: Tensor, wanted: Tensor) -> Tensor:
+        """Masks (R, 28, 28) of rois (R, 5) with labels (R,), empty where not wanted (R,)."""
+        pooled = align_levels(pyramid[:4], rois, MASK_GRID, fixed_shapes=self.fixed_shapes)
+        logits = _of_label(self.mask_predictor(self.mask_head(pooled)), label)
+        return logits.sigmoid() * wanted[:, None, None]
 
 
 def _rois(boxes: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from service.errors import ConfigurationError, InferenceError
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository import Manifest
+from service.inference.repository import ONNX_FILE, Manifest
 from service.inference.signature import FoundTensor, Signature
 from service.inference.specs import GraphSpec
 
@@ -51,6 +51,11 @@ class OnnxRuntimeClient:
 
     def __init__(self, manifest: Manifest, *, providers: Sequence[str], threads: int) -> None:
         _check_providers(providers)
+        if manifest.file != ONNX_FILE:
+            raise ConfigurationError(
+                f"{manifest.path}: expected graphs for onnxruntime ({ONNX_FILE}), the repository holds "
+                f"{manifest.file}: engines are served by Triton (DUALTRACK_TRITON_URL)"
+            )
         self._closed = False
         self._sessions = {
             name: _open(f"model {name}", manifest.graph_path(name), providers, threads) for name in manifest.graphs

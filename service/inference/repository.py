@@ -12,6 +12,8 @@ from service.errors import ConfigurationError
 from service.inference.specs import ModelDims
 
 MANIFEST = "manifest.json"
+ONNX_FILE, ENGINE_FILE = "model.onnx", "model.plan"
+"""What a repository's files are called: graphs for onnxruntime, or engines that TensorRT built for one kind of GPU."""
 SERVED_VERSIONS = 2
 """Of every model: the newest, and the one before it, which running jobs go on with after a swap."""
 OWN = "own"
@@ -42,8 +44,9 @@ class Manifest:
         version: of the weights; part of every cache key.
         dims: numbers of the specs.
         classes: of the class vector, in order.
-        graphs: sha256 of each graph's ONNX file.
+        graphs: sha256 of each graph's file; empty for an engine that is still to be built.
         number: Triton's version number of the edition: the folder that the files lie in.
+        file: what the files are called, `ONNX_FILE` or `ENGINE_FILE`.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Manifest:
     classes: tuple[ModelClass, ...]
     graphs: Mapping[str, str]
     number: int = 1
+    file: str = ONNX_FILE
 
     @property
     def identity(self) -> str:
@@ -66,8 +70,8 @@ class Manifest:
         return display_names(self.classes)
 
     def graph_path(self, graph: str) -> Path:
-        """The ONNX file of a graph."""
-        return self.path / graph / str(self.number) / "model.onnx"
+        """The file of a graph."""
+        return self.path / graph / str(self.number) / self.file
 
 
 def display_names(classes: Sequence[ModelClass]) -> tuple[str, ...]:
@@ -144,6 +148,7 @@ def _load(path: Path, name: str) -> Manifest:
             classes=tuple(ModelClass(item["name"], item["vocabulary"]) for item in document["classes"]),
             graphs={name: entry["sha256"] for name, entry in document["graphs"].items()},
             number=int(document.get("number", 1)),
+            file=document.get("file", ONNX_FILE),
         )
     except FileNotFoundError as error:
         raise ConfigurationError(f"model repository: expected {file}, found no such file") from error
@@ -169,7 +174,8 @@ def verify_graph(manifest: Manifest, name: str) -> None:
     """
     path, wanted = manifest.graph_path(name), manifest.graphs[name]
     if not path.is_file():
-        raise ConfigurationError(f"model {name}: expected {path}, found no such file")
+        how = "; `dualtrack export engines` builds it" if manifest.file == ENGINE_FILE else ""
+        raise ConfigurationError(f"model {name}: expected {path}, found no such file{how}")
     with path.open("rb") as file:
         got = hashlib.file_digest(file, "sha256").hexdigest()
     if got != wanted:

@@ -20,12 +20,13 @@ from service.errors import (
 )
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository import Manifest, sha256_parameter, version_parameter
+from service.inference.repository import ENGINE_FILE, Manifest, sha256_parameter, version_parameter
 from service.inference.shared_call import Layout, layout
 from service.inference.shared_memory import Region, Regions, is_stale, sweep
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 
 TRITON_DTYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
+ENGINE_BACKEND = "tensorrt"
 GONE = ("UNAVAILABLE", "CANCELLED")
 """Statuses of a server that can't be reached, is full, or shuts down."""
 EXPIRED = ("Request timeout expired",)
@@ -294,6 +295,11 @@ def _outputs(spec: GraphSpec, answer: triton.InferResult, elsewhere: Collection[
 
 
 def _compare_edition(manifest: Manifest, model: str, config: Any) -> None:
+    if manifest.file == ENGINE_FILE and config.backend != ENGINE_BACKEND:
+        raise ConfigurationError(
+            f"model {model}: expected the backend {ENGINE_BACKEND} (manifest of {manifest.path} names "
+            f"{ENGINE_FILE}), the server uses {config.backend!r}"
+        )
     wanted = {
         version_parameter(manifest.number): manifest.version,
         sha256_parameter(manifest.number): manifest.graphs[model],

@@ -1,0 +1,73 @@
+"""The second repository: for every graph its source as ONNX and, once built, an engine; manifest, configurations."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from export.graph_entry import graph_entry
+from export.graphs import Lite, Paper
+from export.models.half import Rounded
+from export.parity import HALF_TOLERANCES, Row, compare, compare_modules
+from export.repository import Edition, put_in_place, write_texts
+from export.tensorrt.engines import source_path
+from export.tensorrt.form import cast_bytes_first, tensorrt_graph
+from export.tensorrt.operators import problems
+from export.to_onnx import export_graph
+from service.errors import ContractViolation
+from service.inference.repository import ENGINE_FILE
+from service.inference.specs import graph_specs
+
+
+def write_tensorrt_repository(
+    folder: Path, network: Lite | Paper, edition: Edition, clip: Path | None = None
+) -> list[Row]:
+    """Export all graphs in the form for TensorRT, check their operators, compare each with the form for the CPU.
+
+    Each graph is compared twice: as the file, in onnxruntime, and as a module that rounds to half precision wherever
+    an engine may (a CPU's onnxruntime leaves some roundings out). As with `write_repository`, nothing is put in place
+    unless every comparison is within its tolerance.
+
+    Args:
+        folder: the repository.
+        network: the weights.
+        edition: names and numbers.
+        clip: a video to compare on, besides random pictures.
+
+    Returns:
+        The comparisons; if one is not `ok`, `folder` is as it was.
+
+    Raises:
+        ContractViolation: TensorRT does not take a graph; names graph, node, wanted, found.
+    """
+    specs, dims = graph_specs(edition.dims), edition.dims
+    with tempfile.TemporaryDirectory() as name:
+        fresh = Path(name)
+        rows: list[Row] = []
+        entries: dict[str, dict[str, Any]] = {}
+        for graph, module in network.graphs().items():
+            path = source_path(fresh, graph)
+            export_graph(tensorrt_graph(module), specs[graph], dims, path)
+            _prepare(graph, path)
+            found = compare(module, specs[graph], dims, path, clip, HALF_TOLERANCES)
+            rounded = tensorrt_graph(module, Rounded)
+            found += compare_modules(module, rounded, specs[graph], dims, clip, HALF_TOLERANCES)
+            entry = graph_entry(path, found)
+            # what Triton serves is the engine, and there is none yet
+            entries[graph] = {**entry, "sha256": "", "source_sha256": entry["sha256"]}
+            rows += found
+        if all(row.ok for row in rows):
+            write_texts(fresh, entries, edition, ENGINE_FILE)
+            put_in_place(fresh, folder)
+    return rows
+
+
+def _prepare(graph: str, path: Path) -> None:
+    model = onnx.load(path)
+    cast_bytes_first(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    found = problems(path)
+    if found:
+        raise ContractViolation(f"{graph}: TensorRT does not take this graph: " + "; ".join(map(str, found)))
