@@ -11,6 +11,8 @@ from training.sequences import Sequence
 
 CONTEXT, MIN_WINDOW = 1.5, 32.0
 HARD_SHARE = 0.25
+GONE_WEIGHT = 0.5
+"""Of a frame without the object against one that shows it."""
 
 
 def pixel_windows(boxes: Tensor) -> Tensor:
@@ -27,7 +29,10 @@ def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
 
 
 def pixel_loss(trackers: Trackers, f4: Tensor, sequence: Sequence) -> Tensor:
-    """The seed's reference, then frame by frame with the predictions fed back, as at inference."""
+    """The seed's reference, then frame by frame with the predictions fed back, as at inference.
+
+    Where an object is gone, what is wanted is nothing; slivers below the least area count neither way.
+    """
     masks = torch.from_numpy(sequence.masks)
     visible = torch.from_numpy(sequence.visible)
     side = trackers.pixel.dims.window
@@ -45,6 +50,9 @@ def pixel_loss(trackers: Trackers, f4: Tensor, sequence: Sequence) -> Tensor:
         if there.any():
             total = total + _mask_loss(logits[there], crop(masks[t], windows, side)[there])
             count += 1
+        gone = masks[t].flatten(1).amax(1) == 0
+        if gone.any():
+            total = total + GONE_WEIGHT * _hardest(logits[gone], torch.zeros_like(logits[gone]))
         previous = (windows, embedding, logits.sigmoid())
     return total / max(count, 1)
 
@@ -66,9 +74,12 @@ def _detector_like(masks: Tensor) -> Tensor:
 
 def _mask_loss(logits: Tensor, target: Tensor) -> Tensor:
     """Cross entropy on the hardest quarter of the samples and Dice."""
-    pixels = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1)
-    hard = pixels.topk(int(HARD_SHARE * pixels.shape[1]), dim=1).values.mean()
     probability = logits.sigmoid().flatten(1)
     overlap = 2 * (probability * target.flatten(1)).sum(1) + 1
     dice = 1 - overlap / (probability.sum(1) + target.flatten(1).sum(1) + 1)
-    return hard + dice.mean()
+    return _hardest(logits, target) + dice.mean()
+
+
+def _hardest(logits: Tensor, target: Tensor) -> Tensor:
+    pixels = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1)
+    return pixels.topk(int(HARD_SHARE * pixels.shape[1]), dim=1).values.mean()

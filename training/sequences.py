@@ -17,12 +17,15 @@ from training.samples import Instance, Picture, _mask, _recolour
 Array = NDArray[Any]
 FRAME_HW = (320, 512)
 MOST_OBJECTS = 4
-LENGTH = 3
+LENGTHS = (3, 4, 6)
+"""Frames of a sequence: errors that are fed back show from the third on."""
 MOST_GAP = 4
 MIN_AREA = 80
 BEND = 0.05
 """Most that a pasted object is bent from frame to frame, standard deviation in its sizes."""
 BLUR_SHARE, COMPRESSED_SHARE = 0.15, 0.3
+VANISHED_SHARE = 0.12
+"""Of the frames after the reference in which a pasted object is left out: the trackers must see that it is gone."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def clip_sequence(clip: Clip, rng: random.Random) -> Sequence | None:
     step = rng.choice((-1, 1)) * rng.randint(1, MOST_GAP)
     first = rng.randrange(len(clip.files))
     reference = first if rng.random() < 0.5 else rng.randrange(len(clip.files))
-    indices = [reference] + [first + step * k for k in range(1, LENGTH)]
+    indices = [reference] + [first + step * k for k in range(1, rng.choice(LENGTHS))]
     if not all(0 <= index < len(clip.files) for index in indices):
         return None
     chosen = [i for i, masks in enumerate(clip.objects) if masks[indices[0]] is not None]
@@ -109,7 +112,7 @@ def still_sequence(picture: Picture, rng: random.Random) -> Sequence | None:
     motion = rng.uniform(0.02, 0.2)
     image = _read(picture.path)
     frames, masks = [], []
-    for _ in range(LENGTH):
+    for _ in range(rng.choice(LENGTHS)):
         frames.append(_warp(image, matrix))
         masks.append([_warp_mask(item.segmentation, picture.hw, matrix) for item in instances[:MOST_OBJECTS]])
         matrix = _small_motion(rng, motion) @ matrix
@@ -129,11 +132,13 @@ def pasted_sequence(picture: Picture, behind: Path, rng: random.Random) -> Seque
     ways = [base for _ in instances]
     motion, camera = rng.uniform(0.04, 0.25), rng.uniform(0, 0.06)
     frames, masks = [], []
-    for _ in range(LENGTH):
+    for number in range(rng.choice(LENGTHS)):
         frame, found = _warp(background, ground), []
         for item, way in zip(instances, ways, strict=True):
             bend = _bend(rng, rng.uniform(0, BEND) * _size(item, way))
             mask = _bent(_warp_mask(item.segmentation, picture.hw, way), bend)
+            if number and rng.random() < VANISHED_SHARE:
+                mask = np.zeros_like(mask)
             frame = _pasted(frame, _bent(_warp(image, way), bend), mask)
             found = [earlier * (1 - mask) for earlier in found] + [mask]
         frames.append(frame)

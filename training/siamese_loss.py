@@ -15,7 +15,9 @@ from training.boxes import boxes_of, noisy, scaled
 from training.sequences import Sequence
 
 POSITIVE_IOU, NEGATIVE_IOU, LEAST_IOU = 0.6, 0.3, 0.12
-MOST_PAIRS = 24
+MOST_PAIRS, MOST_GONE = 24, 8
+NOWHERE = 1e5
+"""How far away a target is said to be, px, that its frame does not show."""
 ASIDE_SHARE = 0.2
 """Pairs whose window lies around another object of the frame (DaSiamRPN's distractor-aware sampling)."""
 FAR_SHARE, NEAR_SHIFT, FAR_SHIFT, SCALE = 0.35, 0.3, 1.0, 0.25
@@ -53,7 +55,7 @@ def siamese_loss(trackers: Trackers, f8: Tensor, sequence: Sequence) -> Tensor:
 
 
 def draw_pairs(sequence: Sequence) -> Pairs:
-    """Up to `MOST_PAIRS` random pairs of objects and two frames that show them."""
+    """Up to `MOST_PAIRS` random pairs of objects and two frames that show them, and `MOST_GONE` of lost objects."""
     masks, visible = torch.from_numpy(sequence.masks), torch.from_numpy(sequence.visible)
     boxes = torch.stack([boxes_of(frame) for frame in masks])
     length, objects = visible.shape
@@ -70,13 +72,28 @@ def draw_pairs(sequence: Sequence) -> Pairs:
         around = torch.where(aside, other, owner)
     shift = torch.where(torch.rand(len(owner), 1) < FAR_SHARE, FAR_SHIFT, NEAR_SHIFT)
     growth = (torch.rand(len(owner), 1) * 2 - 1) * GROWTH * (torch.rand(len(owner), 1) < GROWN_SHARE)
-    return Pairs(
+    shown = Pairs(
         first,
         noisy(boxes[first, owner], 0.06, 0.1),
         second,
         boxes[second, owner],
         search_windows(scaled(noisy(boxes[second, around], shift, SCALE), growth.exp())),
     )
+    return Pairs(*(torch.cat(part) for part in zip(shown, _gone(masks, boxes, visible), strict=True)))
+
+
+def _gone(masks: Tensor, boxes: Tensor, visible: Tensor) -> Pairs:
+    """Objects looked for where they were, in frames that do not show them: hidden, out of the frame, taken away."""
+    length, objects = visible.shape
+    gone = masks.flatten(2).amax(2) == 0
+    rows = [
+        (i, j, n) for i, j in permutations(range(length), 2) for n in range(objects) if visible[i, n] and gone[j, n]
+    ]
+    index = torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
+    first, second, owner = index[torch.randperm(len(rows))[:MOST_GONE]].unbind(1)
+    there = boxes[first, owner]
+    window = search_windows(noisy(there, NEAR_SHIFT, SCALE))
+    return Pairs(first, noisy(there, 0.06, 0.1), second, there + NOWHERE, window)
 
 
 def search_windows(boxes: Tensor) -> Tensor:
@@ -91,7 +108,7 @@ def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
     """Positive above IoU 0.6 (or the best), else negative below 0.3; the two halves weigh the same (pysot).
 
     A positive's target is the IoU of the box that it becomes (quality focal loss's idea): the ranking then prefers
-    the anchor that fits, and the score says how well. An object outside the window has no positive.
+    the anchor that fits, and the score says how well. An object outside the window or gone has no positive.
 
     Args:
         scores: (P, 3125) logits.

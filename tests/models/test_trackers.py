@@ -27,7 +27,8 @@ from service.structures.boxes import iou_matrix
 from service.tracking.anchors import anchor_grid, decode
 from service.tracking.windows import search_windows
 from training.sequences import Clip, Sequence
-from training.siamese_loss import draw_pairs
+from training.pixel_loss import pixel_loss
+from training.siamese_loss import NOWHERE, draw_pairs
 from training.trackers import Recipe, train
 
 pytestmark = pytest.mark.models
@@ -315,3 +316,21 @@ def test_pairs_join_frames_that_show_the_object_and_windows_stand_around_it_or_a
     assert set(pairs.frame[second].tolist()) | set(pairs.template[second].tolist()) == {0, 2}
     assert (pairs.target[~second, 2] - pairs.target[~second, 0] == 20).all()
     assert (pairs.window[:, 2] - pairs.window[:, 0] > 40).all()
+    gone = pairs.target[:, 0] > NOWHERE / 2
+    assert set(pairs.frame[gone].tolist()) == {1}, "the second object is looked for where it is not, too"
+    assert set(pairs.template[gone].tolist()) == {0, 2}
+    middle = (pairs.window[gone, :2] + pairs.window[gone, 2:]) / 2
+    assert ((middle - torch.tensor([75.0, 50.0])).abs() < 30).all(), "around the place where it was"
+
+
+def test_a_mask_where_the_object_is_gone_costs_and_an_empty_one_does_not():
+    masks = np.zeros((2, 1, 64, 96), np.uint8)
+    masks[0, 0, 20:44, 30:54] = 1
+    gone = Sequence(np.zeros((2, 64, 96, 3), np.uint8), masks, masks.sum((2, 3)) > 0, np.array([1]))
+    trackers, f4 = Trackers(), torch.zeros(2, LITE.f4_channels, 16, 24)
+    losses = {}
+    for logit in (-9.0, 9.0):
+        torch.nn.init.constant_(trackers.pixel.predict.weight, 0)
+        torch.nn.init.constant_(trackers.pixel.predict.bias, logit)
+        losses[logit] = pixel_loss(trackers, f4, gone).item()
+    assert losses[-9.0] < 0.01 < 1 < losses[9.0]
