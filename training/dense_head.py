@@ -14,6 +14,7 @@ from torch import Tensor
 from export.models.lite_detector import LiteMaskRcnn
 from training.detector import batches, dense_losses, depthwise_in_float32, load_pictures, normalised, start_model
 from training.loop import train_loop
+from training.precision import autocast
 from training.samples import Crop, Picture
 from training.schedule import rms_groups
 
@@ -24,7 +25,7 @@ FACTOR = 1e-3
 def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, crops: list[Crop]) -> dict[str, Tensor]:
     """Distillation and class loss of a batch; no gradient reaches trunk and neck."""
     image = normalised(model, crops)
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         with torch.no_grad():
             _, levels = model.features(image)
         outputs = model.dense_outputs(levels)

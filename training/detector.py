@@ -21,6 +21,7 @@ from export.models.lite_detector import LiteMaskRcnn, extend_classes
 from export.models.nanodet import NUM_CLASSES, LevelOutput, NanoDetPlus
 from training.detector_loss import class_loss, distillation_loss, mask_loss
 from training.loop import train_loop
+from training.precision import autocast
 from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, read_crop
 from training.schedule import rms_groups
 
@@ -77,7 +78,7 @@ def _float32_convolution(module: nn.Conv2d, x: Tensor) -> Tensor:
 def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, crops: list[Crop]) -> dict[str, Tensor]:
     """Mask, distillation and class loss of a batch."""
     image = normalised(model, crops)
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         taps, levels = model.features(image)
         outputs = model.dense_outputs(levels)
     taps32 = type(taps)(*(tap.float() for tap in taps))
@@ -96,7 +97,7 @@ def dense_losses(
 ) -> dict[str, Tensor]:
     """The dense head held by the teacher on photographs, taught on rendered frames."""
     photograph = torch.tensor([0.0 if crop.labelled_ytvis else 1.0 for crop in crops])
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast():
         reference = teacher.dense_outputs(teacher.features(image)[1])
     old = [LevelOutput(r.class_logits[:, :NUM_CLASSES], r.bin_logits) for r in reference]
     return {"distil": distillation_loss(outputs, old, photograph), "class": class_loss(outputs, crops)}

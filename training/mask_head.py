@@ -20,6 +20,7 @@ from export.models.lite_detector import LiteMaskRcnn
 from training.detector import depthwise_in_float32
 from training.detector_loss import mask_loss
 from training.loop import train_loop
+from training.precision import autocast
 from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
 
 BATCH = 3
@@ -69,7 +70,7 @@ def start_from(model: LiteMaskRcnn, path: Path) -> None:
 def loss_of(model: LiteMaskRcnn, crops: list[Crop]) -> Tensor:
     """Mask loss of a batch; no gradient reaches the trunk."""
     image = model.normalise(torch.stack([torch.from_numpy(crop.image) for crop in crops]))
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         with torch.no_grad():
             taps, levels = model.features(image.contiguous(memory_format=torch.channels_last))
         return mask_loss(model, taps, levels, crops)

@@ -21,6 +21,7 @@ from export.models.trackers import Trackers
 from training.detector import depthwise_in_float32, start_model
 from training.loop import train_loop
 from training.pixel_loss import pixel_loss
+from training.precision import autocast
 from training.samples import Picture, coco_pictures
 from training.sequences import Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
 from training.siamese_loss import siamese_loss
@@ -62,7 +63,7 @@ def _draw(clips: list[Clip], pictures: list[Picture], rng: random.Random) -> Seq
 
 def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) -> tuple[Tensor, Tensor]:
     """f4 and f8 of the sequence's frames; no gradient reaches the trunk."""
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast():
         image = detector.normalise(torch.from_numpy(sequence.frames)).contiguous(memory_format=torch.channels_last)
         taps, _ = detector.features(image)
     f4, f8 = trackers.features(*(tap.float().contiguous() for tap in taps))
@@ -73,7 +74,7 @@ def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, parts
     """Loss of each tracker that is trained."""
     found: dict[str, Tensor] = {}
     if parts != "pixel":
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             found["siamese"] = SIAMESE_WEIGHT * siamese_loss(trackers, f8, sequence)
     if parts != "siamese":
         found["pixel"] = pixel_loss(trackers, f4, sequence)
