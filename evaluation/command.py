@@ -90,6 +90,8 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
 async def _evaluate(request: Request, results_file: Path | None, report: Path | None, title: str) -> Document:
     async with open_context(Settings()) as context:
         if request.path.is_file() and request.given is None:
+            if context.detector is not None:
+                raise InvalidParameter("detector: images are scored with the bundled one, unset DUALTRACK_DETECTOR")
             return await detector_metrics(request.path, context.networks, request.limit, request.by)
         evaluation = await evaluate_videos(request, context, console_teller())
     if results_file is not None:

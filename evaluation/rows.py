@@ -129,7 +129,7 @@ async def run_rows(
         context: networks and folders.
         tell: told a line after every video.
     """
-    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     cache = Tally(context.cache)
     context = replace(context, cache=cache)
     results = [Result(row) for row, _ in rows]

@@ -12,6 +12,7 @@ from service.inference.repository import load_manifest
 from service.media.probe import probe
 from service.pipeline.cache import FolderCache
 from service.pipeline.networks import Networks
+from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.segment import SegmentContext, content_hash, open_clip
@@ -38,6 +39,7 @@ async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
                 cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
                 feature_bytes=settings.feature_cache_bytes,
                 spill_bytes=settings.feature_spill_bytes,
+                detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
             )
     finally:
         await client.close()
@@ -67,6 +69,7 @@ async def open_run(video: AnnotatedVideo, context: SegmentContext, parameters: J
             scratch=context.scratch,
             spill_bytes=context.spill_bytes,
             report=lambda _: None,
+            given=context.detector,
         )
     finally:
         clip.close()

@@ -75,7 +75,7 @@ async def run_trials(
         context: networks and folders.
         tell: told a line after every video.
     """
-    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     clips: list[list[Document]] = [[] for _ in combinations]
     for number, video in enumerate(videos, start=1):
         start = time.perf_counter()

@@ -20,11 +20,12 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from service.cli.main import build_app  # noqa: E402
+from service.errors import InvalidParameter  # noqa: E402
 from service.pipeline.outside_detector import open_detector  # noqa: E402
 from service.pipeline.parameters import JobParameters  # noqa: E402
 from service.pipeline.segment import segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
-from tests.annotated import HW, context, write_video  # noqa: E402
+from tests.annotated import HW, context, write_dataset, write_video  # noqa: E402
 from tests.scenes import Rectangle  # noqa: E402
 
 FRAMES = 4
@@ -195,3 +196,24 @@ def test_command(tmp_path: Path) -> None:
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())
     assert {item["category"] for item in document["tubelets"]} == {"crab", "frog"}
+
+
+def test_evaluation_takes_it_too(tmp_path: Path) -> None:
+    write_dataset(tmp_path, {"a": [RED]}, frames=2)
+    environment = {"DUALTRACK_DETECTOR": str(torchvision(tmp_path)), "DUALTRACK_DATA_DIR": str(tmp_path / "data")}
+    for arguments in (["evaluate", str(tmp_path)], ["table2", str(tmp_path), "--rows", "ipdt"]):
+        figures = tmp_path / "figures.json"
+        result = CliRunner().invoke(build_app(), [*arguments, "--json", str(figures)], env=environment)
+        assert result.exception is None, result.output
+        document = json.loads(figures.read_text())
+        clips = document["clips"] if "clips" in document else document["rows"]["ipdt"]["clips"]
+        # the bundled detector sees no person in a red rectangle
+        assert len(clips[0]["classes"]["1"]["scores"]) == 1
+
+
+def test_images_are_not_scored_with_it(tmp_path: Path) -> None:
+    (tmp_path / "images.json").write_text("{}")
+    result = CliRunner().invoke(
+        build_app(), ["evaluate", str(tmp_path / "images.json")], env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))}
+    )
+    assert isinstance(result.exception, InvalidParameter)

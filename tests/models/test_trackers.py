@@ -26,8 +26,8 @@ from service.inference.specs import LITE, graph_specs
 from service.structures.boxes import iou_matrix
 from service.tracking.anchors import anchor_grid, decode
 from service.tracking.windows import search_windows
-from training.sequences import Clip, Sequence
 from training.pixel_loss import pixel_loss
+from training.sequences import Clip, Sequence
 from training.siamese_loss import NOWHERE, draw_pairs
 from training.trackers import Recipe, train
 
