@@ -122,7 +122,7 @@ async def segment(
     write_tubelets(out / TUBELETS, result, run, parameters.model_dump())
     write_ytvis(out / YTVIS, result, run)
     if parameters.overlay:
-        drawings = overlay_drawings(result.tubelets, run.categories)
+        drawings = overlay_drawings(result.tubelets, run.categories, parameters.overlay_min_score)
         await render_overlay(
             video,
             info,
@@ -158,13 +158,16 @@ def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) ->
     return context.detector if detections is None else read_detections(detections, info, context.vector)
 
 
-def overlay_drawings(labelled: Sequence[LabelledTubelet], categories: Sequence[Category]) -> list[Drawing]:
-    """What the overlay shows of each tubelet."""
+def overlay_drawings(
+    labelled: Sequence[LabelledTubelet], categories: Sequence[Category], min_score: float
+) -> list[Drawing]:
+    """What the overlay shows of each tubelet; its number is that of the result."""
     return [
         Drawing(
             number, categories[item.label].name, item.score, item.tubelet.masks, item.tubelet.boxes, item.tubelet.start
         )
         for number, item in enumerate(labelled, start=1)
+        if item.score >= min_score
     ]
 
 
