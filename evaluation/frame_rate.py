@@ -142,7 +142,7 @@ async def rates_of_video(path: Path, context: SegmentContext, rates: Sequence[fl
     async with open_run(video, context, JobParameters(track_fps=0)) as run:
         for rate in (0.0, *rates):
             start = time.process_time()
-            found = await process_at_rate(replace(run, params=replace(run.params, track_fps=rate)))
+            found = (await process_at_rate(replace(run, params=replace(run.params, track_fps=rate)))).tubelets
             spent = time.process_time() - start
             wanted = wanted or found
             share = spent / rows[0]["cpu_s"] if rows else 1.0

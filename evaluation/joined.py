@@ -65,6 +65,12 @@ class JoinedClips:
     def __len__(self) -> int:
         return len(self._places)
 
+    async def ready(self) -> None:
+        """See `Footage`."""
+        for clip, place in self._places:
+            if place == 0:
+                await clip.ready()
+
     def frame(self, index: int) -> U8:
         """Frame `index` of all."""
         clip, place = self._places[index]

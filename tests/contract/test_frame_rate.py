@@ -1,6 +1,7 @@
 """Clips of many frames per second through the whole pipeline, with the fake networks."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
 from service.inference.repository import load_manifest
 from service.media.clip import Clip
-from service.media.video_info import VideoInfo
 from service.pipeline.cache import FolderCache, NoCache, StageCache
 from service.pipeline.frame_rate import process_at_rate, step_of, thinned
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset
 from service.pipeline.run import Progress, Run
 from service.structures.masks import decode
+from tests.clips import stored
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw
 
@@ -27,15 +28,12 @@ RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(3, 1))
 
 
 @pytest.fixture
-def clip(tmp_path: Path) -> Clip:
+def clip(tmp_path: Path) -> Iterator[Clip]:
     """At 24 frames per second."""
-    path = tmp_path / "clip"
-    np.stack([draw([RED], t, HW) for t in range(FRAMES)]).tofile(path)
-    info = VideoInfo(
-        container="raw", codec="raw", width=HW[1], height=HW[0], frames=FRAMES, duration_s=FRAMES / 24, fps=24.0,
-        rotation=0, variable_frame_rate=False, size_bytes=path.stat().st_size,
-    )  # fmt: skip
-    return Clip(path, np.arange(FRAMES) / 24, info, HW)
+    clip = stored(tmp_path / "clip", np.stack([draw([RED], t, HW) for t in range(FRAMES)]))
+    clip.info = replace(clip.info, fps=24.0)
+    yield clip
+    clip.close()
 
 
 def opened(clip: Clip, track_fps: float, cache: StageCache | None = None, seen: list[Progress] | None = None) -> Run:
@@ -51,7 +49,7 @@ def test_frames_between_are_filled_in(track_fps: float, step: int, clip: Clip) -
     seen: list[Progress] = []
     run = opened(clip, track_fps, seen=seen)
     assert step_of(run) == step
-    (found,) = asyncio.run(process_at_rate(run))
+    (found,) = asyncio.run(process_at_rate(run)).tubelets
     assert found.tubelet.frames == tuple(range(FRAMES))
     for t, mask in enumerate(found.tubelet.masks):
         truth = np.zeros(HW, np.bool_)
@@ -77,5 +75,5 @@ def test_a_rate_that_is_not_known_is_not_lowered(clip: Clip) -> None:
 def test_cache_keeps_the_rates_apart(clip: Clip, tmp_path: Path) -> None:
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30)
     for track_fps in (12, 0, 6, 12, 0):
-        (found,) = asyncio.run(process_at_rate(opened(clip, track_fps, cache)))
+        (found,) = asyncio.run(process_at_rate(opened(clip, track_fps, cache))).tubelets
         assert found.tubelet.frames == tuple(range(FRAMES))

@@ -9,13 +9,12 @@ import numpy as np
 from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
 from service.inference.repository import load_manifest
-from service.media.clip import Clip
-from service.media.video_info import VideoInfo
 from service.pipeline.cache import NoCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset
 from service.pipeline.run import Run, process_video
 from service.structures.masks import decode
+from tests.clips import stored
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw
 
@@ -26,12 +25,7 @@ RED = Rectangle(PALETTE[0], 20, 21, 63, 87, step_xy=(5, 2))
 
 def overlaps(path: Path, second_look: float) -> list[float]:
     """IoU with the rectangle, frame by frame."""
-    np.stack([draw([RED], t, HW) for t in range(FRAMES)]).tofile(path)
-    info = VideoInfo(
-        container="raw", codec="raw", width=HW[1], height=HW[0], frames=FRAMES, duration_s=FRAMES / 6, fps=6.0,
-        rotation=0, variable_frame_rate=False, size_bytes=path.stat().st_size,
-    )  # fmt: skip
-    clip = Clip(path, np.arange(FRAMES) / 6, info, HW)
+    clip = stored(path, np.stack([draw([RED], t, HW) for t in range(FRAMES)]))
     manifest = load_manifest(REPOSITORY)
     base = preset("default")
     fusion = replace(base.tracker.fusion, second_look=second_look)
@@ -40,7 +34,7 @@ def overlaps(path: Path, second_look: float) -> list[float]:
     networks = Networks(FakeClient(manifest.dims), manifest)
     run = Run(clip, "synthetic", networks, params, NoCache(), feature_bytes=1 << 28, report=lambda _: None)
     try:
-        (found,) = asyncio.run(process_video(run))
+        (found,) = asyncio.run(process_video(run)).tubelets
     finally:
         clip.close()
     result = []
@@ -55,7 +49,7 @@ def overlaps(path: Path, second_look: float) -> list[float]:
 
 
 def test_a_box_above_the_limit_gets_a_finer_outline(tmp_path: Path) -> None:
-    once, twice = (overlaps(tmp_path / "clip", second_look) for second_look in (0, 1))
+    once, twice = (overlaps(tmp_path / f"clip-{second_look}", second_look) for second_look in (0, 1))
     assert min(twice) > 0.85
     # the first frame is the detector's
     assert np.mean(twice[1:]) > np.mean(once[1:])
