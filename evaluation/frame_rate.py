@@ -97,7 +97,7 @@ async def rates_of_clip(run: Run, name: str, truths: Sequence[Truth], rates: Seq
 
 async def followed(run: Run, truths: Sequence[Truth]) -> list[Tubelet]:
     """Every instance from its first mask on, in the frames of the run."""
-    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     places = {index: place for place, index in enumerate(run.clip.indices)}
     seeds = [seed_of(truth, truth.first, run) for truth in truths]
     seeds = [replace(seed, frame=places[seed.frame]) for seed in seeds]

@@ -147,7 +147,7 @@ async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[De
     """One clip in one piece, and its candidates."""
     uncut = replace(run.params.segments, frames=max(len(run.clip), 2), overlap=1, shots=False)
     own = replace(run, params=replace(run.params, segments=uncut), vocabulary=vocabulary)
-    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     return await process_video(own), await detect_all(own, features)
 
 

@@ -23,4 +23,4 @@ class Remembered:
 
 def remember(run: Run) -> Remembered:
     """Nothing yet: what the first run on a clip starts with."""
-    return Remembered(FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes))
+    return Remembered(FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill))

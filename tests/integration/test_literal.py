@@ -119,7 +119,7 @@ def test_it_follows_the_same_objects(tmp_path: Path) -> None:
     """Whole frames at stride 4 instead of windows: coarser masks of the same objects, in the same frames."""
 
     async def work(run: Run, graphs: LiteralGraphs) -> None:
-        features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes)
+        features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
         calibrated = calibrate(await detect_all(run, features), run.params.calibration)
         seeds = next_seeds(calibrated, run.params.proposals, room=3)
         tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, calibrated)
