@@ -64,6 +64,7 @@ def _drawings(items: Sequence[Document], categories: Mapping[int, str]) -> list[
             "id": number,
             "name": categories.get(item.get("category_id", -1), "object"),
             "score": item.get("score", 1.0),
+            "start": 0,
             "masks": item["segmentations"],
             "boxes": [None if rle is None else bounding_box(from_json(rle)) for rle in item["segmentations"]],
         }
