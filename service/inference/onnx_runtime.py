@@ -32,6 +32,9 @@ ERRORS = (
     ValueError,
 )
 """onnxruntime's own errors have no common base, and it raises two of Python's."""
+# a service tells nobody which models it runs
+onnxruntime.disable_telemetry_events()
+
 LOG_ERRORS_ONLY = 3
 DTYPES = {"float": "float32", "double": "float64"}
 """onnxruntime's words for what numpy calls differently."""
