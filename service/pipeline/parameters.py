@@ -87,7 +87,7 @@ class JobParameters(BaseModel):
     shots: bool | None = Field(None, description="Cut at shot changes; no object goes on there.")
     stitch_iou: Share | None = Field(None, description="Mask IoU there from which tubelets of neighbours are one.")
     overlay: bool = Field(True, description="Also write the overlay video.")
-    overlay_min_score: Share = Field(0.03, description="Tubelets below this are not drawn; the result has them.")
+    overlay_min_score: Share = Field(0.1, description="Tubelets below this are not drawn; the result has them.")
     categories: CategoryChoice | None = Field(
         None,
         description="Of the result: a bundled set, names of the detector's classes, or a list with an id and a name "
