@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import json
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from docker.engine import ROOT, Engine, Project, engines
 from docker.stand_ins import make_stand_ins
 from service.client import Client, Job
 from service.errors import DualtrackError, Unauthorized
+from tests.ports import free_ports
 
 SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"
 LARGEST = 600_000_000
@@ -280,15 +280,6 @@ def tell(project: Project) -> None:
     for container in project.containers(stopped=True):
         state = project.engine.run("inspect", "--format", "{{.Name}} {{.State.Status}}", container).strip()
         print(f"--- {state}\n{project.logs(container)[-3000:]}", flush=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def test(engine: Engine, *, stand_ins: bool, build: bool) -> None:

@@ -9,7 +9,6 @@ workers got and what lay idle, so that other work on the machine counts as a sma
 import argparse
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from service.errors import DualtrackError
 from tests.clips import cut
 from tests.integration.api_service import Valkey
 from tests.load.model import Measured, jobs_per_s
+from tests.ports import free_ports
 
 PATIENCE_S = 900
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -111,7 +111,7 @@ def running(folder: Path) -> Iterator[Service]:
             **os.environ,
             "DUALTRACK_REDIS_URL": valkey.url,
             "DUALTRACK_DATA_DIR": str(folder),
-            "DUALTRACK_PORT": str(port := free_port()),
+            "DUALTRACK_PORT": str(port := free_ports(1)[0]),
             "DUALTRACK_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
@@ -143,13 +143,6 @@ def wait_for_workers(url: str, workers: int) -> None:
                 return
         time.sleep(0.5)
     raise TimeoutError(f"workers: expected {workers} to be ready within {PATIENCE_S} s")
-
-
-def free_port() -> int:
-    """Of the loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cpu_s(pid: int) -> float:

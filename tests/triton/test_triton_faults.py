@@ -28,7 +28,8 @@ from tests.clips import cut
 from tests.contract.backends import Sizes, inputs_for
 from tests.integration.api_service import running, wait_for
 from tests.pipelines import REPOSITORY
-from tests.triton.server import Triton, free_ports, triton
+from tests.ports import free_ports
+from tests.triton.server import Triton, triton
 
 pytestmark = pytest.mark.triton
 

@@ -19,7 +19,8 @@ from service.inference.specs import graph_specs
 from service.inference.triton import TritonClient
 from tests.contract.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
-from tests.triton.server import Triton, free_ports, triton
+from tests.ports import free_ports
+from tests.triton.server import Triton, triton
 
 pytestmark = pytest.mark.triton
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from service.api.app import create_app
 from service.inference.repository import load_manifest, verify
 from service.settings import SECRETS, Settings
 from service.state import alive
+from tests.ports import free_ports
 from tests.unit.kubernetes_objects import ROOT, Object, Rendered, amount, render
 
 OVERLAYS = ("cpu", "gpu", "gpu-hot-swap")
@@ -307,9 +307,7 @@ def valkey(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     rendered = render(ROOT / "overlays" / "cpu")
     container = rendered.container("valkey")
     (mount,) = (volume for volume in rendered.pods()["valkey"]["volumes"] if volume["name"] == "config")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     (tmp_path / "data").mkdir()
     configuration = rendered.one("ConfigMap", mount["configMap"]["name"])["data"]["valkey.conf"]
     (tmp_path / "valkey.conf").write_text(
