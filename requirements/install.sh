@@ -11,8 +11,9 @@ if [ -z "$uv" ] && "$venv/bin/python" -m pip install --quiet --disable-pip-versi
 fi
 
 # The Triton wheel's own dependencies are not needed to run its server, so nothing outside the lock is pulled.
+# Bytecode is written now: where Python may not write it later, every child that decodes would compile numpy again.
 if [ -n "$uv" ]; then
-    "$uv" pip install --quiet --python "$venv/bin/python" --require-hashes --no-deps -r "$lock"
+    "$uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --require-hashes --no-deps -r "$lock"
 else
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$lock"
 fi
@@ -22,5 +23,6 @@ if [ "$project" = project ]; then
     else
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
     fi
+    "$venv/bin/python" -m compileall -q service evaluation
 fi
 touch "$venv/.done"

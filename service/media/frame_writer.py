@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from service.errors import InvalidVideo
 from service.media.coding import RECORD, Coding, frames_file, index_file
-from service.media.stream import rotation_of, upright
+from service.media.stream import rotation_of
 
 PLANES = "yuv420p"
 
@@ -97,11 +96,11 @@ class FrameWriter:
     def finish(self) -> None:
         """Write the index."""
         self._out.flush()
-        index_file(self._folder).write_bytes(np.array(self._records, RECORD).tobytes())
+        index_file(self._folder).write_bytes(b"".join(RECORD.pack(*record) for record in self._records))
 
     def _rgb(self, frame: VideoFrame) -> tuple[Coding, VideoFrame]:
-        # OpenCV takes a tenth of the time that a child has for its start
-        from service.media.resize import resized  # noqa: PLC0415
+        # these import numpy and OpenCV, which take longer than all else that a child does for its start
+        from service.media.resize import resized, upright  # noqa: PLC0415
 
         image = resized(upright(frame, rotation_of(frame)), self._network_hw)
         return Coding("rgb24", self._network_hw), VideoFrame.from_ndarray(image, format="rgb24")

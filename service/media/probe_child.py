@@ -1,10 +1,10 @@
 """Child: look at a video without decoding more than its first frames."""
 
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import median
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -108,12 +108,13 @@ def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
 
 def _timing(times: list[float], stream: VideoStream) -> tuple[float, float, bool]:
     """Average rate, duration in seconds, whether the distance between frames changes."""
-    steps = np.diff(times)
-    if not len(steps) or times[-1] <= times[0]:
+    steps = [later - earlier for earlier, later in pairwise(times)]
+    if not steps or times[-1] <= times[0]:
         rate = float(stream.average_rate or 0)
         return rate, (len(times) / rate if rate else 0.0), False
-    step = float(np.median(steps))
-    variable = bool((np.abs(steps - step) > 0.1 * step + 2e-3).mean() > 0.02)
+    step = median(steps)
+    uneven = sum(abs(distance - step) > 0.1 * step + 2e-3 for distance in steps)
+    variable = uneven > 0.02 * len(steps)
     return len(steps) / (times[-1] - times[0]), times[-1] - times[0] + step, variable
 
 

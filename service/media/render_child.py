@@ -12,7 +12,8 @@ from service.media.confined import Document, child_main, say
 from service.media.decode_child import decoded
 from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
-from service.media.stream import open_video, rotation_of, seconds, upright
+from service.media.resize import upright
+from service.media.stream import open_video, rotation_of, seconds
 from service.structures.arrays import U8
 from service.structures.masks import decode, from_json
 

@@ -1,7 +1,8 @@
-"""Resizing of RGB images. Apart from the decoding child's other code: most videos never need it there."""
+"""Frames as RGB images. Apart from the decoding child's other code: most videos never need it there."""
 
 import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 
 from service.structures.arrays import U8
 
@@ -14,3 +15,9 @@ def resized(image: U8, hw: tuple[int, int]) -> U8:
     interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     scaled: U8 = np.asarray(cv2.resize(image, (hw[1], hw[0]), interpolation=interpolation), np.uint8)
     return scaled
+
+
+def upright(frame: VideoFrame, rotation: int) -> U8:
+    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, deeper colour comes down to 8 bits."""
+    image: U8 = np.rot90(frame.to_ndarray(format="rgb24"), rotation // 90)
+    return np.ascontiguousarray(image)

@@ -10,10 +10,12 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from service.media.coding import RECORD, Coding, frames_file, index_file
+from service.media.coding import Coding, frames_file, index_file
 from service.media.resize import resized
 from service.structures.arrays import F64, U8
 
+INDEX = np.dtype([("seconds", "<f8"), ("end", "<i8"), ("coding", "u1")])
+"""The writer's `RECORD`."""
 RECENT_BYTES = 32 << 20
 """Of frames that are kept as they were read last: one that is looked at twice in a row is decoded once."""
 
@@ -33,7 +35,7 @@ class StoredFrames:
     ) -> None:
         self.network_hw = network_hw
         self._folder, self._codings = folder, codings
-        self._index = np.fromfile(index_file(folder), RECORD)
+        self._index = np.fromfile(index_file(folder), INDEX)
         self._file = frames_file(folder).open("rb", buffering=0)
         self._decoders = [coding.decoder() for coding in codings]
         self._converter = VideoReformatter()

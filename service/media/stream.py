@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from service.errors import InvalidVideo
 from service.media.magic import HEAD_BYTES, container_format
-from service.structures.arrays import U8
 
 CODECS = frozenset(
     [
@@ -99,12 +97,6 @@ def _is_cover(stream: VideoStream) -> bool:
 def rotation_of(frame: VideoFrame) -> int:
     """Degrees counter-clockwise, a multiple of 90."""
     return round(frame.rotation / 90.0) * 90 % 360
-
-
-def upright(frame: VideoFrame, rotation: int) -> U8:
-    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, deeper colour comes down to 8 bits."""
-    image: U8 = np.rot90(frame.to_ndarray(format="rgb24"), rotation // 90)
-    return np.ascontiguousarray(image)
 
 
 def seconds(frame: VideoFrame, stream: VideoStream, index: int) -> float:

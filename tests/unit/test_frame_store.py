@@ -23,9 +23,9 @@ from service.media.decode import decode
 from service.media.frame_writer import FrameWriter
 from service.media.limits import VideoLimits
 from service.media.probe import probe
-from service.media.resize import resized
+from service.media.resize import resized, upright
 from service.media.stored_frames import StoredFrames
-from service.media.stream import open_video, rotation_of, upright
+from service.media.stream import open_video, rotation_of
 from tests.clips import PEDESTRIANS, cut, plain, stored
 
 LIMITS = VideoLimits()
