@@ -3,10 +3,9 @@
 import copy
 from dataclasses import dataclass
 
-import numpy as np
-
 from service.media.footage import Footage
 from service.pipeline.frames import features_batch, network_batch
+from service.pipeline.half_precision import to_half, to_single
 from service.pipeline.kept_features import FeatureSpill, Halves, KeptFeatures
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32
@@ -50,7 +49,7 @@ class FeatureCache:
 
     def put(self, frame: int, f4: F32, f8: F32) -> Halves:
         """Keep the features of one frame, (C, h, w) each; as they are kept."""
-        halves = (f4.astype(np.float16), f8.astype(np.float16))
+        halves = (to_half(f4), to_half(f8))
         self._kept.put(self.first + frame, halves)
         return halves
 
@@ -62,7 +61,7 @@ class FeatureCache:
             outputs = await self._compute(index)
             halves = self.put(frame, outputs.f4[0], outputs.f8[0])
         f4, f8 = halves
-        return FrameFeatures(f4[None].astype(np.float32), f8[None].astype(np.float32))
+        return FrameFeatures(to_single(f4)[None], to_single(f8)[None])
 
     async def _compute(self, index: int) -> FrameFeatures:
         await self._clip.ready()

@@ -33,7 +33,8 @@ def network_batch(frames: Sequence[U8], canvas: Canvas) -> dict[str, NDArray[np.
     """Frames (h, w, 3) uint8 RGB of `canvas.network_hw` -> inputs `frames` (B, H, W, 3) and `hw` (B, 2)."""
     height, width = canvas.network_hw
     batch = np.empty((len(frames), *canvas.padded_hw, 3), np.uint8)
-    batch[:] = PADDING_RGB
+    batch[:, height:] = PADDING_RGB
+    batch[:, :height, width:] = PADDING_RGB
     for slot, frame in zip(batch, frames, strict=True):
         slot[:height, :width] = frame
     return {"frames": batch, "hw": np.tile(np.array([[height, width]], np.int32), (len(frames), 1))}
