@@ -3,11 +3,12 @@
 Adapted to video instance segmentation: detections come from the calibrated candidates, a tubelet is the union of a
 track's matched masks, and frames without a match stay empty. The whole video is at hand, so a track that is confirmed
 late reports its first hits, too; by default it is confirmed at once (`n_init` 1), because the frames are few.
-Appearance is the L2-normalised mean of f4 over the mask, in place of a network that knows persons only.
+What two detections are compared by is `evaluation.appearance`, in place of a network that knows persons only.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -18,6 +19,8 @@ from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle
 from service.structures.tubelets import Tubelet
 
+Appearance = Literal["f4", "box_head", "both"]
+"""See `evaluation.appearance.appearance`."""
 GATE = 9.4877
 """95 % quantile of chi-square with 4 degrees of freedom."""
 INFEASIBLE = 1e5
@@ -35,6 +38,7 @@ class DeepSortParams:
         max_iou_distance: largest 1 - IoU of a match by overlap.
         n_init: hits in a row that confirm a track; one that misses before is dropped.
         min_score: candidates whose calibrated score is below are not tracked.
+        appearance: what is compared.
     """
 
     max_age: int = 30
@@ -42,6 +46,7 @@ class DeepSortParams:
     max_iou_distance: float = 0.7
     n_init: int = 1
     min_score: float = 0.2
+    appearance: Appearance = "f4"
 
 
 @dataclass(slots=True)

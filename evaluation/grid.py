@@ -15,6 +15,7 @@ DEFAULT_GRID = (
 )
 """Values that are close to the defaults come first: of equal combinations the first is chosen."""
 DEEPSORT_GRID = (
+    "deepsort_appearance=f4,box_head,both",
     "deepsort_min_score=0.2,0.4",
     "deepsort_max_cosine=0.2,0.1,0.05",
     "deepsort_max_iou_distance=0.7,0.9",

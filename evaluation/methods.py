@@ -4,22 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-import numpy as np
-
+from evaluation.appearance import appearance
 from evaluation.deepsort import DeepSortParams, deepsort
 from evaluation.remembered import Remembered, remember
 from service.calibration.class_calibration import calibrate
 from service.pipeline.params import PipelineParams
 from service.pipeline.run import Run, detect_all, finish, seed_tracker, track_all
 from service.pipeline.vocabulary import Vocabulary
-from service.structures.arrays import F32
 from service.structures.detections import Detections
-from service.structures.masks import decode
 from service.structures.tubelets import LabelledTubelet
-from service.tracking.windows import crop_mask
 
 Method = Literal["ipdt", "pixel", "deepsort"]
-FEATURE_STRIDE = 4
 
 
 async def run_method(
@@ -42,7 +37,11 @@ async def run_method(
     detections = await detect_all(run, kept.features)
     calibrated = calibrated_detections(run, detections, vocabulary)
     if method == "deepsort":
-        appearances = [await _appearance(frame, run, kept) for frame in calibrated]
+        sort = sort or DeepSortParams()
+        appearances = [
+            await appearance(sort.appearance, frame, raw, run, kept)
+            for frame, raw in zip(calibrated, detections, strict=True)
+        ]
         # no mask is propagated, so frames without a match must not count against the score (E1s)
         params = replace(run.params.tubelets, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
@@ -63,28 +62,6 @@ def _params(run: Run, method: Method) -> PipelineParams:
         return run.params
     fusion = replace(run.params.tracker.fusion, kind="none")
     return replace(run.params, tracker=replace(run.params.tracker, fusion=fusion))
-
-
-async def _appearance(detections: Detections, run: Run, kept: Remembered) -> F32:
-    """L2-normalised mean of f4 over each mask: (N, C4)."""
-    f4 = (await kept.features.get(detections.frame)).f4[0]
-    keys = [(detections.frame, mask.counts) for mask in detections.masks]
-    for index, key in enumerate(keys):
-        if key not in kept.appearances:
-            kept.appearances[key] = _mean_feature(f4, index, detections, run)
-    return np.stack([kept.appearances[key] for key in keys]) if keys else np.zeros((0, f4.shape[0]), np.float32)
-
-
-def _mean_feature(f4: F32, index: int, detections: Detections, run: Run) -> F32:
-    height, width = (side // FEATURE_STRIDE for side in run.canvas.padded_hw)
-    scale_y, scale_x = (n / f for n, f in zip(run.canvas.network_hw, run.canvas.frame_hw, strict=True))
-    side = max(height, width)
-    window = np.array([0, 0, side / scale_x, side / scale_y], np.float32) * FEATURE_STRIDE
-    weight = crop_mask(decode(detections.masks[index]), window, side)[:height, :width]
-    total = float(weight.sum())
-    mean = (f4 * weight).sum(axis=(1, 2)) / total if total > 0 else f4.mean(axis=(1, 2))
-    unit: F32 = (mean / max(float(np.linalg.norm(mean)), 1e-6)).astype(np.float32)
-    return unit
 
 
 def records(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from evaluation.deepsort import DeepSortParams
+from evaluation.deepsort import Appearance, DeepSortParams
 from service.cli.parameters import parse_as
 from service.pipeline.parameters import JobParameters, Share
 
@@ -20,6 +20,7 @@ class EvaluationParameters(JobParameters):
     deepsort_max_iou_distance: Share | None = Field(None, description="Largest 1 - IoU of a match.")
     deepsort_n_init: int | None = Field(None, ge=1, description="Hits in a row that confirm a track.")
     deepsort_min_score: Share | None = Field(None, description="Calibrated candidates below this are not tracked.")
+    deepsort_appearance: Appearance | None = Field(None, description="What two detections are compared by.")
 
     def deepsort_params(self) -> DeepSortParams:
         """DeepSORT's numbers with the given ones put in."""
