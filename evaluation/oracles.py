@@ -1,4 +1,4 @@
-"""Head-room: what the trackers reach from perfect seeds, and what the method would reach with perfect classes."""
+"""Head-room: what perfect seeds give the trackers, perfect links the detections, and perfect classes the method."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,8 @@ from evaluation.given import Truth, seed_of, truths_of
 from evaluation.overlaps import overlaps
 from service.pipeline.caching_tracker import SeedTracker
 from service.pipeline.run import Run
-from service.structures.masks import area
+from service.structures.detections import Detections
+from service.structures.masks import Rle, area, iou_matrix
 
 
 async def seed_records(
@@ -30,6 +31,41 @@ async def seed_records(
         }
         for truth, tubelet in zip(truths, tubelets, strict=True)
     ]
+
+
+def detection_records(
+    detections: Sequence[Detections], video: AnnotatedVideo, annotations: Sequence[Document]
+) -> list[Document]:
+    """Every object as the detections that overlap it most, frame by frame; links, class and score are right.
+
+    Args:
+        detections: by frame of its file.
+        video: its entry.
+        annotations: its objects.
+    """
+    truths = truths_of(video, annotations)
+    categories = {item["id"]: item["category_id"] for item in annotations}
+    found = [
+        [_closest(mask, detections[t]) for mask, t in zip(truth.masks, truth.frames, strict=True)] for truth in truths
+    ]
+    return [
+        {
+            "video_id": video.id,
+            "category_id": categories[truth.id],
+            "score": 1.0,
+            "segmentations": [mask and mask.json() for mask in masks],
+        }
+        for truth, masks in zip(truths, found, strict=True)
+        if any(masks)
+    ]
+
+
+def _closest(wanted: Rle | None, found: Detections) -> Rle | None:
+    """The detection with the highest mask IoU, if it touches the object."""
+    if wanted is None or not len(found):
+        return None
+    overlap = iou_matrix([wanted], found.masks)[0]
+    return found.masks[int(overlap.argmax())] if overlap.max() > 0 else None
 
 
 def _largest(truth: Truth) -> int:

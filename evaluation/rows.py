@@ -1,4 +1,4 @@
-"""Rows of the paper's Table 2, of its ablations and of two oracles, on the same cached detections.
+"""Rows of the paper's Table 2, of its ablations and of three oracles, on the same cached detections.
 
 Feng et al. 2019, Table 2: DeepSORT on the detections, the pixel tracker alone, IPDT. What each ablation changes is a
 job parameter, so that the row can be had from `segment` and `evaluate`, too.
@@ -12,7 +12,7 @@ from typing import Literal
 from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.methods import Method, records, run_method
 from evaluation.metrics import figures, match_clip
-from evaluation.oracles import seed_records, with_true_classes
+from evaluation.oracles import detection_records, seed_records, with_true_classes
 from evaluation.parameters import EvaluationParameters
 from evaluation.remembered import Remembered, remember
 from evaluation.session import open_run
@@ -21,7 +21,7 @@ from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.segment import SegmentContext
 from service.pipeline.vocabulary import Vocabulary, match_vocabulary
 
-Oracle = Literal["seeds", "class"]
+Oracle = Literal["seeds", "detections", "class"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ ROWS = (
     Row("matched-skip", "ipdt", {"score": "matched_skip"}),
     Row("paper", "ipdt", {"preset": "paper"}),
     Row("oracle-seeds", "ipdt", oracle="seeds"),
+    Row("oracle-detections", "ipdt", oracle="detections"),
     Row("oracle-class", "ipdt", oracle="class"),
 )
 """The paper's three first, so that their times are their own where nothing is cached."""
@@ -182,6 +183,8 @@ async def row_records(
     if row.oracle == "seeds":
         tracker = seed_tracker(run, await detect_all(run, kept.features), kept.features)
         return await seed_records(run, tracker, video, annotations)
+    if row.oracle == "detections":
+        return detection_records(await detect_all(run, kept.features), video, annotations)
     labelled = await run_method(run, row.method, vocabulary, kept, parameters.deepsort_params())
     found = records(labelled, video.id, vocabulary, video.frames)
     return with_true_classes(found, annotations) if row.oracle == "class" else found

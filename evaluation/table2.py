@@ -1,4 +1,4 @@
-"""`dualtrack table2 DIR`: the paper's Table 2, its ablations and two oracles, as one command."""
+"""`dualtrack table2 DIR`: the paper's Table 2, its ablations and three oracles, as one command."""
 
 import asyncio
 import json
@@ -55,7 +55,9 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     score=matched_skip (E1s), paper preset=paper.
 
     oracle-seeds tracks every annotated object from its own mask in the frame
-    that shows most of it; class and score are right. oracle-class gives IPDT's
+    that shows most of it; class and score are right. oracle-detections makes
+    every object of the detections that overlap it most, frame by frame: what
+    perfect links of these detections would give. oracle-class gives IPDT's
     tubelets the class of the object that they overlap most (tubelet IoU > 0.5).
 
     s/frame: decoding, detector and the row's own work, per annotated frame;

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_oracle_seeds_reach_what_the_detector_misses(tmp_path: Path) -> None:
     assert found["ipdt"].document()["AR10"] <= 0.5
     seeded = found["oracle-seeds"].clips[0]["classes"]
     assert [seeded[name]["scores"] for name in ("1", "21")] == [[1.0], [1.0]]
+
+
+def test_oracle_detections_link_what_the_detector_finds(tmp_path: Path) -> None:
+    gone = replace(PERSON, hidden=frozenset({3, 4}))
+    found = rows(write_dataset(tmp_path, {"a": [gone, UNSEEN]}), "oracle-detections")
+    linked = found["oracle-detections"].clips[0]["classes"]
+    assert linked["1"]["scores"] == [1.0]
+    assert [row[0] for row in linked["1"]["hits"][:6]] == [1] * 6
+    assert linked["21"] == {"scores": [], "hits": [[]] * 10, "truths": 1}
 
 
 @pytest.mark.parametrize(
