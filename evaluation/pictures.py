@@ -1,4 +1,4 @@
-"""Pictures of clips: annotation on the left, answer on the right, a few frames one below the other."""
+"""Pictures of clips: annotation and answer side by side, frames one below the other; or a strip of single frames."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,8 +40,15 @@ def write_picture(
     rows = [
         np.hstack(_with_gaps([_small(painter.paint(frames[i], i)) for painter in painters], axis=1)) for i in positions
     ]
-    picture = np.vstack(_with_gaps(rows, axis=0))
-    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    _write(path, np.vstack(_with_gaps(rows, axis=0)))
+
+
+def write_strip(path: Path, panels: Sequence[U8]) -> None:
+    """Write a JPEG of images (H, W, 3) uint8 RGB side by side, each `WIDTH` wide, white below the lower ones."""
+    small = [_small(panel) for panel in panels]
+    height = max(len(panel) for panel in small)
+    level = [np.pad(panel, ((0, height - len(panel)), (0, 0), (0, 0)), constant_values=255) for panel in small]
+    _write(path, np.hstack(_with_gaps(level, axis=1)))
 
 
 def read_frames(video: AnnotatedVideo, positions: Sequence[int]) -> dict[int, U8]:
@@ -70,6 +77,10 @@ def _drawings(items: Sequence[Document], categories: Mapping[int, str]) -> list[
         }
         for number, item in enumerate(items, start=1)
     ]
+
+
+def _write(path: Path, picture: U8) -> None:
+    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
 
 
 def _small(image: U8) -> U8:
