@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from export.model_card import Card
+from export.model_card import Card, model_card
 from export.publish import publish
 from export.triton_config import Accelerator, write_configs, write_own_configs
 from service.errors import ConfigurationError
-from service.inference.repository import MANIFEST, load_manifest
+from service.inference.repository import MANIFEST, load_manifest, manifest_entry
 from service.inference.specs import LITE, PAPER, graph_specs
 
 if TYPE_CHECKING:  # needs the extra `models`
@@ -173,6 +173,21 @@ def triton_config(
     else:
         paths = write_configs(repository, graph_specs(DIMS[preset or PresetName.LITE]).values(), accelerator)
     for path in paths:
+        typer.echo(str(path))
+
+
+@export.command("cards")
+def model_cards(
+    card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
+    repository: Annotated[Path, typer.Option(help="A repository of the preset `lite`.")] = REPOSITORY,
+) -> None:
+    """Write the model cards of the preset `lite` anew, where only their text has changed (needs no extra)."""
+    manifest, said = load_manifest(repository), _read_card(card)
+    if manifest.preset != PresetName.LITE:
+        raise ConfigurationError(f"{repository}: expected the preset lite, its manifest says {manifest.preset}")
+    for graph in manifest.graphs:
+        path = repository / graph / "README.md"
+        path.write_text(model_card(graph, manifest.preset, manifest.version, manifest_entry(manifest, graph), said))
         typer.echo(str(path))
 
 

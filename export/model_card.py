@@ -4,16 +4,18 @@ from typing import Any, TypedDict
 
 
 class Card(TypedDict, total=False):
-    """What the cards of a preset say; `what`, `recipe` and `figures` by graph.
+    """What the cards of a preset say; `what`, `recipe`, `effort`, `figures` and `failures` by graph.
 
     Attributes:
         what: what the graph does, a sentence or two.
         start: where the weights started from.
-        data: what they were trained on, and how much of it.
+        data: what they were trained on, how much of it, under which licences.
         recipe: how they were trained.
+        effort: hours and seed of that.
         commit: of the training code.
         figures: measured results, a line each.
         classes: which classes have seen how many real photographs.
+        failures: what it is known to get wrong, a paragraph or a picture each.
         limits: what it is not good for.
         licence: of the weights.
     """
@@ -22,23 +24,38 @@ class Card(TypedDict, total=False):
     start: str
     data: str
     recipe: dict[str, str]
+    effort: dict[str, str]
     commit: str
     figures: dict[str, list[str]]
     classes: str
+    failures: dict[str, list[str]]
     limits: str
     licence: str
 
 
 def model_card(graph: str, preset: str, version: str, entry: dict[str, Any], card: Card) -> str:
-    """Markdown of one graph's card; parts that nobody wrote are left out."""
+    """Markdown of one graph's card; parts that nobody wrote are left out.
+
+    Args:
+        graph: its name.
+        preset: of the repository.
+        version: of the weights.
+        entry: of the graph in the manifest; of an engine the card tells of the graph that it is built from.
+        card: what there is to say.
+    """
     parity = entry["worst_parity"]
+    sha256 = entry.get("source_sha256", entry["sha256"])
     size = f"{entry['bytes'] / 1e6:.2f} MB"
     nearest = f"`{parity['output']}` {parity['error']:.1e} of {parity['tolerance']:.0e} ({parity['case']})"
     file_facts = [
-        f"ONNX opset {entry['opset']}, {size}, sha256 `{entry['sha256']}`",
+        f"ONNX opset {entry['opset']}, {size}, sha256 `{sha256}`",
         f"torch against onnxruntime, nearest to its tolerance: {nearest}",
     ]
-    recipe = [card.get("recipe", {}).get(graph, ""), _labelled("Training code at commit", card.get("commit", ""))]
+    recipe = [
+        card.get("recipe", {}).get(graph, ""),
+        card.get("effort", {}).get(graph, ""),
+        _labelled("Training code at commit", card.get("commit", "")),
+    ]
     sections = [
         ("", [card.get("what", {}).get(graph, "")]),
         ("File", [f"- {fact}" for fact in file_facts]),
@@ -47,6 +64,7 @@ def model_card(graph: str, preset: str, version: str, entry: dict[str, Any], car
         ("Recipe", [line for line in recipe if line]),
         ("Measured", [f"- {line}" for line in card.get("figures", {}).get(graph, [])]),
         ("Classes", [card.get("classes", "") if graph == "mask_rcnn" else ""]),
+        ("Known failures", ["\n\n".join(card.get("failures", {}).get(graph, []))]),
         ("Limits", [card.get("limits", "")]),
         ("Licence", [card.get("licence", "")]),
     ]

@@ -94,9 +94,7 @@ def write_texts(folder: Path, entries: dict[str, dict[str, Any]], edition: Editi
     for graph, entry in entries.items():
         card = folder / graph / "README.md"
         if not card.is_file():
-            # of engines the card tells of the graph that they are built from
-            facts = {**entry, "sha256": entry.get("source_sha256", entry["sha256"])}
-            card.write_text(model_card(graph, edition.preset, edition.version, facts, edition.card))
+            card.write_text(model_card(graph, edition.preset, edition.version, entry, edition.card))
     manifest = {
         "preset": edition.preset,
         "version": edition.version,
