@@ -24,8 +24,17 @@ def check_inputs(spec: GraphSpec, inputs: Arrays) -> None:
 
 
 def check_outputs(spec: GraphSpec, outputs: Arrays, inputs: Arrays) -> None:
-    """Raise ContractViolation unless the outputs are exactly those of the spec and fit the (checked) inputs."""
+    """Raise ContractViolation unless the outputs are those of the spec, fit the (checked) inputs and are finite.
+
+    One NaN would spread to every later frame of a track, and its mask would be empty without a word.
+    """
     _check(spec.name, spec.outputs, outputs, _check(spec.name, spec.inputs, inputs, {}))
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            wrong = int(np.count_nonzero(~np.isfinite(array)))
+            raise ContractViolation(
+                f"{spec.name}.{name}: expected finite numbers, got NaN or infinity in {wrong} of {array.size} values"
+            )
 
 
 def empty_outputs(spec: GraphSpec, inputs: Arrays) -> Tensors | None:

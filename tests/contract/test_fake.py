@@ -1,23 +1,15 @@
 """The fake networks really find, follow and cut out: a synthetic clip goes through the whole pipeline."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
-from service.inference.repository import load_manifest
-from service.pipeline.cache import NoCache
-from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams, preset
-from service.pipeline.run import Run, process_video
 from service.structures.masks import decode
 from service.structures.tubelets import LabelledTubelet
-from tests.clips import stored
-from tests.pipelines import REPOSITORY
+from tests import fake_runs
 from tests.scenes import Rectangle, draw
 
 HW = (144, 240)
@@ -26,16 +18,8 @@ BLUE = Rectangle(PALETTE[2], 170, 60, 30, 40, step_xy=(-2, 1))
 
 
 def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[LabelledTubelet]:
-    """Tubelets of a clip; the networks see the frames in their original size."""
-    clip = stored(path, np.stack([draw(rectangles, t, HW) for t in range(frames)]))
-    manifest = load_manifest(REPOSITORY)
-    params = replace(preset("default"), detector=DetectorParams(short_side=HW[0]))
-    networks = Networks(FakeClient(manifest.dims), manifest)
-    run = Run(clip, "synthetic", networks, params, NoCache(), feature_bytes=1 << 28, report=lambda _: None)
-    try:
-        return asyncio.run(process_video(run)).tubelets
-    finally:
-        clip.close()
+    """Tubelets of a clip."""
+    return fake_runs.process(np.stack([draw(rectangles, t, HW) for t in range(frames)]), path).tubelets
 
 
 def iou(mask: np.ndarray, rectangle: Rectangle, frame: int) -> float:

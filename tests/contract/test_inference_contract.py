@@ -141,6 +141,16 @@ def test_output_of_another_shape(backend: Backend) -> None:
         ask(backend, spec, inputs_for(spec, Sizes()))
 
 
+def test_numbers_that_are_none_are_refused(backend: Backend) -> None:
+    inputs = inputs_for(TEMPLATE, Sizes())
+    inputs["f8"] = np.full_like(inputs["f8"], np.nan)
+    with pytest.raises(
+        ContractViolation,
+        match=r"siamese_rpn_template\.templates: expected finite numbers, got NaN or infinity in \d+ of",
+    ):
+        ask(backend, TEMPLATE, inputs)
+
+
 def test_unknown_graph(backend: Backend) -> None:
     spec = replace(TEMPLATE, name="no_such_graph")
     with pytest.raises(InferenceError, match="no_such_graph"):

@@ -1,21 +1,13 @@
 """The whole pipeline with the fake networks: outlines are finer with a second look."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
-from service.inference.repository import load_manifest
-from service.pipeline.cache import NoCache
-from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams, preset
-from service.pipeline.run import Run, process_video
 from service.structures.masks import decode
-from tests.clips import stored
-from tests.pipelines import REPOSITORY
+from tests.fake_runs import default_params, process
 from tests.scenes import Rectangle, draw
 
 HW = (144, 240)
@@ -25,18 +17,10 @@ RED = Rectangle(PALETTE[0], 20, 21, 63, 87, step_xy=(5, 2))
 
 def overlaps(path: Path, second_look: float) -> list[float]:
     """IoU with the rectangle, frame by frame."""
-    clip = stored(path, np.stack([draw([RED], t, HW) for t in range(FRAMES)]))
-    manifest = load_manifest(REPOSITORY)
-    base = preset("default")
+    frames = np.stack([draw([RED], t, HW) for t in range(FRAMES)])
+    base = default_params(frames)
     fusion = replace(base.tracker.fusion, second_look=second_look)
-    detector = DetectorParams(short_side=HW[0])
-    params = replace(base, detector=detector, tracker=replace(base.tracker, fusion=fusion))
-    networks = Networks(FakeClient(manifest.dims), manifest)
-    run = Run(clip, "synthetic", networks, params, NoCache(), feature_bytes=1 << 28, report=lambda _: None)
-    try:
-        (found,) = asyncio.run(process_video(run)).tubelets
-    finally:
-        clip.close()
+    (found,) = process(frames, path, replace(base, tracker=replace(base.tracker, fusion=fusion))).tubelets
     result = []
     for t, rle in enumerate(found.tubelet.masks):
         assert rle is not None
