@@ -15,6 +15,8 @@ from typing import Any
 from service.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
+GRACE_S = 5.0
+"""For a child to end after its answer."""
 
 
 async def run_child(
@@ -39,14 +41,25 @@ async def run_child(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
+    grace_s = 0.0
     try:
-        return await _converse(process, job, wall_s, on_progress)
+        result = await _converse(process, job, wall_s, on_progress)
+        grace_s = GRACE_S
     except TimeoutError as error:
         raise InvalidVideo(f"video: no answer from the decoder within {wall_s:.0f} s", code="timeout") from error
     finally:
+        await _end(process, grace_s)
+    return result
+
+
+async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
+    """Wait for a child that has answered, kill any other: to kill one that is just ending makes asyncio lose it."""
+    try:
+        # also reads the pipe empty, so that no transport is left open
+        await asyncio.wait_for(process.communicate(), grace_s)
+    except TimeoutError:
         if process.returncode is None:
             process.kill()
-        # also reads the pipe empty, so that no transport is left open
         await process.communicate()
 
 
