@@ -4,6 +4,8 @@ Stride 8, scale 8, ratios h/w 0.33, 0.5, 1, 2, 3: five anchors per cell of the 2
 centre x, centre y, width, height relative to the middle of the window.
 """
 
+from functools import cache
+
 import numpy as np
 
 from service.structures.arrays import F32
@@ -24,6 +26,7 @@ def anchor_sizes() -> F32:
     return np.array([(width * SCALE, int(width * ratio) * SCALE) for width, ratio in base], np.float32)
 
 
+@cache
 def anchor_grid() -> F32:
     """(3125, 4) centre x, centre y, width, height; index (row * 25 + column) * 5 + a."""
     offset = (np.arange(RESPONSE_SIDE) - RESPONSE_SIDE // 2) * STRIDE
@@ -39,10 +42,10 @@ def response_side(search: int, *, padded: bool) -> int:
 
 
 def decode(anchors: F32, deltas: F32) -> F32:
-    """Anchors (M, 4) and deltas dx, dy, dw, dh (N, M, 4) -> boxes cx, cy, w, h (N, M, 4)."""
-    centres = deltas[..., :2] * anchors[:, 2:] + anchors[:, :2]
+    """Anchors (M, 4) or (N, M, 4) and deltas dx, dy, dw, dh (N, M, 4) -> boxes cx, cy, w, h (N, M, 4)."""
+    centres = deltas[..., :2] * anchors[..., 2:] + anchors[..., :2]
     # a net that is wrong must not overflow: exp is cut at a factor of 54
-    sizes = np.exp(np.clip(deltas[..., 2:], -4, 4)) * anchors[:, 2:]
+    sizes = np.exp(np.clip(deltas[..., 2:], -4, 4)) * anchors[..., 2:]
     return np.concatenate([centres, sizes], axis=-1).astype(np.float32)
 
 

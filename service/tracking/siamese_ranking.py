@@ -4,12 +4,14 @@ from functools import cache
 
 import numpy as np
 
-from service.structures.arrays import F32
+from service.structures.arrays import F32, I64
 from service.tracking.anchors import ANCHORS_PER_CELL, RESPONSE_SIDE, SEARCH, anchor_grid, decode
 from service.tracking.params import SiameseParams
 
 MIN_SIDE = 10.0
 """Smallest side of a tracked box, px."""
+LIKELY = 64
+"""Proposals of a track that are decoded; where another could still be the best one, all are."""
 
 
 def rank(
@@ -30,17 +32,42 @@ def rank(
     """
     if not len(previous):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    # no penalty raises a proposal above this, so most of them need not be looked at
+    bound = (1 - params.window_influence) * scores + params.window_influence * _cosine_window()
+    likely = np.sort(np.argpartition(bound, -LIKELY, axis=1)[:, -LIKELY:], axis=1)
+    boxes, value, raw = _best_of(likely, previous, windows, scores, deltas, params)
+    np.put_along_axis(bound, likely, -np.inf, axis=1)
+    missed = np.flatnonzero(bound.max(axis=1) >= value)
+    if len(missed):
+        every = np.tile(np.arange(scores.shape[1]), (len(missed), 1))
+        boxes[missed], _, raw[missed] = _best_of(
+            every, previous[missed], windows[missed], scores[missed], deltas[missed], params
+        )
+    return _clipped(boxes[:, :2], boxes[:, 2:], frame_hw), raw
+
+
+def _best_of(
+    chosen: I64, previous: F32, windows: F32, scores: F32, deltas: F32, params: SiameseParams
+) -> tuple[F32, F32, F32]:
+    """The best of the proposals at the ascending indices `chosen` (N, M) of each track.
+
+    Returns:
+        Centre and smoothed size (N, 4) on the network's frame, ranking value (N,), raw score (N,).
+    """
     scale = np.float32(SEARCH) / (windows[:, 2] - windows[:, 0])
-    proposals = decode(anchor_grid(), deltas)
+    rows = np.arange(len(chosen))
+    scores = scores[rows[:, None], chosen]
+    proposals = decode(anchor_grid()[chosen], deltas[rows[:, None], chosen])
     sizes = (previous[:, 2:] - previous[:, :2]) * scale[:, None]
     penalty = _penalty(proposals[..., 2:], sizes[:, None], params.penalty_k)
-    ranked = (1 - params.window_influence) * penalty * scores + params.window_influence * _cosine_window()
+    window = params.window_influence * _cosine_window()[chosen]
+    ranked = (1 - params.window_influence) * penalty * scores + window
     best = ranked.argmax(axis=1)
-    rows = np.arange(len(best))
     rate = (penalty[rows, best] * scores[rows, best] * np.float32(params.lr))[:, None]
     size = ((1 - rate) * sizes + rate * proposals[rows, best, 2:]) / scale[:, None]
     middle = (windows[:, :2] + windows[:, 2:]) / 2 + proposals[rows, best, :2] / scale[:, None]
-    return _clipped(middle.astype(np.float32), size.astype(np.float32), frame_hw), scores[rows, best].astype(np.float32)
+    found = np.concatenate([middle, size], axis=1).astype(np.float32)
+    return found, ranked[rows, best], scores[rows, best].astype(np.float32)
 
 
 def _penalty(sizes: F32, previous: F32, penalty_k: float) -> F32:

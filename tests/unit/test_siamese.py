@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.tracking import siamese_ranking
 from service.tracking.anchors import ANCHORS, anchor_grid, anchor_sizes, decode, encode, response_side
 from service.tracking.params import SiameseParams
 from service.tracking.siamese_ranking import rank
@@ -71,6 +72,21 @@ def test_size_is_smoothed_by_lr_times_penalty_times_score() -> None:
     found, _ = rank(box, windows, *answer(MIDDLE, 0.5), SiameseParams(lr=0.4, penalty_k=0), (400, 400))
     proposed = 64 * (windows[0, 2] - windows[0, 0]) / 255
     assert found[0, 2] - found[0, 0] == pytest.approx(50 + 0.5 * 0.4 * (proposed - 50), abs=0.05)
+
+
+@pytest.mark.parametrize("sharpness", [0, 1, 30], ids=["all-alike", "any", "few-high"])
+@pytest.mark.parametrize("penalty_k", [0.05, 2.0])
+def test_proposals_left_out_change_nothing(sharpness: int, penalty_k: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(sharpness)
+    corners, sides = rng.uniform(0, 300, (7, 2)), rng.uniform(10, 200, (7, 2))
+    boxes = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)
+    scores = (rng.random((7, ANCHORS)) ** sharpness).astype(np.float32)
+    deltas = rng.normal(0, 1, (7, ANCHORS, 4)).astype(np.float32)
+    given = boxes, search_windows(boxes), scores, deltas, SiameseParams(penalty_k=penalty_k), (400, 400)
+    some = rank(*given)
+    monkeypatch.setattr(siamese_ranking, "LIKELY", ANCHORS)
+    every = rank(*given)
+    assert [array.tobytes() for array in some] == [array.tobytes() for array in every]
 
 
 def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
