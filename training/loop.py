@@ -26,6 +26,7 @@ def train_loop(  # noqa: PLR0913
     out: Path,
     minutes: float,
     seed: int,
+    steps: int | None = None,
     averaged: Callable[[], nn.Module] | None = None,
     after_step: Callable[[], None] | None = None,
 ) -> None:
@@ -39,6 +40,7 @@ def train_loop(  # noqa: PLR0913
         out: `state.pt` (to resume), `latest.safetensors`, at the end `final.safetensors`.
         minutes: budget.
         seed: of samples and noise.
+        steps: budget in place of the minutes, so that two trainings can be compared step by step.
         averaged: the model to write at the end instead of `model`, e.g. a moving average.
         after_step: called after every step.
     """
@@ -50,6 +52,7 @@ def train_loop(  # noqa: PLR0913
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for sample in samples(seed + step):
         share = clock.tick()
+        share = step / steps if steps else share
         if share >= 1:
             break
         set_rate(optimizer, cosine(share, step))

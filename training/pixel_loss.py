@@ -6,20 +6,14 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from export.models.trackers import Trackers
-from training.boxes import boxes_of, noisy
+from training.boxes import boxes_of
 from training.sequences import Sequence
+from training.windows import CONTEXT, Windows, trained_windows
 
-CONTEXT, MIN_WINDOW = 1.5, 32.0
-HARD_SHARE = 0.25
+HARDEST = 1024
+"""Samples of a map that the cross entropy counts: a quarter of an object's window."""
 GONE_WEIGHT = 0.5
 """Of a frame without the object against one that shows it."""
-
-
-def pixel_windows(boxes: Tensor) -> Tensor:
-    """Squares of 1.5 times the longer side, at least 32 px."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True)).clamp(min=MIN_WINDOW) / 2
-    return torch.cat([centre - half, centre + half], 1)
 
 
 def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
@@ -28,23 +22,23 @@ def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
     return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[:, 0]
 
 
-def pixel_loss(trackers: Trackers, f4: Tensor, sequence: Sequence) -> Tensor:
+def pixel_loss(trackers: Trackers, f4: Tensor, sequence: Sequence, looks: Windows = "object") -> Tensor:
     """The seed's reference, then frame by frame with the predictions fed back, as at inference.
 
     Where an object is gone, what is wanted is nothing; slivers below the least area count neither way.
     """
     masks = torch.from_numpy(sequence.masks)
     visible = torch.from_numpy(sequence.visible)
-    side = trackers.pixel.dims.window
+    side, hw = trackers.pixel.dims.window, (masks.shape[2], masks.shape[3])
     zero = torch.zeros(masks.shape[1], dtype=torch.long)
-    windows = pixel_windows(noisy(boxes_of(masks[0]), 0.05, 0.1))
+    windows = trained_windows(looks, boxes_of(masks[0]), hw, (0.05, 0.1))
     given = _detector_like(crop(masks[0], windows, side))
     *bank, embedding = trackers.reference(f4[:1], zero, windows, given)
     previous = (windows, embedding, given)
     total, count = torch.zeros(()), 0
     for t in range(1, len(masks)):
         boxes = torch.where(visible[t][:, None], boxes_of(masks[t]), _boxes(previous[0]))
-        windows = pixel_windows(noisy(boxes, 0.08, 0.12))
+        windows = trained_windows(looks, boxes, hw, (0.08, 0.12))
         logits, embedding = trackers.pixel.logits(f4[t : t + 1], zero, windows, tuple(bank), previous)
         there = visible[t]
         if there.any():
@@ -73,7 +67,7 @@ def _detector_like(masks: Tensor) -> Tensor:
 
 
 def _mask_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy on the hardest quarter of the samples and Dice."""
+    """Cross entropy on the hardest samples and Dice."""
     probability = logits.sigmoid().flatten(1)
     overlap = 2 * (probability * target.flatten(1)).sum(1) + 1
     dice = 1 - overlap / (probability.sum(1) + target.flatten(1).sum(1) + 1)
@@ -82,4 +76,4 @@ def _mask_loss(logits: Tensor, target: Tensor) -> Tensor:
 
 def _hardest(logits: Tensor, target: Tensor) -> Tensor:
     pixels = F.binary_cross_entropy_with_logits(logits, target, reduction="none").flatten(1)
-    return pixels.topk(int(HARD_SHARE * pixels.shape[1]), dim=1).values.mean()
+    return pixels.topk(min(HARDEST, pixels.shape[1]), dim=1).values.mean()

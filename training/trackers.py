@@ -1,8 +1,9 @@
 """Train the trackers: `python -m training.trackers --data DIR --start-weights FILE --out DIR --minutes N`.
 
 The trunk and neck are frozen: those of the start weights, or of a trained detector (`--trunk-weights`). Features,
-Siamese RPN and pixel embedding are trained together, or one tracker alone on frozen features (`--train`): the Siamese
-steps cost a third of the pixel ones. `--data` holds scenes3d/train, coco_small and more_images.
+Siamese RPN and pixel embedding are trained together, or one tracker alone (`--train`): the Siamese steps cost a third
+of the pixel ones. `pixel` goes on with f4, `head` leaves all features as they are. `--windows frame` trains a pixel
+embedding that looks at whole frames (decision record 20). `--data` holds scenes3d/train, coco_small and more_images.
 """
 
 import argparse
@@ -23,23 +24,26 @@ from training.loop import train_loop
 from training.pixel_loss import pixel_loss
 from training.precision import autocast
 from training.samples import Picture, coco_pictures
-from training.sequences import Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
+from training.sequences import FRAME_HW, Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
 from training.siamese_loss import siamese_loss
+from training.windows import Windows, dims_of
 
 RATE = 1e-3
-Parts = Literal["all", "siamese", "pixel"]
+Parts = Literal["all", "siamese", "pixel", "head"]
 CLIP_SHARE, PASTED_SHARE = 0.35, 0.45
 SIAMESE_WEIGHT = 1.5
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, for how many minutes, at which rate."""
+    """What is trained, for how many minutes (or steps), at which rate, and where the pixel embedding looks."""
 
     minutes: float
     parts: Parts = "all"
     rate: float = RATE
     seed: int = 0
+    steps: int | None = None
+    windows: Windows = "object"
 
 
 def sequences(clips: list[Clip], pictures: list[Picture], seed: int) -> Iterator[Sequence]:
@@ -70,14 +74,14 @@ def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) 
     return f4, f8
 
 
-def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, parts: Parts) -> dict[str, Tensor]:
+def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, recipe: Recipe) -> dict[str, Tensor]:
     """Loss of each tracker that is trained."""
     found: dict[str, Tensor] = {}
-    if parts != "pixel":
+    if recipe.parts in {"all", "siamese"}:
         with autocast():
             found["siamese"] = SIAMESE_WEIGHT * siamese_loss(trackers, f8, sequence)
-    if parts != "siamese":
-        found["pixel"] = pixel_loss(trackers, f4, sequence)
+    if recipe.parts != "siamese":
+        found["pixel"] = pixel_loss(trackers, f4, sequence, recipe.windows)
     return found
 
 
@@ -85,6 +89,8 @@ def trained_modules(trackers: Trackers, parts: Parts) -> list[nn.Module]:
     """What gets gradients. f8 feeds f4 and both trackers, so one tracker alone leaves it as it is."""
     if parts == "siamese":
         return [trackers.siamese]
+    if parts == "head":
+        return [trackers.pixel]
     if parts == "pixel":
         return [trackers.pixel, trackers.features.down, trackers.features.fine, trackers.features.spatial]
     return [trackers.features, trackers.siamese, trackers.pixel]
@@ -109,10 +115,11 @@ def train(
         trackers,
         optimizer,
         lambda seed: sequences(clips, pictures, seed),
-        lambda sequence: losses(trackers, *features_of(detector, trackers, sequence), sequence, recipe.parts),
+        lambda sequence: losses(trackers, *features_of(detector, trackers, sequence), sequence, recipe),
         out=out,
         minutes=recipe.minutes,
         seed=recipe.seed,
+        steps=recipe.steps,
     )
 
 
@@ -131,9 +138,11 @@ def main() -> None:
     parser.add_argument("--start-weights", type=Path, required=True)
     parser.add_argument("--trunk-weights", type=Path, help="A trained detector, whose trunk and neck are used.")
     parser.add_argument("--init", type=Path, help="Trackers to start from; what has another shape starts anew.")
-    parser.add_argument("--train", choices=("all", "siamese", "pixel"), default="all")
+    parser.add_argument("--train", choices=("all", "siamese", "pixel", "head"), default="all")
+    parser.add_argument("--windows", choices=("object", "frame"), default="object")
     parser.add_argument("--out", type=Path, default=Path("runs/trackers"))
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--steps", type=int, help="Budget in steps instead of minutes.")
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -144,7 +153,7 @@ def main() -> None:
     if given.trunk_weights:
         detector.load_state_dict(load_file(given.trunk_weights))
     depthwise_in_float32(detector)
-    trackers = Trackers()
+    trackers = Trackers(dims_of(given.windows, FRAME_HW))
     if given.init:
         start_from(trackers, given.init)
     clips = load_clips(given.data / "scenes3d" / "train", given.out.parent / "clip-frames")
@@ -152,7 +161,8 @@ def main() -> None:
     pictures += coco_pictures(given.data / "more_images" / "instances.json")
     pictures += coco_pictures(given.data / "more_images" / "instances_other_objects.json")
     print(f"{len(clips)} clips, {len(pictures)} photographs", flush=True)
-    train(detector, trackers, clips, pictures, given.out, Recipe(given.minutes, given.train, given.rate, given.seed))
+    recipe = Recipe(given.minutes, given.train, given.rate, given.seed, given.steps, given.windows)
+    train(detector, trackers, clips, pictures, given.out, recipe)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Measure trained trackers: `python -m training.trackers_eval --clips DIR --start-weights FILE --weights FILE`.
 
 Every object's first ground-truth box and mask are tracked forward; what comes out is compared frame by frame. No
-detector, no re-detection, no lost state: the trackers alone. `--clips` is a folder in YouTube-VIS layout.
+detector, no re-detection, no lost state: the trackers alone. `--clips` is a folder in YouTube-VIS layout. `--windows
+frame` is for a pixel embedding that was trained to look at whole frames (`training.trackers --windows frame`).
 """
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from export.models.lite_detector import LiteMaskRcnn
 from export.models.trackers import Trackers
-from service.structures.arrays import F32
+from service.structures.arrays import F32, Bool
 from service.structures.boxes import iou_matrix
 from service.structures.canvas import Canvas, fit
 from service.tracking.fusion import cut_at_box
@@ -27,6 +29,7 @@ from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, paste_probability, pixel_windows, search_windows
 from training.detector import start_model
 from training.sequences import Clip, load_clips, mask_of
+from training.windows import Windows, dims_of, frame_windows
 
 SHORT_SIDE, LONG_SIDE = 384, 640
 MEAN_RGB = (124, 116, 104)
@@ -40,15 +43,19 @@ class Score:
         box: mean box IoU of the Siamese tracker with the visible ground truth.
         held: the same for the first box held still (what doing nothing gives).
         mask: mean mask IoU (J) of pixel tracker × box.
+        uncut: the same before the box cuts it.
         confidence: mean score of the winning proposals.
         frames: number of frames compared.
+        pixel_ms: median CPU time of the pixel tracker for a frame.
     """
 
     box: float
     held: float
     mask: float
+    uncut: float
     confidence: float
     frames: int
+    pixel_ms: float
 
 
 @dataclass
@@ -61,11 +68,31 @@ class Track:
     previous: tuple[Tensor, ...]
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a track sees in a frame: masks' probabilities on the network frame, score and CPU time."""
+
+    mask: F32
+    uncut: F32
+    confidence: float
+    pixel_ms: float
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The frozen trunk and the trackers, ready to run, and where the pixel embedding looks."""
+
+    detector: LiteMaskRcnn
+    trackers: Trackers
+    windows: Windows = "object"
+
+
 class Runner:
     """The trackers on one clip's canvas."""
 
-    def __init__(self, detector: LiteMaskRcnn, trackers: Trackers, canvas: Canvas, params: TrackerParams) -> None:
-        self.detector, self.trackers, self.canvas, self.params = detector, trackers, canvas, params
+    def __init__(self, networks: Networks, canvas: Canvas, params: TrackerParams) -> None:
+        self.detector, self.trackers, self.windows = networks.detector, networks.trackers, networks.windows
+        self.canvas, self.params = canvas, params
         self.zero = torch.zeros(1, dtype=torch.long)
 
     def features(self, path: Path) -> tuple[Tensor, Tensor]:
@@ -87,8 +114,8 @@ class Runner:
         template = self.trackers.template(f8, self.zero, torch.from_numpy(box[None]))
         return Track(template, tuple(bank), box, (torch.from_numpy(windows), embedding, given))
 
-    def step(self, track: Track, f4: Tensor, f8: Tensor) -> tuple[F32, float]:
-        """Move the track by a frame: the mask's probability on the network frame, Siamese score."""
+    def step(self, track: Track, f4: Tensor, f8: Tensor) -> Look:
+        """Move the track by a frame."""
         search = search_windows(track.box[None])
         scores, deltas = self.trackers.siamese(f8, self.zero, track.template, torch.from_numpy(search))
         boxes, best = rank(
@@ -97,12 +124,16 @@ class Runner:
         track.box = boxes[0]
         windows = self._window(track.box)
         current = torch.from_numpy(windows)
+        begin = time.process_time()
         probability, embedding = self.trackers.pixel(f4, self.zero, current, *track.bank, *track.previous)
         track.previous = (current, embedding, probability)
         pasted = paste_probability(probability[0].numpy(), windows[0], self.canvas.network_hw)
-        return cut_at_box(pasted, track.box, self.params.fusion), float(best[0])
+        spent = 1000 * (time.process_time() - begin)
+        return Look(cut_at_box(pasted, track.box, self.params.fusion), pasted, float(best[0]), spent)
 
     def _window(self, box: F32) -> F32:
+        if self.windows == "frame":
+            return frame_windows(1, self.canvas.padded_hw).numpy()
         return pixel_windows(box[None], self.params.fusion.window_context)
 
 
@@ -113,10 +144,10 @@ def tight_box(mask: F32) -> F32:
 
 
 @torch.no_grad()
-def score_clip(detector: LiteMaskRcnn, trackers: Trackers, clip: Clip, params: TrackerParams) -> Iterator[Score]:
+def score_clip(networks: Networks, clip: Clip, params: TrackerParams) -> Iterator[Score]:
     """Track every object of a clip forward from its first visible frame."""
     canvas = fit(clip.hw, short_side=SHORT_SIDE, long_side=LONG_SIDE)
-    runner = Runner(detector, trackers, canvas, params)
+    runner = Runner(networks, canvas, params)
     truth = [[_truth(mask, clip.hw, canvas.network_hw) for mask in masks] for masks in clip.objects]
     tracks: dict[int, Track] = {}
     rows: dict[int, list[tuple[float, ...]]] = {i: [] for i in range(len(truth))}
@@ -126,23 +157,27 @@ def score_clip(detector: LiteMaskRcnn, trackers: Trackers, clip: Clip, params: T
         for i, masks in enumerate(truth):
             wanted = masks[index]
             if i in tracks:
-                probability, confidence = runner.step(tracks[i], f4, f8)
+                look = runner.step(tracks[i], f4, f8)
                 if wanted is not None:
-                    rows[i].append(_compare(wanted, probability, tracks[i].box, first[i], confidence))
+                    rows[i].append(_compare(wanted, look, tracks[i].box, first[i]))
             elif wanted is not None:
                 first[i] = tight_box(wanted)
                 tracks[i] = runner.start(f4, f8, first[i], wanted)
     for found in rows.values():
         if found:
-            box, held, mask, confidence = np.mean(found, 0).tolist()
-            yield Score(box, held, mask, confidence, len(found))
+            *means, _ = np.mean(found, 0).tolist()
+            yield Score(*means, len(found), float(np.median(found, 0)[-1]))
 
 
-def _compare(wanted: F32, probability: F32, box: F32, held: F32, confidence: float) -> tuple[float, ...]:
+def _compare(wanted: F32, look: Look, box: F32, held: F32) -> tuple[float, ...]:
     truth = tight_box(wanted)[None]
     tracked, still = iou_matrix(np.stack([box, held]), truth)[:, 0]
-    found, there = probability > 0.5, wanted > 0
-    return float(tracked), float(still), (found & there).sum() / (found | there).sum(), confidence
+    mask, uncut = (_iou(probability > 0.5, wanted > 0) for probability in (look.mask, look.uncut))
+    return float(tracked), float(still), mask, uncut, look.confidence, look.pixel_ms
+
+
+def _iou(found: Bool, there: Bool) -> float:
+    return float((found & there).sum() / (found | there).sum())
 
 
 def _truth(segmentation: object, hw: tuple[int, int], network_hw: tuple[int, int]) -> F32 | None:
@@ -152,13 +187,15 @@ def _truth(segmentation: object, hw: tuple[int, int], network_hw: tuple[int, int
     return mask.astype(np.float32) if mask.any() else None
 
 
-def load_networks(start_weights: Path, weights: Path, trunk_weights: Path | None) -> tuple[LiteMaskRcnn, Trackers]:
-    """The frozen trunk and the trackers, ready to run."""
-    detector, trackers = start_model(start_weights), Trackers()
+def load_networks(
+    start_weights: Path, weights: Path, trunk_weights: Path | None = None, windows: Windows = "object"
+) -> Networks:
+    """Read the files of weights."""
+    detector, trackers = start_model(start_weights), Trackers(dims_of(windows, (SHORT_SIDE, LONG_SIDE)))
     if trunk_weights:
         detector.load_state_dict(load_file(trunk_weights))
     trackers.load_state_dict(load_file(weights))
-    return detector.eval(), trackers.eval()
+    return Networks(detector.eval(), trackers.eval(), windows)
 
 
 def main() -> None:
@@ -168,20 +205,22 @@ def main() -> None:
     parser.add_argument("--start-weights", type=Path, required=True)
     parser.add_argument("--trunk-weights", type=Path)
     parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--windows", choices=("object", "frame"), default="object")
     parser.add_argument("--most", type=int, default=14, help="Clips to measure.")
     parser.add_argument("--window-influence", type=float, default=SiameseParams().window_influence)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    detector, trackers = load_networks(given.start_weights, given.weights, given.trunk_weights)
+    networks = load_networks(given.start_weights, given.weights, given.trunk_weights, given.windows)
     params = TrackerParams(SiameseParams(window_influence=given.window_influence), FusionParams())
     scores: list[Score] = []
     with tempfile.TemporaryDirectory() as cache:
         for clip in load_clips(given.clips, Path(cache), most=given.most):
-            for score in score_clip(detector, trackers, clip, params):
+            for score in score_clip(networks, clip, params):
                 scores.append(score)
                 print(f"{clip.name} {score}", flush=True)
-    for name in ("box", "held", "mask", "confidence"):
+    for name in ("box", "held", "mask", "uncut", "confidence"):
         print(f"mean {name} {np.mean([getattr(score, name) for score in scores]):.3f} over {len(scores)} objects")
+    print(f"median pixel_ms {np.median([score.pixel_ms for score in scores]):.1f} of CPU per object and frame")
 
 
 if __name__ == "__main__":

@@ -22,14 +22,17 @@ from export.models.pixel_embedding import (
 )
 from export.models.siamese_rpn import SiameseRpn, SiameseTemplate, part_correlation
 from export.models.trackers import Trackers
-from service.inference.specs import LITE, graph_specs
+from service.inference.specs import LITE, ModelDims, graph_specs
 from service.structures.boxes import iou_matrix
 from service.tracking.anchors import anchor_grid, decode
+from service.tracking.params import TrackerParams
 from service.tracking.windows import search_windows
 from training.pixel_loss import pixel_loss
-from training.sequences import Clip, Sequence
+from training.sequences import FRAME_HW, Clip, Sequence
 from training.siamese_loss import NOWHERE, draw_pairs
-from training.trackers import Recipe, train
+from training.trackers import Parts, Recipe, train
+from training.trackers_eval import Networks, score_clip
+from training.windows import Windows, dims_of, frame_windows
 
 pytestmark = pytest.mark.models
 
@@ -180,9 +183,9 @@ def test_local_match_is_brute_force_on_every_radius():
     assert (distance(found[0, len(RADII) :]) == 1).all()
 
 
-def matching_head(use: dict[int, float], bias: float) -> tuple[PixelReference, PixelEmbedding]:
+def matching_head(use: dict[int, float], bias: float, dims: ModelDims = LITE) -> tuple[PixelReference, PixelEmbedding]:
     """A head without learning: embedding = colour, logit = weighted sum of the distance maps + bias."""
-    net = PixelEmbedding(LITE).eval()
+    net = PixelEmbedding(dims).eval()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.zero_()
@@ -192,7 +195,7 @@ def matching_head(use: dict[int, float], bias: float) -> tuple[PixelReference, P
         net.enter.bias[0] = 50.0  # keeps the sum above the ReLU
         net.predict.weight[0, 0] = 1.0
         net.predict.bias[0] = bias - 50.0
-    return PixelReference(net.embed, LITE).eval(), net
+    return PixelReference(net.embed, dims).eval(), net
 
 
 def colour_frame(mask: Tensor) -> Tensor:
@@ -210,7 +213,7 @@ def square_mask(top: int, left: int, side: int) -> Tensor:
 
 def tracked(heads: tuple[PixelReference, PixelEmbedding], before: Tensor, after: Tensor) -> Tensor:
     """The mask that the head finds in the second frame."""
-    zero, window = torch.zeros(1, dtype=torch.long), torch.tensor([[0.0, 0.0, 256.0, 256.0]])
+    zero, window = torch.zeros(1, dtype=torch.long), frame_windows(1, (4 * before.shape[0], 4 * before.shape[1]))
     with torch.no_grad():
         *bank, embedding = heads[0](colour_frame(before), zero, window, before[None])
         probability, _ = heads[1](colour_frame(after), zero, window, *bank, window, embedding, before[None])
@@ -238,6 +241,23 @@ def test_colour_embedding_reproduces_the_mask(use: dict[int, float], bias: float
     assert (overlap > 0.95) == is_found
     if is_found:
         assert (found - after).abs().sum() <= 0.1 * after.sum()
+
+
+@pytest.mark.parametrize(
+    ("kind", "hw", "side", "bank"),
+    [("object", (384, 640), 64, 256), ("frame", (384, 640), 128, 1024), ("frame", (320, 512), 96, 576)],
+)
+def test_a_frame_has_about_a_sample_per_cell_of_f4_and_the_same_share_in_the_banks(
+    kind: Windows, hw: tuple[int, int], side: int, bank: int
+):
+    assert (dims_of(kind, hw).window, dims_of(kind, hw).bank) == (side, bank)
+
+
+def test_a_head_that_looks_at_the_frame_finds_the_object_at_its_other_end():
+    before, after = torch.zeros(96, 96), torch.zeros(96, 96)
+    before[4:20, 4:20] = after[60:76, 76:92] = 1
+    found = tracked(matching_head(GLOBAL, 0.0, dims_of("frame", (384, 384))), before, after)
+    assert (found - after).abs().sum() <= 0.1 * after.sum()
 
 
 def test_an_empty_reference_gives_an_empty_foreground_bank():
@@ -281,6 +301,27 @@ def test_training_steps_and_resumes(tmp_path: Path):
     assert (out / "final.safetensors").is_file()
 
 
+def test_a_training_of_some_steps_ends_after_them(tmp_path: Path):
+    recipe = Recipe(60, "head", steps=2)
+    train(LiteMaskRcnn(), Trackers(), [moving_square(tmp_path)], [], tmp_path / "run", recipe)
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 2
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("windows", ["object", "frame"])
+def test_a_head_that_sees_the_object_everywhere_fills_its_window_or_the_frame(tmp_path: Path, windows: Windows):
+    trackers = Trackers(dims_of(windows, (384, 512)))
+    torch.nn.init.constant_(trackers.pixel.predict.weight, 0)
+    torch.nn.init.constant_(trackers.pixel.predict.bias, 9)
+    networks = Networks(LiteMaskRcnn().eval(), trackers.eval(), windows)
+    (score,) = score_clip(networks, moving_square(tmp_path), TrackerParams())
+    share = 40 * 40 / (120 * 160)
+    assert (score.uncut == pytest.approx(share, abs=0.002)) == (windows == "frame")
+    assert score.mask > score.uncut - 1e-6, "the box cuts what lies beside it"
+    assert score.frames == 8
+    assert score.pixel_ms > 0
+
+
 def test_dims_of_another_preset_build():
     small = dataclasses.replace(
         LITE, f4_channels=16, f8_channels=24, template_channels=24, embedding=8, bank=16, window=32
@@ -292,11 +333,22 @@ def test_dims_of_another_preset_build():
     assert found[0].shape == (2, 32, 32)
 
 
-@pytest.mark.parametrize(("parts", "expected"), [("siamese", {"siamese"}), ("pixel", {"features", "pixel"})])
-def test_one_tracker_alone_leaves_the_other_as_it_is(tmp_path: Path, parts: str, expected: set[str]):
-    trackers = Trackers()
+@pytest.mark.parametrize(
+    ("parts", "windows", "expected"),
+    [
+        ("siamese", "object", {"siamese"}),
+        ("pixel", "object", {"features", "pixel"}),
+        ("head", "object", {"pixel"}),
+        ("head", "frame", {"pixel"}),
+    ],
+)
+def test_one_tracker_alone_leaves_the_other_as_it_is(
+    tmp_path: Path, parts: Parts, windows: Windows, expected: set[str]
+):
+    trackers = Trackers(dims_of(windows, FRAME_HW))
     start = {name: value.clone() for name, value in trackers.state_dict().items()}
-    train(LiteMaskRcnn(), trackers, [moving_square(tmp_path)], [], tmp_path / "run", Recipe(1e-9, parts))
+    recipe = Recipe(1e-9, parts, windows=windows)
+    train(LiteMaskRcnn(), trackers, [moving_square(tmp_path)], [], tmp_path / "run", recipe)
     changed = {name for name, value in trackers.state_dict().items() if (value != start[name]).any()}
     assert {name.split(".")[0] for name in changed} == expected
     assert not any(name.startswith("features.f8") for name in changed), "f8 feeds both trackers"
@@ -323,14 +375,15 @@ def test_pairs_join_frames_that_show_the_object_and_windows_stand_around_it_or_a
     assert ((middle - torch.tensor([75.0, 50.0])).abs() < 30).all(), "around the place where it was"
 
 
-def test_a_mask_where_the_object_is_gone_costs_and_an_empty_one_does_not():
+@pytest.mark.parametrize("windows", ["object", "frame"])
+def test_a_mask_where_the_object_is_gone_costs_and_an_empty_one_does_not(windows: Windows):
     masks = np.zeros((2, 1, 64, 96), np.uint8)
     masks[0, 0, 20:44, 30:54] = 1
     gone = Sequence(np.zeros((2, 64, 96, 3), np.uint8), masks, masks.sum((2, 3)) > 0, np.array([1]))
-    trackers, f4 = Trackers(), torch.zeros(2, LITE.f4_channels, 16, 24)
+    trackers, f4 = Trackers(dims_of(windows, (64, 96))), torch.zeros(2, LITE.f4_channels, 16, 24)
     losses = {}
     for logit in (-9.0, 9.0):
         torch.nn.init.constant_(trackers.pixel.predict.weight, 0)
         torch.nn.init.constant_(trackers.pixel.predict.bias, logit)
-        losses[logit] = pixel_loss(trackers, f4, gone).item()
+        losses[logit] = pixel_loss(trackers, f4, gone, windows).item()
     assert losses[-9.0] < 0.01 < 1 < losses[9.0]

@@ -1,0 +1,44 @@
+"""Where the pixel embedding looks: at a square around each object, or at the whole frame (decision record 20)."""
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from export.models.pixel_embedding import STRIDE, TILE
+from service.inference.specs import LITE, ModelDims
+from training.boxes import noisy
+
+Windows = Literal["object", "frame"]
+CONTEXT, MIN_WINDOW = 1.5, 32.0
+
+
+def dims_of(kind: Windows, hw: tuple[int, int]) -> ModelDims:
+    """Sizes of a head that looks at objects, or at whole frames of `hw` px with about a sample per cell of f4.
+
+    The head's map has as many rows as columns, in multiples of two tiles: the samples of a frame that is wide lie
+    closer down than across, and none beside it. The banks hold the same share of a frame's map as of an object's.
+    """
+    if kind == "object":
+        return LITE
+    unit = 2 * TILE
+    side = round((hw[0] * hw[1]) ** 0.5 / STRIDE / unit) * unit
+    return replace(LITE, window=side, bank=LITE.bank * side**2 // LITE.window**2)
+
+
+def pixel_windows(boxes: Tensor) -> Tensor:
+    """Squares of 1.5 times the longer side, at least 32 px."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True)).clamp(min=MIN_WINDOW) / 2
+    return torch.cat([centre - half, centre + half], 1)
+
+
+def frame_windows(count: int, hw: tuple[int, int]) -> Tensor:
+    """The whole frame, `count` times: (N, 4) px."""
+    return torch.tensor([[0.0, 0.0, hw[1], hw[0]]]).repeat(count, 1)
+
+
+def trained_windows(kind: Windows, boxes: Tensor, hw: tuple[int, int], noise: tuple[float, float]) -> Tensor:
+    """What a training step looks at: around boxes that are off by `noise` (shift, scale), or the whole frame."""
+    return frame_windows(len(boxes), hw) if kind == "frame" else pixel_windows(noisy(boxes, *noise))
