@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from training.schedule import CHECKPOINT_EVERY_S, Clock, cosine, resume, save, save_weights, set_rate
+from training.schedule import CHECKPOINT_EVERY_S, WARM_UP, Clock, cosine, resume, save, save_weights, set_rate
 
 Sample = TypeVar("Sample")
 LINE_EVERY = 50
@@ -45,6 +45,8 @@ def train_loop(  # noqa: PLR0913
         after_step: called after every step.
     """
     clock = Clock(minutes * 60)
+    # a training of fewer steps than the warm-up would never reach its rate
+    warm_up = min(WARM_UP, max(1, steps // 5)) if steps else WARM_UP
     start = step = resume(out, model, optimizer, clock)
     torch.manual_seed(seed + step)
     last_save = time.monotonic()
@@ -55,7 +57,7 @@ def train_loop(  # noqa: PLR0913
         share = step / steps if steps else share
         if share >= 1:
             break
-        set_rate(optimizer, cosine(share, step))
+        set_rate(optimizer, cosine(share, step, warm_up))
         parts = losses(sample)
         total = torch.stack(list(parts.values())).sum()
         if not total.requires_grad:

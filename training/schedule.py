@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 CHECKPOINT_EVERY_S = 150.0
+WARM_UP = 100
+"""Steps until the rate is reached."""
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Clock:
         return min(self.spent / self.budget_s, 1.0)
 
 
-def cosine(share: float, step: int, warm_up: int = 100) -> float:
+def cosine(share: float, step: int, warm_up: int = WARM_UP) -> float:
     """Factor on the learning rate: linear warm-up over steps, then half a cosine down to 2 %."""
     return min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
 

@@ -301,12 +301,6 @@ def test_training_steps_and_resumes(tmp_path: Path):
     assert (out / "final.safetensors").is_file()
 
 
-def test_a_training_of_some_steps_ends_after_them(tmp_path: Path):
-    recipe = Recipe(60, "head", steps=2)
-    train(LiteMaskRcnn(), Trackers(), [moving_square(tmp_path)], [], tmp_path / "run", recipe)
-    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 2
-
-
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("windows", ["object", "frame"])
 def test_a_head_that_sees_the_object_everywhere_fills_its_window_or_the_frame(tmp_path: Path, windows: Windows):
