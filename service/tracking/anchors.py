@@ -28,7 +28,7 @@ def anchor_sizes() -> F32:
 
 @cache
 def anchor_grid() -> F32:
-    """(3125, 4) centre x, centre y, width, height; index (row * 25 + column) * 5 + a."""
+    """(3125, 4) centre x, centre y, width, height; index (row * 25 + column) * 5 + a. Not to be written to."""
     offset = (np.arange(RESPONSE_SIDE) - RESPONSE_SIDE // 2) * STRIDE
     y, x = np.meshgrid(offset, offset, indexing="ij")
     sizes = anchor_sizes()
