@@ -21,16 +21,7 @@ async def seed_records(
     truths = truths_of(video, annotations)
     seeds = [seed_of(truth, _largest(truth), run) for truth in truths]
     tubelets = await tracker.track(seeds, lambda *_: None)
-    categories = {item["id"]: item["category_id"] for item in annotations}
-    return [
-        {
-            "video_id": video.id,
-            "category_id": categories[truth.id],
-            "score": 1.0,
-            "segmentations": [mask and mask.json() for mask in (tubelet.masks[t] for t in video.frames)],
-        }
-        for truth, tubelet in zip(truths, tubelets, strict=True)
-    ]
+    return _right(video, annotations, truths, [[tubelet.masks[t] for t in video.frames] for tubelet in tubelets])
 
 
 def detection_records(
@@ -44,19 +35,28 @@ def detection_records(
         annotations: its objects.
     """
     truths = truths_of(video, annotations)
-    categories = {item["id"]: item["category_id"] for item in annotations}
     found = [
         [_closest(mask, detections[t]) for mask, t in zip(truth.masks, truth.frames, strict=True)] for truth in truths
     ]
+    return [record for record in _right(video, annotations, truths, found) if any(record["segmentations"])]
+
+
+def _right(
+    video: AnnotatedVideo,
+    annotations: Sequence[Document],
+    truths: Sequence[Truth],
+    masks: Sequence[Sequence[Rle | None]],
+) -> list[Document]:
+    """Records of these objects with their masks in every annotated frame; class and score are right."""
+    categories = {item["id"]: item["category_id"] for item in annotations}
     return [
         {
             "video_id": video.id,
             "category_id": categories[truth.id],
             "score": 1.0,
-            "segmentations": [mask and mask.json() for mask in masks],
+            "segmentations": [mask and mask.json() for mask in own],
         }
-        for truth, masks in zip(truths, found, strict=True)
-        if any(masks)
+        for truth, own in zip(truths, masks, strict=True)
     ]
 
 

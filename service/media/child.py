@@ -45,6 +45,9 @@ async def run_child(
     try:
         result = await _converse(process, job, wall_s, on_progress)
         grace_s = GRACE_S
+    except (InvalidVideo, Unavailable):
+        grace_s = GRACE_S  # an answer, too
+        raise
     except TimeoutError as error:
         raise InvalidVideo(f"video: no answer from the decoder within {wall_s:.0f} s", code="timeout") from error
     finally:
