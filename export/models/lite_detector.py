@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from export.models.boxes import clip, gather, nms_mask, rows_with_a_mask, wanted_slots
 from export.models.mask_head import MaskHead
 from export.models.nanodet import MEAN_BGR, NUM_BINS, NUM_CLASSES, SCALE_BGR, LevelOutput, NanoDetPlus, decode
-from export.models.score_voting import vote
 
 SCORE_THRESHOLD = 0.05
 """Baked low; the request's threshold is applied on the host."""
@@ -120,19 +119,19 @@ class LiteMaskRcnn(nn.Module):
         return boxes, scores, masks, count, taps
 
     def _select(self, scores: Tensor, boxes: Tensor, points: Tensor, hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Class-agnostic NMS on the best class, then score voting: boxes (B, D, 4), scores (B, D, K), valid (B, D)."""
+        """Class-agnostic NMS on the best class: boxes (B, D, 4), scores (B, D, K), valid (B, D)."""
         limit = hw.to(boxes.dtype)
         inside = (points[None, :, 0] < limit[:, 1:2]) & (points[None, :, 1] < limit[:, 0:1])
         best = torch.where(inside, scores.amax(2), torch.zeros_like(scores[..., 0]))
         top, index = torch.topk(best, PRE_NMS, dim=1)
-        boxes, scores = clip(gather(boxes, index), limit), gather(scores, index)
+        boxes = clip(gather(boxes, index), limit)
         kept = nms_mask(boxes, top, NMS_IOU, fixed_shapes=self.fixed_shapes) & (top > SCORE_THRESHOLD)
         kept = torch.where(kept, top, torch.full_like(top, -1.0))
         value, slot = torch.topk(kept, self.slots, dim=1)
         valid = value > 0
+        chosen = torch.gather(index, 1, slot)
         keep = valid.to(boxes.dtype)[..., None]
-        chosen = gather(boxes, slot) * keep, gather(scores, slot) * keep
-        return *vote(chosen, (boxes, scores), top), valid
+        return gather(boxes, slot) * keep, gather(scores, chosen) * keep, valid
 
     def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
         """Masks of the wanted slots only: the head is the dearest part."""

@@ -90,19 +90,10 @@ def test_detections_lie_in_the_unpadded_frame_and_slots_past_the_count_are_zero(
         best = scores[image, :number].amax(1)
         assert bool((best > SCORE_THRESHOLD).all())
         assert all(a >= b for a, b in pairwise(best.tolist()))
+        overlaps = torch.triu(_iou(boxes[image, :number]), 1)
+        assert number == 0 or float(overlaps.max()) <= NMS_IOU + 1e-4
     assert float(masks.min()) >= 0
     assert float(masks.max()) <= 1
-
-
-def test_what_nms_keeps_overlaps_little_and_voting_moves_it_little(model, monkeypatch):
-    hw = [[160, 160], [100, 130]]
-    voted, _, _, count, _ = detect(model, 2, 160, 160, hw)
-    monkeypatch.setattr("export.models.lite_detector.vote", lambda chosen, *_: chosen)
-    boxes, *_ = detect(model, 2, 160, 160, hw)
-    for image, number in enumerate(count[:, 0].tolist()):
-        kept = boxes[image, :number]
-        assert float(torch.triu(_iou(kept), 1).max()) <= NMS_IOU + 1e-4
-        assert float(box_iou(kept, voted[image, :number]).diagonal().min()) > 0.6
 
 
 def _iou(boxes):
