@@ -1,9 +1,9 @@
 """What every evaluation opens: the networks, a scratch folder, the stage cache, and one video after the other."""
 
-import tempfile
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from uuid import uuid4
 
 from evaluation.dataset import AnnotatedVideo
 from service.errors import InvalidDataset
@@ -17,11 +17,14 @@ from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.segment import SegmentContext, content_hash, open_clip
 from service.settings import Settings
+from service.state.scratch import scratch_folder, sweep_scratch
 
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
-    """Networks and folders as the settings say; closed and emptied at the end."""
+    """Networks and folders as the settings say; closed and emptied at the end, what a killed run left at the start."""
+    scratch_root = settings.data_dir / "scratch"
+    await asyncio.to_thread(sweep_scratch, scratch_root)
     manifest = load_manifest(settings.model_repository)
     client = await open_client(
         manifest,
@@ -31,11 +34,11 @@ async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
         deadline_s=settings.inference_deadline_s,
     )
     try:
-        with tempfile.TemporaryDirectory(prefix="dualtrack-") as scratch:
+        with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
             yield SegmentContext(
                 networks=Networks(client, manifest),
                 limits=settings.limits,
-                scratch=Path(scratch),
+                scratch=scratch,
                 cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
                 feature_bytes=settings.feature_cache_bytes,
                 spill_bytes=settings.feature_spill_bytes,
