@@ -35,6 +35,7 @@ async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
     )
     try:
         with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
+            scratch.mkdir()
             yield SegmentContext(
                 networks=Networks(client, manifest),
                 limits=settings.limits,
