@@ -23,8 +23,7 @@ class LiteMaskRcnnGraph(nn.Module):
 
     def forward(self, frames: Tensor, hw: Tensor, th_det: Tensor, max_per_frame: Tensor) -> tuple[Tensor, ...]:
         """See specs: boxes, scores, masks, count, f4, f8."""
-        boxes, scores, masks, count, taps = self.detector(frames, hw, th_det, max_per_frame)
-        return boxes, scores, masks, count, *self.features(*taps)
+        return *self.detector(frames, hw, th_det, max_per_frame), *self.features(frames)
 
 
 class Lite(nn.Module):

@@ -12,24 +12,33 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from export.models.lite_detector import LiteMaskRcnn
-from training.detector import batches, dense_losses, depthwise_in_float32, load_pictures, normalised, start_model
+from training.crop_batch import CropBatch
+from training.detector import (
+    BATCH,
+    batches,
+    dense_losses,
+    depthwise_in_float32,
+    load_pictures,
+    normalised,
+    start_model,
+)
 from training.loop import train_loop
 from training.precision import autocast
-from training.samples import Crop, Picture
+from training.samples import Picture
 from training.schedule import rms_groups
 
 FACTOR = 1e-3
 """Rate over a tensor's RMS: the head can move faster than a trunk that others depend on."""
 
 
-def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, crops: list[Crop]) -> dict[str, Tensor]:
+def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, batch: CropBatch) -> dict[str, Tensor]:
     """Distillation and class loss of a batch; no gradient reaches trunk and neck."""
-    image = normalised(model, crops)
-    with autocast():
+    image = normalised(model, batch)
+    with autocast(image.device):
         with torch.no_grad():
             _, levels = model.features(image)
         outputs = model.dense_outputs(levels)
-    return dense_losses(outputs, teacher, image, crops)
+    return dense_losses(outputs, teacher, image, batch)
 
 
 def train(
@@ -48,8 +57,8 @@ def train(
     train_loop(
         model,
         torch.optim.AdamW(rms_groups(head, FACTOR, (), 0.0), weight_decay=0),
-        lambda first: batches(*pictures, first),
-        lambda crops: losses(model, teacher, crops),
+        lambda first: batches(*pictures, BATCH, first),
+        lambda batch: losses(model, teacher, batch),
         out=out,
         minutes=minutes,
         seed=seed,

@@ -6,30 +6,47 @@ lacks. `--data` holds coco_small, more_images, pennfudan and scenes3d/train.
 """
 
 import argparse
-import copy
 import functools
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from export.models.lite_detector import LiteMaskRcnn, extend_classes
 from export.models.nanodet import NUM_CLASSES, LevelOutput, NanoDetPlus
+from training.crop_batch import CropBatch, join
 from training.detector_loss import class_loss, distillation_loss, mask_loss
 from training.loop import train_loop
-from training.precision import autocast
-from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, read_crop
+from training.precision import autocast, best_device
+from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
 from training.schedule import rms_groups
 
 BATCH = 3
 FRESH = ("mask_head.",)
 FRESH_RATE = 6e-4
 TUNE_FACTOR = 5e-4
-RENDERED_SHARE = 0.3
+RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
+SCALES = (0.5, 1.5)
+RENDERED_EVERY = 4
+"""Frames of a clip from one that is used to the next."""
+EMA_DECAY = 0.998
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long and on what: minutes, seed, crops of a step, processes that make crops ahead, device."""
+
+    minutes: float
+    seed: int = 0
+    batch: int = BATCH
+    workers: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 def start_model(start_weights: Path) -> LiteMaskRcnn:
@@ -49,16 +66,35 @@ def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]
         *coco_pictures(data / "more_images" / "instances.json"),
         *coco_pictures(data / "pennfudan" / "instances.json", person_only=True),
     ]
-    rendered = cache_frames(clip_pictures(data / "scenes3d" / "train", every=9), cache)
-    return photographs, rendered
+    return photographs, cache_frames(clip_pictures(data / "scenes3d" / "train", RENDERED_EVERY), cache)
 
 
-def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> Iterator[list[Crop]]:
-    """Random crops for ever; `seed` fixes them."""
+def by_class(pictures: list[Picture]) -> list[list[Picture]]:
+    """For every class that occurs the pictures that show it."""
+    found: dict[int, list[Picture]] = {}
+    for picture in pictures:
+        for label in {instance.label for instance in picture.instances}:
+            found.setdefault(label, []).append(picture)
+    return list(found.values())
+
+
+def batches(photographs: list[Picture], rendered: list[Picture], size: int, seed: int) -> Iterator[CropBatch]:
+    """Random crops for ever; `seed` fixes them. Some have objects of another crop of their kind pasted over them.
+
+    Rendered frames are drawn class by class: two clips show a duck, seventy-nine a person.
+    """
     rng = random.Random(seed)
+    classes = by_class(rendered)
+
+    def draw(is_rendered: bool) -> Crop:
+        return read_crop(rng.choice(rng.choice(classes) if is_rendered else photographs), rng, SCALES)
+
+    def crop() -> Crop:
+        kind = bool(classes) and rng.random() < RENDERED_SHARE
+        return pasted(draw(kind), draw(kind), rng) if rng.random() < PASTED_SHARE else draw(kind)
+
     while True:
-        pools = [rendered if rendered and rng.random() < RENDERED_SHARE else photographs for _ in range(BATCH)]
-        yield [read_crop(rng.choice(pool), rng) for pool in pools]
+        yield join([crop() for _ in range(size)])
 
 
 def depthwise_in_float32(model: LiteMaskRcnn) -> None:
@@ -75,50 +111,59 @@ def _float32_convolution(module: nn.Conv2d, x: Tensor) -> Tensor:
         )
 
 
-def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, crops: list[Crop]) -> dict[str, Tensor]:
+def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, batch: CropBatch) -> dict[str, Tensor]:
     """Mask, distillation and class loss of a batch."""
-    image = normalised(model, crops)
-    with autocast():
+    image = normalised(model, batch)
+    with autocast(image.device):
         taps, levels = model.features(image)
         outputs = model.dense_outputs(levels)
     taps32 = type(taps)(*(tap.float() for tap in taps))
     levels32 = tuple(level.float() for level in levels)
-    return {"mask": mask_loss(model, taps32, levels32, crops), **dense_losses(outputs, teacher, image, crops)}
+    return {"mask": mask_loss(model, taps32, levels32, batch), **dense_losses(outputs, teacher, image, batch)}
 
 
-def normalised(model: LiteMaskRcnn, crops: list[Crop]) -> Tensor:
+def normalised(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
     """Crops -> the trunk's input."""
-    frames = torch.stack([torch.from_numpy(crop.image) for crop in crops])
-    return model.normalise(frames).contiguous(memory_format=torch.channels_last)
+    image: Tensor = model.normalise(batch.images)
+    return image.contiguous(memory_format=torch.channels_last)
 
 
 def dense_losses(
-    outputs: list[LevelOutput], teacher: LiteMaskRcnn, image: Tensor, crops: list[Crop]
+    outputs: list[LevelOutput], teacher: LiteMaskRcnn, image: Tensor, batch: CropBatch
 ) -> dict[str, Tensor]:
     """The dense head held by the teacher on photographs, taught on rendered frames."""
-    photograph = torch.tensor([0.0 if crop.labelled_ytvis else 1.0 for crop in crops])
-    with torch.no_grad(), autocast():
+    with torch.no_grad(), autocast(image.device):
         reference = teacher.dense_outputs(teacher.features(image)[1])
     old = [LevelOutput(r.class_logits[:, :NUM_CLASSES], r.bin_logits) for r in reference]
-    return {"distil": distillation_loss(outputs, old, photograph), "class": class_loss(outputs, crops)}
+    photograph = (~batch.labelled_ytvis).float()
+    return {"distil": distillation_loss(outputs, old, photograph), "class": class_loss(outputs, batch)}
 
 
 def train(
-    model: LiteMaskRcnn, photographs: list[Picture], rendered: list[Picture], out: Path, minutes: float, seed: int
+    model: LiteMaskRcnn,
+    teacher: LiteMaskRcnn,
+    pictures: tuple[list[Picture], list[Picture]],
+    out: Path,
+    budget: Budget,
 ) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state."""
-    teacher = copy.deepcopy(model).eval().requires_grad_(False)
-    depthwise_in_float32(model)
-    depthwise_in_float32(teacher)
-    model.to(memory_format=torch.channels_last)
+    """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
+    for network in (model, teacher):
+        if budget.device.type == "cpu":
+            depthwise_in_float32(network)
+        network.to(budget.device, memory_format=torch.channels_last)
+    teacher.eval().requires_grad_(False)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
     train_loop(
         model,
         torch.optim.AdamW(rms_groups(model, TUNE_FACTOR, FRESH, FRESH_RATE), weight_decay=0),
-        lambda first: batches(photographs, rendered, first),
-        lambda crops: losses(model, teacher, crops),
+        functools.partial(batches, *pictures, budget.batch),
+        lambda batch: losses(model, teacher, batch.to(budget.device)),
         out=out,
-        minutes=minutes,
-        seed=seed,
+        minutes=budget.minutes,
+        seed=budget.seed,
+        workers=budget.workers,
+        averaged=lambda: average.module,
+        after_step=lambda: average.update_parameters(model),
     )
 
 
@@ -126,17 +171,26 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--start-weights", type=Path, required=True)
+    parser.add_argument(
+        "--start-weights", type=Path, required=True, help="Where it starts; the teacher on photographs."
+    )
+    parser.add_argument("--init", type=Path, help="A trained detector to go on from in place of the start weights.")
     parser.add_argument("--out", type=Path, default=Path("runs/detector"))
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=BATCH, help="Crops of a step.")
+    parser.add_argument("--workers", type=int, default=0, help="Processes that make crops ahead.")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
-    photographs, rendered = load_pictures(given.data, given.out / "frames")
-    print(f"{len(photographs)} photographs, {len(rendered)} rendered frames", flush=True)
-    train(start_model(given.start_weights), photographs, rendered, given.out, given.minutes, given.seed)
+    pictures = load_pictures(given.data, given.out.parent / "frames")
+    model, teacher = start_model(given.start_weights), start_model(given.start_weights)
+    if given.init:
+        model.load_state_dict(load_file(given.init))
+    device = best_device()
+    print(f"{len(pictures[0])} photographs, {len(pictures[1])} rendered frames, on {device}", flush=True)
+    train(model, teacher, pictures, given.out, Budget(given.minutes, given.seed, given.batch, given.workers, device))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def detect(model: LiteMaskRcnn, image: Array) -> Detected:
     """RGB image -> boxes (N, 4) in its pixels, scores (N, K), masks as RLE."""
     frame, hw, scale = network_frame(image)
     with torch.no_grad():
-        boxes, scores, masks, count, _ = model(torch.from_numpy(frame)[None], torch.tensor([hw], dtype=torch.int32))
+        boxes, scores, masks, count = model(torch.from_numpy(frame)[None], torch.tensor([hw], dtype=torch.int32))
     number = int(count)
     found = (boxes[0, :number] / scale).numpy()
     rles = [

@@ -8,7 +8,7 @@ from torchvision.ops import box_iou, generalized_box_iou_loss, roi_align
 from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from export.models.lite_detector import LiteMaskRcnn, Taps, reference_points
 from export.models.nanodet import NUM_CLASSES, LevelOutput, decode
-from training.samples import Crop
+from training.crop_batch import CropBatch
 
 YTVIS_40 = (
     "person giant_panda lizard parrot skateboard sedan ape dog snake monkey hand rabbit duck cat cow fish train horse "
@@ -22,23 +22,17 @@ WEAK_NEGATIVE = 0.2
 """Weight of cells of photographs as negatives of the new classes."""
 
 
-def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], crops: list[Crop]) -> Tensor:
+def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], batch: CropBatch) -> Tensor:
     """Binary cross entropy and Dice on 28×28 targets of ground-truth boxes with detector-like jitter."""
-    rois, targets = [], []
-    for number, crop in enumerate(crops):
-        if len(crop.labels):
-            boxes = _jitter(torch.from_numpy(crop.boxes))
-            masks = torch.from_numpy(crop.masks).float()[:, None]
-            index = torch.arange(len(boxes), dtype=torch.float32)[:, None]
-            # pixel p has its middle at p + 0.5, as where masks are pasted
-            rois28 = torch.cat([index, boxes], 1)
-            targets.append(roi_align(masks, rois28, (28, 28), 1.0, 2, aligned=True)[:, 0])
-            rois.append(torch.cat([torch.full_like(index, number), boxes], 1))
-    if not rois:
+    if not len(batch.labels):
         return taps.c2.sum() * 0
+    boxes = _jitter(batch.boxes)
+    index = torch.arange(len(boxes), dtype=torch.float32)[:, None]
+    # pixel p has its middle at p + 0.5, as where masks are pasted
+    masks = batch.masks.float()[:, None]
+    target = roi_align(masks, torch.cat([index, boxes], 1), (28, 28), 1.0, 2, aligned=True)[:, 0]
     pyramid = tuple(level.float().contiguous() for level in model.mask_head.pyramid(taps.c2, taps.c3, *levels[:3]))
-    logits = model.mask_head(pyramid, torch.cat(rois)).float()
-    target = torch.cat(targets)
+    logits = model.mask_head(pyramid, torch.cat([batch.owner[:, None].float(), boxes], 1)).float()
     probability = logits.sigmoid()
     overlap = 2 * (probability * target).sum((1, 2)) + 1
     dice = 1 - overlap / (probability.sum((1, 2)) + target.sum((1, 2)) + 1)
@@ -75,7 +69,7 @@ def distillation_loss(student: list[LevelOutput], teacher: list[LevelOutput], ke
     return total
 
 
-def class_loss(student: list[LevelOutput], crops: list[Crop]) -> Tensor:
+def class_loss(student: list[LevelOutput], batch: CropBatch) -> Tensor:
     """Quality focal loss (Li et al. 2020) on frames where all YouTube-VIS categories are labelled, GIoU on positives.
 
     A cell is positive for an object if it lies well inside it and its predicted box overlaps it: its target is that
@@ -85,31 +79,49 @@ def class_loss(student: list[LevelOutput], crops: list[Crop]) -> Tensor:
     _, boxes = decode([LevelOutput(o.class_logits.float(), o.bin_logits.float()) for o in student])
     points = reference_points(student)
     total = torch.zeros(())
-    for number, crop in enumerate(crops):
-        quality, owner = assign_cells(boxes[number].detach(), points, torch.from_numpy(crop.boxes))
-        total = total + _crop_loss(logits[number], boxes[number], quality, owner, crop)
-    return total / len(crops)
+    for number, labelled in enumerate(batch.labelled_ytvis.tolist()):
+        own = batch.owner == number
+        truth, labels = batch.boxes[own], batch.labels[own]
+        quality, owner = assign_cells(boxes[number].detach(), points, truth)
+        if labelled:
+            total = total + _labelled_loss(logits[number], boxes[number], (quality, owner), truth, labels)
+        else:
+            total = total + _photograph_loss(logits[number], (quality, owner), labels)
+    return total / len(batch.images)
 
 
-def _crop_loss(logits: Tensor, boxes: Tensor, quality: Tensor, owner: Tensor, crop: Crop) -> Tensor:
-    """Classes and boxes of one crop. On photographs only the new classes learn, and boxes are the teacher's affair."""
-    labels = torch.from_numpy(crop.labels)
-    columns = torch.tensor(YTVIS_INDICES if crop.labelled_ytvis else NEW_INDICES)
+def _labelled_loss(
+    logits: Tensor, boxes: Tensor, cells: tuple[Tensor, Tensor], truth: Tensor, labels: Tensor
+) -> Tensor:
+    """Classes and boxes of a crop in which all YouTube-VIS categories are labelled."""
+    loss, positive, count = _classes(logits, cells, labels, YTVIS_INDICES)
+    if positive.any():
+        quality, owner = cells
+        overlap = generalized_box_iou_loss(boxes[positive], truth[owner[positive]]) * quality[positive]
+        loss = loss + overlap.sum() / count
+    return loss
+
+
+def _photograph_loss(logits: Tensor, cells: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
+    """On photographs only the new classes learn, and boxes are the teacher's affair."""
+    loss, positive, count = _classes(logits, cells, labels, NEW_INDICES)
+    # photographs show almost none of the new classes, and not all that they show is labelled: weak negatives
+    return loss if positive.any() else WEAK_NEGATIVE * loss * count
+
+
+def _classes(
+    logits: Tensor, cells: tuple[Tensor, Tensor], labels: Tensor, columns: tuple[int, ...]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Quality focal loss of some classes (M, K) over the sum of targets; positive cells (M,); that sum."""
+    quality, owner = cells
+    chosen = torch.tensor(columns)
     positive = quality > 0
     if len(labels):
-        positive &= torch.isin(labels[owner], columns)
-    if not crop.labelled_ytvis and not positive.any():
-        # photographs show almost none of the new classes, and not all that they show is labelled: weak negatives
-        return WEAK_NEGATIVE * _quality_focal(logits[:, columns], torch.zeros(())).sum()
+        positive &= torch.isin(labels[owner], chosen)
     target = torch.zeros_like(logits)
     target[positive, labels[owner[positive]]] = quality[positive]
     count = quality[positive].sum() + 1
-    loss = _quality_focal(logits[:, columns], target[:, columns]).sum() / count
-    if crop.labelled_ytvis and positive.any():
-        wanted = torch.from_numpy(crop.boxes)[owner[positive]]
-        overlap = generalized_box_iou_loss(boxes[positive], wanted) * quality[positive]
-        loss = loss + overlap.sum() / count
-    return loss
+    return _quality_focal(logits[:, chosen], target[:, chosen]).sum() / count, positive, count
 
 
 def assign_cells(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:

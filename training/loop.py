@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from training.sample_stream import sample_stream
 from training.schedule import CHECKPOINT_EVERY_S, WARM_UP, Clock, cosine, resume, save, save_weights, set_rate
 
 Sample = TypeVar("Sample")
@@ -29,6 +30,7 @@ def train_loop(  # noqa: PLR0913
     steps: int | None = None,
     averaged: Callable[[], nn.Module] | None = None,
     after_step: Callable[[], None] | None = None,
+    workers: int = 0,
 ) -> None:
     """Train until the budget is spent; goes on from `out` if it holds a state.
 
@@ -43,7 +45,9 @@ def train_loop(  # noqa: PLR0913
         steps: budget in place of the minutes, so that two trainings can be compared step by step.
         averaged: the model to write at the end instead of `model`, e.g. a moving average.
         after_step: called after every step.
+        workers: processes that make samples ahead.
     """
+    device = next(model.parameters()).device
     clock = Clock(minutes * 60)
     # a training of fewer steps than the warm-up would never reach its rate
     warm_up = min(WARM_UP, max(1, steps // 5)) if steps else WARM_UP
@@ -52,13 +56,14 @@ def train_loop(  # noqa: PLR0913
     last_save = time.monotonic()
     running: dict[str, float] = {}
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for sample in samples(seed + step):
+    for sample in sample_stream(samples, seed + step, workers):
         share = clock.tick()
         share = step / steps if steps else share
         if share >= 1:
             break
         set_rate(optimizer, cosine(share, step, warm_up))
-        parts = losses(sample)
+        with device:  # what the losses make, indices and random numbers, is made there
+            parts = losses(sample)
         total = torch.stack(list(parts.values())).sum()
         if not total.requires_grad:
             continue

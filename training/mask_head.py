@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from export.models.lite_detector import LiteMaskRcnn
-from training.detector import depthwise_in_float32
+from training.crop_batch import CropBatch, join
+from training.detector import depthwise_in_float32, normalised
 from training.detector_loss import mask_loss
 from training.loop import train_loop
 from training.precision import autocast
@@ -43,7 +44,7 @@ def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]
     return photographs, cache_frames(clip_pictures(data / "scenes3d" / "train", every=4), cache)
 
 
-def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> Iterator[list[Crop]]:
+def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> Iterator[CropBatch]:
     """Random crops for ever; some have objects of another crop pasted over them."""
     rng = random.Random(seed)
 
@@ -52,7 +53,7 @@ def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> I
         return read_crop(rng.choice(pool), rng, SCALES)
 
     while True:
-        yield [pasted(draw(), draw(), rng) if rng.random() < PASTED_SHARE else draw() for _ in range(BATCH)]
+        yield join([pasted(draw(), draw(), rng) if rng.random() < PASTED_SHARE else draw() for _ in range(BATCH)])
 
 
 def start_from(model: LiteMaskRcnn, path: Path) -> None:
@@ -67,13 +68,13 @@ def start_from(model: LiteMaskRcnn, path: Path) -> None:
         print(f"new: {', '.join(missing)}", flush=True)
 
 
-def loss_of(model: LiteMaskRcnn, crops: list[Crop]) -> Tensor:
+def loss_of(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
     """Mask loss of a batch; no gradient reaches the trunk."""
-    image = model.normalise(torch.stack([torch.from_numpy(crop.image) for crop in crops]))
-    with autocast():
+    image = normalised(model, batch)
+    with autocast(image.device):
         with torch.no_grad():
-            taps, levels = model.features(image.contiguous(memory_format=torch.channels_last))
-        return mask_loss(model, taps, levels, crops)
+            taps, levels = model.features(image)
+        return mask_loss(model, taps, levels, batch)
 
 
 def train(
@@ -102,7 +103,7 @@ def train(
         model,
         optimizer,
         lambda first: batches(photographs, rendered, first),
-        lambda crops: {"mask": loss_of(model, crops)},
+        lambda batch: {"mask": loss_of(model, batch)},
         out=out,
         minutes=minutes,
         seed=seed,

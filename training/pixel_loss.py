@@ -1,4 +1,4 @@
-"""Loss of the pixel embedding on one sequence."""
+"""Loss of the pixel embedding on a batch of sequences."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,15 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from export.models.trackers import Trackers
-from training.boxes import boxes_of
-from training.sequences import Sequence
+from training.sequence_batch import SequenceBatch
 from training.windows import CONTEXT, Windows, trained_windows
 
 HARDEST = 1024
 """Samples of a map that the cross entropy counts: a quarter of an object's window."""
 GONE_WEIGHT = 0.5
 """Of a frame without the object against one that shows it."""
+DRIFT_SHARE = 0.2
+"""Of the windows that have drifted off their object, as those of a track that is about to be lost."""
 
 
 def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
@@ -22,29 +23,33 @@ def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
     return roi_align(masks[:, None].float(), torch.cat([index, windows], 1), (side, side), 1.0, 2, aligned=True)[:, 0]
 
 
-def pixel_loss(trackers: Trackers, f4: Tensor, sequence: Sequence, looks: Windows = "object") -> Tensor:
+def pixel_loss(trackers: Trackers, f4: Tensor, batch: SequenceBatch, looks: Windows = "object") -> Tensor:
     """The seed's reference, then frame by frame with the predictions fed back, as at inference.
 
     Where an object is gone, what is wanted is nothing; slivers below the least area count neither way.
+
+    Args:
+        trackers: the networks.
+        f4: (B * L, C, h, w), frame t of sequence b at b * L + t.
+        batch: the sequences.
+        looks: at objects' windows or at whole frames.
     """
-    masks = torch.from_numpy(sequence.masks)
-    visible = torch.from_numpy(sequence.visible)
-    side, hw = trackers.pixel.dims.window, (masks.shape[2], masks.shape[3])
-    zero = torch.zeros(masks.shape[1], dtype=torch.long)
-    windows = trained_windows(looks, boxes_of(masks[0]), hw, (0.05, 0.1))
+    masks, owner = batch.masks, batch.owner
+    side, hw, length = trackers.pixel.dims.window, (masks.shape[2], masks.shape[3]), len(masks)
+    windows = trained_windows(looks, batch.boxes[0], hw, (0.05, 0.1))
     given = _detector_like(crop(masks[0], windows, side))
-    *bank, embedding = trackers.reference(f4[:1], zero, windows, given)
+    *bank, embedding = trackers.reference(f4, owner * length, windows, given)
     previous = (windows, embedding, given)
     total, count = torch.zeros(()), 0
-    for t in range(1, len(masks)):
-        boxes = torch.where(visible[t][:, None], boxes_of(masks[t]), _boxes(previous[0]))
-        windows = trained_windows(looks, boxes, hw, (0.08, 0.12))
-        logits, embedding = trackers.pixel.logits(f4[t : t + 1], zero, windows, tuple(bank), previous)
-        there = visible[t]
+    for t in range(1, length):
+        there = batch.visible[t]
+        boxes = torch.where(there[:, None], batch.boxes[t], _boxes(previous[0]))
+        windows = trained_windows(looks, boxes, hw, (0.08, 0.12), DRIFT_SHARE)
+        logits, embedding = trackers.pixel.logits(f4, owner * length + t, windows, tuple(bank), previous)
         if there.any():
             total = total + _mask_loss(logits[there], crop(masks[t], windows, side)[there])
             count += 1
-        gone = masks[t].flatten(1).amax(1) == 0
+        gone = (batch.boxes[t] == 0).all(1)
         if gone.any():
             total = total + GONE_WEIGHT * _hardest(logits[gone], torch.zeros_like(logits[gone]))
         previous = (windows, embedding, logits.sigmoid())

@@ -1,12 +1,20 @@
-"""bfloat16 where the CPU computes in it."""
+"""bfloat16 where the device computes in it."""
 
 import torch
 
 
-def autocast() -> torch.autocast:
-    """Autocast to bfloat16 on CPUs that compute in it (AMX, AVX-512 BF16): a training step costs a third there.
+def autocast(device: torch.device | str = "cpu") -> torch.autocast:
+    """Autocast to bfloat16 on GPUs, and on CPUs that compute in it (AMX, AVX-512 BF16): a step costs a third there.
 
-    Elsewhere bfloat16 is emulated and a step costs four times as much, so everything stays float32.
+    On other CPUs bfloat16 is emulated and a step costs four times as much, so everything stays float32.
     """
+    kind = torch.device(device).type
+    if kind != "cpu":
+        return torch.autocast(kind, torch.bfloat16)
     capable = torch.cpu.get_capabilities()
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(capable.get("amx_bf16") or capable.get("avx512_bf16")))
+
+
+def best_device() -> torch.device:
+    """The first GPU, or the CPU where there is none."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -66,7 +66,7 @@ def save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step: 
 
 def save_weights(path: Path, module: nn.Module) -> None:
     """The module's state dict as safetensors."""
-    tensors = {name: value.detach().contiguous().clone() for name, value in module.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in module.state_dict().items()}
     save_file(tensors, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
@@ -75,7 +75,7 @@ def resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, cloc
     """Load `path`/state.pt if it is there; the step to go on from."""
     if not (path / "state.pt").is_file():
         return 0
-    state = torch.load(path / "state.pt", weights_only=True)
+    state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
     module.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     clock.spent = state["spent"]

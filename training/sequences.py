@@ -17,8 +17,6 @@ from training.samples import Instance, Picture, _mask, _recolour
 Array = NDArray[Any]
 FRAME_HW = (320, 512)
 MOST_OBJECTS = 4
-LENGTHS = (3, 4, 6)
-"""Frames of a sequence: errors that are fed back show from the third on."""
 MOST_GAP = 4
 MIN_AREA = 80
 BEND = 0.05
@@ -84,12 +82,12 @@ def _cache(video: Path, files: tuple[Path, ...]) -> None:
             cv2.imwrite(str(path), frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 92])
 
 
-def clip_sequence(clip: Clip, rng: random.Random) -> Sequence | None:
-    """Reference anywhere, the next frames near each other, in either direction of time."""
+def clip_sequence(clip: Clip, length: int, rng: random.Random) -> Sequence | None:
+    """Reference anywhere, the next frames near each other, in either direction of time: `length` frames."""
     step = rng.choice((-1, 1)) * rng.randint(1, MOST_GAP)
     first = rng.randrange(len(clip.files))
     reference = first if rng.random() < 0.5 else rng.randrange(len(clip.files))
-    indices = [reference] + [first + step * k for k in range(1, rng.choice(LENGTHS))]
+    indices = [reference] + [first + step * k for k in range(1, length)]
     if not all(0 <= index < len(clip.files) for index in indices):
         return None
     chosen = [i for i, masks in enumerate(clip.objects) if masks[indices[0]] is not None]
@@ -104,7 +102,7 @@ def clip_sequence(clip: Clip, rng: random.Random) -> Sequence | None:
     return _sequence(frames, masks, [clip.labels[i] for i in chosen], rng)
 
 
-def still_sequence(picture: Picture, rng: random.Random) -> Sequence | None:
+def still_sequence(picture: Picture, length: int, rng: random.Random) -> Sequence | None:
     """One photograph, moved, scaled and turned a little from frame to frame: real texture, made motion."""
     instances = [item for item in picture.instances if _large(item, picture.hw)]
     rng.shuffle(instances)
@@ -112,14 +110,14 @@ def still_sequence(picture: Picture, rng: random.Random) -> Sequence | None:
     motion = rng.uniform(0.02, 0.2)
     image = _read(picture.path)
     frames, masks = [], []
-    for _ in range(rng.choice(LENGTHS)):
+    for _ in range(length):
         frames.append(_warp(image, matrix))
         masks.append([_warp_mask(item.segmentation, picture.hw, matrix) for item in instances[:MOST_OBJECTS]])
         matrix = _small_motion(rng, motion) @ matrix
     return _sequence(frames, masks, [item.label for item in instances[:MOST_OBJECTS]], rng)
 
 
-def pasted_sequence(picture: Picture, behind: Path, rng: random.Random) -> Sequence | None:
+def pasted_sequence(picture: Picture, behind: Path, length: int, rng: random.Random) -> Sequence | None:
     """Objects of a photograph, each on its own way over another photograph that moves, too.
 
     What stays in sight of an object is its mask less those of the objects pasted later: occlusion between them.
@@ -132,7 +130,7 @@ def pasted_sequence(picture: Picture, behind: Path, rng: random.Random) -> Seque
     ways = [base for _ in instances]
     motion, camera = rng.uniform(0.04, 0.25), rng.uniform(0, 0.06)
     frames, masks = [], []
-    for number in range(rng.choice(LENGTHS)):
+    for number in range(length):
         frame, found = _warp(background, ground), []
         for item, way in zip(instances, ways, strict=True):
             bend = _bend(rng, rng.uniform(0, BEND) * _size(item, way))

@@ -1,6 +1,5 @@
-"""Loss of the Siamese RPN on the pairs of one sequence."""
+"""Loss of the Siamese RPN on pairs of frames of a batch of sequences."""
 
-from itertools import permutations
 from typing import NamedTuple
 
 import torch
@@ -11,8 +10,8 @@ from torchvision.ops import box_iou, generalized_box_iou_loss
 from export.models.siamese_rpn import template_windows
 from export.models.trackers import Trackers
 from service.tracking.anchors import EXEMPLAR, SEARCH, anchor_grid
-from training.boxes import boxes_of, noisy, scaled
-from training.sequences import Sequence
+from training.boxes import noisy, scaled
+from training.sequence_batch import SequenceBatch
 
 POSITIVE_IOU, NEGATIVE_IOU, LEAST_IOU = 0.6, 0.3, 0.12
 MOST_PAIRS, MOST_GONE = 24, 8
@@ -28,7 +27,7 @@ HARD = 64
 
 
 class Pairs(NamedTuple):
-    """What is looked for where: frame index and box of the template, frame index and box of the object there, window.
+    """What is looked for where: index in f8 and box of the template, index in f8 and box of the object there, window.
 
     `template` (P,), `reference` (P, 4), `frame` (P,), `target` (P, 4), `window` (P, 4); boxes in px.
     """
@@ -40,9 +39,15 @@ class Pairs(NamedTuple):
     window: Tensor
 
 
-def siamese_loss(trackers: Trackers, f8: Tensor, sequence: Sequence) -> Tensor:
-    """Template from one frame, search in another one, in both directions of time, around where the object may be."""
-    pairs = draw_pairs(sequence)
+def siamese_loss(trackers: Trackers, f8: Tensor, batch: SequenceBatch) -> Tensor:
+    """Template from one frame, search in another one, in both directions of time, around where the object may be.
+
+    Args:
+        trackers: the networks.
+        f8: (B * L, C, h, w), frame t of sequence b at b * L + t.
+        batch: the sequences.
+    """
+    pairs = draw_pairs(batch)
     if not len(pairs.frame):
         return f8.sum() * 0
     with torch.no_grad():
@@ -54,46 +59,54 @@ def siamese_loss(trackers: Trackers, f8: Tensor, sequence: Sequence) -> Tensor:
     return _anchor_loss(scores.float(), deltas.float(), torch.cat([(centre - middle) * scale, size * scale], 1))
 
 
-def draw_pairs(sequence: Sequence) -> Pairs:
-    """Up to `MOST_PAIRS` random pairs of objects and two frames that show them, and `MOST_GONE` of lost objects."""
-    masks, visible = torch.from_numpy(sequence.masks), torch.from_numpy(sequence.visible)
-    boxes = torch.stack([boxes_of(frame) for frame in masks])
-    length, objects = visible.shape
-    rows = [
-        (i, j, n) for i, j in permutations(range(length), 2) for n in range(objects) if visible[i, n] and visible[j, n]
-    ]
-    index = torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
-    index = index.repeat(2, 1)[torch.randperm(2 * len(rows))[:MOST_PAIRS]]
-    first, second, owner = index.unbind(1)
-    around = owner.clone()
-    if objects > 1:
-        other = (owner + torch.randint(1, objects, owner.shape)) % objects
-        aside = (torch.rand(len(owner)) < ASIDE_SHARE) & visible[second, other]
-        around = torch.where(aside, other, owner)
+def draw_pairs(batch: SequenceBatch) -> Pairs:
+    """Random pairs of frames: `MOST_PAIRS` per sequence show the object both, in `MOST_GONE` more it is lost."""
+    visible, boxes, sequences = batch.visible, batch.boxes, len(batch.frames)
+    first, second, owner = _drawn(visible, visible, MOST_PAIRS * sequences, twice=True)
+    around = _neighbours(batch, owner, second)
     shift = torch.where(torch.rand(len(owner), 1) < FAR_SHARE, FAR_SHIFT, NEAR_SHIFT)
     growth = (torch.rand(len(owner), 1) * 2 - 1) * GROWTH * (torch.rand(len(owner), 1) < GROWN_SHARE)
     shown = Pairs(
-        first,
+        _frame(batch, owner, first),
         noisy(boxes[first, owner], 0.06, 0.1),
-        second,
+        _frame(batch, owner, second),
         boxes[second, owner],
         search_windows(scaled(noisy(boxes[second, around], shift, SCALE), growth.exp())),
     )
-    return Pairs(*(torch.cat(part) for part in zip(shown, _gone(masks, boxes, visible), strict=True)))
+    return Pairs(*(torch.cat(part) for part in zip(shown, _gone(batch), strict=True)))
 
 
-def _gone(masks: Tensor, boxes: Tensor, visible: Tensor) -> Pairs:
+def _drawn(template: Tensor, search: Tensor, most: int, *, twice: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Random frames i, j and objects n with template[i, n] and search[j, n], i not j; at most `most` of them."""
+    apart = ~torch.eye(len(template), dtype=torch.bool)
+    rows = (template[:, None] & search[None] & apart[..., None]).nonzero()
+    rows = rows.repeat(2, 1) if twice else rows
+    first, second, owner = rows[torch.randperm(len(rows))[:most]].unbind(1)
+    return first, second, owner
+
+
+def _frame(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
+    """Index in f8 of an object's frame."""
+    return batch.owner[owner] * batch.frames.shape[1] + time
+
+
+def _neighbours(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
+    """The object that a window is put around: the pair's own, or for a share of them another one of its frame."""
+    beside = batch.owner[owner][:, None] == batch.owner[None]
+    beside = beside & batch.visible[time] & (owner[:, None] != torch.arange(len(batch.owner)))
+    other = (torch.rand(beside.shape) * beside).argmax(1)
+    aside = (torch.rand(len(owner)) < ASIDE_SHARE) & beside.any(1)
+    return torch.where(aside, other, owner)
+
+
+def _gone(batch: SequenceBatch) -> Pairs:
     """Objects looked for where they were, in frames that do not show them: hidden, out of the frame, taken away."""
-    length, objects = visible.shape
-    gone = masks.flatten(2).amax(2) == 0
-    rows = [
-        (i, j, n) for i, j in permutations(range(length), 2) for n in range(objects) if visible[i, n] and gone[j, n]
-    ]
-    index = torch.tensor(rows, dtype=torch.long).reshape(-1, 3)
-    first, second, owner = index[torch.randperm(len(rows))[:MOST_GONE]].unbind(1)
-    there = boxes[first, owner]
+    gone = (batch.boxes == 0).all(2)
+    first, second, owner = _drawn(batch.visible, gone, MOST_GONE * len(batch.frames))
+    there = batch.boxes[first, owner]
     window = search_windows(noisy(there, NEAR_SHIFT, SCALE))
-    return Pairs(first, noisy(there, 0.06, 0.1), second, there + NOWHERE, window)
+    frames = _frame(batch, owner, first), _frame(batch, owner, second)
+    return Pairs(frames[0], noisy(there, 0.06, 0.1), frames[1], there + NOWHERE, window)
 
 
 def search_windows(boxes: Tensor) -> Tensor:
@@ -115,7 +128,7 @@ def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
         deltas: (P, 3125, 4).
         wanted: (P, 4) centre and size in the virtual window.
     """
-    grid = torch.from_numpy(anchor_grid())
+    grid = torch.from_numpy(anchor_grid()).to(scores.device)
     iou = box_iou(_corners(wanted), _corners(grid))
     positive = (iou >= iou.amax(1, keepdim=True).clamp(max=POSITIVE_IOU)) & (iou > LEAST_IOU)
     negative = (iou < NEGATIVE_IOU) & ~positive

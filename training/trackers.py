@@ -1,42 +1,53 @@
-"""Train the trackers: `python -m training.trackers --data DIR --start-weights FILE --out DIR --minutes N`.
+"""Train the trackers: `python -m training.trackers --data DIR --trunk-weights FILE --out DIR --minutes N`.
 
-The trunk and neck are frozen: those of the start weights, or of a trained detector (`--trunk-weights`). Features,
-Siamese RPN and pixel embedding are trained together, or one tracker alone (`--train`): the Siamese steps cost a third
-of the pixel ones. `pixel` goes on with f4, `head` leaves all features as they are. `--windows frame` trains a pixel
-embedding that looks at whole frames (decision record 20). `--data` holds scenes3d/train, coco_small and more_images.
+Their trunk starts from a detector's (`--trunk-weights`), and is trained at a rate in proportion to each tensor's size.
+Features, Siamese RPN and pixel embedding are trained together, or one tracker alone (`--train`): the Siamese steps
+cost a third of the pixel ones. `pixel` goes on with f4, `head` leaves all features as they are. `--windows frame`
+trains a pixel embedding that looks at whole frames (decision record 20). `--data` holds scenes3d/train, coco_small and
+more_images. A GPU is used where there is one: `--batch 32 --workers 14` keep an H100 busy.
 """
 
 import argparse
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from export.models.lite_detector import LiteMaskRcnn
 from export.models.trackers import Trackers
-from training.detector import depthwise_in_float32, start_model
 from training.loop import train_loop
 from training.pixel_loss import pixel_loss
-from training.precision import autocast
+from training.precision import autocast, best_device
 from training.samples import Picture, coco_pictures
+from training.schedule import rms_groups
+from training.sequence_batch import SequenceBatch, join
 from training.sequences import FRAME_HW, Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
 from training.siamese_loss import siamese_loss
 from training.windows import Windows, dims_of
 
 RATE = 1e-3
 Parts = Literal["all", "siamese", "pixel", "head"]
-CLIP_SHARE, PASTED_SHARE = 0.35, 0.45
+TRUNK_FACTOR = 1e-3
+"""Rate of a tensor of the trunk over its RMS."""
+EMA_DECAY = 0.998
+LENGTHS = (3, 4, 5, 6, 8)
+"""Frames of a sequence: errors that are fed back show from the third on."""
+CLIP_SHARE, PASTED_SHARE = 0.45, 0.4
 SIAMESE_WEIGHT = 1.5
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, for how many minutes (or steps), at which rate, and where the pixel embedding looks."""
+    """What is trained, for how many minutes (or steps), at which rate, and where the pixel embedding looks.
+
+    `batch` sequences a step, made by `workers` processes (0: by this one).
+    """
 
     minutes: float
     parts: Parts = "all"
@@ -44,44 +55,49 @@ class Recipe:
     seed: int = 0
     steps: int | None = None
     windows: Windows = "object"
+    batch: int = 1
+    workers: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
-def sequences(clips: list[Clip], pictures: list[Picture], seed: int) -> Iterator[Sequence]:
-    """Random sequences for ever: rendered clips, photographs moved, objects pasted over another photograph."""
+def batches(clips: list[Clip], pictures: list[Picture], size: int, seed: int) -> Iterator[SequenceBatch]:
+    """Random batches for ever: rendered clips, photographs moved, objects pasted over another photograph."""
     rng = random.Random(seed)
     while True:
-        sample = _draw(clips, pictures, rng)
-        if sample is not None:
-            yield sample
+        length = rng.choice(LENGTHS)
+        drawn: list[Sequence] = []
+        while len(drawn) < size:
+            sample = _draw(clips, pictures, length, rng)
+            drawn += [] if sample is None else [sample]
+        yield join(drawn)
 
 
-def _draw(clips: list[Clip], pictures: list[Picture], rng: random.Random) -> Sequence | None:
+def _draw(clips: list[Clip], pictures: list[Picture], length: int, rng: random.Random) -> Sequence | None:
     kind = rng.random()
     if kind < CLIP_SHARE or not pictures:
-        return clip_sequence(rng.choice(clips), rng)
+        return clip_sequence(rng.choice(clips), length, rng)
     picture = rng.choice(pictures)
     if kind < CLIP_SHARE + PASTED_SHARE:
-        return pasted_sequence(picture, rng.choice(pictures).path, rng)
-    return still_sequence(picture, rng)
+        return pasted_sequence(picture, rng.choice(pictures).path, length, rng)
+    return still_sequence(picture, length, rng)
 
 
-def features_of(detector: LiteMaskRcnn, trackers: Trackers, sequence: Sequence) -> tuple[Tensor, Tensor]:
-    """f4 and f8 of the sequence's frames; no gradient reaches the trunk."""
-    with torch.no_grad(), autocast():
-        image = detector.normalise(torch.from_numpy(sequence.frames)).contiguous(memory_format=torch.channels_last)
-        taps, _ = detector.features(image)
-    f4, f8 = trackers.features(*(tap.float().contiguous() for tap in taps))
-    return f4, f8
+def features_of(trackers: Trackers, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+    """f4 and f8 of all frames, float32: frame t of sequence b at b * L + t."""
+    with autocast(batch.frames.device):
+        f4, f8 = trackers.features(batch.frames.flatten(0, 1))
+    return f4.float().contiguous(), f8.float().contiguous()
 
 
-def losses(trackers: Trackers, f4: Tensor, f8: Tensor, sequence: Sequence, recipe: Recipe) -> dict[str, Tensor]:
+def losses(trackers: Trackers, batch: SequenceBatch, recipe: Recipe) -> dict[str, Tensor]:
     """Loss of each tracker that is trained."""
+    f4, f8 = features_of(trackers, batch)
     found: dict[str, Tensor] = {}
     if recipe.parts in {"all", "siamese"}:
-        with autocast():
-            found["siamese"] = SIAMESE_WEIGHT * siamese_loss(trackers, f8, sequence)
+        with autocast(f8.device):
+            found["siamese"] = SIAMESE_WEIGHT * siamese_loss(trackers, f8, batch)
     if recipe.parts != "siamese":
-        found["pixel"] = pixel_loss(trackers, f4, sequence, recipe.windows)
+        found["pixel"] = pixel_loss(trackers, f4, batch, recipe.windows)
     return found
 
 
@@ -96,31 +112,43 @@ def trained_modules(trackers: Trackers, parts: Parts) -> list[nn.Module]:
     return [trackers.features, trackers.siamese, trackers.pixel]
 
 
-def train(
-    detector: LiteMaskRcnn,
-    trackers: Trackers,
-    clips: list[Clip],
-    pictures: list[Picture],
-    out: Path,
-    recipe: Recipe,
-) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state."""
-    detector.eval().requires_grad_(False)
-    trackers.requires_grad_(False)
+def parameter_groups(modules: list[nn.Module], rate: float) -> list[dict[str, Any]]:
+    """Groups of the optimizer: a trunk's tensors at a rate in proportion to their size, everything else at `rate`."""
+    groups: list[dict[str, Any]] = []
+    for module in modules:
+        trunk = getattr(module, "trunk", None)
+        held = set() if trunk is None else set(trunk.parameters())
+        groups.append({"params": [p for p in module.parameters() if p not in held], "base": rate, "weight_decay": 1e-4})
+        if trunk is not None:
+            groups += [group | {"weight_decay": 0.0} for group in rms_groups(trunk, TRUNK_FACTOR, (), 0.0)]
+    return groups
+
+
+def train(trackers: Trackers, clips: list[Clip], pictures: list[Picture], out: Path, recipe: Recipe) -> None:
+    """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
+    trackers.requires_grad_(False).place(recipe.device)
     modules = [part.requires_grad_(True) for part in trained_modules(trackers, recipe.parts)]
-    optimizer = torch.optim.AdamW(
-        [{"params": list(part.parameters()), "base": recipe.rate} for part in modules], weight_decay=1e-4
-    )
+    average = AveragedModel(trackers, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
     train_loop(
         trackers,
-        optimizer,
-        lambda seed: sequences(clips, pictures, seed),
-        lambda sequence: losses(trackers, *features_of(detector, trackers, sequence), sequence, recipe),
+        torch.optim.AdamW(parameter_groups(modules, recipe.rate)),
+        partial(batches, clips, pictures, recipe.batch),
+        lambda batch: losses(trackers, batch.to(recipe.device), recipe),
         out=out,
         minutes=recipe.minutes,
         seed=recipe.seed,
         steps=recipe.steps,
+        workers=recipe.workers,
+        averaged=lambda: average.module,
+        after_step=lambda: average.update_parameters(trackers),
     )
+
+
+def start_trunk(trackers: Trackers, path: Path) -> None:
+    """Take over the trunk of a detector: the start weights, or a trained one."""
+    given = load_file(path)
+    trunk = trackers.features.trunk
+    trunk.load_state_dict({name: given[f"trunk.{name}"] for name in trunk.state_dict()})
 
 
 def start_from(trackers: Trackers, path: Path) -> None:
@@ -135,8 +163,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--start-weights", type=Path, required=True)
-    parser.add_argument("--trunk-weights", type=Path, help="A trained detector, whose trunk and neck are used.")
+    parser.add_argument("--trunk-weights", type=Path, required=True, help="A detector, whose trunk is started from.")
     parser.add_argument("--init", type=Path, help="Trackers to start from; what has another shape starts anew.")
     parser.add_argument("--train", choices=("all", "siamese", "pixel", "head"), default="all")
     parser.add_argument("--windows", choices=("object", "frame"), default="object")
@@ -146,23 +173,32 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=1, help="Sequences of a step.")
+    parser.add_argument("--workers", type=int, default=0, help="Processes that make sequences ahead.")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)
-    detector = start_model(given.start_weights)
-    if given.trunk_weights:
-        detector.load_state_dict(load_file(given.trunk_weights))
-    depthwise_in_float32(detector)
     trackers = Trackers(dims_of(given.windows, FRAME_HW))
+    start_trunk(trackers, given.trunk_weights)
     if given.init:
         start_from(trackers, given.init)
     clips = load_clips(given.data / "scenes3d" / "train", given.out.parent / "clip-frames")
     pictures = coco_pictures(given.data / "coco_small" / "instances_train.json")
     pictures += coco_pictures(given.data / "more_images" / "instances.json")
     pictures += coco_pictures(given.data / "more_images" / "instances_other_objects.json")
-    print(f"{len(clips)} clips, {len(pictures)} photographs", flush=True)
-    recipe = Recipe(given.minutes, given.train, given.rate, given.seed, given.steps, given.windows)
-    train(detector, trackers, clips, pictures, given.out, recipe)
+    print(f"{len(clips)} clips, {len(pictures)} photographs, on {best_device()}", flush=True)
+    recipe = Recipe(
+        minutes=given.minutes,
+        parts=given.train,
+        rate=given.rate,
+        seed=given.seed,
+        steps=given.steps,
+        windows=given.windows,
+        batch=given.batch,
+        workers=given.workers,
+        device=best_device(),
+    )
+    train(trackers, clips, pictures, given.out, recipe)
 
 
 if __name__ == "__main__":

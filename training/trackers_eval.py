@@ -1,4 +1,4 @@
-"""Measure trained trackers: `python -m training.trackers_eval --clips DIR --start-weights FILE --weights FILE`.
+"""Measure trained trackers: `python -m training.trackers_eval --clips DIR --weights FILE`.
 
 Every object's first ground-truth box and mask are tracked forward; what comes out is compared frame by frame. No
 detector, no re-detection, no lost state: the trackers alone. `--clips` is a folder in YouTube-VIS layout. `--windows
@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from export.models.lite_detector import LiteMaskRcnn
 from export.models.trackers import Trackers
 from service.structures.arrays import F32, Bool
 from service.structures.boxes import iou_matrix
@@ -27,7 +26,6 @@ from service.tracking.fusion import cut_at_box
 from service.tracking.params import FusionParams, SiameseParams, TrackerParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, paste_probability, pixel_windows, search_windows
-from training.detector import start_model
 from training.sequences import Clip, load_clips, mask_of
 from training.windows import Windows, dims_of, frame_windows
 
@@ -80,9 +78,8 @@ class Look:
 
 @dataclass(frozen=True)
 class Networks:
-    """The frozen trunk and the trackers, ready to run, and where the pixel embedding looks."""
+    """The trackers, ready to run, and where the pixel embedding looks."""
 
-    detector: LiteMaskRcnn
     trackers: Trackers
     windows: Windows = "object"
 
@@ -91,7 +88,7 @@ class Runner:
     """The trackers on one clip's canvas."""
 
     def __init__(self, networks: Networks, canvas: Canvas, params: TrackerParams) -> None:
-        self.detector, self.trackers, self.windows = networks.detector, networks.trackers, networks.windows
+        self.trackers, self.windows = networks.trackers, networks.windows
         self.canvas, self.params = canvas, params
         self.zero = torch.zeros(1, dtype=torch.long)
 
@@ -102,8 +99,8 @@ class Runner:
         frame[:] = MEAN_RGB
         image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         frame[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-        taps, _ = self.detector.features(self.detector.normalise(torch.from_numpy(frame)[None]))
-        return self.trackers.features(*taps)
+        f4, f8 = self.trackers.features(torch.from_numpy(frame)[None])
+        return f4, f8
 
     def start(self, f4: Tensor, f8: Tensor, box: F32, mask: F32) -> Track:
         """The track of a ground-truth box and mask."""
@@ -187,30 +184,24 @@ def _truth(segmentation: object, hw: tuple[int, int], network_hw: tuple[int, int
     return mask.astype(np.float32) if mask.any() else None
 
 
-def load_networks(
-    start_weights: Path, weights: Path, trunk_weights: Path | None = None, windows: Windows = "object"
-) -> Networks:
-    """Read the files of weights."""
-    detector, trackers = start_model(start_weights), Trackers(dims_of(windows, (SHORT_SIDE, LONG_SIDE)))
-    if trunk_weights:
-        detector.load_state_dict(load_file(trunk_weights))
+def load_networks(weights: Path, windows: Windows = "object") -> Networks:
+    """Read the file of weights."""
+    trackers = Trackers(dims_of(windows, (SHORT_SIDE, LONG_SIDE)))
     trackers.load_state_dict(load_file(weights))
-    return Networks(detector.eval(), trackers.eval(), windows)
+    return Networks(trackers.eval(), windows)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True, help="Folder with instances.json and videos/.")
-    parser.add_argument("--start-weights", type=Path, required=True)
-    parser.add_argument("--trunk-weights", type=Path)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--windows", choices=("object", "frame"), default="object")
     parser.add_argument("--most", type=int, default=14, help="Clips to measure.")
     parser.add_argument("--window-influence", type=float, default=SiameseParams().window_influence)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    networks = load_networks(given.start_weights, given.weights, given.trunk_weights, given.windows)
+    networks = load_networks(given.weights, given.windows)
     params = TrackerParams(SiameseParams(window_influence=given.window_influence), FusionParams())
     scores: list[Score] = []
     with tempfile.TemporaryDirectory() as cache:

@@ -12,6 +12,8 @@ from training.boxes import noisy
 
 Windows = Literal["object", "frame"]
 CONTEXT, MIN_WINDOW = 1.5, 32.0
+DRIFT = (0.4, 0.3)
+"""Shift in sizes of the object, scale as an exponent per side."""
 
 
 def dims_of(kind: Windows, hw: tuple[int, int]) -> ModelDims:
@@ -39,6 +41,14 @@ def frame_windows(count: int, hw: tuple[int, int]) -> Tensor:
     return torch.tensor([[0.0, 0.0, hw[1], hw[0]]]).repeat(count, 1)
 
 
-def trained_windows(kind: Windows, boxes: Tensor, hw: tuple[int, int], noise: tuple[float, float]) -> Tensor:
-    """What a training step looks at: around boxes that are off by `noise` (shift, scale), or the whole frame."""
-    return frame_windows(len(boxes), hw) if kind == "frame" else pixel_windows(noisy(boxes, *noise))
+def trained_windows(
+    kind: Windows, boxes: Tensor, hw: tuple[int, int], noise: tuple[float, float], drift_share: float = 0.0
+) -> Tensor:
+    """What a training step looks at: around boxes that are off by `noise` (shift, scale), or the whole frame.
+
+    A share of the boxes has drifted: off by up to `DRIFT` of the object's size.
+    """
+    if kind == "frame":
+        return frame_windows(len(boxes), hw)
+    drifted = torch.rand(len(boxes), 1) < drift_share
+    return pixel_windows(torch.where(drifted, noisy(boxes, *DRIFT), noisy(boxes, *noise)))

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from export.models.boxes import clip, gather, nms_mask, rows_with_a_mask, wanted_slots
 from export.models.mask_head import MaskHead
-from export.models.nanodet import MEAN_BGR, NUM_BINS, NUM_CLASSES, SCALE_BGR, LevelOutput, NanoDetPlus, decode
+from export.models.nanodet import NUM_BINS, NUM_CLASSES, LevelOutput, NanoDetPlus, decode
+from export.models.normalise import NanoDetNormalise
 
 SCORE_THRESHOLD = 0.05
 """Baked low; the request's threshold is applied on the host."""
@@ -23,12 +24,10 @@ MASK_SIDE = 28
 
 
 class Taps(NamedTuple):
-    """Maps that the shared features are made of: c2, c3, c4 of the trunk and p3 of the neck."""
+    """Maps of the trunk that the mask head reads beside the neck's levels."""
 
     c2: Tensor
     c3: Tensor
-    c4: Tensor
-    p3: Tensor
 
 
 class Dense(NamedTuple):
@@ -72,20 +71,13 @@ class LiteMaskRcnn(nn.Module):
         self.trunk, self.neck, self.head = net.trunk, net.neck, net.head
         self.classes, self.slots = classes, slots
         self.mask_head = MaskHead(self.neck.channels, *self.trunk.channels[:2])
-        # frames come as RGB, the trunk was trained on BGR
-        self.register_buffer("mean_bgr", torch.tensor(MEAN_BGR).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("scale_bgr", torch.tensor(SCALE_BGR).view(1, 3, 1, 1), persistent=False)
-
-    def normalise(self, frames: Tensor) -> Tensor:
-        """uint8 RGB (B, H, W, 3) -> the trunk's input (B, 3, H, W)."""
-        bgr = frames.permute(0, 3, 1, 2).flip(1).float()
-        return (bgr - self.mean_bgr) * self.scale_bgr
+        self.normalise = NanoDetNormalise()
 
     def features(self, image: Tensor) -> tuple[Taps, tuple[Tensor, ...]]:
         """Normalised image -> taps and the neck's p3, p4, p5, p6."""
         c2, c3, c4, c5 = self.trunk(image)
         levels = self.neck(c3, c4, c5)
-        return Taps(c2, c3, c4, levels[0]), levels
+        return Taps(c2, c3), levels
 
     def dense_outputs(self, levels: tuple[Tensor, ...]) -> list[LevelOutput]:
         """The dense head's class and bin logits per level."""
@@ -97,7 +89,7 @@ class LiteMaskRcnn(nn.Module):
 
     def forward(
         self, frames: Tensor, hw: Tensor, th_det: Tensor | None = None, max_per_frame: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Taps]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Frames (B, H, W, 3) uint8 RGB and their unpadded sizes hw (B, 2) -> detections in fixed slots.
 
         Args:
@@ -107,8 +99,8 @@ class LiteMaskRcnn(nn.Module):
             max_per_frame: nor do those beyond it.
 
         Returns:
-            boxes (B, D, 4) px, scores (B, D, K), masks (B, D, 28, 28) probabilities, count (B, 1) int32, taps. Slots
-            past the count are 0.
+            boxes (B, D, 4) px, scores (B, D, K), masks (B, D, 28, 28) probabilities, count (B, 1) int32. Slots past the
+            count are 0.
         """
         taps, levels = self.features(self.normalise(frames))
         outputs = self.dense_outputs(levels)
@@ -116,7 +108,7 @@ class LiteMaskRcnn(nn.Module):
         boxes, scores, valid = self._select(scores, boxes, reference_points(outputs), hw)
         masks = self._masks(taps, levels, boxes, wanted_slots(scores, valid, th_det, max_per_frame))
         count = valid.sum(1, keepdim=True).to(torch.int32)
-        return boxes, scores, masks, count, taps
+        return boxes, scores, masks, count
 
     def _select(self, scores: Tensor, boxes: Tensor, points: Tensor, hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Class-agnostic NMS on the best class: boxes (B, D, 4), scores (B, D, K), valid (B, D)."""

@@ -2,7 +2,7 @@
 
 Differences from CFBI (Yang et al. 2020): everything happens in a square window around the object (S samples a
 side) instead of the full frame; binary (object against the rest); local matching at half the window's resolution
-with three radii; a light head of depth-wise blocks; no instance attention.
+with three radii; a light head of depth-wise blocks.
 """
 
 import torch
@@ -137,6 +137,38 @@ class Block(nn.Module):
         return x + self.project(F.relu(self.spatial(x)))
 
 
+class InstanceAttention(nn.Module):
+    """What the object and what surrounds it look like on the whole, as a factor per channel (CFBI, section 3.4).
+
+    It says what no map of distances can: that both are brown, say, so that brown means nothing here.
+
+    Args:
+        embedding: channels of the embedding.
+        channels: of the map that is scaled.
+    """
+
+    def __init__(self, embedding: int, channels: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(4 * embedding, channels)
+        # starts as if it were not there
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, x: Tensor, bank: tuple[Tensor, ...], embedding: Tensor, probability: Tensor) -> Tensor:
+        """Map (N, C, S, S), banks of the seed, embedding (N, E, S, S) and probability (N, 1, S, S) before -> map."""
+        means = [_mean(bank[0], bank[1]), _mean(bank[2], bank[3])]
+        pixels = embedding.flatten(2).transpose(1, 2)
+        means += [_mean(pixels, weight.flatten(1)) for weight in (probability, 1 - probability)]
+        factor = 1 + torch.tanh(self.gate(torch.cat(means, 1)))
+        return x * factor[:, :, None, None]
+
+
+def _mean(vectors: Tensor, weights: Tensor) -> Tensor:
+    """Vectors (N, K, E) weighted (N, K) -> their mean (N, E); 0 without weights."""
+    total = torch.bmm(weights[:, None], vectors)[:, 0]
+    return total / weights.sum(1, keepdim=True).clamp(min=1)
+
+
 class PixelEmbedding(nn.Module):
     """Graph `pixel_embedding`: the probability of the object in its window of the current frame.
 
@@ -153,6 +185,7 @@ class PixelEmbedding(nn.Module):
         self.bias = nn.Parameter(torch.zeros(2))
         maps = 2 + 2 * len(RADII) + 2
         self.enter = nn.Conv2d(dims.f4_channels + maps, width, 1)
+        self.attention = InstanceAttention(dims.embedding, width)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(4)))
         self.predict = nn.Conv2d(width, 1, 1)
 
@@ -182,7 +215,7 @@ class PixelEmbedding(nn.Module):
         before, probability, known = self._resample(windows, previous)
         local = self._local(embedding, before, probability, known)
         maps = torch.cat([distance(seen, self.bias.view(1, 2, 1, 1)), local, probability, known], 1)
-        x = self.enter(torch.cat([features, maps], 1))
+        x = self.attention(self.enter(torch.cat([features, maps], 1)), bank, before, probability)
         return self.predict(F.relu(self.blocks(x)))[:, 0], embedding
 
     def forward(  # noqa: PLR0913, PLR0917 (the graph's inputs, in the order of the spec)
@@ -210,7 +243,7 @@ class PixelEmbedding(nn.Module):
         side = self.dims.window
         origin, size = before[:, :2].repeat(1, 2), (before[:, 2:] - before[:, :2]).repeat(1, 2)
         inside = (windows - origin) / size.clamp(min=1e-3) * side
-        index = torch.arange(windows.shape[0], dtype=windows.dtype)[:, None]
+        index = torch.arange(windows.shape[0], dtype=windows.dtype, device=windows.device)[:, None]
         known = torch.ones_like(probability)
         stacked = torch.cat([embedding, probability[:, None], known[:, None]], 1)
         moved = roi_align(stacked, torch.cat([index, inside], 1), (side, side), 1.0, 1, aligned=True)

@@ -62,7 +62,7 @@ def part_correlation(search: Tensor, template: Tensor) -> Tensor:
     channels, side = template.shape[1], template.shape[-1]
     out = search.shape[-1] - side + 1
     everywhere = torch.matmul(template.flatten(2).transpose(1, 2), search.flatten(2)) / channels**0.5
-    aligned = torch.index_select(everywhere.flatten(1), 1, _places(search.shape[-1], side))
+    aligned = torch.index_select(everywhere.flatten(1), 1, _places(search.shape[-1], side).to(search.device))
     return aligned.reshape(-1, side * side, out, out)
 
 

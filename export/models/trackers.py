@@ -1,5 +1,6 @@
 """Everything of the trackers that has weights, as one module: what training updates and a checkpoint holds."""
 
+import torch
 from torch import nn
 
 from export.models.features import SharedFeatures
@@ -17,6 +18,11 @@ class Trackers(nn.Module):
         self.siamese = SiameseRpn(dims.template_channels)
         self.pixel = PixelEmbedding(dims)
         self._views = (SiameseTemplate(), PixelReference(self.pixel.embed, dims))
+
+    def place(self, device: torch.device) -> None:
+        """Move everything to a device, the views' constants, too (they are no modules of this one)."""
+        for part in (self, *self._views):
+            part.to(device)
 
     @property
     def template(self) -> SiameseTemplate:

@@ -9,7 +9,7 @@ from export.graphs import Graphs, Lite, Paper
 from export.models.half import Half, Rounded, halve
 
 SIAMESE = ("embed_template", "embed_search", "parts", "look", "tower", "discriminator", "correlator")
-PIXEL = ("embed", "enter", "blocks", "predict")
+PIXEL = ("embed", "enter", "attention.gate", "blocks", "predict")
 MASK_LAYERS = (
     *(f"lateral.{level}" for level in range(3)),
     *("edges", "fine", "fine_spatial", "fine_project"),
@@ -22,7 +22,7 @@ HALVED = {
         "detector.neck",
         *(f"detector.head.{part}.{level}" for part in ("towers", "outputs") for level in range(4)),
         *(f"detector.mask_head.{layer}" for layer in MASK_LAYERS),
-        *(f"features.{layer}" for layer in ("f8", "down", "fine", "spatial")),
+        *(f"features.{layer}" for layer in ("trunk", "f8", "down", "fine", "spatial")),
     ),
     "PaperMaskRcnn": ("backbone", "rpn_head", "box_head", "box_predictor", "mask_head", "mask_predictor"),
     "PaperPixelFeatures": ("stem", *(f"layers.{layer}" for layer in range(4)), "aspp", "low_level", "decoder", "f8"),

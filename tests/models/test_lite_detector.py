@@ -1,5 +1,6 @@
 """The lite detector: the graph's contract, the start weights kept by new classes, and its training."""
 
+import dataclasses
 import json
 import random
 from itertools import pairwise
@@ -18,7 +19,7 @@ from export.classes import COCO_NAMES, class_list, index_of_ytvis  # noqa: E402
 from export.models.lite_detector import NMS_IOU, SCORE_THRESHOLD, LiteMaskRcnn, extend_classes  # noqa: E402
 from export.models.nanodet import NanoDetPlus, decode  # noqa: E402
 from service.inference.specs import LITE, graph_specs  # noqa: E402
-from training.detector import train  # noqa: E402
+from training.detector import Budget, batches, by_class, train  # noqa: E402
 from training.detector_eval import evaluate, network_frame, paste  # noqa: E402
 from training.mask_head import FRESH, start_from  # noqa: E402
 from training.mask_head import train as train_mask_head  # noqa: E402
@@ -62,22 +63,16 @@ def detect(model, batch, height, width, hw):
     [(1, 128, 224, [[128, 224]]), (3, 160, 160, [[160, 160], [100, 130], [0, 0]]), (1, 128, 160, [[0, 0]])],
 )
 def test_outputs_follow_the_spec(model, batch, height, width, hw):
-    *outputs, taps = detect(model, batch, height, width, hw)
+    outputs = detect(model, batch, height, width, hw)
     specs = {spec.name: spec for spec in graph_specs(LITE)["mask_rcnn"].outputs}
     for name, output in zip(NAMES, outputs, strict=True):
         specs[name].check(output.numpy(), "mask_rcnn")
         assert output.shape[0] == batch
-    assert [tuple(tap.shape[1:]) for tap in taps] == [
-        (24, height // 4, width // 4),
-        (176, height // 8, width // 8),
-        (352, height // 16, width // 16),
-        (128, height // 8, width // 8),
-    ]
 
 
 def test_detections_lie_in_the_unpadded_frame_and_slots_past_the_count_are_zero(model):
     hw = [[160, 160], [100, 130], [0, 0]]
-    boxes, scores, masks, count, _ = detect(model, 3, 160, 160, hw)
+    boxes, scores, masks, count = detect(model, 3, 160, 160, hw)
     assert count[0] > 0
     assert count[1] > 0
     assert count[2] == 0
@@ -182,10 +177,10 @@ def test_training_runs_and_resumes(photographs, tmp_path):
     torch.manual_seed(0)
     model = LiteMaskRcnn()
     pictures = coco_pictures(photographs)
-    train(model, pictures, [], tmp_path, minutes=0.03, seed=0)
+    train(model, LiteMaskRcnn(), (pictures, []), tmp_path, Budget(0.03))
     first = torch.load(tmp_path / "state.pt", weights_only=True)
     assert first["step"] >= 1
-    train(LiteMaskRcnn(), pictures, [], tmp_path, minutes=first["spent"] / 60 + 0.03, seed=0)
+    train(LiteMaskRcnn(), LiteMaskRcnn(), (pictures, []), tmp_path, Budget(first["spent"] / 60 + 0.03))
     second = torch.load(tmp_path / "state.pt", weights_only=True)
     assert second["step"] > first["step"]
     assert second["spent"] > first["spent"]
@@ -252,3 +247,22 @@ def test_evaluation_geometry():
     pasted = paste(np.ones((28, 28), np.float32), np.array([10.0, 4.0, 38.0, 32.0]), (40, 60))
     assert pasted.sum() == 28 * 28
     assert pasted[4:32, 10:38].all()
+
+
+def test_rendered_frames_are_drawn_class_by_class(photographs):
+    pictures = coco_pictures(photographs)
+    rare = [dataclasses.replace(pictures[0], instances=pictures[0].instances[:1], labelled_ytvis=True)]
+    common = [
+        dataclasses.replace(rare[0], instances=(dataclasses.replace(rare[0].instances[0], label=5),)) for _ in range(30)
+    ]
+    rare_label = rare[0].instances[0].label
+    assert rare_label != 5
+    assert sorted(len(group) for group in by_class(rare + common)) == [1, 30]
+    drawn = batches(pictures, rare + common, 8, 0)
+    labels = [
+        label
+        for batch, _ in zip(drawn, range(12), strict=False)
+        for label, owner in zip(batch.labels.tolist(), batch.owner.tolist(), strict=True)
+        if batch.labelled_ytvis[owner]
+    ]
+    assert 0.3 < labels.count(rare_label) / len(labels) < 0.7

@@ -1,6 +1,7 @@
 """The trackers' networks: contract, matching against brute force, patterns they must find, a training in small."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,10 @@ import torch
 from pycocotools import mask as coco
 from torch import Tensor
 
-from export.models.lite_detector import LiteMaskRcnn
 from export.models.pixel_embedding import (
     FAR,
     RADII,
+    InstanceAttention,
     LocalMatch,
     PixelEmbedding,
     PixelReference,
@@ -28,8 +29,9 @@ from service.tracking.anchors import anchor_grid, decode
 from service.tracking.params import TrackerParams
 from service.tracking.windows import search_windows
 from training.pixel_loss import pixel_loss
+from training.sequence_batch import join
 from training.sequences import FRAME_HW, Clip, Sequence
-from training.siamese_loss import NOWHERE, draw_pairs
+from training.siamese_loss import GROWTH, NOWHERE, SCALE, draw_pairs
 from training.trackers import Parts, Recipe, train
 from training.trackers_eval import Networks, score_clip
 from training.windows import Windows, dims_of, frame_windows
@@ -82,8 +84,7 @@ def test_shapes_are_those_of_the_contract(name: str, tracks: int):
 
 def test_features_have_strides_4_and_8():
     with torch.no_grad():
-        taps, _ = LiteMaskRcnn().eval().features(torch.zeros(2, 3, 64, 96))
-        f4, f8 = Trackers().features(*taps)
+        f4, f8 = Trackers().features(torch.zeros(2, 64, 96, 3, dtype=torch.uint8))
     assert f4.shape == (2, LITE.f4_channels, 16, 24)
     assert f8.shape == (2, LITE.f8_channels, 8, 12)
 
@@ -288,15 +289,15 @@ def moving_square(folder: Path) -> Clip:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under NumPy 2
 def test_training_steps_and_resumes(tmp_path: Path):
     clips, out = [moving_square(tmp_path)], tmp_path / "run"
-    detector, trackers = LiteMaskRcnn(), Trackers()
+    trackers = Trackers()
     start = {name: value.clone() for name, value in trackers.state_dict().items()}
-    train(detector, trackers, clips, [], out, Recipe(1e-9))
+    train(trackers, clips, [], out, Recipe(1e-9))
     state = torch.load(out / "state.pt", weights_only=True)
     assert state["step"] == 1
     changed = {name.split(".")[0] for name, value in trackers.state_dict().items() if (value != start[name]).any()}
     assert changed == {"features", "siamese", "pixel"}
     again = Trackers()
-    train(detector, again, clips, [], out, Recipe((state["spent"] + 0.01) / 60))
+    train(again, clips, [], out, Recipe((state["spent"] + 0.01) / 60))
     assert torch.load(out / "state.pt", weights_only=True)["step"] == 2
     assert (out / "final.safetensors").is_file()
 
@@ -307,7 +308,7 @@ def test_a_head_that_sees_the_object_everywhere_fills_its_window_or_the_frame(tm
     trackers = Trackers(dims_of(windows, (384, 512)))
     torch.nn.init.constant_(trackers.pixel.predict.weight, 0)
     torch.nn.init.constant_(trackers.pixel.predict.bias, 9)
-    networks = Networks(LiteMaskRcnn().eval(), trackers.eval(), windows)
+    networks = Networks(trackers.eval(), windows)
     (score,) = score_clip(networks, moving_square(tmp_path), TrackerParams())
     share = 40 * 40 / (120 * 160)
     assert (score.uncut == pytest.approx(share, abs=0.002)) == (windows == "frame")
@@ -342,7 +343,7 @@ def test_one_tracker_alone_leaves_the_other_as_it_is(
     trackers = Trackers(dims_of(windows, FRAME_HW))
     start = {name: value.clone() for name, value in trackers.state_dict().items()}
     recipe = Recipe(1e-9, parts, windows=windows)
-    train(LiteMaskRcnn(), trackers, [moving_square(tmp_path)], [], tmp_path / "run", recipe)
+    train(trackers, [moving_square(tmp_path)], [], tmp_path / "run", recipe)
     changed = {name for name, value in trackers.state_dict().items() if (value != start[name]).any()}
     assert {name.split(".")[0] for name in changed} == expected
     assert not any(name.startswith("features.f8") for name in changed), "f8 feeds both trackers"
@@ -354,19 +355,74 @@ def test_pairs_join_frames_that_show_the_object_and_windows_stand_around_it_or_a
         masks[t, 0, 10:30, 10 + 5 * t : 30 + 5 * t] = 1
     masks[0, 1, 40:60, 60:80] = masks[2, 1, 40:60, 70:90] = 1
     visible = masks.sum((2, 3)) > 0
-    pairs = draw_pairs(Sequence(np.zeros((3, 64, 96, 3), np.uint8), masks, visible, np.array([1, 1])))
+    pairs = draw_pairs(join([Sequence(np.zeros((3, 64, 96, 3), np.uint8), masks, visible, np.array([1, 1]))]))
     assert len(pairs.frame) > 10
     assert (pairs.template != pairs.frame).all()
     second = pairs.target[:, 1] == 40
     assert second.any()
     assert set(pairs.frame[second].tolist()) | set(pairs.template[second].tolist()) == {0, 2}
     assert (pairs.target[~second, 2] - pairs.target[~second, 0] == 20).all()
-    assert (pairs.window[:, 2] - pairs.window[:, 0] > 40).all()
+    # an exemplar's window is twice as wide as its square, the search window twice as wide again, less noise
+    least = 20 * 4 * math.exp(-GROWTH - SCALE)
+    assert (pairs.window[:, 2] - pairs.window[:, 0] > least).all()
     gone = pairs.target[:, 0] > NOWHERE / 2
     assert set(pairs.frame[gone].tolist()) == {1}, "the second object is looked for where it is not, too"
     assert set(pairs.template[gone].tolist()) == {0, 2}
     middle = (pairs.window[gone, :2] + pairs.window[gone, 2:]) / 2
     assert ((middle - torch.tensor([75.0, 50.0])).abs() < 30).all(), "around the place where it was"
+
+
+def square_sequence(length: int, tops: list[int]) -> Sequence:
+    """Squares that walk to the right over black frames, 3 px a frame."""
+    masks = np.zeros((length, len(tops), 64, 96), np.uint8)
+    for t in range(length):
+        for n, top in enumerate(tops):
+            masks[t, n, top : top + 16, 10 + 3 * t : 26 + 3 * t] = 1
+    frames = np.repeat(masks.max(1)[..., None] * 255, 3, 3)
+    return Sequence(frames, masks, masks.sum((2, 3)) > 0, np.ones(len(tops)))
+
+
+def test_a_batch_keeps_objects_with_their_own_frames():
+    batch = join([square_sequence(3, [4]), square_sequence(3, [20, 40])])
+    assert batch.frames.shape == (2, 3, 64, 96, 3)
+    assert batch.owner.tolist() == [0, 1, 1]
+    assert batch.boxes[1].tolist() == [[13, 4, 29, 20], [13, 20, 29, 36], [13, 40, 29, 56]]
+    pairs = draw_pairs(batch)
+    first = pairs.target[:, 1] == 4
+    assert set(pairs.frame[first].tolist()) <= {0, 1, 2}
+    assert set(pairs.frame[~first].tolist()) == {3, 4, 5}
+    assert (pairs.template // 3 == pairs.frame // 3).all(), "a template and its search region are of one sequence"
+
+
+def test_the_loss_of_a_batch_looks_at_each_sequence_in_its_own_frames():
+    one, other = square_sequence(3, [4]), square_sequence(3, [40])
+    trackers = Trackers()
+
+    def loss(sequences: list[Sequence]) -> float:
+        batch = join(sequences)
+        frames = batch.frames.flatten(0, 1)[..., 0].float()
+        f4 = torch.zeros(len(frames), LITE.f4_channels, 16, 24)
+        f4[:, 0] = frames[:, ::4, ::4] / 255
+        torch.manual_seed(3)
+        with torch.no_grad():
+            return pixel_loss(trackers, f4, batch).item()
+
+    # colour is all that counts, and both squares look the same in their own frames
+    assert loss([one, one]) == pytest.approx(loss([one, other]), rel=0.1)
+
+
+def test_attention_starts_as_if_it_were_not_there_and_then_tells_objects_apart():
+    attention = InstanceAttention(4, 3)
+    x, embedding = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 8, 8)
+    probability = torch.rand(2, 1, 8, 8)
+    bank = (torch.randn(2, 5, 4), torch.ones(2, 5), torch.randn(2, 5, 4), torch.zeros(2, 5))
+    torch.testing.assert_close(attention(x, bank, embedding, probability), x)
+    torch.nn.init.normal_(attention.gate.weight)
+    with torch.no_grad():
+        found = attention(torch.ones_like(x), bank, embedding, probability)
+    assert (found[0] - found[1]).abs().max() > 0.1
+    assert (found.amax((2, 3)) == found.amin((2, 3))).all(), "one factor per channel"
+    assert torch.isfinite(found).all(), "an empty bank has no mean"
 
 
 @pytest.mark.parametrize("windows", ["object", "frame"])
@@ -379,5 +435,5 @@ def test_a_mask_where_the_object_is_gone_costs_and_an_empty_one_does_not(windows
     for logit in (-9.0, 9.0):
         torch.nn.init.constant_(trackers.pixel.predict.weight, 0)
         torch.nn.init.constant_(trackers.pixel.predict.bias, logit)
-        losses[logit] = pixel_loss(trackers, f4, gone, windows).item()
+        losses[logit] = pixel_loss(trackers, f4, join([gone]), windows).item()
     assert losses[-9.0] < 0.01 < 1 < losses[9.0]

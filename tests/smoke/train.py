@@ -110,9 +110,9 @@ def main() -> None:
         write_pictures(data / name)
     write_clips(data / "scenes3d" / "train")
     write_start_weights(start)
-    common = ("--data", data, "--start-weights", start, "--minutes", str(given.minutes))
+    common = ("--data", data, "--minutes", str(given.minutes))
     detector, trackers = out / "detector", out / "trackers"
-    run("training.detector", *common, "--out", detector)
+    run("training.detector", *common, "--start-weights", start, "--out", detector)
     trained = detector / "final.safetensors"
     run("training.trackers", *common, "--trunk-weights", trained, "--out", trackers)
     dualtrack = "service.cli.main"

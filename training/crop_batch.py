@@ -1,0 +1,45 @@
+"""Crops joined to a batch: what a step of the detector's training gets."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.samples import Crop
+
+
+class CropBatch(NamedTuple):
+    """B crops with N objects in all.
+
+    Attributes:
+        images: (B, H, W, 3) uint8 RGB.
+        boxes: (N, 4) float32 px.
+        masks: (N, H, W) uint8.
+        labels: (N,) int64.
+        owner: (N,) int64, which crop an object is in.
+        labelled_ytvis: (B,) bool, see `Crop`.
+    """
+
+    images: Tensor
+    boxes: Tensor
+    masks: Tensor
+    labels: Tensor
+    owner: Tensor
+    labelled_ytvis: Tensor
+
+    def to(self, device: torch.device) -> "CropBatch":
+        """The batch on a device."""
+        return CropBatch(*(part.to(device, non_blocking=True) for part in self))
+
+
+def join(crops: Sequence[Crop]) -> CropBatch:
+    """Join crops of one size."""
+    counts = torch.tensor([len(crop.labels) for crop in crops])
+    return CropBatch(
+        torch.from_numpy(np.stack([crop.image for crop in crops])),
+        *(torch.from_numpy(np.concatenate([getattr(c, what) for c in crops])) for what in ("boxes", "masks", "labels")),
+        torch.repeat_interleave(torch.arange(len(crops)), counts),
+        torch.tensor([crop.labelled_ytvis for crop in crops]),
+    )

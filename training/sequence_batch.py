@@ -1,0 +1,46 @@
+"""Sequences of one length joined to a batch: what a step of the trackers' training gets."""
+
+from collections.abc import Sequence as SequenceOf
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.boxes import boxes_of
+from training.sequences import Sequence
+
+
+class SequenceBatch(NamedTuple):
+    """B sequences of L frames with N objects in all.
+
+    Attributes:
+        frames: (B, L, H, W, 3) uint8 RGB.
+        masks: (L, N, H, W) uint8.
+        boxes: (L, N, 4) float32, tight boxes of the masks, px; zeros where there is none.
+        visible: (L, N) bool.
+        owner: (N,) int64, which sequence an object is of.
+    """
+
+    frames: Tensor
+    masks: Tensor
+    boxes: Tensor
+    visible: Tensor
+    owner: Tensor
+
+    def to(self, device: torch.device) -> "SequenceBatch":
+        """The batch on a device."""
+        return SequenceBatch(*(part.to(device, non_blocking=True) for part in self))
+
+
+def join(sequences: SequenceOf[Sequence]) -> SequenceBatch:
+    """Join sequences of equal length and size."""
+    masks = torch.from_numpy(np.concatenate([sequence.masks for sequence in sequences], 1))
+    counts = torch.tensor([sequence.masks.shape[1] for sequence in sequences])
+    return SequenceBatch(
+        torch.from_numpy(np.stack([sequence.frames for sequence in sequences])),
+        masks,
+        torch.stack([boxes_of(frame) for frame in masks]),
+        torch.from_numpy(np.concatenate([sequence.visible for sequence in sequences], 1)),
+        torch.repeat_interleave(torch.arange(len(sequences)), counts),
+    )
