@@ -1,6 +1,8 @@
 """Samples for ever, on demand or made ahead by processes of their own, so that a GPU does not wait for them."""
 
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import cv2
@@ -12,6 +14,8 @@ WORKER_SEEDS = 1_000_003
 """Seeds of two workers are so far apart that a resumed training, whose seed is its step, meets no other's."""
 AHEAD = 3
 """Samples that every worker has ready."""
+SLOW_TO_IMPORT = ("torch", "torchvision", "cv2", "av", "pycocotools.mask", "safetensors.torch")
+"""What workers need and would each import for seconds."""
 
 
 class _Endless(IterableDataset[Sample]):
@@ -38,10 +42,16 @@ def sample_stream(samples: Callable[[int], Iterator[Sample]], seed: int, workers
         prefetch_factor=AHEAD,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_one_thread,
-        # a process that is forked while threads of torch or CUDA run may wait for a lock that nobody holds
-        multiprocessing_context="spawn",
+        multiprocessing_context=_context(),
     )
     return iter(loader)
+
+
+def _context() -> BaseContext:
+    """Workers are forked from a server: a process that runs threads of torch or CUDA may hold a lock while it forks."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(SLOW_TO_IMPORT))
+    return context
 
 
 def _one_thread(_: int) -> None:
