@@ -24,8 +24,8 @@ class LostParams:
             or one; 0 = anywhere. Without it a hidden walker is found again at once in another one on the far side.
     """
 
-    enter: float = 0.3
-    leave: float = 0.7
+    enter: float = 0.15
+    leave: float = 0.5
     max_frames: int = 0
     reach: float = 0.25
 
@@ -82,11 +82,11 @@ class TubeletParams:
         match_iou: a detection supports a tubelet in its frame if their mask IoU is above this.
     """
 
-    th_seq: float = 0.5
+    th_seq: float = 0.3
     iou: TubeletIou = "union"
     class_agnostic: bool = True
     score: ScoreEstimator = "matched_zero"
-    match_iou: float = 0.5
+    match_iou: float = 0.7
 
 
 @dataclass(frozen=True, slots=True)
