@@ -24,7 +24,7 @@ class LiteralGraphs:
     Attributes:
         trunk: frames (1, H, W, 3) uint8, hw -> f4, f8.
         embed: features (1, C4, h, w) -> pixel embedding (1, E, h, w).
-        head: features and matching maps (1, C4 + 10, h, w) -> probability (1, h, w).
+        head: features and matching maps (1, C4 + 10, h, w), means of embeddings (1, 4 E) -> probability (1, h, w).
         bias: CFBI's learned bias of the distance to the object and to the rest, (2,).
     """
 
@@ -44,9 +44,10 @@ class LiteralGraphs:
         found: F32 = self.embed.run(None, {"features": f4[None]})[0][0]
         return found
 
-    def probability(self, f4: F32, maps: F32) -> F32:
-        """f4 (C4, h, w) and maps (10, h, w) -> probability of the object (h, w)."""
-        found: F32 = self.head.run(None, {"features": np.concatenate([f4, maps])[None].astype(np.float32)})[0][0]
+    def probability(self, f4: F32, maps: F32, means: F32) -> F32:
+        """f4 (C4, h, w), maps (10, h, w) and means (4 E,) -> probability of the object (h, w)."""
+        features = np.concatenate([f4, maps])[None].astype(np.float32)
+        found: F32 = self.head.run(None, {"features": features, "means": means[None].astype(np.float32)})[0][0]
         return found
 
 
@@ -63,11 +64,11 @@ def open_graphs(manifest: Manifest, threads: int) -> LiteralGraphs:
     detector = onnx.load(manifest.graph_path("mask_rcnn"))
     pixel = onnx.load(manifest.graph_path("pixel_embedding"))
     whole = {item.name: item for item in detector.graph.input}
-    embed, enter = _layer(pixel, "embed.weight"), _layer(pixel, "enter.weight")
+    embed, enter, gate = (_layer(pixel, f"{name}.weight") for name in ("embed", "enter", "attention.gate"))
     return LiteralGraphs(
         trunk=_session(cut(detector, list(whole.values()), ["f4", "f8"]), threads),
-        embed=_session(_between(pixel, embed.input[0], embed.output[0]), threads),
-        head=_session(_between(pixel, enter.input[0], "probability"), threads),
+        embed=_session(_between(pixel, {embed.input[0]: "features"}, embed.output[0]), threads),
+        head=_session(_between(pixel, {enter.input[0]: "features", gate.input[0]: "means"}, "probability"), threads),
         bias=_bias(pixel),
     )
 
@@ -113,13 +114,13 @@ def _needed(
             raise ConfigurationError(f"literal: {name} leads to {list(outputs)} and is neither given nor made")
 
 
-def _between(model: onnx.ModelProto, first: str, last: str) -> onnx.ModelProto:
-    """From one tensor, called `features` from now on, to another."""
-    source = helper.make_tensor_value_info(first, TensorProto.FLOAT, [1, None, None, None])
-    part = cut(model, [source], [last])
+def _between(model: onnx.ModelProto, first: Mapping[str, str], last: str) -> onnx.ModelProto:
+    """From some tensors, by the names that they get, to another one."""
+    part = cut(model, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in first], [last])
     for node in part.graph.node:
-        node.input[:] = ["features" if name == first else name for name in node.input]
-    part.graph.input[0].name = "features"
+        node.input[:] = [first.get(name, name) for name in node.input]
+    for given in part.graph.input:
+        given.name = first[given.name]
     return part
 
 

@@ -56,6 +56,7 @@ class LiteralTracker:
       around the object. So an object shorter than 170 px has fewer samples here, one that is longer has more; the
       weights were trained on the service's. This is the difference that shows.
     * A reference is all pixels of the seed's frame, not 256 of the object's and 256 of the window's others.
+    * What surrounds the object on the whole (CFBI's instance attention) is the rest of the frame, not of the window.
     * Neighbours are looked for at full resolution within 4, 8 and 12 pixels of stride 4, not at half the window's.
     * One object per graph call.
 
@@ -159,7 +160,8 @@ class LiteralTracker:
         seen = probability[:height, :width]
         maps = matching_maps(frame.embedding, reference, before, seen, self._graphs.bias)
         known = np.ones_like(seen)
-        return self._graphs.probability(frame.f4, np.concatenate([maps, seen[None], known[None]]))
+        means = attended(reference, before, seen)
+        return self._graphs.probability(frame.f4, np.concatenate([maps, seen[None], known[None]]), means)
 
     def _continued(self, probability: F32) -> F32:
         """(h, w) -> the square that the state machine's window stands for; nothing is where no frame is."""
@@ -194,6 +196,24 @@ def matching_maps(
     if halved:
         close = np.stack([cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR) for part in close])
     return np.concatenate([distance(far.reshape(2, height, width), bias[:, None, None]), close]).astype(np.float32)
+
+
+def attended(reference: Reference, before: F32, probability: F32) -> F32:
+    """Mean embeddings of object and rest in the seed's frame and, by probability, in the one before, (4 E,)."""
+    pixels = before.reshape(len(before), -1).T
+    weights = probability.reshape(-1)
+    return np.concatenate(
+        [
+            *(_mean(part, np.ones(len(part), np.float32)) for part in (reference.inside, reference.outside)),
+            *(_mean(pixels, part) for part in (weights, 1 - weights)),
+        ]
+    )
+
+
+def _mean(vectors: F32, weights: F32) -> F32:
+    """Weighted mean of vectors (N, E), (E,); 0 where nothing weighs anything."""
+    mean: F32 = (weights @ vectors / max(float(weights.sum()), 1.0)).astype(np.float32)
+    return mean
 
 
 def _half(values: F32) -> F32:

@@ -84,4 +84,8 @@ def test_rendered_clips_with_the_bundled_models(values: dict[str, int], segments
     assert len(found.segments) == segments
     alone, joined = aps(found)
     assert alone > 0.15
-    assert joined == pytest.approx(alone, abs=0.01)
+    assert joined > alone - 0.01, "nothing is lost"
+    if segments == len(dataset.videos):
+        # cut at the shot change alone, every clip is tracked as if alone. A cut in a clip may change a class or a mask's
+        # IoU for the better, too, and with so few objects that is 0.03 of AP
+        assert joined == pytest.approx(alone, abs=0.01)

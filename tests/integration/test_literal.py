@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from evaluation.dataset import AnnotatedVideo
 from evaluation.literal.graphs import LiteralGraphs, open_graphs
 from evaluation.literal.matching import FAR, nearest, nearest_before
-from evaluation.literal.tracker import LiteralTracker, Reference, matching_maps
+from evaluation.literal.tracker import LiteralTracker, Reference, attended, matching_maps
 from evaluation.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.cache import NoCache
@@ -107,7 +107,8 @@ def test_on_the_services_own_window_it_answers_as_the_services_graph(tmp_path: P
             np.zeros(0, np.float32),
         )
         maps = matching_maps(embedding, chosen, reference["embedding"][0], mask[0], graphs.bias, halved=True)
-        literal = graphs.probability(inside, np.concatenate([maps, mask, np.ones_like(mask)]))
+        means = attended(chosen, reference["embedding"][0], mask[0])
+        literal = graphs.probability(inside, np.concatenate([maps, mask, np.ones_like(mask)]), means)
         np.testing.assert_allclose(embedding, service["embedding"][0], atol=1e-3)
         np.testing.assert_allclose(literal, service["probability"][0], atol=2e-3)
 

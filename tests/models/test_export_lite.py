@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from export.checkpoint import load_weights, pack_lite
 from export.classes import class_list
 from export.graphs import Lite
-from export.parity import TOLERANCES, compare, difference, match_slots
+from export.parity import TOLERANCES, compare, difference, match_slots, settled
 from export.random_networks import random_lite
 from export.repository import Edition, write_repository
 from export.to_onnx import check_graph
@@ -116,6 +116,20 @@ def test_ties_may_change_places():
     assert all(difference(name, wanted[name], matched[name]) == 0 for name in wanted)
     untied = {**swapped, "scores": np.array([[[0.9], [0.5], [0.4]]], np.float32)}
     assert difference("scores", scores, match_slots(wanted, untied)["scores"]) > TOLERANCES["scores"]
+
+
+def test_in_half_precision_only_detections_that_count_have_to_be_the_same():
+    def side(least: float, best: float) -> dict[str, np.ndarray]:
+        boxes = np.array([[[0, 0, 9, 9], [least * 100, 0, 40, 40]]], np.float32)
+        scores = np.array([[[best], [least]]], np.float32)
+        return {"boxes": boxes, "scores": scores, "masks": scores[..., None].copy()}
+
+    wanted, got = settled(side(0.16, 0.9), side(0.14, 0.9), 0.2)
+    assert all(difference(name, wanted[name], got[name]) == 0 for name in wanted)
+    wanted, got = settled(side(0.21, 0.9), side(0.14, 0.9), 0.2)
+    assert difference("boxes", wanted["boxes"], got["boxes"]) > 1, "one of the two is over the threshold"
+    wanted, got = settled(side(0.16, 0.9), side(0.16, 0.5), 0.2)
+    assert difference("scores", wanted["scores"], got["scores"]) > 0.3
 
 
 def test_weights_survive_packing(network, tmp_path):
