@@ -16,13 +16,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from export.models.lite_detector import LiteMaskRcnn, extend_classes
 from export.models.nanodet import NUM_CLASSES, LevelOutput, NanoDetPlus
 from training.crop_batch import CropBatch, join
 from training.detector_loss import class_loss, distillation_loss, mask_loss
 from training.loop import train_loop
+from training.moving_average import moving_average
 from training.precision import autocast, best_device
 from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
 from training.schedule import rms_groups
@@ -35,7 +35,6 @@ RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
 SCALES = (0.5, 1.5)
 RENDERED_EVERY = 4
 """Frames of a clip from one that is used to the next."""
-EMA_DECAY = 0.998
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ def train(
             depthwise_in_float32(network)
         network.to(budget.device, memory_format=torch.channels_last)
     teacher.eval().requires_grad_(False)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+    average = moving_average(model)
     train_loop(
         model,
         torch.optim.AdamW(rms_groups(model, TUNE_FACTOR, FRESH, FRESH_RATE), weight_decay=0),

@@ -83,4 +83,7 @@ def train_loop(  # noqa: PLR0913
             save(out, model, optimizer, step, clock)
             last_save = time.monotonic()
     save(out, model, optimizer, step, clock)
-    save_weights(out / "final.safetensors", averaged() if averaged else model)
+    final = out / "final.safetensors"
+    if step > start or not final.is_file():
+        # an average that has seen no step of this run is that of the start
+        save_weights(final, averaged() if averaged and step > start else model)

@@ -14,20 +14,19 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from export.models.lite_detector import LiteMaskRcnn
 from training.crop_batch import CropBatch, join
 from training.detector import depthwise_in_float32, normalised
 from training.detector_loss import mask_loss
 from training.loop import train_loop
+from training.moving_average import moving_average
 from training.precision import autocast
 from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
 
 BATCH = 3
 RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
 SCALES = (0.5, 1.5)
-EMA_DECAY = 0.998
 RATE, FRESH_RATE = 3e-4, 6e-4
 FRESH = ("edges", "context", "detail", "coarse", "refine")
 """Layers that weights of before 0.2 lack."""
@@ -92,7 +91,7 @@ def train(
         if parameter.requires_grad
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=1e-4)
-    average = AveragedModel(head, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+    average = moving_average(head)
 
     def averaged() -> LiteMaskRcnn:
         whole = copy.deepcopy(model)

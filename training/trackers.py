@@ -4,7 +4,7 @@ Their trunk starts from a detector's (`--trunk-weights`), and is trained at a ra
 Features, Siamese RPN and pixel embedding are trained together, or one tracker alone (`--train`): the Siamese steps
 cost a third of the pixel ones. `pixel` goes on with f4, `head` leaves all features as they are. `--windows frame`
 trains a pixel embedding that looks at whole frames (decision record 20). `--data` holds scenes3d/train, coco_small and
-more_images. A GPU is used where there is one: `--batch 32 --workers 14` keep an H100 busy.
+more_images. A GPU is used where there is one; `--batch 32 --workers 8` kept an H200 busy.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from typing import Any, Literal
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from export.models.trackers import Trackers
 from training.loop import train_loop
+from training.moving_average import moving_average
 from training.pixel_loss import pixel_loss
 from training.precision import autocast, best_device
 from training.samples import Picture, coco_pictures
@@ -35,7 +35,6 @@ RATE = 1e-3
 Parts = Literal["all", "siamese", "pixel", "head"]
 TRUNK_FACTOR = 1e-3
 """Rate of a tensor of the trunk over its RMS."""
-EMA_DECAY = 0.998
 LENGTHS = (3, 4, 5, 6, 8)
 """Frames of a sequence: errors that are fed back show from the third on."""
 CLIP_SHARE, PASTED_SHARE = 0.45, 0.4
@@ -128,7 +127,7 @@ def train(trackers: Trackers, clips: list[Clip], pictures: list[Picture], out: P
     """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
     trackers.requires_grad_(False).place(recipe.device)
     modules = [part.requires_grad_(True) for part in trained_modules(trackers, recipe.parts)]
-    average = AveragedModel(trackers, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))
+    average = moving_average(trackers)
     train_loop(
         trackers,
         torch.optim.AdamW(parameter_groups(modules, recipe.rate)),

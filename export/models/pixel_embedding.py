@@ -2,7 +2,7 @@
 
 Differences from CFBI (Yang et al. 2020): everything happens in a square window around the object (S samples a
 side) instead of the full frame; binary (object against the rest); local matching at half the window's resolution
-with three radii; a light head of depth-wise blocks.
+with three radii; a light head of depth-wise blocks, which one gate of instance attention scales.
 """
 
 import torch
@@ -138,9 +138,10 @@ class Block(nn.Module):
 
 
 class InstanceAttention(nn.Module):
-    """What the object and what surrounds it look like on the whole, as a factor per channel (CFBI, section 3.4).
+    """What the object and what surrounds it look like on the whole, as a factor per channel of the head.
 
-    It says what no map of distances can: that both are brown, say, so that brown means nothing here.
+    It says what no map of distances can: that both are brown, say, so that brown means nothing here. CFBI's collaborative
+    instance-level attention, with one gate where the head begins instead of one in every block, around 1 instead of 0.5.
 
     Args:
         embedding: channels of the embedding.

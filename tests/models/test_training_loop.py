@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from training.loop import train_loop
+from training.moving_average import moving_average
 
 pytestmark = pytest.mark.models
 
@@ -48,3 +49,40 @@ def test_a_training_by_minutes_warms_up_over_a_hundred_steps(tmp_path: Path):
     assert found[:3] == pytest.approx([0.01, 0.02, 0.03], rel=0.05)
     assert found[49] == pytest.approx(0.5, rel=0.05)
     assert found[110] == pytest.approx(1, rel=0.05)
+
+
+def test_the_average_follows_a_short_training_and_smooths_a_long_one():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(model.weight, 0.0)
+    average = moving_average(model)
+    values = []
+    for step in range(4000):
+        torch.nn.init.constant_(model.weight, 1.0 if step % 2 else 3.0)
+        average.update_parameters(model)
+        values.append(float(average.module.weight.detach()))
+    assert abs(values[19] - 2) < 0.6, "nothing of the start is left after twenty steps"
+    assert abs(values[-1] - 2) < 0.01
+
+
+def test_a_finished_training_that_is_started_again_keeps_its_weights(tmp_path: Path):
+    def run() -> None:
+        model = torch.nn.Linear(1, 1, bias=False)
+        average = moving_average(model)
+        optimizer = torch.optim.AdamW([{"params": list(model.parameters()), "base": 1.0}])
+        train_loop(
+            model,
+            optimizer,
+            lambda _: repeat(torch.ones(1)),
+            lambda sample: {"loss": model(sample).sum()},
+            out=tmp_path,
+            minutes=1,
+            seed=0,
+            steps=3,
+            averaged=lambda: average.module,
+            after_step=lambda: average.update_parameters(model),
+        )
+
+    run()
+    first = (tmp_path / "final.safetensors").read_bytes()
+    run()
+    assert (tmp_path / "final.safetensors").read_bytes() == first
