@@ -140,8 +140,8 @@ class Block(nn.Module):
 class InstanceAttention(nn.Module):
     """What the object and what surrounds it look like on the whole, as a factor per channel of the head.
 
-    It says what no map of distances can: that both are brown, say, so that brown means nothing here. CFBI's collaborative
-    instance-level attention, with one gate where the head begins instead of one in every block, around 1 instead of 0.5.
+    It says what no map of distances can: that both are brown, say, so that brown means nothing here. It is CFBI's
+    instance-level attention with one gate where the head begins, not one in every block, and around 1, not 0.5.
 
     Args:
         embedding: channels of the embedding.
