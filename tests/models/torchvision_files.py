@@ -24,6 +24,7 @@ def v1_file(outputs: int = 91) -> State:
 
     Variances are as small as those of real weights: with another eps than 0 it is another network.
     """
+    torch.manual_seed(3)
     state = random_state(maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=outputs))
     state = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     for key in [key for key in state if key.endswith("running_var")]:
@@ -37,12 +38,12 @@ def v1_file(outputs: int = 91) -> State:
 
 def v2_file(outputs: int = 91) -> State:
     """Keys of the official v2 file."""
+    torch.manual_seed(3)
     return random_state(maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=outputs))
 
 
 def random_state(network: MaskRCNN) -> State:
-    """Weights whose outputs are spread."""
-    torch.manual_seed(3)
+    """Weights whose outputs are spread; random ones are of the caller's seed."""
     for module in network.roi_heads.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)
