@@ -96,7 +96,7 @@ def batches(photographs: list[Picture], rendered: list[Picture], size: int, seed
         yield join([crop() for _ in range(size)])
 
 
-def depthwise_in_float32(model: LiteMaskRcnn) -> None:
+def depthwise_in_float32(model: nn.Module) -> None:
     """Take depthwise convolutions out of autocast: their bfloat16 backward pass is slower on the CPU."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from export.models.trackers import Trackers
+from training.detector import depthwise_in_float32
 from training.loop import train_loop
 from training.moving_average import moving_average
 from training.pixel_loss import pixel_loss
@@ -126,6 +127,8 @@ def parameter_groups(modules: list[nn.Module], rate: float) -> list[dict[str, An
 def train(trackers: Trackers, clips: list[Clip], pictures: list[Picture], out: Path, recipe: Recipe) -> None:
     """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
     trackers.requires_grad_(False).place(recipe.device)
+    if recipe.device.type == "cpu":
+        depthwise_in_float32(trackers)
     modules = [part.requires_grad_(True) for part in trained_modules(trackers, recipe.parts)]
     average = moving_average(trackers)
     train_loop(
