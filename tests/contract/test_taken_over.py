@@ -47,7 +47,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     cache = MemoryCache()
     process(tmp_path_factory.mktemp("first") / "clip", cache, lambda run: run)
     assert sorted(stage_of(key) for key in cache.kept) == sorted(ALL)
-    assert {key for key in cache.written} <= {key for key in cache.asked}
+    assert set(cache.written) <= set(cache.asked)
     return cache.kept
 
 

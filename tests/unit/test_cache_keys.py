@@ -22,7 +22,7 @@ from service.pipeline import cache
 from service.pipeline.cache import clip_key
 from service.pipeline.caching_tracker import seed_name
 from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import bundled, described
+from service.pipeline.class_vector import ClassVector, bundled, described
 from service.pipeline.codec import pack_detections
 from service.pipeline.features import FeatureCache
 from service.pipeline.frame_rate import thinned
@@ -191,22 +191,24 @@ def described_detector(folder: Path, *, score: str, graph: bytes) -> GivenDetect
     return GivenDetections(described(load_detector_file(folder / "detector.toml")), (), ())
 
 
-def given_file(path: Path, text: str, manifest: Manifest = MANIFEST) -> GivenDetections:
+def given_file(path: Path, text: str, known: ClassVector | None = None) -> GivenDetections:
     path.write_text(text)
-    return read_detections(path, INFO, bundled(manifest))
+    return read_detections(path, INFO, known or bundled(MANIFEST))
 
 
 OWN_CLASSES = '{"annotations": [], "categories": [{"id": 1, "name": "%s"}]}'
 
 
 def test_sources_of_candidates_are_told_apart(tmp_path: Path) -> None:
+    outside = described_detector(tmp_path / "a", score="s", graph=b"1")
     sources = [
         None,
-        described_detector(tmp_path / "a", score="s", graph=b"1"),
+        outside,
         described_detector(tmp_path / "b", score="other", graph=b"1"),
         described_detector(tmp_path / "c", score="s", graph=b"2"),
         given_file(tmp_path / "d", "[]"),
         given_file(tmp_path / "e", "[ ]"),
+        given_file(tmp_path / "d", "[]", outside.vector),
         given_file(tmp_path / "f", OWN_CLASSES % "cat"),
         given_file(tmp_path / "g", OWN_CLASSES % "dog"),
     ]
