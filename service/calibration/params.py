@@ -14,10 +14,10 @@ class CalibrationParams:
 
     Attributes:
         estimator: which scores count in the average of a class.
-        th_cc: a class is reliable if its average is above this.
+        th_cc: a class is reliable if its average is above this; one that equals it is not.
         beta: weight of the unreliable classes; 1 switches calibration off.
         relabel: take the label anew after re-weighting.
-        th_key: candidates whose re-weighted score is below are dropped.
+        th_key: candidates whose re-weighted score is below are dropped; one that equals it is kept.
         min_frames: shorter videos are not calibrated.
     """
 
@@ -37,7 +37,7 @@ class ProposalParams:
     Attributes:
         strategy: `greedy` takes every candidate that no better one covers; `track_and_suppress` tracks the
             best of each linked group first and drops what the tubelets explain.
-        th_iou: mask IoU above which two candidates count as one.
+        th_iou: mask IoU above which two candidates count as one; at it they are two.
         max_seeds: most seeds per segment of the video.
         max_rounds: most rounds of `track_and_suppress`.
     """

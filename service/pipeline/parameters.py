@@ -74,7 +74,7 @@ class JobParameters(BaseModel):
     tubelet_iou: TubeletIou | None = Field(None, description="Frames over which tubelet IoU is averaged.")
     class_agnostic: bool | None = Field(None, description="Tubelet NMS across classes.")
     score: ScoreEstimator | None = Field(None, description="How per-frame scores become the tubelet's.")
-    match_iou: Share | None = Field(None, description="Mask IoU from which a detection supports a tubelet.")
+    match_iou: Share | None = Field(None, description="Mask IoU above which a detection supports a tubelet.")
     track_fps: float | None = Field(
         None, ge=0, le=1000, description="Frames per second that are tracked; those between are filled in. 0 = all."
     )

@@ -22,7 +22,7 @@ from service.tracking.params import FusionParams, LostParams, TrackerParams
 from service.tracking.windows import paste_part, pixel_windows
 
 COUPLE_IOU = 0.3
-"""Below this IoU of the two boxes the mask has probably run away, and the Siamese box stands."""
+"""Below this IoU of the two boxes the mask has probably run away, and the Siamese box stands; at it the box follows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,8 +17,8 @@ class LostParams:
     """Hysteresis of a lost target.
 
     Attributes:
-        enter: lost below this Siamese score.
-        leave: found again above this one.
+        enter: lost below this Siamese score; at it still tracked.
+        leave: found again above this one; at it still lost.
         max_frames: a direction stops after so many lost frames in a row; 0 = never.
         reach: a candidate can be the lost target if it is at most so many of the target's sizes away per lost frame,
             or one; 0 = anywhere. Without it a hidden walker is found again at once in another one on the far side.
@@ -53,7 +53,7 @@ class FusionParams:
         margin: factor on the box's sides before it cuts the mask; 1 is the paper's.
         couple: weight of the mask's own tight box in the tracked box; 0 is the paper's (decision record 4).
         mask_thresh: probability from which a pixel belongs to the object.
-        min_area: smaller masks count as empty, in pixels of the original frame.
+        min_area: smaller masks count as empty, in pixels of the original frame; one of just this area does not.
         bidirectional: track backward from the seed, too.
         window_context: side of the pixel window over the longer side of the box.
         second_look: boxes whose longer side is above so many times the samples of the window's side, px, get a finer
@@ -75,11 +75,11 @@ class TubeletParams:
     """Tubelet NMS, final class and score.
 
     Attributes:
-        th_seq: the worse of two tubelets is dropped if their IoU is above this.
+        th_seq: the worse of two tubelets is dropped if their IoU is above this; at it both stay.
         iou: over which frames that IoU is averaged.
         class_agnostic: compare tubelets of different classes, too.
         score: how per-frame scores become the tubelet's.
-        match_iou: a detection supports a tubelet in its frame if their mask IoU is above this.
+        match_iou: a detection supports a tubelet in its frame if their mask IoU is above this; at it, it does not.
     """
 
     th_seq: float = 0.3

@@ -68,6 +68,19 @@ def test_no_reliable_class_falls_back_to_the_best() -> None:
     assert reliable_classes(class_averages(example(), params), params).tolist() == [True, False, False]
 
 
+def test_an_average_at_the_threshold_is_not_reliable() -> None:
+    params = CalibrationParams(th_cc=0.25)
+    averages = np.array([0.25, np.nextafter(np.float32(0.25), np.float32(1)), 0.5], np.float32)
+    assert reliable_classes(averages, params).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("th_key", "kept"), [(0.25, 1), (float(np.nextafter(np.float32(0.25), np.float32(1))), 0)])
+def test_a_score_at_the_key_threshold_is_kept(th_key: float, kept: int) -> None:
+    frames = [frame(t, (0, [0.25, 0, 0])) for t in range(3)]
+    calibrated = calibrate(frames, CalibrationParams(th_key=th_key))
+    assert [len(each) for each in calibrated] == [kept] * 3
+
+
 def test_low_scores_are_dropped() -> None:
     params = replace(CalibrationParams(), th_key=0.2)
     kept = calibrate([frame(t, (0, [0.9, 0, 0]), (20, [0, 0.1, 0])) for t in range(4)], params)

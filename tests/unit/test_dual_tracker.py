@@ -15,6 +15,8 @@ LOST = LostParams(enter=0.5, leave=0.7)
 PARAMS = TrackerParams(SiameseParams(lost=LOST), FusionParams(margin=1.0, couple=0.0))
 BOX = np.array([40, 40, 80, 80], np.float32)
 WINDOW = np.array([30, 30, 94, 94], np.float32)
+BELOW_HALF, ABOVE_HALF = (float(np.nextafter(np.float32(0.5), np.float32(towards))) for towards in (0, 1))
+ABOVE_THREE_QUARTERS = float(np.nextafter(np.float32(0.75), np.float32(1)))
 
 
 def state(**changes: object) -> TrackState:
@@ -50,10 +52,50 @@ def test_without_fusion_nothing_is_cut_and_nothing_is_lost() -> None:
 
 
 def test_too_small_a_mask_is_empty_and_freezes_the_pixel_state() -> None:
-    moved, outcome = seen(probability=0.2)
+    before = state()
+    weak, other = np.full((64, 64), 0.2, np.float32), np.ones((2, 64, 64), np.float32)
+    moved, outcome = after_pixel(before, WINDOW + 7, weak, other, CANVAS, PARAMS)
     assert outcome.mask is None
-    assert moved.window is state().window or np.array_equal(moved.window, WINDOW)
-    assert moved.embedding.max() == 0
+    for name in ("box", "window", "probability", "embedding"):
+        assert getattr(moved, name) is getattr(before, name), name
+
+
+@pytest.mark.parametrize(
+    ("min_area", "visible"), [pytest.param(400, True, id="just-as-large"), pytest.param(401, False, id="one-px-short")]
+)
+def test_a_mask_of_the_smallest_area_is_one(min_area: int, visible: bool) -> None:
+    """The mask has 20 x 20 px of the original frame."""
+    _, outcome = seen(replace(PARAMS, fusion=replace(PARAMS.fusion, min_area=min_area)))
+    assert (outcome.mask is not None) is visible
+
+
+@pytest.mark.parametrize(
+    ("lost", "score", "after"),
+    [
+        pytest.param(False, 0.5, False, id="at-enter-still-tracked"),
+        pytest.param(False, BELOW_HALF, True, id="below-enter-lost"),
+        pytest.param(True, 0.75, True, id="at-leave-still-lost"),
+        pytest.param(True, ABOVE_THREE_QUARTERS, False, id="above-leave-back"),
+    ],
+)
+def test_scores_at_the_thresholds_change_nothing(lost: bool, score: float, after: bool) -> None:
+    params = TrackerParams(SiameseParams(lost=LostParams(enter=0.5, leave=0.75)))
+    assert after_siamese(state(lost=lost), BOX, score, params).lost is after
+
+
+@pytest.mark.parametrize(("score", "found"), [(0.75, False), (ABOVE_THREE_QUARTERS, True)])
+def test_a_candidate_at_leave_does_not_take_a_lost_track_over(score: float, found: bool) -> None:
+    again = redetected(
+        state(lost=True, lost_frames=1), BOX[None], np.array([score], np.float32), LostParams(leave=0.75)
+    )
+    assert again.lost is not found
+
+
+@pytest.mark.parametrize(("mask_thresh", "visible"), [(0.5, True), (ABOVE_HALF, False)])
+def test_a_pixel_at_the_mask_threshold_belongs_to_the_object(mask_thresh: float, visible: bool) -> None:
+    fusion = replace(PARAMS.fusion, mask_thresh=mask_thresh)
+    _, outcome = seen(replace(PARAMS, fusion=fusion), probability=0.5)
+    assert (outcome.mask is not None) is visible
 
 
 def test_lost_below_enter_and_frozen() -> None:
@@ -107,12 +149,37 @@ def test_direction_stops_after_max_frames() -> None:
     assert not track.stopped(LostParams())
 
 
-def test_mask_pulls_the_box_where_they_agree() -> None:
-    params = TrackerParams(fusion=FusionParams(margin=1.3, couple=0.5))
+@pytest.mark.parametrize(
+    ("couple", "expected"),
+    [
+        pytest.param(0.0, [40, 40, 80, 80], id="the-box-stands"),
+        pytest.param(0.25, [41, 40, 81, 80], id="a-quarter-of-the-way"),
+        pytest.param(1.0, [44, 40, 84, 80], id="the-mask-alone"),
+    ],
+)
+def test_mask_pulls_the_box_where_they_agree(couple: float, expected: list[float]) -> None:
     probability = np.zeros((64, 64), np.float32)
     probability[10:50, 14:54] = 1  # 44..84 px across, 40..80 px down
+    params = TrackerParams(fusion=FusionParams(margin=1.3, couple=couple))
     moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
-    assert moved.box.tolist() == [42, 40, 82, 80]
+    assert moved.box.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "x2"),
+    [
+        pytest.param(12, 66, id="at-the-smallest-iou-the-box-follows"),
+        pytest.param(11, 80, id="below-it-the-siamese-box-stands"),
+    ],
+)
+def test_mask_pulls_the_box_only_from_the_smallest_iou_on(width: int, x2: float) -> None:
+    """A mask as high as the box and `width` of its 40 px wide: 12 / 40 is `COUPLE_IOU`, exact in float32."""
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:50, 10 : 10 + width] = 1
+    params = TrackerParams(fusion=FusionParams(couple=0.5))
+    moved, outcome = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    assert outcome.mask is not None
+    assert moved.box.tolist() == [40, 40, x2, 80]
 
 
 def test_the_box_alone_is_the_answer_and_no_smallest_area_counts() -> None:

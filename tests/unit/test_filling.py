@@ -9,8 +9,9 @@ import pytest
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
 from service.structures.masks import Rle, area, bounding_box, decode, encode
+from service.structures.masks import filled as filled_rectangle
 from service.structures.tubelets import Tubelet
-from service.tracking.between import Carrier
+from service.tracking.between import SIDE, Carrier, Look
 from service.tracking.filling import Filling, tracked_step
 from service.tracking.params import FusionParams
 
@@ -151,3 +152,55 @@ def test_boxes_as_masks_stay_boxes() -> None:
 )
 def test_about_so_many_frames_are_tracked(fps: float, track_fps: float, step: int) -> None:
     assert tracked_step(fps, track_fps) == step
+
+
+def rectangles(places: list[int | None]) -> list[Rle | None]:
+    """30 x 20 px with the left edge there, None where there is none."""
+    return [None if x is None else filled_rectangle(np.array([x, 20, x + 30, 40], np.float32), HW) for x in places]
+
+
+@pytest.mark.parametrize(
+    ("places", "edges"),
+    [
+        pytest.param([None, 40, 72, 72], {2: 24, 3: 32, 4: 40, 5: 48}, id="backward-as-it-went-on"),
+        pytest.param([8, 8, 40, None], {7: 32, 8: 40, 9: 48, 10: 56}, id="forward-as-it-came"),
+        pytest.param([None, 40, None, 72], {2: 40, 3: 40, 5: 40, 6: 40, 10: 72, 11: 72}, id="of-unknown-motion"),
+    ],
+)
+def test_beside_the_known_frames_the_box_goes_on_by_its_share_of_the_motion(
+    places: list[int | None], edges: dict[int, int]
+) -> None:
+    found = filled(moving, tubelet(rectangles(places), seed=1), params=FusionParams(kind="instance"))
+    boxes = {t: found.boxes[t - found.start].tolist() for t in edges}
+    assert boxes == {t: [x, 20, x + 30, 40] for t, x in edges.items()}
+    assert [found.mask_at(t) for t in edges] == rectangles(list(edges.values()))
+
+
+@pytest.mark.parametrize(
+    ("min_area", "frames"), [pytest.param(600, 13, id="just-as-large"), pytest.param(601, 4, id="one-px-short")]
+)
+def test_a_mask_of_the_smallest_area_is_one(min_area: int, frames: int) -> None:
+    params = FusionParams(kind="instance", min_area=min_area)
+    found = filled(moving, tubelet(rectangles([10, 18, 26, 34])), params=params)
+    assert len(found.frames) == frames
+
+
+def edge_at(x: float, window: list[float]) -> Look:
+    """An object left of sample column `x`, in a picture of one brightness, which shows no motion."""
+    distance = np.tile(x - np.arange(SIDE, dtype=np.float32), (SIDE, 1))
+    return Look(np.array(window, np.float32), distance, np.zeros((SIDE, SIDE), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(edge_at(20, [0, 0, 96, 96]), edge_at(60, [0, 0, 96, 96]), id="outlines"),
+        pytest.param(edge_at(20, [0, 0, 96, 96]), edge_at(20, [40, 0, 136, 96]), id="windows"),
+    ],
+)
+@pytest.mark.parametrize(("share", "x"), [(0.25, 30), (0.5, 40), (0.75, 50)])
+def test_the_nearer_frame_counts_more(before: Look, after: Look, share: float, x: int) -> None:
+    """The edge is at 20 px in the frame before and at 60 px in the one after."""
+    carrier = Carrier(Canvas(HW, HW))
+    mask = decode(carrier.between(before, after, np.zeros(HW, np.uint8), share))
+    assert mask[50].nonzero()[0].max() + 1 == x

@@ -1,12 +1,15 @@
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, unexplained
-from tests.unit.builders import frame, tube
+from tests.unit.builders import frame, mask, tube
 
 PARAMS = ProposalParams()
+BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
 
 
 def moving(score: float = 0.9, step: int = 2, length: int = 8) -> list:
@@ -57,3 +60,26 @@ def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:
     frames = [frame(t, (0, [0.9, 0, 0]), (30, [0.5, 0, 0])) for t in range(8)]
     left = unexplained(frames, [tube(range(4), x=0)], PARAMS)
     assert [len(each) for each in left] == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_a_used_seed_does_not_come_back() -> None:
+    """The tubelet's mask shrank under the box, so it covers its seed by no more than `th_iou`."""
+    frames = [frame(t, (0, [0.9 - t / 10, 0, 0]), (30, [0.5, 0, 0])) for t in range(2)]
+    seed = group_leaders(frames, PARAMS)[0]
+    shrunk = replace(tube(range(2), length=2), seed=seed, masks=(mask(0, size=4), mask(0, size=4)))
+    left = unexplained(frames, [shrunk], PARAMS)
+    assert [each.boxes[:, 0].tolist() for each in left] == [[30], [0, 30]], "only the seed itself is used"
+
+
+@pytest.mark.parametrize(
+    ("th_iou", "one"), [pytest.param(0.25, False, id="at"), pytest.param(BELOW_A_QUARTER, True, id="above")]
+)
+def test_overlap_at_the_threshold_is_none(th_iou: float, one: bool) -> None:
+    """10-px squares 6 px apart, beside each other or in two frames: IoU 4 / 16."""
+    params = ProposalParams(th_iou=th_iou)
+    together = [frame(0, (0, [0.9, 0, 0]), (6, [0.5, 0, 0]))]
+    moved = [frame(0, (0, [0.9, 0, 0])), frame(1, (6, [0.5, 0, 0]))]
+    count = 1 if one else 2
+    assert (len(greedy(together, params)), len(group_leaders(together, params))) == (count, count)
+    assert len(group_leaders(moved, params)) == count
+    assert len(unexplained(together, [tube([0], length=1)], params)[0]) == count - 1

@@ -1,5 +1,8 @@
 """Acceptance check 1 of the method notes, and the ranking."""
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from service.tracking.anchors import ANCHORS, anchor_grid, anchor_sizes, decode,
 from service.tracking.params import SiameseParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import search_windows
+from tests.golden import siamese_ranking as golden
 
 MIDDLE = (12 * 25 + 12) * 5 + 2
 """The square anchor of the middle cell."""
@@ -67,11 +71,38 @@ def test_cosine_window_prefers_the_middle_among_equals() -> None:
 
 
 def test_size_is_smoothed_by_lr_times_penalty_times_score() -> None:
+    """A square box and the 32 x 96 anchor; the square is 50 / 100 of the template window, so 63.5 of its 127 px."""
     box = np.array([[100, 100, 150, 150]], np.float32)
-    windows = search_windows(box)
-    found, _ = rank(box, windows, *answer(MIDDLE, 0.5), SiameseParams(lr=0.4, penalty_k=0), (400, 400))
-    proposed = 64 * (windows[0, 2] - windows[0, 0]) / 255
-    assert found[0, 2] - found[0, 0] == pytest.approx(50 + 0.5 * 0.4 * (proposed - 50), abs=0.05)
+    tall = MIDDLE + 2
+    found, _ = rank(box, search_windows(box), *answer(tall, 0.5), SiameseParams(lr=0.4, penalty_k=0.2), (400, 400))
+    ratio_change, size_change = 3, ((32 + 64) * (96 + 64)) ** 0.5 / 127
+    rate = 0.4 * 0.5 * np.exp(-0.2 * (ratio_change * max(size_change, 1 / size_change) - 1))
+    proposed = np.array([32, 96]) * 100 / 127
+    assert found[0, 2:] - found[0, :2] == pytest.approx(50 + rate * (proposed - 50), abs=0.01)
+    assert rate < 0.14, "the penalty has to show"
+
+
+def test_golden_file_is_what_the_formulas_give() -> None:
+    written = json.loads(golden.FILE.read_text())
+    assert [each["name"] for each in written] == [each["name"] for each in golden.CASES]
+    for each, computed in zip(written, golden.cases()):
+        assert {**each, "expected": None} == {**computed, "expected": None}
+        for key, value in computed["expected"].items():
+            assert each["expected"][key] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("case", json.loads(golden.FILE.read_text()), ids=lambda case: case["name"].replace(" ", "-"))
+def test_ranking_is_that_of_the_published_formulas(case: dict[str, Any]) -> None:
+    scores, deltas = np.full((1, ANCHORS), case["background"], np.float32), np.zeros((1, ANCHORS, 4), np.float32)
+    for proposal in case["proposals"]:
+        place = (proposal["row"] * 25 + proposal["column"]) * 5 + proposal["anchor"]
+        scores[0, place], deltas[0, place] = proposal["score"], proposal["deltas"]
+    previous = np.array([case["previous"]], np.float32)
+    windows = search_windows(previous)
+    assert windows[0] == pytest.approx(np.array(case["expected"]["window"]), abs=1e-3)
+    found, raw = rank(previous, windows, scores, deltas, SiameseParams(**case["params"]), tuple(case["frame_hw"]))
+    assert found[0] == pytest.approx(np.array(case["expected"]["box"]), abs=2e-3)
+    assert raw == pytest.approx([case["expected"]["score"]])
 
 
 @pytest.mark.parametrize("sharpness", [0, 1, 30], ids=["all-alike", "any", "few-high"])

@@ -114,13 +114,34 @@ def test_before_the_middle_the_masks_are_the_ones_of_before() -> None:
     assert list(masks) == [mask(0)] * 4 + [mask(2)] * 4
 
 
-def test_the_best_pair_goes_first_and_none_is_taken_twice() -> None:
-    """The first chain overlaps both parts; the second part is nearer to the second chain than to it."""
-    chains = [Chain((), Votes(), part) for part in parts(tube(range(4), x=3, length=4), tube(range(4), x=5, length=4))]
-    new = parts(*(replace(tube(range(4), x=x, length=4), start=2) for x in (1, 5)))
-    live, over = stitch(chains, new, Segment(2, 6, 2), 0.5)
-    assert over == []
-    assert [chain.before[0].masks[0] for chain in live] == [mask(3), mask(5)]
+@pytest.mark.parametrize(
+    ("chains", "new", "goes_on_as"),
+    [
+        pytest.param([3, 5], [5, 1], {3: 1, 5: 5}, id="the-best-pair-goes-first"),
+        pytest.param([1, 3], [2], {1: 2}, id="one-part-does-not-go-on-with-two-chains"),
+        pytest.param([2], [1, 3], {2: 1}, id="one-chain-does-not-go-on-as-two-parts"),
+        pytest.param([1, 4], [2], {1: 2}, id="a-nearer-chain-listed-first-keeps-the-part"),
+        pytest.param([4, 1], [2], {1: 2}, id="a-nearer-chain-listed-last-takes-the-part"),
+    ],
+)
+def test_chains_and_parts_go_together_one_to_one(chains: list[int], new: list[int], goes_on_as: dict[int, int]) -> None:
+    """Squares of 10 px at these x; up to 3 px apart they could be a pair."""
+    before = [Chain((), Votes(), part) for part in parts(*(tube(range(4), x=x, length=4) for x in chains))]
+    after = parts(*(replace(tube(range(4), x=x, length=4), start=2) for x in new))
+    live, over = stitch(before, after, Segment(2, 6, 2), 0.5)
+    assert [chain.last.tubelet.masks[0] for chain in live] == [mask(x) for x in new]
+    pairs = [(chain.before[0].masks[0], chain.last.tubelet.masks[0]) for chain in live if chain.before]
+    assert sorted(pairs, key=str) == sorted(((mask(x), mask(y)) for x, y in goes_on_as.items()), key=str)
+    assert [chain.last.tubelet.masks[0] for chain in over] == [mask(x) for x in chains if x not in goes_on_as]
+
+
+@pytest.mark.parametrize(("stitch_iou", "live"), [(0.25, 1), (float(np.nextafter(0.25, 1)), 2)])
+def test_a_pair_at_the_smallest_iou_is_one(stitch_iou: float, live: int) -> None:
+    """10-px squares 6 px apart: IoU 4 / 16."""
+    before = [Chain((), Votes(), *parts(tube(range(4), length=4)))]
+    after = parts(replace(tube(range(4), x=6, length=4), start=2))
+    found = [*stitch(before, after, Segment(2, 6, 2), stitch_iou)]
+    assert sum(len(each) for each in found) == live
 
 
 @pytest.mark.parametrize(("x", "chains"), [(3, 1), (4, 2)])

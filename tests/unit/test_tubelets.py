@@ -1,5 +1,6 @@
 """Acceptance check 8: tubelet NMS on hand-made tubes, final class and score."""
 
+import numpy as np
 import pytest
 
 from service.structures.tubelets import Tubelet
@@ -8,6 +9,7 @@ from service.tracking.params import TubeletIou, TubeletParams
 from service.tracking.tubelet_nms import suppress, tubelet_iou
 from tests.unit.builders import frame, labelled, tube
 
+BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
 KINDS: tuple[TubeletIou, ...] = ("all", "union", "both", "stvol")
 
 
@@ -39,6 +41,13 @@ def test_better_one_stays() -> None:
     assert suppress([], TubeletParams()) == []
 
 
+@pytest.mark.parametrize(("th_seq", "kept"), [(0.25, 2), (BELOW_A_QUARTER, 1)])
+def test_two_tubelets_at_the_threshold_both_stay(th_seq: float, kept: int) -> None:
+    """10-px squares 6 px apart: IoU 4 / 16."""
+    items = [labelled(tube(range(8)), 0.9), labelled(tube(range(8), x=6), 0.4)]
+    assert len(suppress(items, TubeletParams(th_seq=th_seq))) == kept
+
+
 def frames():
     """Class 0 in four frames, class 1 in two, nothing in two."""
     zero, one = [0.6, 0.2, 0], [0.3, 0.9, 0]
@@ -63,3 +72,10 @@ def test_tie_goes_to_the_larger_sum() -> None:
 def test_unsupported_tubelet_keeps_the_seeds_class_with_a_low_score() -> None:
     item = label_tubelet(tube(range(8), x=40), frames(), TubeletParams())
     assert (item.label, item.score) == (0, pytest.approx(0.8 / 8))
+
+
+@pytest.mark.parametrize(("match_iou", "label"), [(0.25, 0), (BELOW_A_QUARTER, 1)])
+def test_a_detection_at_the_match_threshold_supports_nothing(match_iou: float, label: int) -> None:
+    """The detections say class 1 and lie 6 px beside the seed's class 0: IoU 4 / 16."""
+    beside = [frame(t, (6, [0.1, 0.9, 0])) for t in range(4)]
+    assert label_tubelet(tube(range(4), length=4), beside, TubeletParams(match_iou=match_iou)).label == label
