@@ -131,7 +131,7 @@ class JobStore:
                     self._max_queue,
                     self._ttl_s,
                     mark,
-                    keys.IDEMPOTENCY_TTL_S,
+                    min(keys.IDEMPOTENCY_TTL_S, self._ttl_s),
                     detections or "",
                 ],
             )
@@ -235,7 +235,7 @@ class JobStore:
         with translated():
             answer: str = await self._scripts["update"](
                 keys=[keys.job(job_id), keys.RUNNING, keys.job_checkpoints(job_id)],
-                args=[job_id, attempt, text, self._ttl_s, *checkpoints],
+                args=[job_id, attempt, text, *checkpoints],
             )
         return answer
 
