@@ -111,17 +111,19 @@ class JobStore:
         Raises:
             Overloaded: as many jobs wait as may.
             Conflict: the idempotency key came with another request before.
+            Gone: the video was deleted.
             Unavailable: Redis can't be reached; the call may be repeated.
         """
         job_id = uuid.uuid4().hex
         mark = (fingerprint or "-") if idempotency_key else ""
         with translated():
-            answer, known = await self._scripts["create"](
+            answer, stored = await self._scripts["create"](
                 keys=[
                     keys.job(job_id),
                     keys.idempotency(idempotency_key or job_id),
                     keys.QUEUED,
                     keys.video_jobs(video_id),
+                    keys.deleted_video(video_id),
                 ],
                 args=[
                     job_id,
@@ -131,18 +133,20 @@ class JobStore:
                     self._max_queue,
                     self._ttl_s,
                     mark,
-                    keys.IDEMPOTENCY_TTL_S,
+                    min(keys.IDEMPOTENCY_TTL_S, self._ttl_s),
                     detections or "",
                 ],
             )
             if answer == "full":
                 raise Overloaded(f"queue: {self._max_queue} jobs wait already", retry_after_s=RETRY_AFTER_S)
+            if answer == "gone":
+                raise Gone(f"video {video_id}: it was deleted", code="video-deleted")
             if answer == "reused":
                 raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
-            job = await self.get(known)
+            job = _job(_fields(stored))
             if job.state is JobState.QUEUED:
                 # for a known job, too: the first try may have died between the two steps
-                await self._deliver(known, f"{known}:{job.attempt}")
+                await self._deliver(job.id, f"{job.id}:{job.attempt}")
         return job, answer == "created"
 
     async def get(self, job_id: str) -> Job:
@@ -153,12 +157,7 @@ class JobStore:
             Gone: its video was deleted.
         """
         with translated():
-            job = await self._load(job_id)
-            if job is None:
-                raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
-            if await self._redis.exists(keys.deleted_video(job.video_id)):
-                raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
-        return job
+            return await self._found(job_id, cast("dict[str, str]", await self._redis.hgetall(keys.job(job_id))))
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
         """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
@@ -173,12 +172,10 @@ class JobStore:
     async def cancel(self, job_id: str) -> Job:
         """End a waiting job, tell a running one to stop; one that has ended stays as it is."""
         with translated():
-            found = await self._cancel(
+            answer = await self._cancel(
                 keys=[keys.job(job_id), keys.QUEUED, keys.TALLY], args=[job_id, time.time(), keys.TALLY_TTL_S]
             )
-        if not found:
-            raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
-        return await self.get(job_id)
+            return await self._found(job_id, _fields(answer))
 
     async def counts(self) -> dict[str, int]:
         """Number of waiting and running jobs."""
@@ -205,7 +202,7 @@ class JobStore:
         keys_ = [keys.job(job_id), keys.QUEUED, keys.RUNNING, keys.TALLY]
         error = self._exhausted("the worker died")
         with translated():
-            attempt = await self._scripts["begin"](
+            answer = await self._scripts["begin"](
                 keys=keys_,
                 args=[
                     job_id,
@@ -217,7 +214,7 @@ class JobStore:
                     keys.TALLY_TTL_S,
                 ],
             )
-            return await self._load(job_id) if attempt else None
+        return _job(_fields(answer)) if answer else None
 
     async def progress(
         self, job_id: str, attempt: int, progress: JobProgress | None, checkpoints: Sequence[str] = ()
@@ -235,7 +232,7 @@ class JobStore:
         with translated():
             answer: str = await self._scripts["update"](
                 keys=[keys.job(job_id), keys.RUNNING, keys.job_checkpoints(job_id)],
-                args=[job_id, attempt, text, self._ttl_s, *checkpoints],
+                args=[job_id, attempt, text, *checkpoints],
             )
         return answer
 
@@ -298,9 +295,13 @@ class JobStore:
         detail = f"job: {self._max_attempts} attempts ended without a result or a new checkpoint; the last: {last}"
         return json.dumps({"code": "too-many-attempts", "detail": detail})
 
-    async def _load(self, job_id: str) -> Job | None:
-        fields = cast("dict[str, str]", await self._redis.hgetall(keys.job(job_id)))
-        return _job(fields) if fields else None
+    async def _found(self, job_id: str, fields: dict[str, str]) -> Job:
+        if not fields:
+            raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
+        job = _job(fields)
+        if await self._redis.exists(keys.deleted_video(job.video_id)):
+            raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
+        return job
 
     async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
         with translated():
@@ -309,6 +310,11 @@ class JobStore:
                 args=[job_id, attempt, state, time.time(), field, value, code, keys.TALLY_TTL_S],
             )
         return bool(held)
+
+
+def _fields(answer: Sequence[str]) -> dict[str, str]:
+    """A hash as a script answers it: name, value, name, value …."""
+    return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def _job(fields: dict[str, str]) -> Job:

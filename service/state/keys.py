@@ -1,4 +1,7 @@
-"""Every key in Redis, in one place. Each expires, or is a set whose entries are removed when their job ends."""
+"""Every key in Redis, in one place. Each expires, or is a set whose entries are removed when their job ends.
+
+What refers to a job expires with it at the latest, or is checked against it where it is read.
+"""
 
 PREFIX = "dualtrack"
 DOCKET = f"{PREFIX}-jobs"
@@ -12,6 +15,7 @@ TALLY = f"{PREFIX}:tally"
 TALLY_TTL_S = 30 * 24 * 3600
 WORKER_TTL_S = 10
 IDEMPOTENCY_TTL_S = 24 * 3600
+"""At most: a key is free again when its job has expired."""
 
 
 def job(job_id: str) -> str:
@@ -40,8 +44,8 @@ def deleted_video(video_id: str) -> str:
 
 
 def video_jobs(video_id: str) -> str:
-    """Set: the jobs of a video, so that they end with it."""
-    return f"{PREFIX}:video-jobs:{video_id}"
+    """Sorted set: the jobs of a video by the time when they expire, so that they end with it."""
+    return f"{PREFIX}:jobs-of-video:{video_id}"
 
 
 def video_cache(video_id: str) -> str:

@@ -56,7 +56,7 @@ class VideoStore:
         await self.get(video_id)
         with translated():
             await self._redis.set(keys.deleted_video(video_id), "1", ex=self._ttl_s)
-            jobs = cast("set[str]", await self._redis.smembers(keys.video_jobs(video_id)))
+            jobs = cast("list[str]", await self._redis.zrange(keys.video_jobs(video_id), 0, -1))
             given = {await self._redis.hget(keys.job(job_id), "detections") for job_id in jobs}
             for job_id in jobs:
                 await self._cancel(

@@ -1,5 +1,6 @@
 -- KEYS job, queued, running, tally · ARGV id, now, holder, alive_s, max_attempts, error, tally's ttl
--- Answer: the attempt, which is the fencing token; 0: there is nothing to do.
+-- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
+-- read them later could find another's attempt.
 local function count(field)
     redis.call('HINCRBY', KEYS[4], field, 1)
     redis.call('EXPIRE', KEYS[4], ARGV[7])
@@ -9,24 +10,24 @@ local function done(state)
     count('jobs:' .. state)
     redis.call('HINCRBY', KEYS[1], 'version', 1)
     redis.call('ZREM', KEYS[3], ARGV[1])
-    return 0
+    return {}
 end
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'running' then
     -- the same call again, after its answer was lost
-    if redis.call('HGET', KEYS[1], 'holder') == ARGV[3] then return tonumber(redis.call('HGET', KEYS[1], 'attempt')) end
+    if redis.call('HGET', KEYS[1], 'holder') == ARGV[3] then return redis.call('HGETALL', KEYS[1]) end
 end
 redis.call('ZREM', KEYS[2], ARGV[1])
 if not state or state == 'done' or state == 'failed' or state == 'canceled' then
     redis.call('ZREM', KEYS[3], ARGV[1])
-    return 0
+    return {}
 end
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 if state == 'running' then
     local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
     -- its attempt is alive: this is a second delivery of the same job
-    if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return 0 end
+    if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return {} end
     -- an attempt that came further than all before it does not count: the next one goes on from there
     if redis.call('HGET', KEYS[1], 'advanced') ~= '1' then redis.call('HINCRBY', KEYS[1], 'failures', 1) end
     count('failures:service:worker-died')
@@ -37,7 +38,8 @@ if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) >= tonumber(ARGV[5]) t
     return done('failed')
 end
 redis.call('HSET', KEYS[1], 'state', 'running', 'started_at', ARGV[2], 'holder', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'attempt', 1)
 redis.call('HDEL', KEYS[1], 'progress', 'advanced')
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 redis.call('ZADD', KEYS[3], now, ARGV[1])
-return redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+return redis.call('HGETALL', KEYS[1])

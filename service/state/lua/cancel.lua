@@ -1,6 +1,6 @@
 -- KEYS job, queued, tally · ARGV id, now, tally's ttl · a waiting job ends at once, a running one is told
+-- Answer: the job's fields after that; none: there is no such job.
 local state = redis.call('HGET', KEYS[1], 'state')
-if not state then return 0 end
 if state == 'queued' then
     redis.call('HSET', KEYS[1], 'state', 'canceled', 'cancel', 1, 'finished_at', ARGV[2])
     redis.call('ZREM', KEYS[2], ARGV[1])
@@ -11,4 +11,4 @@ elseif state == 'running' then
     redis.call('HSET', KEYS[1], 'cancel', 1)
     redis.call('HINCRBY', KEYS[1], 'version', 1)
 end
-return 1
+return redis.call('HGETALL', KEYS[1])

@@ -1,18 +1,35 @@
--- KEYS job, idempotency, queued, video's jobs · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl,
+-- KEYS job, idempotency, queued, video's jobs, mark of a deleted video · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl,
 -- detections
-if ARGV[7] ~= '' then
-    local known = redis.call('GET', KEYS[2])
-    if known then
-        local bar = string.find(known, '|', 1, true)
-        local id = string.sub(known, 1, bar - 1)
-        if string.sub(known, bar + 1) ~= ARGV[7] then return {'reused', ''} end
-        if id == ARGV[1] then return {'created', id} end
-        return {'known', id}
-    end
+-- Answer: what was done, and the job's fields where there is one.
+local function key(id)
+    return string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. id
+end
+local function exists(id)
+    return redis.call('EXISTS', key(id)) == 1
+end
+local function full()
+    return redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5])
 end
 -- the same call again, after its answer was lost
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'created', ARGV[1]} end
-if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5]) then return {'full', ''} end
+if exists(ARGV[1]) then return {'created', redis.call('HGETALL', KEYS[1])} end
+if redis.call('EXISTS', KEYS[5]) == 1 then return {'gone', {}} end
+local known = ARGV[7] ~= '' and redis.call('GET', KEYS[2])
+if known then
+    local bar = string.find(known, '|', 1, true)
+    local id = string.sub(known, 1, bar - 1)
+    -- a job that has expired leaves its key to the next one
+    if exists(id) then
+        if string.sub(known, bar + 1) ~= ARGV[7] then return {'reused', {}} end
+        return {'known', redis.call('HGETALL', key(id))}
+    end
+end
+if full() then
+    -- jobs that have expired wait no more, but without a worker nobody has taken them out
+    for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+        if not exists(id) then redis.call('ZREM', KEYS[3], id) end
+    end
+    if full() then return {'full', {}} end
+end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
     'attempt', 0, 'created_at', ARGV[4], 'version', 1)
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'detections', ARGV[9]) end
@@ -20,7 +37,8 @@ redis.call('EXPIRE', KEYS[1], ARGV[6])
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 redis.call('ZADD', KEYS[3], now, ARGV[1])
-redis.call('SADD', KEYS[4], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+redis.call('ZADD', KEYS[4], now + tonumber(ARGV[6]), ARGV[1])
 redis.call('EXPIRE', KEYS[4], ARGV[6])
 if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[1] .. '|' .. ARGV[7], 'EX', ARGV[8]) end
-return {'created', ARGV[1]}
+return {'created', redis.call('HGETALL', KEYS[1])}

@@ -1,4 +1,4 @@
--- KEYS job, running, job's checkpoints · ARGV id, attempt, progress or '', ttl of the checkpoints, those reached …
+-- KEYS job, running, job's checkpoints · ARGV id, attempt, progress or '', checkpoints reached …
 -- Answer: 'ok', 'cancel' or 'lost' (another attempt has it)
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] or redis.call('HGET', KEYS[1], 'state') ~= 'running' then
     return 'lost'
@@ -10,10 +10,11 @@ if ARGV[3] ~= '' and redis.call('HGET', KEYS[1], 'progress') ~= ARGV[3] then
     redis.call('HSET', KEYS[1], 'progress', ARGV[3])
     redis.call('HINCRBY', KEYS[1], 'version', 1)
 end
-for i = 5, #ARGV do
+for i = 4, #ARGV do
     -- no attempt before has come so far
     if redis.call('SADD', KEYS[3], ARGV[i]) == 1 then redis.call('HSET', KEYS[1], 'advanced', 1) end
-    redis.call('EXPIRE', KEYS[3], ARGV[4])
 end
+-- they go with their job
+if #ARGV > 3 then redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1])) end
 if redis.call('HGET', KEYS[1], 'cancel') == '1' then return 'cancel' end
 return 'ok'

@@ -1,0 +1,81 @@
+"""What the tests of the state share: stores on one empty Valkey, what they deliver, and all that Valkey holds."""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from service.errors import DualtrackError
+from service.state import keys
+from service.state.jobs import Job, JobStore
+
+ALIVE, SILENT = 3600.0, 0.0
+"""Leases: one within which every attempt counts as alive, one after which none does. No test has to wait."""
+BROKEN = DualtrackError("the engine died", code="engine-died")
+
+
+@dataclass
+class Bench:
+    url: str
+    redis: Redis
+    delivered: list[tuple[str, str]] = field(default_factory=list)
+
+    def store(
+        self,
+        *,
+        lease_s: float = ALIVE,
+        max_queue: int = 9,
+        max_attempts: int = 3,
+        ttl_s: int = 600,
+        redis: Redis | None = None,
+    ) -> JobStore:
+        async def deliver(job_id: str, key: str) -> None:
+            self.delivered.append((job_id, key))
+
+        return JobStore(
+            redis or self.redis, deliver, max_queue=max_queue, max_attempts=max_attempts, ttl_s=ttl_s, lease_s=lease_s
+        )
+
+    async def waiting(self, **request: Any) -> str:
+        """A new job."""
+        job, _ = await self.store().create("video", {}, **request)
+        return job.id
+
+    async def running(self) -> str:
+        """A job that attempt 1 holds."""
+        job_id = await self.waiting()
+        assert (await self.begin(job_id)).attempt == 1
+        return job_id
+
+    async def begin(self, job_id: str) -> Job:
+        """A new attempt, even if another one holds the job."""
+        job = await self.store(lease_s=SILENT).begin(job_id)
+        assert job is not None
+        return job
+
+    async def die(self, job_id: str) -> None:
+        """Long ago was the last sign of life of the job's attempt."""
+        await self.redis.zadd(keys.RUNNING, {job_id: 0}, xx=True)
+
+    async def held(self) -> dict[str, Any]:
+        """Everything in Valkey, by key."""
+        return {key: await self._value(key) for key in sorted(cast("list[str]", await self.redis.keys()))}
+
+    async def _value(self, key: str) -> Any:
+        match await self.redis.type(key):
+            case "hash":
+                return await self.redis.hgetall(key)
+            case "zset":
+                return await self.redis.zrange(key, 0, -1, withscores=True)
+            case "set":
+                return await self.redis.smembers(key)
+            case _:
+                return await self.redis.get(key)
+
+    async def counted(self) -> dict[str, str]:
+        """The counters of all workers."""
+        return cast("dict[str, str]", await self.redis.hgetall(keys.TALLY))
+
+    async def members(self, key: str) -> list[str]:
+        """Jobs in one of the two sorted sets."""
+        return cast("list[str]", await self.redis.zrange(key, 0, -1))

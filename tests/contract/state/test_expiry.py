@@ -1,0 +1,77 @@
+"""A job goes after its time to live, and nothing that refers to it stays longer or stands in the way of new jobs."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from service.errors import NotFound, Overloaded
+from service.state import keys
+from service.state.jobs import JobState
+from tests.contract.state.bench import Bench
+
+pytestmark = pytest.mark.anyio
+
+ASKED = {"idempotency_key": "k", "fingerprint": "f"}
+
+
+async def expired(bench: Bench) -> str:
+    """A job whose time was up."""
+    job, _ = await bench.store(ttl_s=1).create("video", {}, **ASKED)
+    with pytest.raises(NotFound):
+        await bench.store().wait(job.id, 30)
+    return job.id
+
+
+async def evicted(bench: Bench) -> str:
+    """A job that went before its key, as on a server that makes room."""
+    job_id = await bench.waiting(**ASKED)
+    await bench.redis.delete(keys.job(job_id))
+    return job_id
+
+
+@pytest.mark.parametrize("end", [expired, evicted])
+@pytest.mark.parametrize("fingerprint", ["f", "g"], ids=["same-request", "another-request"])
+async def test_key_of_a_job_that_is_gone_is_free(
+    bench: Bench, end: Callable[[Bench], Awaitable[str]], fingerprint: str
+) -> None:
+    gone, store = await end(bench), bench.store()
+    job, new = await store.create("video", {}, idempotency_key="k", fingerprint=fingerprint)
+    assert new
+    assert job.id != gone
+    assert job.state is JobState.QUEUED
+    assert await store.create("video", {}, idempotency_key="k", fingerprint=fingerprint) == (job, False)
+
+
+async def test_nothing_refers_to_an_expired_job(bench: Bench) -> None:
+    gone = await expired(bench)
+    await bench.waiting()
+    # what the queue's delivery or the next look for lost jobs does
+    assert await bench.store().begin(gone) is None
+    assert gone not in repr(await bench.held())
+
+
+async def test_expired_jobs_do_not_fill_the_queue(bench: Bench) -> None:
+    store = bench.store(max_queue=2)
+    gone, waits = await evicted(bench), await bench.waiting()
+    job, _ = await store.create("video", {})
+    assert await bench.members(keys.QUEUED) == [waits, job.id]
+    with pytest.raises(Overloaded):
+        await store.create("video", {})
+    with pytest.raises(NotFound):
+        await store.get(gone)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(lambda _job: keys.idempotency("k"), id="idempotency-key"),
+        pytest.param(keys.job_checkpoints, id="checkpoints"),
+    ],
+)
+async def test_keys_go_with_their_job(bench: Bench, key: Callable[[str], str]) -> None:
+    store = bench.store(ttl_s=60)
+    job, _ = await store.create("video", {}, **ASKED)
+    await bench.begin(job.id)
+    # a checkpoint that is reached late in the job's life is kept no longer than the job, whatever the worker's setting
+    await bench.store(ttl_s=600).progress(job.id, 1, None, ["checkpoint"])
+    assert 0 < await bench.redis.pexpiretime(key(job.id)) <= await bench.redis.pexpiretime(keys.job(job.id))
