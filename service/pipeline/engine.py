@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import Canceled, DualtrackError, InferenceError
+from service.pipeline import protocol
 from service.pipeline.cache import CacheNote
 from service.pipeline.run import Progress
 
@@ -21,7 +21,7 @@ Document = dict[str, Any]
 
 
 class EngineDied(InferenceError):
-    """The engine process ended in the middle of a job."""
+    """The engine process ended in the middle of a job, or was stopped because its answers make no sense."""
 
     code = "engine-died"
 
@@ -38,13 +38,14 @@ class EngineProcess:
     """One engine; started when first needed, and again after it died or was killed.
 
     Args:
-        settings: JSON that the process gets on its first line; `scratch` is its folder for decoded frames.
+        settings: what the process is greeted with; `scratch` is its folder for decoded frames.
         command: what to start; tests start another program.
     """
 
     def __init__(self, settings: Document, command: Sequence[str] = COMMAND) -> None:
         self._settings, self._command = settings, command
         self._process: asyncio.subprocess.Process | None = None
+        self._runs = 0
 
     async def start(self) -> None:
         """Start the process and wait until its models are loaded.
@@ -58,16 +59,17 @@ class EngineProcess:
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
         )
         try:
-            await self._send(self._settings)
+            await self._send(protocol.Start(self._settings))
             message = await asyncio.wait_for(self._receive(), START_S)
         except BaseException as error:
             await self.kill()
             if isinstance(error, TimeoutError):
                 raise EngineDied(f"engine: not ready within {START_S:.0f} s") from error
             raise
-        if message is None or "ready" not in message:
+        if not isinstance(message, protocol.Ready):
             await self.kill()
-            raise EngineDied(f"engine: expected it to get ready, got {message or 'its end'}")
+            came = "its end" if message is None else protocol.name_of(message)
+            raise EngineDied(f"engine: expected it to get ready, got {came}")
 
     async def run(
         self,
@@ -89,10 +91,11 @@ class EngineProcess:
             JobFailed: the job failed.
             EngineDied: the process ended.
         """
-        stop = asyncio.create_task(self._stop_when(canceled))
+        self._runs += 1
+        stop = asyncio.create_task(self._stop_when(canceled, self._runs))
         try:
             await self.start()
-            await self._send({"job": job})
+            await self._send(protocol.Run(self._runs, job))
             await self._follow(report, note)
         except EngineDied as error:
             await self.kill()
@@ -111,24 +114,26 @@ class EngineProcess:
 
     async def _follow(self, report: Callable[[Progress], None], note: Callable[[CacheNote], None]) -> None:
         while (message := await self._receive()) is not None:
-            if "progress" in message:
-                report(Progress(**message["progress"]))
-            elif "cache" in message:
-                note(CacheNote(**message["cache"]))
-            elif "done" in message:
-                return
-            elif "error" in message:
-                error = message["error"]
-                if error["code"] == Canceled.code:
-                    raise Canceled(error["detail"])
-                raise JobFailed(error["detail"], code=error["code"], final=message["final"])
+            match message:
+                case protocol.Progress():
+                    report(Progress(message.stage, message.done, message.total, message.begun, message.share))
+                case protocol.Cached():
+                    note(CacheNote(message.key, message.size_bytes))
+                case protocol.Done():
+                    return
+                case protocol.Failed():
+                    if message.code == Canceled.code:
+                        raise Canceled(message.detail)
+                    raise JobFailed(message.detail, code=message.code, final=message.final)
+                case _:
+                    raise EngineDied(f"engine: expected it to do a job, got {protocol.name_of(message)}")
         code = self._process.returncode if self._process else None
         raise EngineDied(f"engine: the process ended in the middle of a job (exit code {code})")
 
-    async def _stop_when(self, canceled: asyncio.Event) -> None:
+    async def _stop_when(self, canceled: asyncio.Event, run: int) -> None:
         await canceled.wait()
         with contextlib.suppress(OSError):
-            await self._send({"cancel": True})
+            await self._send(protocol.Cancel(run))
         await asyncio.sleep(CANCEL_S)
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
@@ -146,20 +151,27 @@ class EngineProcess:
     def _clean_scratch(self) -> None:
         shutil.rmtree(Path(self._settings["scratch"]), ignore_errors=True)
 
-    async def _send(self, message: Document) -> None:
+    async def _send(self, message: protocol.Command) -> None:
         if self._process is None or self._process.stdin is None:
             raise EngineDied("engine: it is not running")
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.write(protocol.encode(message).encode())
         with contextlib.suppress(ConnectionError):
             # a process that just died is seen when its answer is read
             await self._process.stdin.drain()
 
-    async def _receive(self) -> Document | None:
+    async def _receive(self) -> protocol.Message | None:
+        """The next answer, or None when the process has ended."""
         if self._process is None or self._process.stdout is None:
             return None
-        line = await self._process.stdout.readline()
-        if not line:
+        try:
+            line = await self._process.stdout.readline()
+        except ValueError as error:
+            raise EngineDied(f"engine: it wrote a line of more than {LINE_BYTES} bytes") from error
+        if not line.endswith(b"\n"):
+            # nothing, or the part of a line that a killed process had written
             await self._process.wait()
             return None
-        message: Document = json.loads(line)
-        return message
+        try:
+            return protocol.decode(line)
+        except protocol.ProtocolError as error:
+            raise EngineDied(f"engine: {error}") from error

@@ -1,10 +1,10 @@
 """An engine without models: it does what the words of a job's `script` say, one after the other.
 
 `step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: the message of that name. `until-cancel`: step on until the
-job is canceled. `deaf`: never answer again. `exit`, `kill`: end in the middle. The arguments are the words for the start.
+job is canceled. `deaf`: never answer again. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
+`huge`, `half`, `newer`: a line that is no answer. The arguments are the words for the start.
 """
 
-import json
 import os
 import queue
 import signal
@@ -12,46 +12,70 @@ import sys
 import threading
 import time
 
+from service.pipeline import protocol
+from service.pipeline.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+
 
 class Scripted:
     def __init__(self) -> None:
-        self.name, self.steps = "", 0
-        self.jobs: queue.Queue[dict | None] = queue.Queue()
+        self.run, self.name, self.steps = 0, "", 0
+        self.runs: queue.Queue[Run] = queue.Queue()
         self.canceled = threading.Event()
 
     def read(self) -> None:
         for line in sys.stdin:
-            command = json.loads(line)
-            if "cancel" in command:
-                self.canceled.set()
-            else:
-                self.jobs.put(command["job"])
+            match protocol.decode(line):
+                case Cancel():
+                    self.canceled.set()
+                case Run() as run:
+                    self.runs.put(run)
         os._exit(0)
 
-    def say(self, message: dict) -> None:
-        print(json.dumps(message), flush=True)
+    def say(self, message: protocol.Message) -> None:
+        self.write(protocol.encode(message))
+
+    def write(self, text: str) -> None:
+        print(text, end="", flush=True)
 
     def ready(self) -> None:
-        self.say({"ready": True})
+        self.say(Ready())
 
     def step(self) -> None:
         self.steps += 1
-        self.say({"progress": {"stage": self.name, "done": self.steps, "total": 99}})
+        self.say(Progress(self.run, self.name, self.steps, 99))
 
     def note(self) -> None:
-        self.say({"cache": {"key": f"{self.name}/clip-1", "size_bytes": 7}})
+        self.say(Cached(self.run, f"{self.name}/clip-1", 7))
 
     def checkpoint(self) -> None:
-        self.say({"cache": {"key": f"{self.name}/checkpoint-1", "size_bytes": 7}})
+        self.say(Cached(self.run, f"{self.name}/checkpoint-1", 7))
 
     def done(self) -> None:
-        self.say({"done": True})
+        self.say(Done(self.run))
 
     def fail(self, code: str = "broken", *, final: bool = False) -> None:
-        self.say({"error": {"code": code, "detail": f"{self.name}: {code}"}, "final": final})
+        self.say(Failed(self.run, code, f"{self.name}: {code}", final))
 
     def fail_final(self) -> None:
         self.fail("malformed", final=True)
+
+    def malformed(self) -> None:
+        self.write("Warning: slow\n")
+
+    def unknown(self) -> None:
+        self.write(f'{{"message": "pause", "run": {self.run}}}\n')
+
+    def command(self) -> None:
+        self.say(Cancel(self.run))
+
+    def huge(self) -> None:
+        self.say(Failed(self.run, "broken", "x" * (2 << 20), final=True))
+
+    def half(self) -> None:
+        self.write(protocol.encode(Done(self.run))[:-3])
+
+    def newer(self) -> None:
+        self.say(Ready(protocol.FORMAT + 1))
 
     def until_cancel(self) -> None:
         while not self.canceled.is_set():
@@ -73,14 +97,14 @@ class Scripted:
             getattr(self, word.replace("-", "_"))()
 
     def main(self, start: list[str]) -> None:
-        json.loads(sys.stdin.readline())
+        sys.stdin.readline()
         threading.Thread(target=self.read, daemon=True).start()
         self.act(start)
         while True:
-            job = self.jobs.get()
+            run = self.runs.get()
             self.canceled.clear()
-            self.name, self.steps = job["name"], 0
-            self.act(job["script"].split())
+            self.run, self.name, self.steps = run.run, run.job["name"], 0
+            self.act(run.job["script"].split())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import Canceled, DualtrackError
+from service.pipeline import protocol
 from service.pipeline.engine import EngineDied, EngineProcess, JobFailed
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
@@ -77,6 +78,8 @@ STOPPED = [
     pytest.param("step deaf", id="an engine that never answers again"),
 ]
 DIED = "EngineDied: engine: the process ended in the middle of a job (exit code {})"
+REFUSED = "EngineDied: engine: engine protocol: {}"
+KINDS = ", ".join(protocol.KINDS)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,14 @@ DIED = "EngineDied: engine: the process ended in the middle of a job (exit code 
         pytest.param("exit", DIED.format(9), id="the process ends before its first answer"),
         pytest.param("step exit", DIED.format(9), id="the process ends in mid job"),
         pytest.param("step kill", DIED.format(-9), id="the process is killed in mid job"),
+        pytest.param("step half kill", DIED.format(-9), id="the process is killed in mid line"),
+        pytest.param(
+            "step malformed", REFUSED.format("expected a line of JSON, got b'Warning: slow\\n'"), id="no JSON"
+        ),
+        pytest.param("step unknown", REFUSED.format(f"unknown message 'pause', expected one of {KINDS}"), id="unknown"),
+        pytest.param("step command", "EngineDied: engine: expected it to do a job, got cancel", id="a command"),
+        pytest.param("step ready", "EngineDied: engine: expected it to do a job, got ready", id="a second greeting"),
+        pytest.param("step huge", "EngineDied: engine: it wrote a line of more than 1048576 bytes", id="a huge line"),
     ],
 )
 def test_a_job_ends_as_the_engine_says_and_the_next_one_is_its_own(script: str, end: str, tmp_path: Path) -> None:
@@ -112,19 +123,22 @@ def test_notes_of_the_cache_say_which_are_checkpoints(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "start",
+    ("start", "words"),
     [
-        pytest.param("exit", id="it ends"),
-        pytest.param("kill", id="it is killed"),
-        pytest.param("step", id="it reports a step"),
-        pytest.param("done", id="it is done before it has begun"),
+        pytest.param("exit", "expected it to get ready, got its end", id="it ends"),
+        pytest.param("kill", "expected it to get ready, got its end", id="it is killed"),
+        pytest.param("step", "expected it to get ready, got progress", id="it reports a step"),
+        pytest.param("done", "expected it to get ready, got done", id="it is done before it has begun"),
+        pytest.param("malformed", "expected a line of JSON", id="it writes no JSON"),
+        pytest.param("newer", "the other side speaks format 2, this one format 1$", id="it is newer"),
     ],
 )
-def test_an_engine_that_does_not_get_ready_is_refused(start: str, tmp_path: Path) -> None:
+def test_an_engine_that_does_not_get_ready_is_refused(start: str, words: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with scripted(tmp_path, start) as engine:
-            with pytest.raises(EngineDied):
+            with pytest.raises(EngineDied, match=words):
                 await engine.start()
+            assert engine._process is None
 
     asyncio.run(check())
 
