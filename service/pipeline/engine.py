@@ -96,14 +96,12 @@ class EngineProcess:
         try:
             await self.start()
             await self._send(protocol.Run(self._runs, job))
-            await self._follow(report, note)
-        except EngineDied as error:
+            ended = await self._follow(self._runs, report, note)
+        except BaseException as error:
+            # whatever went wrong, the caller's own callbacks included: the process may still be at this run
             await self.kill()
-            if canceled.is_set():
+            if isinstance(error, EngineDied) and canceled.is_set():
                 raise Canceled("job: cancelled") from error
-            raise
-        except asyncio.CancelledError:
-            await self.kill()
             raise
         finally:
             stop.cancel()
@@ -111,20 +109,27 @@ class EngineProcess:
                 await stop
             if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
+        # here the engine is idle, for it has said how the run ended
+        if isinstance(ended, protocol.Failed):
+            if ended.code == Canceled.code:
+                raise Canceled(ended.detail)
+            raise JobFailed(ended.detail, code=ended.code, final=ended.final)
 
-    async def _follow(self, report: Callable[[Progress], None], note: Callable[[CacheNote], None]) -> None:
+    async def _follow(
+        self, run: int, report: Callable[[Progress], None], note: Callable[[CacheNote], None]
+    ) -> protocol.Done | protocol.Failed:
+        """Pass on what the engine says of a run until it says how the run ended."""
         while (message := await self._receive()) is not None:
+            if isinstance(message, protocol.OfRun) and message.run != run:
+                _check_earlier(message, run)
+                continue
             match message:
                 case protocol.Progress():
                     report(Progress(message.stage, message.done, message.total, message.begun, message.share))
                 case protocol.Cached():
                     note(CacheNote(message.key, message.size_bytes))
-                case protocol.Done():
-                    return
-                case protocol.Failed():
-                    if message.code == Canceled.code:
-                        raise Canceled(message.detail)
-                    raise JobFailed(message.detail, code=message.code, final=message.final)
+                case protocol.Done() | protocol.Failed():
+                    return message
                 case _:
                     raise EngineDied(f"engine: expected it to do a job, got {protocol.name_of(message)}")
         code = self._process.returncode if self._process else None
@@ -175,3 +180,11 @@ class EngineProcess:
             return protocol.decode(line)
         except protocol.ProtocolError as error:
             raise EngineDied(f"engine: {error}") from error
+
+
+def _check_earlier(message: protocol.OfRun, run: int) -> None:
+    """A late word about a run that has ended says nothing about this one; a word about a later one is a fault."""
+    if message.run > run:
+        raise EngineDied(
+            f"engine: expected an answer about run {run}, got {protocol.name_of(message)} of run {message.run}"
+        )

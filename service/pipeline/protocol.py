@@ -98,7 +98,9 @@ class Failed:
 
 
 Command = Start | Run | Cancel
-Answer = Ready | Progress | Cached | Done | Failed
+OfRun = Progress | Cached | Done | Failed
+"""Answers that name a run."""
+Answer = Ready | OfRun
 Message = Command | Answer
 KINDS: dict[str, type[Message]] = {
     kind.__name__.lower(): kind for kind in (Start, Run, Cancel, Ready, Progress, Cached, Done, Failed)

@@ -2,7 +2,7 @@
 
 `step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: the message of that name. `until-cancel`: step on until the
 job is canceled. `deaf`: never answer again. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
-`huge`, `half`, `newer`: a line that is no answer. The arguments are the words for the start.
+`huge`, `half`, `newer`: a line that is no answer. `next-run`: what follows is about the run after this one. The arguments are the words for the start.
 """
 
 import os
@@ -73,6 +73,9 @@ class Scripted:
 
     def half(self) -> None:
         self.write(protocol.encode(Done(self.run))[:-3])
+
+    def next_run(self) -> None:
+        self.run += 1
 
     def newer(self) -> None:
         self.say(Ready(protocol.FORMAT + 1))

@@ -143,6 +143,62 @@ def test_an_engine_that_does_not_get_ready_is_refused(start: str, words: str, tm
     asyncio.run(check())
 
 
+def fault() -> None:
+    raise ValueError("a fault in the callback")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("step done", id="at the last step"),
+        pytest.param("step step note step done", id="with more to come"),
+        pytest.param("step fail-final", id="before a failure"),
+        pytest.param("step exit", id="before the end of the process"),
+        pytest.param("step deaf", id="before silence"),
+    ],
+)
+def test_after_a_fault_in_the_progress_callback_the_next_job_is_its_own(script: str, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path) as engine:
+            first = await told(engine, script, at_step=fault)
+            assert first == Told([("first", 1)], [], "a fault in the callback")
+            await follow_up(engine)
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("script", ["done", "fail", "fail-final"])
+def test_an_engine_that_has_ended_its_run_is_kept(script: str, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path) as engine:
+            await engine.start()
+            process = engine._process
+            await told(engine, script)
+            await follow_up(engine)
+            assert engine._process is process
+
+    asyncio.run(check())
+
+
+def test_what_an_earlier_run_still_says_is_passed_over(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path) as engine:
+            assert (await told(engine, "step done step note fail-final done")).end == "done"
+            await follow_up(engine)
+
+    asyncio.run(check())
+
+
+def test_an_answer_about_a_run_that_was_not_begun_ends_the_engine(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path) as engine:
+            first = await told(engine, "step next-run done")
+            assert first.end == "EngineDied: engine: expected an answer about run 1, got done of run 2"
+            await follow_up(engine)
+
+    asyncio.run(check())
+
+
 def test_an_engine_killed_between_jobs_is_started_again(tmp_path: Path) -> None:
     async def check() -> None:
         async with scripted(tmp_path) as engine:
