@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ COMMAND = (sys.executable, "-m", "service.pipeline.engine_process")
 START_S = 120.0
 CANCEL_S = 1.0
 LINE_BYTES = 1 << 20
+CANCELED = "job: cancelled"
 Document = dict[str, Any]
 
 
@@ -44,7 +46,7 @@ class EngineProcess:
 
     def __init__(self, settings: Document, command: Sequence[str] = COMMAND) -> None:
         self._settings, self._command = settings, command
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._runs = 0
 
     async def start(self) -> None:
@@ -55,11 +57,15 @@ class EngineProcess:
         """
         if self._process is not None and self._process.returncode is None:
             return
+        if self._process is not None:
+            # it ended between two jobs: its pipes are still open
+            await self.kill()
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
         )
         try:
-            await self._send(protocol.Start(self._settings))
+            _write(self._process, protocol.Start(self._settings))
+            await _flush(self._process)
             message = await asyncio.wait_for(self._receive(), START_S)
         except BaseException as error:
             await self.kill()
@@ -84,29 +90,24 @@ class EngineProcess:
             job: `video`, `out`, `parameters`, `detections` if there are some.
             report: told of every step.
             note: told what of the cache is used or removed.
-            canceled: when set, the engine is told to stop, and killed if it has not within a second.
+            canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the
+                engine has the job, the job is not begun.
 
         Raises:
             Canceled: it stopped because it was told to.
             JobFailed: the job failed.
             EngineDied: the process ended.
         """
-        self._runs += 1
-        stop = asyncio.create_task(self._stop_when(canceled, self._runs))
+        await self._start_unless(canceled)
         try:
-            await self.start()
-            await self._send(protocol.Run(self._runs, job))
-            ended = await self._follow(self._runs, report, note)
+            ended = await self._attend(job, report, note, canceled)
         except BaseException as error:
             # whatever went wrong, the caller's own callbacks included: the process may still be at this run
             await self.kill()
             if isinstance(error, EngineDied) and canceled.is_set():
-                raise Canceled("job: cancelled") from error
+                raise Canceled(CANCELED) from error
             raise
         finally:
-            stop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await stop
             if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
         # here the engine is idle, for it has said how the run ended
@@ -114,6 +115,51 @@ class EngineProcess:
             if ended.code == Canceled.code:
                 raise Canceled(ended.detail)
             raise JobFailed(ended.detail, code=ended.code, final=ended.final)
+
+    async def _start_unless(self, canceled: asyncio.Event) -> None:
+        """Have the engine ready; a cancel in the meantime ends its start, for models may take long to load.
+
+        Raises:
+            Canceled: nothing was sent to the engine, if there is one.
+        """
+        if canceled.is_set():
+            raise Canceled(CANCELED)
+        start, cancel = asyncio.create_task(self.start()), asyncio.create_task(canceled.wait())
+        try:
+            await asyncio.wait({start, cancel}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            start.cancel()
+            cancel.cancel()
+            await asyncio.gather(start, cancel, return_exceptions=True)
+        if canceled.is_set():
+            raise Canceled(CANCELED)
+        start.result()
+
+    async def _attend(
+        self,
+        job: Document,
+        report: Callable[[Progress], None],
+        note: Callable[[CacheNote], None],
+        canceled: asyncio.Event,
+    ) -> protocol.Done | protocol.Failed:
+        """Send a job, pass a cancel on, and wait for the job's end."""
+        self._runs += 1
+        run = self._runs
+        process = self._process
+        if process is None:
+            raise EngineDied("engine: it is not running")
+        _write(process, protocol.Run(run, job))
+        # watched from here on, also while a long line waits for the engine to read it
+        stop = asyncio.create_task(self._stop_when(canceled, run, process))
+        try:
+            await _flush(process)
+            return await self._follow(run, report, note)
+        finally:
+            stop.cancel()
+            await asyncio.wait({stop})
+            if not stop.cancelled():
+                # it was killed, if only after it had said how the run ended
+                await self.kill()
 
     async def _follow(
         self, run: int, report: Callable[[Progress], None], note: Callable[[CacheNote], None]
@@ -135,13 +181,14 @@ class EngineProcess:
         code = self._process.returncode if self._process else None
         raise EngineDied(f"engine: the process ended in the middle of a job (exit code {code})")
 
-    async def _stop_when(self, canceled: asyncio.Event, run: int) -> None:
+    async def _stop_when(self, canceled: asyncio.Event, run: int, process: Process) -> None:
+        """Wait for a cancel, pass it on, and kill the process if the run has not ended soon after."""
         await canceled.wait()
-        with contextlib.suppress(OSError):
-            await self._send(protocol.Cancel(run))
+        # not flushed: an engine that has stopped reading is killed all the same
+        _write(process, protocol.Cancel(run))
         await asyncio.sleep(CANCEL_S)
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        if process.returncode is None:
+            process.kill()
 
     async def kill(self) -> None:
         """End the process and remove what it had on disk."""
@@ -155,14 +202,6 @@ class EngineProcess:
 
     def _clean_scratch(self) -> None:
         shutil.rmtree(Path(self._settings["scratch"]), ignore_errors=True)
-
-    async def _send(self, message: protocol.Command) -> None:
-        if self._process is None or self._process.stdin is None:
-            raise EngineDied("engine: it is not running")
-        self._process.stdin.write(protocol.encode(message).encode())
-        with contextlib.suppress(ConnectionError):
-            # a process that just died is seen when its answer is read
-            await self._process.stdin.drain()
 
     async def _receive(self) -> protocol.Message | None:
         """The next answer, or None when the process has ended."""
@@ -180,6 +219,18 @@ class EngineProcess:
             return protocol.decode(line)
         except protocol.ProtocolError as error:
             raise EngineDied(f"engine: {error}") from error
+
+
+def _write(process: Process, message: protocol.Command) -> None:
+    assert process.stdin is not None
+    process.stdin.write(protocol.encode(message).encode())
+
+
+async def _flush(process: Process) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(ConnectionError):
+        # a process that just died is seen when its answer is read
+        await process.stdin.drain()
 
 
 def _check_earlier(message: protocol.OfRun, run: int) -> None:

@@ -65,17 +65,39 @@ class Answers:
         self._say(protocol.Failed(self._run, error.code, error.detail, _is_final(error)))
 
 
+class Cancels:
+    """The runs that are to stop: told by the thread that reads the commands, asked for at every step.
+
+    A run is known by its number, for its cancel may be read before it is begun, or after it has ended.
+    """
+
+    def __init__(self) -> None:
+        self._runs: set[int] = set()
+        self._all = False
+
+    def add(self, run: int) -> None:
+        """Stop this run, now or when it comes."""
+        self._runs.add(run)
+
+    def add_all(self) -> None:
+        """Stop every run: the worker is gone."""
+        self._all = True
+
+    def __contains__(self, run: int) -> bool:
+        return self._all or run in self._runs
+
+
 class Engine:
     """One job at a time.
 
     Args:
         context: networks, limits, scratch folder, cache.
         answers: told how a job goes.
-        canceled: set from the thread that reads the commands; looked at at every step.
+        cancels: looked at before the first step and at every step.
     """
 
-    def __init__(self, context: SegmentContext, answers: Answers, canceled: threading.Event) -> None:
-        self._context, self._answers, self._canceled = context, answers, canceled
+    def __init__(self, context: SegmentContext, answers: Answers, cancels: Cancels) -> None:
+        self._context, self._answers, self._cancels = context, answers, cancels
 
     def use(self, networks: Networks) -> None:
         """Do the jobs from now on with these networks."""
@@ -86,22 +108,26 @@ class Engine:
         job = run.job
         self._answers.begin(run.run)
         try:
+            self._check_cancel(run.run)
             await segment(
                 Path(job["video"]),
                 Path(job["out"]),
                 context=self._context,
                 parameters=JobParameters.model_validate(job["parameters"]),
-                report=self._report,
+                report=partial(self._report, run.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )
             self._answers.done()
         except DualtrackError as error:
             self._answers.failed(error)
 
-    def _report(self, progress: Progress) -> None:
-        if self._canceled.is_set():
-            raise Canceled("job: cancelled")
+    def _report(self, run: int, progress: Progress) -> None:
+        self._check_cancel(run)
         self._answers.progress(progress)
+
+    def _check_cancel(self, run: int) -> None:
+        if run in self._cancels:
+            raise Canceled("job: cancelled")
 
 
 def _is_final(error: DualtrackError) -> bool:
@@ -109,7 +135,7 @@ def _is_final(error: DualtrackError) -> bool:
     return isinstance(error, InvalidInput | Canceled)
 
 
-async def serve(settings: dict[str, Any], runs: Runs, canceled: threading.Event) -> None:
+async def serve(settings: dict[str, Any], runs: Runs, cancels: Cancels) -> None:
     """Open the models, then do the jobs that come until the input ends."""
     answers = Answers(partial(_write_line, _own_output()))
     open_with = partial(
@@ -138,11 +164,10 @@ async def serve(settings: dict[str, Any], runs: Runs, canceled: threading.Event)
             threads=settings["threads"],
         ),
     )
-    engine = Engine(context, answers, canceled)
+    engine = Engine(context, answers, cancels)
     answers.ready()
     try:
         while (run := await asyncio.to_thread(runs.get)) is not None:
-            canceled.clear()
             engine.use(await current.renewed())
             await engine.run(run)
     finally:
@@ -161,19 +186,19 @@ def _write_line(answers: TextIO, answer: protocol.Answer) -> None:
     answers.flush()
 
 
-def _read(runs: Runs, canceled: threading.Event) -> None:
+def _read(runs: Runs, cancels: Cancels) -> None:
     try:
         for line in sys.stdin.buffer:
             match protocol.decode(line):
-                case protocol.Cancel():
-                    canceled.set()
+                case protocol.Cancel(number):
+                    cancels.add(number)
                 case protocol.Run() as run:
                     runs.put(run)
                 case other:
                     _refuse(f"engine protocol: expected run or cancel, got {protocol.name_of(other)}")
     except protocol.ProtocolError as error:
         _refuse(str(error))
-    canceled.set()
+    cancels.add_all()
     runs.put(None)
 
 
@@ -201,9 +226,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = _greeting().settings
     runs: Runs = queue.Queue()
-    canceled = threading.Event()
-    threading.Thread(target=_read, args=(runs, canceled), daemon=True).start()
-    asyncio.run(serve(settings, runs, canceled))
+    cancels = Cancels()
+    threading.Thread(target=_read, args=(runs, cancels), daemon=True).start()
+    asyncio.run(serve(settings, runs, cancels))
 
 
 if __name__ == "__main__":

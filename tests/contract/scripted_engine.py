@@ -20,13 +20,13 @@ class Scripted:
     def __init__(self) -> None:
         self.run, self.name, self.steps = 0, "", 0
         self.runs: queue.Queue[Run] = queue.Queue()
-        self.canceled = threading.Event()
+        self.canceled: set[int] = set()
 
     def read(self) -> None:
         for line in sys.stdin:
             match protocol.decode(line):
-                case Cancel():
-                    self.canceled.set()
+                case Cancel(number):
+                    self.canceled.add(number)
                 case Run() as run:
                     self.runs.put(run)
         os._exit(0)
@@ -81,7 +81,7 @@ class Scripted:
         self.say(Ready(protocol.FORMAT + 1))
 
     def until_cancel(self) -> None:
-        while not self.canceled.is_set():
+        while self.run not in self.canceled:
             self.step()
             time.sleep(0.01)
         self.fail("canceled", final=True)
@@ -105,7 +105,6 @@ class Scripted:
         self.act(start)
         while True:
             run = self.runs.get()
-            self.canceled.clear()
             self.run, self.name, self.steps = run.run, run.job["name"], 0
             self.act(run.job["script"].split())
 

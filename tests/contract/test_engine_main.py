@@ -104,6 +104,44 @@ def test_the_input_that_ends_in_mid_job_ends_the_engine(engine: Engine, video: P
 
 
 @pytest.mark.parametrize(
+    ("commands", "ends"),
+    [
+        pytest.param("run 1, cancel 1", ["canceled 1"], id="before the run is taken"),
+        pytest.param("cancel 1, run 1", ["canceled 1"], id="before the run comes"),
+        pytest.param("run 1, run 2, cancel 2", ["done 1", "canceled 2"], id="of the run that waits"),
+        pytest.param("run 1, cancel 1, run 2", ["canceled 1", "done 2"], id="of the run before"),
+        pytest.param("cancel 1, cancel 3, run 2", ["done 2"], id="of other runs"),
+    ],
+)
+def test_a_cancel_stops_its_run_before_the_first_step_and_no_other(
+    engine: Engine, video: Path, commands: str, ends: list[str]
+) -> None:
+    messages: list[Message] = []
+    for command in commands.split(", "):
+        kind, number = command.split()
+        messages.append(engine.job(int(number), video) if kind == "run" else Cancel(int(number)))
+    # all of it is read while the models are loaded
+    engine.say(engine.start, *messages)
+    assert engine.answers(Ready) == [Ready()]
+    for end in ends:
+        what, number = end.split()
+        *steps, last = engine.answers(Done, Failed)
+        if what == "done":
+            assert last == Done(int(number))
+        else:
+            assert last == Failed(int(number), "canceled", "job: cancelled", final=True)
+            assert steps == []
+
+
+def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: Engine, tmp_path: Path) -> None:
+    engine.say(engine.start, engine.job(1, plain(tmp_path / "long.mp4", 60)))
+    engine.answers(Progress)
+    engine.say(Cancel(1), engine.job(2, plain(tmp_path / "next.mp4")))
+    assert engine.answers(Done, Failed)[-1] == Failed(1, "canceled", "job: cancelled", final=True)
+    assert engine.answers(Done, Failed)[-1] == Done(2)
+
+
+@pytest.mark.parametrize(
     ("greeting", "words"),
     [
         pytest.param(Start({}, 2), "the other side speaks format 2, this one format 1", id="a newer worker"),

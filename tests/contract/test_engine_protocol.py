@@ -1,82 +1,16 @@
 """The worker's handle against an engine that follows a script: whatever one job does, the next one is its own."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from service.errors import Canceled, DualtrackError
 from service.pipeline import protocol
-from service.pipeline.engine import EngineDied, EngineProcess, JobFailed
+from service.pipeline.engine import EngineDied
+from tests.contract.scripted_jobs import Told, follow_up, scripted, told
 
-SCRIPTED = Path(__file__).with_name("scripted_engine.py")
-
-
-@dataclass
-class Told:
-    """What the handle told of a job, and how it ended."""
-
-    steps: list[tuple[str, int]] = field(default_factory=list)
-    notes: list[tuple[str, bool]] = field(default_factory=list)
-    end: str = ""
-
-
-@contextlib.asynccontextmanager
-async def scripted(folder: Path, *start: str) -> AsyncIterator[EngineProcess]:
-    """A handle whose engine says `start` when it starts."""
-    engine = EngineProcess({"scratch": str(folder / "scratch")}, [sys.executable, str(SCRIPTED), *(start or ["ready"])])
-    try:
-        yield engine
-    finally:
-        await engine.kill()
-
-
-async def told(
-    engine: EngineProcess,
-    script: str,
-    *,
-    name: str = "first",
-    canceled: asyncio.Event | None = None,
-    at_step: Callable[[], None] = lambda: None,
-) -> Told:
-    """Run a job; `at_step` is called in the progress callback."""
-    seen = Told()
-
-    def report(progress) -> None:
-        seen.steps.append((progress.stage, progress.done))
-        at_step()
-
-    def note(cached) -> None:
-        seen.notes.append((cached.key, cached.checkpoint))
-
-    try:
-        await engine.run({"name": name, "script": script}, report, note, canceled or asyncio.Event())
-        seen.end = "done"
-    except JobFailed as error:
-        seen.end = f"{error.code}: {error.detail}, {'final' if error.final else 'to be repeated'}"
-    except DualtrackError as error:
-        seen.end = f"{type(error).__name__}: {error.detail}"
-    except ValueError as error:
-        seen.end = str(error)
-    return seen
-
-
-async def follow_up(engine: EngineProcess) -> None:
-    """A second job on the same handle gets its own steps and its own end."""
-    second = await told(engine, "step note step done", name="second")
-    assert second == Told([("second", 1), ("second", 2)], [("second/clip-1", False)], "done")
-
-
-STOPPED = [
-    pytest.param("until-cancel", id="an engine that listens"),
-    pytest.param("step deaf", id="an engine that never answers again"),
-]
 DIED = "EngineDied: engine: the process ended in the middle of a job (exit code {})"
 REFUSED = "EngineDied: engine: engine protocol: {}"
 KINDS = ", ".join(protocol.KINDS)
@@ -207,48 +141,6 @@ def test_an_engine_killed_between_jobs_is_started_again(tmp_path: Path) -> None:
             assert process is not None
             os.kill(process.pid, signal.SIGKILL)
             await process.wait()
-            await follow_up(engine)
-
-    asyncio.run(check())
-
-
-@pytest.mark.parametrize("script", STOPPED)
-def test_a_cancel_in_mid_job_stops_it_and_not_the_next(script: str, tmp_path: Path) -> None:
-    async def check() -> None:
-        canceled = asyncio.Event()
-        async with scripted(tmp_path) as engine:
-            first = await told(engine, script, canceled=canceled, at_step=canceled.set)
-            assert first.end.startswith(Canceled.__name__)
-            await follow_up(engine)
-
-    asyncio.run(check())
-
-
-def test_a_cancel_with_the_last_step_does_not_reach_the_next_job(tmp_path: Path) -> None:
-    async def check() -> None:
-        canceled = asyncio.Event()
-        async with scripted(tmp_path) as engine:
-            await told(engine, "step done", canceled=canceled, at_step=canceled.set)
-            await follow_up(engine)
-
-    asyncio.run(check())
-
-
-@pytest.mark.parametrize("script", STOPPED)
-def test_a_worker_that_stops_ends_its_engine_and_removes_its_files(script: str, tmp_path: Path) -> None:
-    async def check() -> None:
-        async with scripted(tmp_path) as engine:
-            stepped = asyncio.Event()
-            job = asyncio.create_task(told(engine, script, at_step=stepped.set))
-            await stepped.wait()
-            process = engine._process
-            assert process is not None
-            (tmp_path / "scratch").mkdir()
-            job.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await job
-            assert process.returncode == -signal.SIGKILL
-            assert not (tmp_path / "scratch").exists()
             await follow_up(engine)
 
     asyncio.run(check())

@@ -14,7 +14,7 @@ from pathlib import Path
 from service.pipeline import protocol
 from service.pipeline.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
 
-canceled = threading.Event()
+canceled: set[int] = set()
 runs: list[Run] = []
 ready = threading.Condition()
 
@@ -26,8 +26,8 @@ def say(message: protocol.Answer) -> None:
 def read() -> None:
     for line in sys.stdin:
         match protocol.decode(line):
-            case Cancel():
-                canceled.set()
+            case Cancel(number):
+                canceled.add(number)
             case Run() as run:
                 with ready:
                     runs.append(run)
@@ -55,7 +55,6 @@ def reached(run: int, video: str, *, further: bool) -> int:
 
 
 def work(command: Run) -> None:
-    canceled.clear()
     run, job = command.run, command.job
     what, *rest = Path(job["video"]).read_text().split()
     if what == "bad":
@@ -63,7 +62,7 @@ def work(command: Run) -> None:
         return
     steps = int(rest[0]) if rest else 3
     for step in range(steps):
-        if canceled.is_set() and what != "hang":
+        if run in canceled and what != "hang":
             say(Failed(run, "canceled", "job: cancelled", final=True))
             return
         say(Progress(run, "detect", step + 1, steps))
