@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-import json
 import shutil
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from service.errors import Canceled, DualtrackError, InferenceError
+from service.pipeline import protocol
 from service.pipeline.cache import CacheNote
 from service.pipeline.run import Progress
 
@@ -17,11 +18,12 @@ COMMAND = (sys.executable, "-m", "service.pipeline.engine_process")
 START_S = 120.0
 CANCEL_S = 1.0
 LINE_BYTES = 1 << 20
+CANCELED = "job: cancelled"
 Document = dict[str, Any]
 
 
 class EngineDied(InferenceError):
-    """The engine process ended in the middle of a job."""
+    """The engine process ended in the middle of a job, or was stopped because its answers make no sense."""
 
     code = "engine-died"
 
@@ -38,13 +40,14 @@ class EngineProcess:
     """One engine; started when first needed, and again after it died or was killed.
 
     Args:
-        settings: JSON that the process gets on its first line; `scratch` is its folder for decoded frames.
+        settings: what the process is greeted with; `scratch` is its folder for decoded frames.
         command: what to start; tests start another program.
     """
 
     def __init__(self, settings: Document, command: Sequence[str] = COMMAND) -> None:
         self._settings, self._command = settings, command
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
+        self._runs = 0
 
     async def start(self) -> None:
         """Start the process and wait until its models are loaded.
@@ -54,20 +57,25 @@ class EngineProcess:
         """
         if self._process is not None and self._process.returncode is None:
             return
+        if self._process is not None:
+            # it ended between two jobs: its pipes are still open
+            await self.kill()
         self._process = await asyncio.create_subprocess_exec(
             *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
         )
         try:
-            await self._send(self._settings)
+            _write(self._process, protocol.Start(self._settings))
+            await _flush(self._process)
             message = await asyncio.wait_for(self._receive(), START_S)
         except BaseException as error:
             await self.kill()
             if isinstance(error, TimeoutError):
                 raise EngineDied(f"engine: not ready within {START_S:.0f} s") from error
             raise
-        if message is None or "ready" not in message:
+        if not isinstance(message, protocol.Ready):
             await self.kill()
-            raise EngineDied(f"engine: expected it to get ready, got {message or 'its end'}")
+            came = "its end" if message is None else protocol.name_of(message)
+            raise EngineDied(f"engine: expected it to get ready, got {came}")
 
     async def run(
         self,
@@ -82,56 +90,105 @@ class EngineProcess:
             job: `video`, `out`, `parameters`, `detections` if there are some.
             report: told of every step.
             note: told what of the cache is used or removed.
-            canceled: when set, the engine is told to stop, and killed if it has not within a second.
+            canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the
+                engine has the job, the job is not begun.
 
         Raises:
             Canceled: it stopped because it was told to.
             JobFailed: the job failed.
             EngineDied: the process ended.
         """
-        stop = asyncio.create_task(self._stop_when(canceled))
+        await self._start_unless(canceled)
         try:
-            await self.start()
-            await self._send({"job": job})
-            await self._follow(report, note)
-        except EngineDied as error:
+            ended = await self._attend(job, report, note, canceled)
+        except BaseException as error:
+            # whatever went wrong, the caller's own callbacks included: the process may still be at this run
             await self.kill()
-            if canceled.is_set():
-                raise Canceled("job: cancelled") from error
-            raise
-        except asyncio.CancelledError:
-            await self.kill()
+            if isinstance(error, EngineDied) and canceled.is_set():
+                raise Canceled(CANCELED) from error
             raise
         finally:
-            stop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await stop
             if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
+        # here the engine is idle, for it has said how the run ended
+        if isinstance(ended, protocol.Failed):
+            if ended.code == Canceled.code:
+                raise Canceled(ended.detail)
+            raise JobFailed(ended.detail, code=ended.code, final=ended.final)
 
-    async def _follow(self, report: Callable[[Progress], None], note: Callable[[CacheNote], None]) -> None:
+    async def _start_unless(self, canceled: asyncio.Event) -> None:
+        """Have the engine ready; a cancel in the meantime ends its start, for models may take long to load.
+
+        Raises:
+            Canceled: nothing was sent to the engine, if there is one.
+        """
+        if canceled.is_set():
+            raise Canceled(CANCELED)
+        start, cancel = asyncio.create_task(self.start()), asyncio.create_task(canceled.wait())
+        try:
+            await asyncio.wait({start, cancel}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            start.cancel()
+            cancel.cancel()
+            await asyncio.gather(start, cancel, return_exceptions=True)
+        if canceled.is_set():
+            raise Canceled(CANCELED)
+        start.result()
+
+    async def _attend(
+        self,
+        job: Document,
+        report: Callable[[Progress], None],
+        note: Callable[[CacheNote], None],
+        canceled: asyncio.Event,
+    ) -> protocol.Done | protocol.Failed:
+        """Send a job, pass a cancel on, and wait for the job's end."""
+        self._runs += 1
+        run = self._runs
+        process = self._process
+        if process is None:
+            raise EngineDied("engine: it is not running")
+        _write(process, protocol.Run(run, job))
+        # watched from here on, also while a long line waits for the engine to read it
+        stop = asyncio.create_task(self._stop_when(canceled, run, process))
+        try:
+            await _flush(process)
+            return await self._follow(run, report, note)
+        finally:
+            stop.cancel()
+            await asyncio.wait({stop})
+            if not stop.cancelled():
+                # it was killed, if only after it had said how the run ended
+                await self.kill()
+
+    async def _follow(
+        self, run: int, report: Callable[[Progress], None], note: Callable[[CacheNote], None]
+    ) -> protocol.Done | protocol.Failed:
+        """Pass on what the engine says of a run until it says how the run ended."""
         while (message := await self._receive()) is not None:
-            if "progress" in message:
-                report(Progress(**message["progress"]))
-            elif "cache" in message:
-                note(CacheNote(**message["cache"]))
-            elif "done" in message:
-                return
-            elif "error" in message:
-                error = message["error"]
-                if error["code"] == Canceled.code:
-                    raise Canceled(error["detail"])
-                raise JobFailed(error["detail"], code=error["code"], final=message["final"])
+            if isinstance(message, protocol.OfRun) and message.run != run:
+                _check_earlier(message, run)
+                continue
+            match message:
+                case protocol.Progress():
+                    report(Progress(message.stage, message.done, message.total, message.begun, message.share))
+                case protocol.Cached():
+                    note(CacheNote(message.key, message.size_bytes))
+                case protocol.Done() | protocol.Failed():
+                    return message
+                case _:
+                    raise EngineDied(f"engine: expected it to do a job, got {protocol.name_of(message)}")
         code = self._process.returncode if self._process else None
         raise EngineDied(f"engine: the process ended in the middle of a job (exit code {code})")
 
-    async def _stop_when(self, canceled: asyncio.Event) -> None:
+    async def _stop_when(self, canceled: asyncio.Event, run: int, process: Process) -> None:
+        """Wait for a cancel, pass it on, and kill the process if the run has not ended soon after."""
         await canceled.wait()
-        with contextlib.suppress(OSError):
-            await self._send({"cancel": True})
+        # not flushed: an engine that has stopped reading is killed all the same
+        _write(process, protocol.Cancel(run))
         await asyncio.sleep(CANCEL_S)
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        if process.returncode is None:
+            process.kill()
 
     async def kill(self) -> None:
         """End the process and remove what it had on disk."""
@@ -146,20 +203,39 @@ class EngineProcess:
     def _clean_scratch(self) -> None:
         shutil.rmtree(Path(self._settings["scratch"]), ignore_errors=True)
 
-    async def _send(self, message: Document) -> None:
-        if self._process is None or self._process.stdin is None:
-            raise EngineDied("engine: it is not running")
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        with contextlib.suppress(ConnectionError):
-            # a process that just died is seen when its answer is read
-            await self._process.stdin.drain()
-
-    async def _receive(self) -> Document | None:
+    async def _receive(self) -> protocol.Message | None:
+        """The next answer, or None when the process has ended."""
         if self._process is None or self._process.stdout is None:
             return None
-        line = await self._process.stdout.readline()
-        if not line:
+        try:
+            line = await self._process.stdout.readline()
+        except ValueError as error:
+            raise EngineDied(f"engine: it wrote a line of more than {LINE_BYTES} bytes") from error
+        if not line.endswith(b"\n"):
+            # nothing, or the part of a line that a killed process had written
             await self._process.wait()
             return None
-        message: Document = json.loads(line)
-        return message
+        try:
+            return protocol.decode(line)
+        except protocol.ProtocolError as error:
+            raise EngineDied(f"engine: {error}") from error
+
+
+def _write(process: Process, message: protocol.Command) -> None:
+    assert process.stdin is not None
+    process.stdin.write(protocol.encode(message).encode())
+
+
+async def _flush(process: Process) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(ConnectionError):
+        # a process that just died is seen when its answer is read
+        await process.stdin.drain()
+
+
+def _check_earlier(message: protocol.OfRun, run: int) -> None:
+    """A late word about a run that has ended says nothing about this one; a word about a later one is a fault."""
+    if message.run > run:
+        raise EngineDied(
+            f"engine: expected an answer about run {run}, got {protocol.name_of(message)} of run {message.run}"
+        )

@@ -1,12 +1,9 @@
 """The engine: the process that holds the models. `python -m service.pipeline.engine_process`.
 
-The worker writes one JSON line per command to its standard input (`{"job": …}` or `{"cancel": true}`), the engine
-answers in JSON lines on standard output: `{"ready": …}`, `{"progress": …}`, `{"cache": …}`, `{"done": true}`,
-`{"error": …}`.
+Commands come on standard input, answers go to standard output; `protocol` says what they look like.
 """
 
 import asyncio
-import json
 import os
 import queue
 import signal
@@ -16,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from service.errors import Canceled, DualtrackError, InvalidInput
 from service.inference.open import open_client
 from service.media.limits import VideoLimits
-from service.pipeline.cache import FolderCache
+from service.pipeline import protocol
+from service.pipeline.cache import CacheNote, FolderCache
 from service.pipeline.current_networks import CurrentNetworks
 from service.pipeline.networks import Networks
 from service.pipeline.outside_detector import open_detector
@@ -30,7 +28,63 @@ from service.pipeline.run import Progress
 from service.pipeline.segment import SegmentContext, segment
 from service.state.parent import die_with_parent
 
-Document = dict[str, Any]
+Runs = queue.Queue[protocol.Run | None]
+"""None: the input has ended."""
+REFUSED = 3
+"""Exit status after a line that is none of the protocol's; the line's fault is in the log."""
+
+
+class Answers:
+    """Says how a run goes; what is said names the run that was begun last."""
+
+    def __init__(self, say: Callable[[protocol.Answer], None]) -> None:
+        self._say, self._run = say, 0
+
+    def ready(self) -> None:
+        """The models are loaded."""
+        self._say(protocol.Ready())
+
+    def begin(self, run: int) -> None:
+        """From now on it is about this run."""
+        self._run = run
+
+    def progress(self, step: Progress) -> None:
+        """A step is done."""
+        self._say(protocol.Progress(self._run, **asdict(step)))
+
+    def cached(self, note: CacheNote) -> None:
+        """Something was kept, used or removed."""
+        self._say(protocol.Cached(self._run, note.key, note.size_bytes))
+
+    def done(self) -> None:
+        """The run has a result."""
+        self._say(protocol.Done(self._run))
+
+    def failed(self, error: DualtrackError) -> None:
+        """The run has none."""
+        self._say(protocol.Failed(self._run, error.code, error.detail, _is_final(error)))
+
+
+class Cancels:
+    """The runs that are to stop: told by the thread that reads the commands, asked for at every step.
+
+    A run is known by its number, for its cancel may be read before it is begun, or after it has ended.
+    """
+
+    def __init__(self) -> None:
+        self._runs: set[int] = set()
+        self._all = False
+
+    def add(self, run: int) -> None:
+        """Stop this run, now or when it comes."""
+        self._runs.add(run)
+
+    def add_all(self) -> None:
+        """Stop every run: the worker is gone."""
+        self._all = True
+
+    def __contains__(self, run: int) -> bool:
+        return self._all or run in self._runs
 
 
 class Engine:
@@ -38,36 +92,42 @@ class Engine:
 
     Args:
         context: networks, limits, scratch folder, cache.
-        say: writes an answer.
-        canceled: set from the thread that reads the commands; looked at at every step.
+        answers: told how a job goes.
+        cancels: looked at before the first step and at every step.
     """
 
-    def __init__(self, context: SegmentContext, say: Callable[[Document], None], canceled: threading.Event) -> None:
-        self._context, self._say, self._canceled = context, say, canceled
+    def __init__(self, context: SegmentContext, answers: Answers, cancels: Cancels) -> None:
+        self._context, self._answers, self._cancels = context, answers, cancels
 
     def use(self, networks: Networks) -> None:
         """Do the jobs from now on with these networks."""
         self._context = replace(self._context, networks=networks)
 
-    async def run(self, job: Document) -> None:
+    async def run(self, run: protocol.Run) -> None:
         """Do one job and say how it ended."""
+        job = run.job
+        self._answers.begin(run.run)
         try:
+            self._check_cancel(run.run)
             await segment(
                 Path(job["video"]),
                 Path(job["out"]),
                 context=self._context,
                 parameters=JobParameters.model_validate(job["parameters"]),
-                report=self._report,
+                report=partial(self._report, run.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )
-            self._say({"done": True})
+            self._answers.done()
         except DualtrackError as error:
-            self._say({"error": {"code": error.code, "detail": error.detail}, "final": _is_final(error)})
+            self._answers.failed(error)
 
-    def _report(self, progress: Progress) -> None:
-        if self._canceled.is_set():
+    def _report(self, run: int, progress: Progress) -> None:
+        self._check_cancel(run)
+        self._answers.progress(progress)
+
+    def _check_cancel(self, run: int) -> None:
+        if run in self._cancels:
             raise Canceled("job: cancelled")
-        self._say({"progress": asdict(progress)})
 
 
 def _is_final(error: DualtrackError) -> bool:
@@ -75,9 +135,9 @@ def _is_final(error: DualtrackError) -> bool:
     return isinstance(error, InvalidInput | Canceled)
 
 
-async def serve(settings: Document, commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:
+async def serve(settings: dict[str, Any], runs: Runs, cancels: Cancels) -> None:
     """Open the models, then do the jobs that come until the input ends."""
-    say = partial(_write_line, _own_output())
+    answers = Answers(partial(_write_line, _own_output()))
     open_with = partial(
         open_client,
         triton_url=settings["triton_url"],
@@ -93,7 +153,7 @@ async def serve(settings: Document, commands: "queue.Queue[Document | None]", ca
         cache=FolderCache(
             Path(settings["cache_dir"]),
             max_bytes=settings["cache_max_bytes"],
-            note=lambda note: say({"cache": asdict(note)}),
+            note=answers.cached,
         ),
         feature_bytes=settings["feature_cache_bytes"],
         spill_bytes=settings["feature_spill_bytes"],
@@ -104,13 +164,12 @@ async def serve(settings: Document, commands: "queue.Queue[Document | None]", ca
             threads=settings["threads"],
         ),
     )
-    engine = Engine(context, say, canceled)
-    say({"ready": True})
+    engine = Engine(context, answers, cancels)
+    answers.ready()
     try:
-        while (job := await asyncio.to_thread(commands.get)) is not None:
-            canceled.clear()
+        while (run := await asyncio.to_thread(runs.get)) is not None:
             engine.use(await current.renewed())
-            await engine.run(job)
+            await engine.run(run)
     finally:
         await current.close()
 
@@ -122,32 +181,54 @@ def _own_output() -> TextIO:
     return answers
 
 
-def _write_line(answers: TextIO, message: Document) -> None:
-    answers.write(json.dumps(message) + "\n")
+def _write_line(answers: TextIO, answer: protocol.Answer) -> None:
+    answers.write(protocol.encode(answer))
     answers.flush()
 
 
-def _read(commands: "queue.Queue[Document | None]", canceled: threading.Event) -> None:
-    for line in sys.stdin:
-        command = json.loads(line)
-        if command.get("cancel"):
-            canceled.set()
-        else:
-            commands.put(command["job"])
-    canceled.set()
-    commands.put(None)
+def _read(runs: Runs, cancels: Cancels) -> None:
+    try:
+        for line in sys.stdin.buffer:
+            match protocol.decode(line):
+                case protocol.Cancel(number):
+                    cancels.add(number)
+                case protocol.Run() as run:
+                    runs.put(run)
+                case other:
+                    _refuse(f"engine protocol: expected run or cancel, got {protocol.name_of(other)}")
+    except protocol.ProtocolError as error:
+        _refuse(str(error))
+    cancels.add_all()
+    runs.put(None)
+
+
+def _refuse(detail: str) -> NoReturn:
+    """End the process at once, in mid job too: nobody knows what the worker wanted, and its handle starts another."""
+    sys.stderr.write(f"{detail}\n")
+    sys.stderr.flush()
+    os._exit(REFUSED)
+
+
+def _greeting() -> protocol.Start:
+    try:
+        start = protocol.decode(sys.stdin.buffer.readline())
+    except protocol.ProtocolError as error:
+        _refuse(str(error))
+    if not isinstance(start, protocol.Start):
+        _refuse(f"engine protocol: expected start, got {protocol.name_of(start)}")
+    return start
 
 
 def main() -> None:
-    """Entry point; the first line of the input holds the settings."""
+    """Entry point."""
     die_with_parent()
     # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settings: Document = json.loads(sys.stdin.readline())
-    commands: queue.Queue[Document | None] = queue.Queue()
-    canceled = threading.Event()
-    threading.Thread(target=_read, args=(commands, canceled), daemon=True).start()
-    asyncio.run(serve(settings, commands, canceled))
+    settings = _greeting().settings
+    runs: Runs = queue.Queue()
+    cancels = Cancels()
+    threading.Thread(target=_read, args=(runs, cancels), daemon=True).start()
+    asyncio.run(serve(settings, runs, cancels))
 
 
 if __name__ == "__main__":

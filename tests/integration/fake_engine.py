@@ -5,84 +5,88 @@ again. `bad`: the video can't be used. `climb N`: each attempt dies at the next 
 never gets beyond the first.
 """
 
-import json
 import os
 import sys
 import threading
 import time
 from pathlib import Path
 
-canceled = threading.Event()
-jobs: list[dict] = []
+from service.pipeline import protocol
+from service.pipeline.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+
+canceled: set[int] = set()
+runs: list[Run] = []
 ready = threading.Condition()
 
 
-def say(message: dict) -> None:
-    print(json.dumps(message), flush=True)
+def say(message: protocol.Answer) -> None:
+    print(protocol.encode(message), end="", flush=True)
 
 
 def read() -> None:
     for line in sys.stdin:
-        command = json.loads(line)
-        if command.get("cancel"):
-            canceled.set()
-        else:
-            with ready:
-                jobs.append(command["job"])
-                ready.notify()
+        match protocol.decode(line):
+            case Cancel(number):
+                canceled.add(number)
+            case Run() as run:
+                with ready:
+                    runs.append(run)
+                    ready.notify()
     os._exit(0)
 
 
-def cached(video: str) -> None:
+def cached(run: int, video: str) -> None:
     """What the real engine does after a stage: a file, and a note of it."""
     path = Path(settings["cache_dir"], video, "detections-1")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(7))
-    say({"cache": {"key": f"{video}/{path.name}", "size_bytes": 7}})
+    say(Cached(run, f"{video}/{path.name}", 7))
 
 
-def reached(video: str, *, further: bool) -> int:
+def reached(run: int, video: str, *, further: bool) -> int:
     """What the real engine does at a checkpoint; its number."""
     folder = Path(settings["cache_dir"], video)
     folder.mkdir(parents=True, exist_ok=True)
     number = len(list(folder.glob("checkpoint-*"))) if further else 0
     path = folder / f"checkpoint-{number}"
     path.write_bytes(bytes(7))
-    say({"cache": {"key": f"{video}/{path.name}", "size_bytes": 7}})
+    say(Cached(run, f"{video}/{path.name}", 7))
     return number + 1
 
 
-def work(job: dict) -> None:
-    canceled.clear()
+def work(command: Run) -> None:
+    run, job = command.run, command.job
     what, *rest = Path(job["video"]).read_text().split()
     if what == "bad":
-        say({"error": {"code": "malformed", "detail": "video: bad"}, "final": True})
+        say(Failed(run, "malformed", "video: bad", final=True))
         return
     steps = int(rest[0]) if rest else 3
     for step in range(steps):
-        if canceled.is_set() and what != "hang":
-            say({"error": {"code": "canceled", "detail": "job: cancelled"}, "final": True})
+        if run in canceled and what != "hang":
+            say(Failed(run, "canceled", "job: cancelled", final=True))
             return
-        say({"progress": {"stage": "detect", "done": step + 1, "total": steps}})
+        say(Progress(run, "detect", step + 1, steps))
         if what == "die" and step == 1:
             os._exit(9)
-        if what in {"climb", "stuck"} and reached(Path(job["video"]).name, further=what == "climb") <= steps:
+        if what in {"climb", "stuck"} and reached(run, Path(job["video"]).name, further=what == "climb") <= steps:
             os._exit(9)
         time.sleep(0.1)
     if what == "cache":
-        cached(Path(job["video"]).name)
+        cached(run, Path(job["video"]).name)
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
     (out / "tubelets.json").write_text('{"tubelets": []}')
-    say({"done": True})
+    say(Done(run))
 
 
-settings = json.loads(sys.stdin.readline())
-say({"ready": True})
+start = protocol.decode(sys.stdin.readline())
+assert isinstance(start, protocol.Start)
+settings = start.settings
+say(Ready())
 threading.Thread(target=read, daemon=True).start()
 while True:
     with ready:
-        while not jobs:
+        while not runs:
             ready.wait()
-        job = jobs.pop(0)
-    work(job)
+        next_run = runs.pop(0)
+    work(next_run)

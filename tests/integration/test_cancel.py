@@ -1,7 +1,6 @@
 """A cancelled job ends within one step of whatever stage it is in."""
 
 import asyncio
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pytest
 
 from service.inference.fake_detector import PALETTE
 from service.media.limits import VideoLimits
-from service.pipeline.engine_process import Engine
+from service.pipeline import protocol
+from service.pipeline.engine_process import Answers, Cancels, Engine
 from service.pipeline.networks import Networks
 from tests.annotated import context, write_video
 from tests.scenes import Rectangle
@@ -37,26 +37,28 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     write_video(tmp_path / "a.mp4", [PERSON], FRAMES)
     opened = context(tmp_path / "scratch")
     client = Counting(opened.networks.client)
-    canceled = threading.Event()
-    said: list[dict[str, Any]] = []
+    cancels = Cancels()
+    said: list[protocol.Answer] = []
     calls_before = 0
 
-    def say(message: dict[str, Any]) -> None:
+    def say(message: protocol.Answer) -> None:
         nonlocal calls_before
         said.append(message)
-        progress = message.get("progress", {})
-        if progress.get("stage") == stage and not canceled.is_set():
-            canceled.set()
+        if isinstance(message, protocol.Progress) and message.stage == stage and message.run not in cancels:
+            cancels.add(message.run)
             calls_before = client.calls
 
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
-    engine = Engine(replace(opened, networks=counted, limits=patient), say, canceled)
+    engine = Engine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
     job = {"video": str(tmp_path / "a.mp4"), "out": str(tmp_path / "out"), "parameters": {}}
-    asyncio.run(engine.run(job))
+    asyncio.run(engine.run(protocol.Run(1, job)))
     *steps, last = said
-    assert last["error"]["code"] == "canceled"
-    assert [step["progress"]["stage"] for step in steps].count(stage) == 1
-    assert steps[-1]["progress"]["stage"] == stage
+    assert isinstance(last, protocol.Failed)
+    assert last.code == "canceled"
+    stages = [step.stage for step in steps if isinstance(step, protocol.Progress)]
+    assert stages.count(stage) == 1
+    assert stages[-1] == stage
+    assert len(stages) == len(steps)
     # two references of a seed come before the first step of its round
     assert client.calls - calls_before <= max(calls_of_a_step, 2 if stage == "calibrate" else 0)
     assert not list((tmp_path / "scratch").iterdir())

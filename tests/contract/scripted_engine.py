@@ -1,0 +1,113 @@
+"""An engine without models: it does what the words of a job's `script` say, one after the other.
+
+`step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: the message of that name. `until-cancel`: step on until the
+job is canceled. `deaf`: never answer again. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
+`huge`, `half`, `newer`: a line that is no answer. `next-run`: what follows is about the run after this one. The arguments are the words for the start.
+"""
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+
+from service.pipeline import protocol
+from service.pipeline.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+
+
+class Scripted:
+    def __init__(self) -> None:
+        self.run, self.name, self.steps = 0, "", 0
+        self.runs: queue.Queue[Run] = queue.Queue()
+        self.canceled: set[int] = set()
+
+    def read(self) -> None:
+        for line in sys.stdin:
+            match protocol.decode(line):
+                case Cancel(number):
+                    self.canceled.add(number)
+                case Run() as run:
+                    self.runs.put(run)
+        os._exit(0)
+
+    def say(self, message: protocol.Message) -> None:
+        self.write(protocol.encode(message))
+
+    def write(self, text: str) -> None:
+        print(text, end="", flush=True)
+
+    def ready(self) -> None:
+        self.say(Ready())
+
+    def step(self) -> None:
+        self.steps += 1
+        self.say(Progress(self.run, self.name, self.steps, 99))
+
+    def note(self) -> None:
+        self.say(Cached(self.run, f"{self.name}/clip-1", 7))
+
+    def checkpoint(self) -> None:
+        self.say(Cached(self.run, f"{self.name}/checkpoint-1", 7))
+
+    def done(self) -> None:
+        self.say(Done(self.run))
+
+    def fail(self, code: str = "broken", *, final: bool = False) -> None:
+        self.say(Failed(self.run, code, f"{self.name}: {code}", final))
+
+    def fail_final(self) -> None:
+        self.fail("malformed", final=True)
+
+    def malformed(self) -> None:
+        self.write("Warning: slow\n")
+
+    def unknown(self) -> None:
+        self.write(f'{{"message": "pause", "run": {self.run}}}\n')
+
+    def command(self) -> None:
+        self.say(Cancel(self.run))
+
+    def huge(self) -> None:
+        self.say(Failed(self.run, "broken", "x" * (2 << 20), final=True))
+
+    def half(self) -> None:
+        self.write(protocol.encode(Done(self.run))[:-3])
+
+    def next_run(self) -> None:
+        self.run += 1
+
+    def newer(self) -> None:
+        self.say(Ready(protocol.FORMAT + 1))
+
+    def until_cancel(self) -> None:
+        while self.run not in self.canceled:
+            self.step()
+            time.sleep(0.01)
+        self.fail("canceled", final=True)
+
+    def deaf(self) -> None:
+        signal.pause()
+
+    def exit(self) -> None:
+        os._exit(9)
+
+    def kill(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def act(self, words: list[str]) -> None:
+        for word in words:
+            getattr(self, word.replace("-", "_"))()
+
+    def main(self, start: list[str]) -> None:
+        sys.stdin.readline()
+        threading.Thread(target=self.read, daemon=True).start()
+        self.act(start)
+        while True:
+            run = self.runs.get()
+            self.run, self.name, self.steps = run.run, run.job["name"], 0
+            self.act(run.job["script"].split())
+
+
+if __name__ == "__main__":
+    Scripted().main(sys.argv[1:])

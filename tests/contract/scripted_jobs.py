@@ -1,0 +1,71 @@
+"""Jobs on the worker's handle, with an engine that follows a script."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.errors import DualtrackError
+from service.pipeline.cache import CacheNote
+from service.pipeline.engine import EngineProcess, JobFailed
+from service.pipeline.run import Progress
+
+SCRIPTED = Path(__file__).with_name("scripted_engine.py")
+CANCELED = "Canceled: job: cancelled"
+
+
+@dataclass
+class Told:
+    """What the handle told of a job, and how it ended."""
+
+    steps: list[tuple[str, int]] = field(default_factory=list)
+    notes: list[tuple[str, bool]] = field(default_factory=list)
+    end: str = ""
+
+
+@contextlib.asynccontextmanager
+async def scripted(folder: Path, *start: str) -> AsyncIterator[EngineProcess]:
+    """A handle whose engine says `start` when it starts."""
+    engine = EngineProcess({"scratch": str(folder / "scratch")}, [sys.executable, str(SCRIPTED), *(start or ["ready"])])
+    try:
+        yield engine
+    finally:
+        await engine.kill()
+
+
+async def told(
+    engine: EngineProcess,
+    script: str,
+    *,
+    name: str = "first",
+    canceled: asyncio.Event | None = None,
+    at_step: Callable[[], None] = lambda: None,
+) -> Told:
+    """Run a job; `at_step` is called in the progress callback."""
+    seen = Told()
+
+    def report(progress: Progress) -> None:
+        seen.steps.append((progress.stage, progress.done))
+        at_step()
+
+    def note(cached: CacheNote) -> None:
+        seen.notes.append((cached.key, cached.checkpoint))
+
+    try:
+        await engine.run({"name": name, "script": script}, report, note, canceled or asyncio.Event())
+        seen.end = "done"
+    except JobFailed as error:
+        seen.end = f"{error.code}: {error.detail}, {'final' if error.final else 'to be repeated'}"
+    except DualtrackError as error:
+        seen.end = f"{type(error).__name__}: {error.detail}"
+    except ValueError as error:
+        seen.end = str(error)
+    return seen
+
+
+async def follow_up(engine: EngineProcess) -> None:
+    """A second job on the same handle gets its own steps and its own end."""
+    second = await told(engine, "step note step done", name="second")
+    assert second == Told([("second", 1), ("second", 2)], [("second/clip-1", False)], "done")
