@@ -21,8 +21,8 @@ import httpx
 
 from docker.engine import ROOT, Engine, Project, engines
 from docker.stand_ins import make_stand_ins
+from dualtrack.errors import DualtrackError, Unauthorized
 from service.client import Client, Job
-from service.errors import DualtrackError, Unauthorized
 from tests.ports import free_ports
 
 SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"

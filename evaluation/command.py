@@ -9,6 +9,7 @@ from typing import Annotated, cast, get_args
 import typer
 from rich.console import Console
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import Document
 from evaluation.detector import detector_metrics
 from evaluation.given import Given
@@ -19,7 +20,6 @@ from evaluation.session import open_context
 from evaluation.tables import figure_table, stratum_table
 from evaluation.videos import Request, console_teller, evaluate_videos
 from service.cli.parameters import ParameterFileOption, ParameterOption
-from service.errors import InvalidParameter
 from service.settings import Settings
 
 

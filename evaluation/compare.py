@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from dualtrack.errors import InvalidDataset
 from evaluation.bootstrap import LEVEL, differences
 from evaluation.dataset import Document
 from evaluation.tables import difference_table
-from service.errors import InvalidDataset
 
 
 def compare(

@@ -7,7 +7,7 @@ from typing import Any
 
 from pycocotools import mask as coco
 
-from service.errors import InvalidDataset
+from dualtrack.errors import InvalidDataset
 
 Document = dict[str, Any]
 

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from pycocotools.coco import COCO
 
+from dualtrack.errors import InvalidDataset
 from evaluation.coco_metric import coco_figures
 from evaluation.dataset import Document
 from evaluation.reliability import Outcomes, calibration_error, join, judge, reliability_table
 from evaluation.strata import group_by_field
-from service.errors import InvalidDataset
 from service.inference.category_tables import category_table
 from service.inference.repository import ModelClass
 from service.pipeline.detect import candidates

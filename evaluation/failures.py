@@ -13,13 +13,13 @@ from typing import Annotated, cast, get_args
 import numpy as np
 import typer
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import AnnotatedVideo, Dataset, load_dataset
 from evaluation.davis import region_similarity
 from evaluation.given import Given, Truth, follow, truths_of
 from evaluation.pictures import read_frames, write_strip
 from evaluation.remembered import remember
 from evaluation.session import open_context, open_run
-from service.errors import InvalidParameter
 from service.media.painter import Shape, paint
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import detect_all

@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dualtrack.errors import InvalidDataset
 from evaluation.crossings import count_switches
 from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.davis import boundary_accuracy, region_similarity
 from evaluation.session import open_run
-from service.errors import InvalidDataset
 from service.pipeline.features import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run

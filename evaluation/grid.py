@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.errors import InvalidParameter
+from dualtrack.errors import InvalidParameter
 
 DEFAULT_GRID = (
     "estimator/th_cc=frame_max/0.15,frame_max/0.3,topk_frames/0.3,all_candidates/0.05",

@@ -17,6 +17,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from dualtrack.errors import InvalidDataset
 from evaluation.dataset import AnnotatedVideo, Dataset, Document, load_dataset
 from evaluation.figures import figures_of
 from evaluation.methods import records
@@ -26,7 +27,6 @@ from evaluation.session import open_context, open_run
 from evaluation.tables import figure_table
 from evaluation.videos import Tell, console_teller
 from service.cli.parameters import ParameterOption
-from service.errors import InvalidDataset
 from service.media.footage import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.features import FeatureCache

@@ -7,8 +7,8 @@ import av
 import cv2
 import numpy as np
 
+from dualtrack.errors import InvalidDataset
 from evaluation.dataset import AnnotatedVideo, Document
-from service.errors import InvalidDataset
 from service.media.render_child import Painter
 from service.structures.arrays import U8
 from service.structures.masks import bounding_box, from_json

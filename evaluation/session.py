@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+from dualtrack.errors import InvalidDataset
 from evaluation.dataset import AnnotatedVideo
-from service.errors import InvalidDataset
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.media.probe import probe

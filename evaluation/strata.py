@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import AnnotatedVideo, Document
 from evaluation.figures import figures_of
-from service.errors import InvalidParameter
 
 Item = TypeVar("Item")
 

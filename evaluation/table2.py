@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from dualtrack.errors import InvalidDataset, InvalidParameter
 from evaluation.bootstrap import LEVEL, Difference, differences
 from evaluation.dataset import Document, load_dataset
 from evaluation.parameters import EvaluationParameters, parse_evaluation
@@ -20,7 +21,6 @@ from evaluation.session import open_context
 from evaluation.tables import difference_table, markdown_rows, row_table
 from evaluation.videos import console_teller
 from service.cli.parameters import ParameterFileOption, ParameterOption
-from service.errors import InvalidDataset, InvalidParameter
 from service.pipeline.cache import FolderCache
 from service.settings import Settings
 

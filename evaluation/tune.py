@@ -9,6 +9,7 @@ from typing import Annotated, cast, get_args
 import typer
 from rich.console import Console
 
+from dualtrack.errors import InvalidDataset, InvalidParameter
 from evaluation.dataset import Document, load_dataset
 from evaluation.grid import DEEPSORT_GRID, DEFAULT_GRID, combinations, make_grid
 from evaluation.methods import Method
@@ -19,7 +20,6 @@ from evaluation.tables import trial_table
 from evaluation.tuning import HalfChoice, Trial, across_halves, best_trial, halves, run_trials, values_text
 from evaluation.videos import console_teller
 from service.cli.parameters import ParameterFileOption, ParameterOption
-from service.errors import InvalidDataset, InvalidParameter
 from service.settings import Settings
 
 

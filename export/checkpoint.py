@@ -6,8 +6,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from dualtrack.errors import ConfigurationError
 from export.graphs import Lite
-from service.errors import ConfigurationError
 
 
 def pack_lite(detector: Path, trackers: Path, out: Path) -> None:

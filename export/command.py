@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dualtrack.errors import ConfigurationError
 from export.model_card import Card, model_card
 from export.publish import publish
 from export.triton_config import Accelerator, write_configs, write_own_configs
-from service.errors import ConfigurationError
 from service.inference.repository import MANIFEST, load_manifest, manifest_entry
 from service.inference.specs import LITE, PAPER, graph_specs
 

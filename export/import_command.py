@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dualtrack.errors import ConfigurationError
 from export.command import Clip, Commit, report, require_models
-from service.errors import ConfigurationError
 from service.inference.repository import MANIFEST
 from service.settings import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
 from service.structures.categories import Category

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+from dualtrack.errors import ConfigurationError
 from export.triton_config import write_own_configs
-from service.errors import ConfigurationError
 from service.inference.repository import (
     MANIFEST,
     SERVED_VERSIONS,

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.export import Dim
 
+from dualtrack.errors import ContractViolation
 from export.models.batched_nms import translations
 from export.sample_inputs import Inputs, frames, tracks
-from service.errors import ContractViolation
 from service.inference.specs import GraphSpec, ModelDims, TensorSpec
 
 OPSET = 18

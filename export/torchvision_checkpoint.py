@@ -17,7 +17,7 @@ from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn_v2
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 
 Form = Literal["v1", "v2"]
 NAMES: dict[Form, str] = {"v1": "maskrcnn_resnet50_fpn", "v2": "maskrcnn_resnet50_fpn_v2"}

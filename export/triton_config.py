@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from dualtrack.errors import ConfigurationError
 from export.tensorrt.profiles import profiles
-from service.errors import ConfigurationError
 from service.inference.repository import (
     ENGINE_FILE,
     MANIFEST,

@@ -17,7 +17,7 @@ from docket import Docket, Worker
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from service.errors import ConfigurationError, Unavailable
+from dualtrack.errors import ConfigurationError, Unavailable
 from service.inference.detector_file import load_detector_file
 from service.inference.health import editions_alive
 from service.inference.repository import Manifest, load_editions, load_manifest, verify

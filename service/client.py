@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from service.errors import (
+from dualtrack.errors import (
     Conflict,
     DualtrackError,
     Gone,
@@ -73,7 +73,7 @@ class Job:
 class Client:
     """One service.
 
-    Errors of the service are raised as the classes of `service.errors`, with the problem's code and detail.
+    Errors of the service are raised as the classes of `dualtrack.errors`, with the problem's code and detail.
     Where the service says 429 or 503, requests are repeated after its `Retry-After`, for `patience_s` seconds.
     """
 

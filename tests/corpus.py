@@ -17,10 +17,10 @@ from typing import Any
 
 import av
 
+from dualtrack.errors import DualtrackError, InvalidInput
 from service.cli.demo import running_service
 from service.cli.parameters import parse_parameters
 from service.client import Client, Job
-from service.errors import DualtrackError, InvalidInput
 
 LONGEST_S = 3600.0
 LIMIT = re.compile(r"\blimits? .*\b(max|min)_\w+")

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from dualtrack.errors import DualtrackError
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Outcome
 from evaluation.bench.machine import Machine, machine, pin
@@ -21,7 +22,6 @@ from evaluation.bench.profile import write_profile
 from evaluation.bench.rows import ROWS, Row, chosen
 from evaluation.bench.table import bench_document, bench_markdown, bench_table
 from evaluation.session import open_context
-from service.errors import DualtrackError
 from service.settings import Settings
 
 

@@ -2,11 +2,11 @@
 
 import asyncio
 
+from dualtrack.errors import ConfigurationError
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.pipeline import run_pipeline
 from evaluation.session import open_context
-from service.errors import ConfigurationError
 
 PROVIDER = "CUDAExecutionProvider"
 FEW, MANY = 1, 10

@@ -16,12 +16,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dualtrack.errors import ConfigurationError
 from evaluation.bench.clips import make_clip
 from evaluation.bench.meter import Call
 from evaluation.bench.pipeline import Measured, run_pipeline
 from evaluation.bench.plan import Plan
 from evaluation.session import open_context
-from service.errors import ConfigurationError
 from service.settings import Settings
 
 TRACE, FLAME, FUNCTIONS = "trace.json", "flame.svg", "profile.txt"

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from dualtrack.errors import InvalidParameter
 from evaluation.bench import costs, engine, gpu, jobs, literal, media
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Outcome
-from service.errors import InvalidParameter
 
 Measure = Callable[[Bench], Awaitable[Outcome]]
 

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.repository import Manifest
 from service.structures.arrays import F32, U8
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dualtrack.errors import ConfigurationError
 from export.tensorrt.profiles import Profile, profiles
 from export.triton_config import write_own_configs
-from service.errors import ConfigurationError
 from service.inference.repository import ENGINE_FILE, MANIFEST, Manifest, load_manifest
 from service.inference.specs import graph_specs
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import onnx
 
+from dualtrack.errors import ContractViolation
 from export.graph_entry import graph_entry
 from export.graphs import Lite, Paper
 from export.models.half import Rounded
@@ -15,7 +16,6 @@ from export.tensorrt.engines import source_path
 from export.tensorrt.form import cast_bytes_first, tensorrt_graph
 from export.tensorrt.operators import problems
 from export.to_onnx import export_graph
-from service.errors import ContractViolation
 from service.inference.repository import ENGINE_FILE
 from service.inference.specs import graph_specs
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from dualtrack.errors import DualtrackError
 from service.api import openapi, problems
 from service.api.auth import require_key
 from service.api.deps import UploadSlots
@@ -23,7 +24,6 @@ from service.api.middleware import RequestMiddleware
 from service.api.problems import RequestProblem
 from service.api.routes import health, jobs, models, page, results, videos
 from service.bootstrap import open_parts
-from service.errors import DualtrackError
 from service.settings import Settings
 
 MAX_UPLOADS = 16

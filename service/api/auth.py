@@ -4,8 +4,8 @@ import hmac
 
 from starlette.requests import Request
 
+from dualtrack.errors import Unauthorized
 from service.api.deps import PartsDep
-from service.errors import Unauthorized
 
 
 def require_key(request: Request, parts: PartsDep) -> None:

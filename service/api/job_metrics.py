@@ -7,7 +7,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from service.errors import ConfigurationError, ContractViolation, InferenceError, InferenceTimeout, Unavailable
+from dualtrack.errors import ConfigurationError, ContractViolation, InferenceError, InferenceTimeout, Unavailable
 from service.inference.triton import DEAD_CODE
 from service.pipeline.engine import EngineDied
 from service.state.jobs import TERMINAL

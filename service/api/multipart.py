@@ -8,7 +8,7 @@ from enum import Enum, auto
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import InvalidInput
+from dualtrack.errors import InvalidInput
 
 
 class _Kind(Enum):

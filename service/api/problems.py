@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
-from service.errors import (
+from dualtrack.errors import (
     Conflict,
     DualtrackError,
     Gone,

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from dualtrack.errors import InvalidParameter
 from service.api import bodies, problems, uploads
 from service.api.deps import UploadSlots
 from service.api.metrics import HttpMetrics
 from service.api.schemas import JobRequest
 from service.bootstrap import Parts
-from service.errors import InvalidParameter
 from service.media.video_info import VideoInfo
 from service.pipeline.category_choice import choose
 from service.pipeline.given_detections import read_detections

@@ -7,10 +7,10 @@ from pathlib import Path
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from dualtrack.errors import InvalidInput, InvalidVideo, NotFound
 from service.api import bodies
 from service.api.metrics import HttpMetrics
 from service.bootstrap import Parts
-from service.errors import InvalidInput, InvalidVideo, NotFound
 from service.media.probe import probe
 from service.state.videos import Video
 

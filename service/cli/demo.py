@@ -14,10 +14,10 @@ import httpx
 import typer
 from rich.console import Console
 
+from dualtrack.errors import InvalidVideo, Unavailable
 from service.cli.display import tubelet_table
 from service.cli.submit import run_job
 from service.client import Client
-from service.errors import InvalidVideo, Unavailable
 
 START_S = 60.0
 STOP_S = 15.0

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
-from service.errors import DualtrackError
+from dualtrack.errors import DualtrackError
 from service.inference.open import open_client
 from service.inference.repository import load_manifest, verify
 from service.pipeline.outside_detector import open_detector

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from service.errors import (
+from dualtrack.errors import (
     ConfigurationError,
     Conflict,
     DualtrackError,

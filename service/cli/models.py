@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.errors import NotFound
+from dualtrack.errors import NotFound
 from service.inference.removal import remove_edition
 from service.inference.repository import Manifest, earlier_editions, load_manifest, manifest_entry, verify
 from service.inference.specs import TensorSpec, graph_specs

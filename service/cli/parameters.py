@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
-from service.errors import InvalidParameter
+from dualtrack.errors import InvalidParameter
 from service.inference.category_tables import TABLES
 from service.pipeline.parameters import JobParameters
 

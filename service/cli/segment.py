@@ -9,6 +9,7 @@ from uuid import uuid4
 import typer
 from rich.console import Console
 
+from dualtrack.errors import InvalidVideo
 from service.cli.display import StageBar, stage_bar, tubelet_table
 from service.cli.parameters import (
     CategoriesOption,
@@ -17,7 +18,6 @@ from service.cli.parameters import (
     ParameterOption,
     parse_parameters,
 )
-from service.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.pipeline.cache import FolderCache

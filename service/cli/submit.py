@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from dualtrack.errors import InvalidDetections, InvalidVideo
 from service.cli.display import stage_bar, tubelet_table
 from service.cli.parameters import (
     CategoriesOption,
@@ -16,7 +17,6 @@ from service.cli.parameters import (
     parse_parameters,
 )
 from service.client import Client
-from service.errors import InvalidDetections, InvalidVideo
 
 
 def submit(  # noqa: PLR0913, PLR0917 (the options of a command)

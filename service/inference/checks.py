@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ContractViolation
+from dualtrack.errors import ContractViolation
 from service.inference.client import Tensors
 from service.inference.specs import GraphSpec, TensorSpec
 

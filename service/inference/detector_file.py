@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.category_tables import TABLES, TableName, category_table
 from service.inference.repository import OWN, ModelClass
 from service.structures.categories import Category

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ContractViolation
+from dualtrack.errors import ContractViolation
 from service.inference.detector_file import BoxRule, ColumnsRule, DetectorFile, MaskRule, ScoreRule
 from service.structures.arrays import F32, I64
 

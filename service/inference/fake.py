@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InferenceError
+from dualtrack.errors import InferenceError
 from service.inference import fake_detector, fake_trackers
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.errors import ConfigurationError, InferenceError, InferenceTimeout, Unavailable
+from dualtrack.errors import ConfigurationError, InferenceError, InferenceTimeout, Unavailable
 from service.inference.client import Tensors
 from service.inference.repository import SERVED_VERSIONS, Manifest
 from service.inference.specs import GraphSpec, graph_specs

@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from service.errors import ConfigurationError, InferenceError
+from dualtrack.errors import ConfigurationError, InferenceError
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
 from service.inference.repository import ONNX_FILE, Manifest

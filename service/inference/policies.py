@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import InferenceTimeout, Unavailable
+from dualtrack.errors import InferenceTimeout, Unavailable
 from service.inference.client import InferenceClient, Tensors
 from service.inference.specs import GraphSpec
 

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import Conflict, NotFound
+from dualtrack.errors import Conflict, NotFound
 from service.inference.repository import (
     Manifest,
     earlier_editions,

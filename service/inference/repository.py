@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.specs import ModelDims
 
 MANIFEST = "manifest.json"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.specs import GraphSpec, TensorSpec
 
 

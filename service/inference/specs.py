@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from service.errors import ContractViolation
+from dualtrack.errors import ContractViolation
 from service.tracking.anchors import ANCHORS
 
 Dtype = Literal["uint8", "int32", "int64", "float32"]

@@ -10,7 +10,7 @@ import tritonclient.grpc.aio as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
-from service.errors import (
+from dualtrack.errors import (
     ConfigurationError,
     ContractViolation,
     DualtrackError,

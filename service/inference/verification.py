@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.onnx_runtime import signature
 from service.inference.repository import (
     MANIFEST,

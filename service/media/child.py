@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from service.errors import InvalidVideo, Unavailable
+from dualtrack.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
 GRACE_S = 5.0

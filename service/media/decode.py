@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from uuid import uuid4
 
-from service.errors import InvalidVideo, Unavailable
+from dualtrack.errors import InvalidVideo, Unavailable
 from service.media.child import run_child
 from service.media.clip import Clip
 from service.media.coding import Coding

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 from av.video.frame import VideoFrame
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.media.confined import Document, child_main, say
 from service.media.frame_writer import FrameWriter
 from service.media.limits import VideoLimits

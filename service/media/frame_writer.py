@@ -8,7 +8,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.media.coding import RECORD, Coding, frames_file, index_file
 from service.media.stream import rotation_of
 

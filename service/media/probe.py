@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.media.child import run_child
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo

@@ -9,7 +9,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.media.confined import Document, child_main
 from service.media.limits import VideoLimits
 from service.media.stream import open_video, rotation_of, said

@@ -8,7 +8,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.media.magic import HEAD_BYTES, container_format
 
 CODECS = frozenset(

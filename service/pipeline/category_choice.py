@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import InvalidParameter
+from dualtrack.errors import InvalidParameter
 from service.inference.category_tables import TABLES, TableName, category_table
 from service.inference.repository import display_names
 from service.pipeline.class_vector import ClassVector

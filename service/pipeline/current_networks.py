@@ -6,7 +6,7 @@ from typing import Self
 
 import structlog
 
-from service.errors import ConfigurationError, Unavailable
+from dualtrack.errors import ConfigurationError, Unavailable
 from service.inference.client import InferenceClient
 from service.inference.repository import Manifest, load_manifest
 from service.pipeline.networks import Networks

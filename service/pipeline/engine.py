@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from service.errors import Canceled, DualtrackError, InferenceError
+from dualtrack.errors import Canceled, DualtrackError, InferenceError
 from service.pipeline import protocol
 from service.pipeline.cache import CacheNote
 from service.pipeline.run import Progress

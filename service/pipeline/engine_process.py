@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from service.errors import Canceled, DualtrackError, InvalidInput
+from dualtrack.errors import Canceled, DualtrackError, InvalidInput
 from service.inference.open import open_client
 from service.media.limits import VideoLimits
 from service.pipeline import protocol

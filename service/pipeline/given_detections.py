@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from service.errors import InvalidDetections
+from dualtrack.errors import InvalidDetections
 from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
 from service.media.footage import Footage

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.errors import Canceled, DualtrackError, Unavailable
+from dualtrack.errors import Canceled, DualtrackError, Unavailable
 from service.pipeline.cache import CacheNote
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.client import Tensors
 from service.inference.detector_file import Description, DetectorFile, load_detector_file
 from service.inference.detector_input import Placement, input_of, place

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from service.errors import TooLarge, Unavailable
+from dualtrack.errors import TooLarge, Unavailable
 
 STALE_PART_S = 3600
 

@@ -12,7 +12,7 @@ from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.errors import Unavailable
+from dualtrack.errors import Unavailable
 
 TIMEOUT_S = 3.0
 RETRIES = 2

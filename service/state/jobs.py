@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from service.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
+from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
 from service.state import keys
 from service.state.connection import script, translated
 

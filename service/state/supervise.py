@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.state.parent import die_with_parent
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from service.errors import NotFound
+from dualtrack.errors import NotFound
 from service.state import keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.errors import DualtrackError
+from dualtrack.errors import DualtrackError
 from service.pipeline.cache import CacheNote
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import Progress

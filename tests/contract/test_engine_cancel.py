@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Canceled
+from dualtrack.errors import Canceled
 from tests.contract.scripted_jobs import CANCELED, Told, follow_up, scripted, told
 
 STOPPED = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import ContractViolation, InferenceError
+from dualtrack.errors import ContractViolation, InferenceError
 from service.inference.client import InferenceClient, Tensors
 from service.inference.repository import load_manifest
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.errors import ContractViolation, InferenceError, InferenceTimeout, Unavailable
+from dualtrack.errors import ContractViolation, InferenceError, InferenceTimeout, Unavailable
 from service.inference.client import Tensors
 from service.inference.policies import WithDeadline, WithLimit, WithRetry
 from service.inference.specs import LITE, graph_specs

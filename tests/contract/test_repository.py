@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import ConfigurationError
+from dualtrack.errors import ConfigurationError
 from service.inference.client import InferenceClient
 from service.inference.open import open_client
 from service.inference.repository import load_manifest, verify

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from api_service import Api, clip, finish, progress, running
 
+from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
 from service.bootstrap import Parts
 from service.cli.submit import run_job
 from service.client import Client, Job
-from service.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
 from service.state import keys
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from api_service import Valkey
 
-from service.errors import Unavailable
+from dualtrack.errors import Unavailable
 from service.state.connection import connect, translated
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dualtrack.errors import InvalidDetections
 from service.cli.main import build_app
-from service.errors import InvalidDetections
 from service.pipeline.cache import FolderCache, StageCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import segment

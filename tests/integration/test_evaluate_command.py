@@ -9,8 +9,8 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner, Result
 
+from dualtrack.errors import InvalidParameter
 from evaluation.command import evaluate
-from service.errors import InvalidParameter
 from tests.annotated import write_dataset
 from tests.scenes import Rectangle
 

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import load_dataset
 from evaluation.failures import ANSWER, TRUTH, Panel, detection_panels, parse_panel, track_panels
 from evaluation.given import Given
 from evaluation.pictures import GAP, WIDTH, write_strip
-from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from service.media.painter import OPACITY
 from service.media.painter import PALETTE as COLOURS

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dualtrack.errors import InvalidDataset
 from evaluation.dataset import load_dataset
 from evaluation.figures import figures_of
 from evaluation.joined import Comparison, compare_joined
 from evaluation.parameters import EvaluationParameters
 from evaluation.session import open_context
-from service.errors import InvalidDataset
 from service.inference.fake_detector import PALETTE
 from service.settings import Settings
 from tests.annotated import context, write_dataset

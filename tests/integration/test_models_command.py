@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dualtrack.errors import Conflict, NotFound
 from export.publish import publish
 from export.triton_config import write_own_configs
 from service.cli.main import build_app
-from service.errors import Conflict, NotFound
 from service.inference.removal import remove_edition
 from service.inference.repository import load_editions, load_manifest
 from service.inference.verification import verify_repository

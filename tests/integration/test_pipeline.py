@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import pytest
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from service.errors import Canceled
+from dualtrack.errors import Canceled
 from service.inference.fake_detector import PALETTE
 from service.media.decode import decode as decode_video
 from service.media.footage import ClipPart, Footage

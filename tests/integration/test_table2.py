@@ -9,12 +9,12 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import load_dataset
 from evaluation.oracles import with_true_classes
 from evaluation.parameters import parse_evaluation
 from evaluation.rows import ROWS, Result, run_rows
 from evaluation.table2 import table2
-from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from service.pipeline.cache import FolderCache
 from tests.annotated import context, write_dataset

@@ -8,13 +8,13 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import load_dataset
 from evaluation.grid import combinations, make_grid
 from evaluation.parameters import EvaluationParameters, parse_evaluation
 from evaluation.tune import tune
 from evaluation.tuning import best_trial, run_trials
 from evaluation.videos import Request, evaluate_videos
-from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from service.pipeline.cache import FolderCache
 from tests.annotated import context, write_dataset

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dualtrack.errors import InvalidParameter
 from evaluation.videos import Evaluation, Request, evaluate_videos
-from service.errors import InvalidParameter
 from service.inference.fake_detector import PALETTE
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import httpx
 
+from dualtrack.errors import DualtrackError
 from evaluation.bench.processes import children
 from service.client import Client
-from service.errors import DualtrackError
 from tests.clips import cut
 from tests.integration.api_service import Valkey
 from tests.load.model import Measured, jobs_per_s

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from dualtrack.errors import ConfigurationError, ContractViolation
 from export.checkpoint import load_weights, pack_lite
 from export.classes import class_list
 from export.graphs import Lite
@@ -16,7 +17,6 @@ from export.parity import TOLERANCES, compare, difference, match_slots, settled
 from export.random_networks import random_lite
 from export.repository import Edition, write_repository
 from export.to_onnx import check_graph
-from service.errors import ConfigurationError, ContractViolation
 from service.inference.repository import load_manifest, verify
 from service.inference.specs import LITE, TensorSpec, graph_specs
 

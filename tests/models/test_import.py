@@ -15,6 +15,7 @@ from torchvision.models.detection import (
 )
 from typer.testing import CliRunner
 
+from dualtrack.errors import ConfigurationError
 from export.import_command import NO_LICENCE, import_checkpoint
 from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
 from export.output_columns import output_columns
@@ -23,7 +24,6 @@ from export.torchvision_checkpoint import frozen, read_checkpoint
 from export.torchvision_parity import TOLERANCES, compare_with_torchvision
 from service.cli.main import build_app
 from service.cli.models import models
-from service.errors import ConfigurationError
 from service.inference.repository import load_manifest
 from service.inference.verification import verify_repository
 from tests.annotated import write_video

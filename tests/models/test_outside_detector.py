@@ -19,8 +19,8 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
+from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
-from service.errors import InvalidParameter  # noqa: E402
 from service.pipeline.outside_detector import open_detector  # noqa: E402
 from service.pipeline.parameters import JobParameters  # noqa: E402
 from service.pipeline.segment import segment  # noqa: E402

@@ -11,6 +11,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from dualtrack.errors import ConfigurationError, ContractViolation
 from export.checkpoint import load_weights
 from export.command import DEFAULT_WEIGHTS, export
 from export.graphs import Lite
@@ -28,7 +29,6 @@ from export.tensorrt.form import tensorrt_graph
 from export.tensorrt.operators import problems
 from export.tensorrt.profiles import profiles
 from export.tensorrt.run_engines import Engine, engine_cases
-from service.errors import ConfigurationError, ContractViolation
 from service.inference.repository import load_manifest, verify
 from service.inference.specs import LITE, graph_specs
 from tests.models.stand_ins import without_device_nodes

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from dualtrack.errors import ConfigurationError, InferenceTimeout, Unavailable
 from service.client import Client
-from service.errors import ConfigurationError, InferenceTimeout, Unavailable
 from service.inference.health import models_alive
 from service.inference.open import open_client
 from service.inference.repository import Manifest, load_manifest

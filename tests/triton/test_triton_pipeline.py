@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.errors import ContractViolation, InferenceError, Unavailable
+from dualtrack.errors import ContractViolation, InferenceError, Unavailable
 from service.inference.repository import load_manifest
 from service.inference.specs import LITE, graph_specs
 from service.inference.triton import TritonClient

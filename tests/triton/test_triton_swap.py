@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dualtrack.errors import ConfigurationError
 from export.publish import publish
-from service.errors import ConfigurationError
 from service.inference.health import editions_alive
 from service.inference.open import open_client
 from service.inference.repository import load_editions, load_manifest

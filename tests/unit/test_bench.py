@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dualtrack.errors import InferenceError, InvalidParameter
 from evaluation.bench.batches import cut, join, price
 from evaluation.bench.clips import ClipSpec, make_clip
 from evaluation.bench.command import bench
@@ -18,7 +19,6 @@ from evaluation.bench.profile import chrome_trace
 from evaluation.bench.rows import ROWS, chosen
 from evaluation.bench.table import bench_document, bench_markdown
 from evaluation.session import open_context
-from service.errors import InferenceError, InvalidParameter
 from service.inference.fake import FakeClient
 from service.inference.repository import load_manifest
 from service.inference.specs import graph_specs

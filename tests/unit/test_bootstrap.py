@@ -9,9 +9,9 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from dualtrack.errors import InvalidDataset
 from evaluation.bootstrap import differences
 from evaluation.compare import compare, same_clips
-from service.errors import InvalidDataset
 
 Clip = dict[str, Any]
 

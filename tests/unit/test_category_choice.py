@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
-from service.errors import InvalidParameter
 from service.inference.repository import ModelClass
 from service.pipeline.category_choice import choose
 from service.pipeline.class_vector import counted

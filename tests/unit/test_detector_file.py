@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.errors import ConfigurationError, ContractViolation
+from dualtrack.errors import ConfigurationError, ContractViolation
 from service.inference.detector_file import Description, DetectorFile, InputRule, load_detector_file
 from service.inference.detector_input import input_of, place
 from service.inference.detector_output import boxes_of, grids_of, scores_of

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dualtrack.errors import InvalidDataset, InvalidParameter
 from evaluation.dataset import load_dataset
 from evaluation.deepsort import DeepSortParams, deepsort
 from evaluation.metrics import tubelet_metrics
 from evaluation.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
-from service.errors import InvalidDataset, InvalidParameter
 from service.inference.repository import ModelClass
 from service.pipeline.result import ytvis_records
 from service.pipeline.vocabulary import match_vocabulary

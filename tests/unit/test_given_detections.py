@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.errors import InvalidDetections
+from dualtrack.errors import InvalidDetections
 from service.inference.repository import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.class_vector import counted

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from service.errors import InvalidVideo
+from dualtrack.errors import InvalidVideo
 from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe

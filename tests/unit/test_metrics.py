@@ -11,10 +11,10 @@ import pytest
 import trackeval
 from pycocotools import mask as coco
 
+from dualtrack.errors import InvalidParameter
 from evaluation.dataset import Dataset, load_dataset
 from evaluation.metrics import IOU_THRESHOLDS, figures, match_clips
 from evaluation.strata import stratum_figures
-from service.errors import InvalidParameter
 from tests.unit.builders import HW, mask
 
 FRAMES = 5

@@ -8,9 +8,9 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
+from dualtrack.errors import ConfigurationError
 from export.command import DEFAULT_CARD, REPOSITORY, export
 from export.model_card import model_card
-from service.errors import ConfigurationError
 from service.inference.repository import MANIFEST, load_manifest, manifest_entry
 from service.inference.specs import LITE, graph_specs
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
-from service.errors import InvalidParameter
 from service.tracking.params import SegmentParams
 from service.tracking.segments import Segment, cut
 

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tritonclient.grpc import model_config_pb2
 from typer.testing import CliRunner
 
+from dualtrack.errors import ConfigurationError
 from export.command import REPOSITORY, export
 from export.publish import publish
 from export.tensorrt.engines import build_engines, load_library, source_path
@@ -21,7 +22,6 @@ from export.tensorrt.operators import model_problems, problems, table
 from export.tensorrt.profiles import TRACKS, profiles
 from export.triton_config import Accelerator, triton_config, write_own_configs
 from service.cli.main import build_app
-from service.errors import ConfigurationError
 from service.inference.checks import check_inputs
 from service.inference.open import open_client
 from service.inference.repository import ENGINE_FILE, Manifest, load_manifest, verify

@@ -9,9 +9,9 @@ from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import triton_to_np_dtype
 from typer.testing import CliRunner
 
+from dualtrack.errors import ConfigurationError
 from export.command import REPOSITORY, export
 from export.triton_config import triton_config
-from service.errors import ConfigurationError
 from service.inference.checks import check_inputs
 from service.inference.repository import Manifest
 from service.inference.specs import LITE, PAPER, graph_specs

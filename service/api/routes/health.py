@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from dualtrack.errors import Unavailable
 from service import bootstrap
 from service.api.deps import MetricsDep, PartsDep
 from service.api.metrics import StateFigures
 from service.api.openapi import problem_response
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import HealthOut
-from service.errors import Unavailable
 
 router = APIRouter(tags=["operation"])
 

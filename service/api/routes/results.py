@@ -10,11 +10,11 @@ from fastapi import APIRouter, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
+from dualtrack.errors import Gone, NotFound
 from service.api.deps import JobId, PartsDep
 from service.api.openapi import refusals
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import progress_of
-from service.errors import Gone, NotFound
 from service.state.jobs import Job, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from service.errors import DualtrackError
+from dualtrack.errors import DualtrackError
 from service.state import keys
 from service.state.jobs import Job, JobStore
 

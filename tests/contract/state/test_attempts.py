@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.errors import NotFound
+from dualtrack.errors import NotFound
 from service.state import keys
 from service.state.jobs import JobProgress, JobState
 from tests.contract.state.bench import BROKEN, SILENT, Bench

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import DualtrackError, Gone, NotFound
+from dualtrack.errors import DualtrackError, Gone, NotFound
 from service.state import keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex

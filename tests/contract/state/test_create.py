@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.errors import Conflict, Overloaded
+from dualtrack.errors import Conflict, Overloaded
 from service.state import keys
 from service.state.jobs import JobState
 from tests.contract.state.bench import Bench

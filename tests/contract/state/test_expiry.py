@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.errors import NotFound, Overloaded
+from dualtrack.errors import NotFound, Overloaded
 from service.state import keys
 from service.state.jobs import JobState
 from tests.contract.state.bench import Bench

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import Gone
+from dualtrack.errors import Gone
 from service.state import keys
 from service.state.jobs import Job, JobState, JobStore
 from tests.contract.state.bench import SILENT, Bench
