@@ -16,8 +16,8 @@ from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.segment import SegmentContext, content_hash, open_clip
+from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
-from service.state.scratch import scratch_folder, sweep_scratch
 
 
 @asynccontextmanager

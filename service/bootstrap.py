@@ -25,16 +25,17 @@ from service.pipeline.class_vector import ClassVector, bundled, described
 from service.pipeline.engine import COMMAND as ENGINE_COMMAND
 from service.pipeline.engine import EngineProcess
 from service.pipeline.jobs import JobRunner
+from service.processes import liveness
+from service.processes.heartbeat import pulse
+from service.processes.scratch import scratch_folder, sweep_scratch
+from service.processes.supervise import keep
 from service.settings import Settings
-from service.state import alive, keys
+from service.state import keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
 from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
-from service.state.pulse import pulse
-from service.state.scratch import scratch_folder, sweep_scratch
-from service.state.supervise import keep
 from service.state.tally import Tally
 from service.state.videos import VideoStore
 from service.telemetry import configure_logging
@@ -208,7 +209,7 @@ async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
 async def _beat(parts: Parts, settings: Settings, worker_id: str, beat: int) -> None:
     """Sign of life, second net under the queue, sweep of old files."""
     if settings.alive_file is not None:
-        alive.show(settings.alive_file)
+        liveness.show(settings.alive_file)
     with contextlib.suppress(Unavailable):
         with translated():
             await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)

@@ -13,8 +13,8 @@ from service.bootstrap import engine_settings
 from service.pipeline.engine import EngineDied, EngineProcess
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
+from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
-from service.state.scratch import scratch_folder, sweep_scratch
 
 EVERY_S = 0.05
 MOST_BYTES = 1.5e9

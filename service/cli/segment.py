@@ -26,8 +26,8 @@ from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.segment import segment as run_segment
+from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
-from service.state.scratch import scratch_folder, sweep_scratch
 
 
 def segment(  # noqa: PLR0913, PLR0917 (the options of a command)

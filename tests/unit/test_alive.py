@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from service.state import alive
+from service.processes import liveness
 
-PROBE = [sys.executable, "-m", "service.state.alive"]
+PROBE = [sys.executable, "-m", "service.processes.liveness"]
 
 
 def probe(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -18,13 +18,13 @@ def probe(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_file_just_touched_is_a_sign_of_life(tmp_path: Path) -> None:
-    alive.show(tmp_path / "alive")
+    liveness.show(tmp_path / "alive")
     assert probe(tmp_path / "alive").returncode == 0
 
 
 @pytest.mark.parametrize(("most_s", "code"), [(60, 1), (600, 0)])
 def test_an_old_one_is_not(tmp_path: Path, most_s: float, code: int) -> None:
-    alive.show(tmp_path / "alive")
+    liveness.show(tmp_path / "alive")
     earlier = time.time() - 120
     os.utime(tmp_path / "alive", (earlier, earlier))
     done = probe(tmp_path / "alive", most_s)
@@ -33,15 +33,15 @@ def test_an_old_one_is_not(tmp_path: Path, most_s: float, code: int) -> None:
 
 
 def test_before_the_first_sign_there_is_none(tmp_path: Path) -> None:
-    assert alive.silent_s(tmp_path / "alive") == float("inf")
+    assert liveness.silent_s(tmp_path / "alive") == float("inf")
     assert probe(tmp_path / "alive").returncode == 1
 
 
 def test_wrong_usage() -> None:
-    assert (probe().returncode, probe().stderr) == (2, "usage: python -m service.state.alive FILE [SECONDS]\n")
+    assert (probe().returncode, probe().stderr) == (2, "usage: python -m service.processes.liveness FILE [SECONDS]\n")
 
 
 def test_the_probe_imports_nothing_that_takes_long() -> None:
-    loaded = "import sys, service.state.alive; print(len({'redis', 'pydantic', 'numpy'} & set(sys.modules)))"
+    loaded = "import sys, service.processes.liveness; print(len({'redis', 'pydantic', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"

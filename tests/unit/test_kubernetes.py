@@ -21,8 +21,8 @@ from service import bootstrap
 from service.api.__main__ import GRACE_S
 from service.api.app import create_app
 from service.inference.repository import load_manifest, verify
+from service.processes import liveness
 from service.settings import SECRETS, Settings
-from service.state import alive
 from tests.ports import free_ports
 from tests.unit.kubernetes_objects import ROOT, Object, Rendered, amount, render
 
@@ -151,7 +151,7 @@ def test_probes_ask_what_the_service_answers(overlay: Rendered) -> None:
     assert asked["readiness"]["path"] == "/readyz"
     for kind in ("startup", "liveness", "readiness"):
         command = overlay.container("worker")[f"{kind}Probe"]["exec"]["command"]
-        assert command[:3] == ["python", "-m", alive.__name__]
+        assert command[:3] == ["python", "-m", liveness.__name__]
         assert command[3:] == [overlay.settings()["DUALTRACK_ALIVE_FILE"]]
     for name, workload in overlay.workloads().items():
         if workload["kind"] != "Job":

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from evaluation.session import open_context
+from service.processes.scratch import scratch_folder
 from service.settings import Settings
-from service.state.scratch import scratch_folder
 from tests.pipelines import REPOSITORY
 
 

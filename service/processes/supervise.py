@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from dualtrack.errors import ConfigurationError
-from service.state.parent import die_with_parent
+from service.processes.parent import die_with_parent
 
 log = structlog.get_logger()
 

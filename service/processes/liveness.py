@@ -1,7 +1,8 @@
 """A worker's sign of life for the machine it runs on: a file that it touches while its event loop turns.
 
-`python -m service.state.alive FILE [SECONDS]` is the probe for a container: exit code 0 if the file was touched within
-so many seconds. It asks neither Redis nor Triton: without them a worker waits, and to restart it would cost its job.
+`python -m service.processes.liveness FILE [SECONDS]` is the probe for a container: exit code 0 if the file was touched
+within so many seconds. It asks neither Redis nor Triton: without them a worker waits, and to restart it would cost its
+job.
 """
 
 import sys
@@ -28,7 +29,7 @@ def silent_s(path: Path) -> float:
 def main(arguments: list[str]) -> int:
     """0 alive, 1 not, 2 wrong usage."""
     if not 1 <= len(arguments) <= 2:
-        sys.stderr.write("usage: python -m service.state.alive FILE [SECONDS]\n")
+        sys.stderr.write("usage: python -m service.processes.liveness FILE [SECONDS]\n")
         return 2
     path, most_s = Path(arguments[0]), float(arguments[1]) if len(arguments) == 2 else MOST_S
     silent = silent_s(path)

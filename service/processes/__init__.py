@@ -1,0 +1,1 @@
+"""Processes of this program: started, kept running, tied to their parent, watched."""
