@@ -30,13 +30,13 @@ from service.processes.heartbeat import pulse
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.processes.supervise import keep
 from service.settings import Settings
-from service.state import keys
+from service.state import redis_keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
+from service.state.counters import Tally
 from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
-from service.state.tally import Tally
 from service.state.videos import VideoStore
 from service.telemetry import configure_logging
 
@@ -83,7 +83,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     try:
         with translated():
             await redis.ping()
-        async with Docket(name=keys.DOCKET, url=url) as docket:
+        async with Docket(name=redis_keys.DOCKET, url=url) as docket:
             docket.register(run_job)
 
             async def deliver(job_id: str, key: str) -> None:
@@ -148,7 +148,7 @@ async def workers(parts: Parts) -> int:
         Unavailable: Redis can't be reached.
     """
     with translated():
-        return len([key async for key in parts.redis.scan_iter(match=keys.WORKERS, count=1000)])
+        return len([key async for key in parts.redis.scan_iter(match=redis_keys.WORKERS, count=1000)])
 
 
 async def ready(parts: Parts) -> dict[str, str | bool]:
@@ -189,7 +189,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
             finally:
                 await engine.kill()
                 with contextlib.suppress(Unavailable), translated():
-                    await parts.redis.delete(keys.worker(worker_id))
+                    await parts.redis.delete(redis_keys.worker(worker_id))
 
 
 async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
@@ -212,7 +212,7 @@ async def _beat(parts: Parts, settings: Settings, worker_id: str, beat: int) -> 
         liveness.show(settings.alive_file)
     with contextlib.suppress(Unavailable):
         with translated():
-            await parts.redis.set(keys.worker(worker_id), "1", ex=keys.WORKER_TTL_S)
+            await parts.redis.set(redis_keys.worker(worker_id), "1", ex=redis_keys.WORKER_TTL_S)
         if beat % RECONCILE_EVERY == 0:
             await parts.jobs.reconcile()
     if beat % RECONCILE_EVERY == 0:

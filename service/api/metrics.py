@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.api.job_metrics import JobCollector
-from service.state.tally import Counts
+from service.state.counters import Counts
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from service.pipeline.run import STAGES, Progress
 from service.processes.heartbeat import pulse
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
+from service.state.counters import Tally
 from service.state.jobs import Job, JobProgress, JobStore
-from service.state.tally import Tally
 
 log = structlog.get_logger()
 T = TypeVar("T")

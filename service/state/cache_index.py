@@ -16,7 +16,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from service.state import keys
+from service.state import redis_keys
 from service.state.blobs import remove_if_older
 from service.state.connection import translated
 
@@ -45,7 +45,7 @@ class CacheIndex:
     async def note(self, key: str, size_bytes: int | None) -> None:
         """The file under `key` was used; without a size: it was removed."""
         video_id, _, name = key.partition("/")
-        index = keys.video_cache(video_id)
+        index = redis_keys.video_cache(video_id)
         with translated():
             if size_bytes is None:
                 await self._redis.hdel(index, name)
@@ -58,14 +58,14 @@ class CacheIndex:
     async def entries(self, video_id: str) -> list[CachedStage]:
         """What is cached of a video, the last used first."""
         with translated():
-            fields = cast("dict[str, str]", await self._redis.hgetall(keys.video_cache(video_id)))
+            fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.video_cache(video_id)))
         found = [CachedStage(name.partition("-")[0], **json.loads(text)) for name, text in fields.items()]
         return sorted(found, key=lambda entry: entry.used_at, reverse=True)
 
     async def forget(self, video_id: str) -> None:
         """Remove a video's list and files."""
         with translated():
-            await self._redis.delete(keys.video_cache(video_id))
+            await self._redis.delete(redis_keys.video_cache(video_id))
         await asyncio.to_thread(shutil.rmtree, self._root / video_id, ignore_errors=True)
 
     def sweep(self) -> None:

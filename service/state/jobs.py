@@ -12,7 +12,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
-from service.state import keys
+from service.state import redis_keys
 from service.state.connection import script, translated
 
 POLL_S = 0.1
@@ -119,11 +119,11 @@ class JobStore:
         with translated():
             answer, stored = await self._scripts["create"](
                 keys=[
-                    keys.job(job_id),
-                    keys.idempotency(idempotency_key or job_id),
-                    keys.QUEUED,
-                    keys.video_jobs(video_id),
-                    keys.deleted_video(video_id),
+                    redis_keys.job(job_id),
+                    redis_keys.idempotency(idempotency_key or job_id),
+                    redis_keys.QUEUED,
+                    redis_keys.video_jobs(video_id),
+                    redis_keys.deleted_video(video_id),
                 ],
                 args=[
                     job_id,
@@ -133,7 +133,7 @@ class JobStore:
                     self._max_queue,
                     self._ttl_s,
                     mark,
-                    min(keys.IDEMPOTENCY_TTL_S, self._ttl_s),
+                    min(redis_keys.IDEMPOTENCY_TTL_S, self._ttl_s),
                     detections or "",
                 ],
             )
@@ -157,7 +157,7 @@ class JobStore:
             Gone: its video was deleted.
         """
         with translated():
-            return await self._found(job_id, cast("dict[str, str]", await self._redis.hgetall(keys.job(job_id))))
+            return await self._found(job_id, cast("dict[str, str]", await self._redis.hgetall(redis_keys.job(job_id))))
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
         """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
@@ -173,20 +173,21 @@ class JobStore:
         """End a waiting job, tell a running one to stop; one that has ended stays as it is."""
         with translated():
             answer = await self._cancel(
-                keys=[keys.job(job_id), keys.QUEUED, keys.TALLY], args=[job_id, time.time(), keys.TALLY_TTL_S]
+                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.TALLY],
+                args=[job_id, time.time(), redis_keys.TALLY_TTL_S],
             )
             return await self._found(job_id, _fields(answer))
 
     async def counts(self) -> dict[str, int]:
         """Number of waiting and running jobs."""
         with translated():
-            queued, running = await self._redis.zcard(keys.QUEUED), await self._redis.zcard(keys.RUNNING)
+            queued, running = await self._redis.zcard(redis_keys.QUEUED), await self._redis.zcard(redis_keys.RUNNING)
         return {"queued": int(queued), "running": int(running)}
 
     async def oldest_queued_s(self) -> float:
         """Seconds that the longest waiting job has waited; 0 if none waits."""
         with translated():
-            oldest = await self._redis.zrange(keys.QUEUED, 0, 0, withscores=True)
+            oldest = await self._redis.zrange(redis_keys.QUEUED, 0, 0, withscores=True)
         return max(time.time() - float(oldest[0][1]), 0.0) if oldest else 0.0
 
     async def begin(self, job_id: str, *, holder: str = "") -> Job | None:
@@ -199,7 +200,7 @@ class JobStore:
             job_id: which job.
             holder: names this call; a repeated call with the same name gets the same attempt.
         """
-        keys_ = [keys.job(job_id), keys.QUEUED, keys.RUNNING, keys.TALLY]
+        keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.TALLY]
         error = self._exhausted("the worker died")
         with translated():
             answer = await self._scripts["begin"](
@@ -211,7 +212,7 @@ class JobStore:
                     self._alive_s,
                     self._max_attempts,
                     error,
-                    keys.TALLY_TTL_S,
+                    redis_keys.TALLY_TTL_S,
                 ],
             )
         return _job(_fields(answer)) if answer else None
@@ -231,7 +232,7 @@ class JobStore:
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
             answer: str = await self._scripts["update"](
-                keys=[keys.job(job_id), keys.RUNNING, keys.job_checkpoints(job_id)],
+                keys=[redis_keys.job(job_id), redis_keys.RUNNING, redis_keys.job_checkpoints(job_id)],
                 args=[job_id, attempt, text, *checkpoints],
             )
         return answer
@@ -261,7 +262,7 @@ class JobStore:
         """
         with translated():
             state = await self._scripts["release"](
-                keys=[keys.job(job_id), keys.QUEUED, keys.RUNNING, keys.TALLY],
+                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.TALLY],
                 args=[
                     job_id,
                     attempt,
@@ -269,7 +270,7 @@ class JobStore:
                     "" if failure is None else failure.code,
                     self._max_attempts,
                     self._exhausted("" if failure is None else f"{failure.code}: {failure.detail}"),
-                    keys.TALLY_TTL_S,
+                    redis_keys.TALLY_TTL_S,
                 ],
             )
             if state == JobState.QUEUED:
@@ -284,10 +285,10 @@ class JobStore:
         """
         with translated():
             latest = (await self._redis.time())[0] - self._silent_s
-            waiting = cast("list[str]", await self._redis.zrangebyscore(keys.QUEUED, 0, latest))
-            silent = cast("list[str]", await self._redis.zrangebyscore(keys.RUNNING, 0, latest))
+            waiting = cast("list[str]", await self._redis.zrangebyscore(redis_keys.QUEUED, 0, latest))
+            silent = cast("list[str]", await self._redis.zrangebyscore(redis_keys.RUNNING, 0, latest))
             for job_id in (*waiting, *silent):
-                attempt = cast("str | None", await self._redis.hget(keys.job(job_id), "attempt"))
+                attempt = cast("str | None", await self._redis.hget(redis_keys.job(job_id), "attempt"))
                 await self._deliver(job_id, f"{job_id}:{attempt or 0}")
         return [*waiting, *silent]
 
@@ -299,15 +300,15 @@ class JobStore:
         if not fields:
             raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
         job = _job(fields)
-        if await self._redis.exists(keys.deleted_video(job.video_id)):
+        if await self._redis.exists(redis_keys.deleted_video(job.video_id)):
             raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
         return job
 
     async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
         with translated():
             held = await self._scripts["finish"](
-                keys=[keys.job(job_id), keys.RUNNING, keys.TALLY],
-                args=[job_id, attempt, state, time.time(), field, value, code, keys.TALLY_TTL_S],
+                keys=[redis_keys.job(job_id), redis_keys.RUNNING, redis_keys.TALLY],
+                args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.TALLY_TTL_S],
             )
         return bool(held)
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from dualtrack.errors import NotFound
-from service.state import keys
+from service.state import redis_keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
@@ -35,8 +35,10 @@ class VideoStore:
     async def add(self, video: Video) -> tuple[Video, bool]:
         """Remember a video; the one known already if its content is, and whether it is new."""
         with translated():
-            fresh = await self._redis.set(keys.video(video.id), json.dumps(asdict(video)), nx=True, ex=self._ttl_s)
-            await self._redis.delete(keys.deleted_video(video.id))
+            fresh = await self._redis.set(
+                redis_keys.video(video.id), json.dumps(asdict(video)), nx=True, ex=self._ttl_s
+            )
+            await self._redis.delete(redis_keys.deleted_video(video.id))
         return (video, True) if fresh else (await self.get(video.id), False)
 
     async def get(self, video_id: str) -> Video:
@@ -46,7 +48,7 @@ class VideoStore:
             NotFound: it is unknown, expired or deleted.
         """
         with translated():
-            text = await self._redis.getex(keys.video(video_id), ex=self._ttl_s)
+            text = await self._redis.getex(redis_keys.video(video_id), ex=self._ttl_s)
         if text is None or not self._blobs.keep(video_id):
             raise NotFound(f"video: no video has the id {video_id!r}", code="unknown-video")
         return Video(**json.loads(text))
@@ -55,14 +57,15 @@ class VideoStore:
         """Forget a video, stop its jobs, remove all files of it; its jobs answer `Gone` from now on."""
         await self.get(video_id)
         with translated():
-            await self._redis.set(keys.deleted_video(video_id), "1", ex=self._ttl_s)
-            jobs = cast("list[str]", await self._redis.zrange(keys.video_jobs(video_id), 0, -1))
-            given = {await self._redis.hget(keys.job(job_id), "detections") for job_id in jobs}
+            await self._redis.set(redis_keys.deleted_video(video_id), "1", ex=self._ttl_s)
+            jobs = cast("list[str]", await self._redis.zrange(redis_keys.video_jobs(video_id), 0, -1))
+            given = {await self._redis.hget(redis_keys.job(job_id), "detections") for job_id in jobs}
             for job_id in jobs:
                 await self._cancel(
-                    keys=[keys.job(job_id), keys.QUEUED, keys.TALLY], args=[job_id, time.time(), keys.TALLY_TTL_S]
+                    keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.TALLY],
+                    args=[job_id, time.time(), redis_keys.TALLY_TTL_S],
                 )
-            await self._redis.delete(keys.video(video_id), keys.video_jobs(video_id))
+            await self._redis.delete(redis_keys.video(video_id), redis_keys.video_jobs(video_id))
         for sha256 in (video_id, *cast("set[str | None]", given)):
             if sha256 is not None:
                 await self._blobs.delete(sha256)

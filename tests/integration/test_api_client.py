@@ -12,7 +12,7 @@ from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound,
 from service.bootstrap import Parts
 from service.cli.submit import run_job
 from service.client import Client, Job
-from service.state import keys
+from service.state import redis_keys
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
 
 def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:
     async def finish_the_next(parts: Parts) -> None:
-        _, job_id, _ = await parts.redis.bzpopmin(keys.QUEUED, timeout=2.5)
+        _, job_id, _ = await parts.redis.bzpopmin(redis_keys.QUEUED, timeout=2.5)
         await finish(parts, job_id)
 
     worker = threading.Thread(target=api.act, args=(finish_the_next,))

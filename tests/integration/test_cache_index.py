@@ -10,7 +10,7 @@ import pytest
 from api_service import RAW, Api, clip, running
 
 from service.bootstrap import Parts
-from service.state import keys
+from service.state import redis_keys
 
 TTL_S = 600
 
@@ -61,7 +61,7 @@ def test_removed_for_want_of_room(api: Api, http: httpx.Client, video: str) -> N
 
 def test_the_list_has_a_time_to_live(api: Api, video: str) -> None:
     note(api, (f"{video}/detections-1", 10))
-    left = api.act(lambda parts: parts.redis.ttl(keys.video_cache(video)))
+    left = api.act(lambda parts: parts.redis.ttl(redis_keys.video_cache(video)))
     assert 0 < left <= TTL_S
 
 
@@ -72,7 +72,7 @@ def test_list_and_files_go_with_the_video(api: Api, http: httpx.Client, video: s
     (folder / "detections-1").write_bytes(bytes(10))
     assert http.delete(f"/v1/videos/{video}").status_code == 204
     assert not folder.exists()
-    assert api.act(lambda parts: parts.redis.exists(keys.video_cache(video))) == 0
+    assert api.act(lambda parts: parts.redis.exists(redis_keys.video_cache(video))) == 0
 
 
 def test_files_that_nobody_uses_are_swept(api: Api, video: str) -> None:

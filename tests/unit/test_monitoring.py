@@ -12,7 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from service.api.metrics import HttpMetrics, StateFigures
-from service.state.tally import counts_of
+from service.state.counters import counts_of
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
 TRITON = {

@@ -4,7 +4,7 @@ import pytest
 
 from service.pipeline.jobs import Meter
 from service.pipeline.run import Progress
-from service.state.tally import EDGES_S, counts_of
+from service.state.counters import EDGES_S, counts_of
 
 
 def test_nothing_counted_yet() -> None:

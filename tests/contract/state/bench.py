@@ -6,7 +6,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from dualtrack.errors import DualtrackError
-from service.state import keys
+from service.state import redis_keys
 from service.state.jobs import Job, JobStore
 
 ALIVE, SILENT = 3600.0, 0.0
@@ -55,7 +55,7 @@ class Bench:
 
     async def die(self, job_id: str) -> None:
         """Long ago was the last sign of life of the job's attempt."""
-        await self.redis.zadd(keys.RUNNING, {job_id: 0}, xx=True)
+        await self.redis.zadd(redis_keys.RUNNING, {job_id: 0}, xx=True)
 
     async def held(self) -> dict[str, Any]:
         """Everything in Valkey, by key."""
@@ -74,7 +74,7 @@ class Bench:
 
     async def counted(self) -> dict[str, str]:
         """The counters of all workers."""
-        return cast("dict[str, str]", await self.redis.hgetall(keys.TALLY))
+        return cast("dict[str, str]", await self.redis.hgetall(redis_keys.TALLY))
 
     async def members(self, key: str) -> list[str]:
         """Jobs in one of the two sorted sets."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from dualtrack.errors import NotFound
-from service.state import keys
+from service.state import redis_keys
 from service.state.jobs import JobProgress, JobState
 from tests.contract.state.bench import BROKEN, SILENT, Bench
 
@@ -22,8 +22,8 @@ async def test_begin(bench: Bench) -> None:
     assert job == await bench.store().get(job_id)
     assert (job.state, job.attempt, job.progress, job.version) == (JobState.RUNNING, 1, None, 2)
     assert job.started_at is not None
-    assert await bench.members(keys.QUEUED) == []
-    assert await bench.members(keys.RUNNING) == [job_id]
+    assert await bench.members(redis_keys.QUEUED) == []
+    assert await bench.members(redis_keys.RUNNING) == [job_id]
     assert await bench.store().counts() == {"queued": 0, "running": 1}
 
 
@@ -56,7 +56,7 @@ async def test_begin_after_the_attempt_before_fell_silent(bench: Bench) -> None:
     job = await bench.store().begin(job_id)
     assert job is not None
     assert (job.state, job.attempt, job.progress) == (JobState.RUNNING, 2, None)
-    assert await bench.members(keys.RUNNING) == [job_id]
+    assert await bench.members(redis_keys.RUNNING) == [job_id]
     assert await bench.counted() == {"failures:service:worker-died": "1"}
 
 
@@ -73,7 +73,7 @@ async def stop(bench: Bench, job_id: str) -> None:
 
 
 async def expire(bench: Bench, job_id: str) -> None:
-    await bench.redis.delete(keys.job(job_id))
+    await bench.redis.delete(redis_keys.job(job_id))
 
 
 @pytest.mark.parametrize("end", [commit, fail, stop, expire])
@@ -81,7 +81,7 @@ async def test_begin_of_a_job_that_is_over(bench: Bench, end: Callable[[Bench, s
     job_id = await bench.running()
     await end(bench, job_id)
     before = {**await bench.held()}
-    for entries in (keys.QUEUED, keys.RUNNING):
+    for entries in (redis_keys.QUEUED, redis_keys.RUNNING):
         await bench.redis.zadd(entries, {job_id: 1})
         before.pop(entries, None)
     assert await bench.store().begin(job_id) is None
@@ -117,7 +117,7 @@ async def test_end(
     assert job.finished_at is not None
     assert job.result == ("results/1" if state is JobState.DONE else None)
     assert job.error == (MALFORMED if state is JobState.FAILED else None)
-    assert await bench.members(keys.RUNNING) == []
+    assert await bench.members(redis_keys.RUNNING) == []
     assert await bench.counted() == dict.fromkeys(counted, "1")
 
 
@@ -200,11 +200,11 @@ async def test_reconcile_delivers_what_waits_and_what_fell_silent(bench: Bench) 
     for job_id in (released, silent, alive, expired):
         await bench.begin(job_id)
     await bench.store().release(released, 1)
-    await bench.redis.delete(keys.job(expired))
+    await bench.redis.delete(redis_keys.job(expired))
     for entries, job_id in [
-        (keys.QUEUED, released),
-        (keys.QUEUED, new),
-        *((keys.RUNNING, j) for j in (silent, expired)),
+        (redis_keys.QUEUED, released),
+        (redis_keys.QUEUED, new),
+        *((redis_keys.RUNNING, j) for j in (silent, expired)),
     ]:
         await bench.redis.zadd(entries, {job_id: 0})
     bench.delivered.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dualtrack.errors import DualtrackError, Gone, NotFound
-from service.state import keys
+from service.state import redis_keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.jobs import JobState
@@ -22,7 +22,7 @@ async def test_waiting_job_ends_at_once(bench: Bench) -> None:
     assert job == await bench.store().get(job_id)
     assert (job.state, job.cancel_requested, job.version) == (JobState.CANCELED, True, 2)
     assert job.finished_at is not None
-    assert await bench.members(keys.QUEUED) == []
+    assert await bench.members(redis_keys.QUEUED) == []
     assert await bench.counted() == {"jobs:canceled": "1"}
 
 
@@ -92,7 +92,7 @@ async def test_jobs_end_with_their_video(bench: Bench, videos: VideoStore) -> No
     store, waiting, running = bench.store(), await bench.waiting(), await bench.running()
     other, _ = await store.create("another video", {})
     await videos.delete("video")
-    assert await bench.members(keys.QUEUED) == [other.id]
+    assert await bench.members(redis_keys.QUEUED) == [other.id]
     assert await store.progress(running, 1, None) == "cancel"
     assert await bench.counted() == {"jobs:canceled": "1"}
     for call in (store.get, store.cancel):
@@ -105,6 +105,6 @@ async def test_jobs_end_with_their_video(bench: Bench, videos: VideoStore) -> No
 
 
 async def test_jobs_that_have_expired_do_not_keep_a_video(bench: Bench, videos: VideoStore) -> None:
-    await bench.redis.delete(keys.job(await bench.waiting()))
+    await bench.redis.delete(redis_keys.job(await bench.waiting()))
     await videos.delete("video")
     assert await bench.counted() == {}

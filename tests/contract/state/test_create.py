@@ -3,7 +3,7 @@
 import pytest
 
 from dualtrack.errors import Conflict, Overloaded
-from service.state import keys
+from service.state import redis_keys
 from service.state.jobs import JobState
 from tests.contract.state.bench import Bench
 
@@ -17,9 +17,9 @@ async def test_new_job_waits(bench: Bench, detections: str | None) -> None:
     assert job == await bench.store().get(job.id)
     assert (job.state, job.attempt, job.version) == (JobState.QUEUED, 0, 1)
     assert (job.video_id, job.parameters, job.detections) == ("video", {"th_det": 0.5}, detections)
-    assert await bench.members(keys.QUEUED) == [job.id]
+    assert await bench.members(redis_keys.QUEUED) == [job.id]
     assert bench.delivered == [(job.id, f"{job.id}:0")]
-    assert 0 < await bench.redis.ttl(keys.job(job.id)) <= 60
+    assert 0 < await bench.redis.ttl(redis_keys.job(job.id)) <= 60
 
 
 async def test_without_a_key_every_request_is_a_job_of_its_own(bench: Bench) -> None:
@@ -78,5 +78,5 @@ async def test_how_long_the_oldest_has_waited(bench: Bench) -> None:
     assert await bench.store().oldest_queued_s() == 0
     job_id = await bench.waiting()
     await bench.waiting()
-    await bench.redis.zadd(keys.QUEUED, {job_id: 0})
+    await bench.redis.zadd(redis_keys.QUEUED, {job_id: 0})
     assert await bench.store().oldest_queued_s() > 1e9

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from dualtrack.errors import NotFound, Overloaded
-from service.state import keys
+from service.state import redis_keys
 from service.state.jobs import JobState
 from tests.contract.state.bench import Bench
 
@@ -25,7 +25,7 @@ async def expired(bench: Bench) -> str:
 async def evicted(bench: Bench) -> str:
     """A job that went before its key, as on a server that makes room."""
     job_id = await bench.waiting(**ASKED)
-    await bench.redis.delete(keys.job(job_id))
+    await bench.redis.delete(redis_keys.job(job_id))
     return job_id
 
 
@@ -54,7 +54,7 @@ async def test_expired_jobs_do_not_fill_the_queue(bench: Bench) -> None:
     store = bench.store(max_queue=2)
     gone, waits = await evicted(bench), await bench.waiting()
     job, _ = await store.create("video", {})
-    assert await bench.members(keys.QUEUED) == [waits, job.id]
+    assert await bench.members(redis_keys.QUEUED) == [waits, job.id]
     with pytest.raises(Overloaded):
         await store.create("video", {})
     with pytest.raises(NotFound):
@@ -64,8 +64,8 @@ async def test_expired_jobs_do_not_fill_the_queue(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        pytest.param(lambda _job: keys.idempotency("k"), id="idempotency-key"),
-        pytest.param(keys.job_checkpoints, id="checkpoints"),
+        pytest.param(lambda _job: redis_keys.idempotency("k"), id="idempotency-key"),
+        pytest.param(redis_keys.job_checkpoints, id="checkpoints"),
     ],
 )
 async def test_keys_go_with_their_job(bench: Bench, key: Callable[[str], str]) -> None:
@@ -74,4 +74,4 @@ async def test_keys_go_with_their_job(bench: Bench, key: Callable[[str], str]) -
     await bench.begin(job.id)
     # a checkpoint that is reached late in the job's life is kept no longer than the job, whatever the worker's setting
     await bench.store(ttl_s=600).progress(job.id, 1, None, ["checkpoint"])
-    assert 0 < await bench.redis.pexpiretime(key(job.id)) <= await bench.redis.pexpiretime(keys.job(job.id))
+    assert 0 < await bench.redis.pexpiretime(key(job.id)) <= await bench.redis.pexpiretime(redis_keys.job(job.id))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dualtrack.errors import Gone
-from service.state import keys
+from service.state import redis_keys
 from service.state.jobs import Job, JobState, JobStore
 from tests.contract.state.bench import SILENT, Bench
 from tests.contract.state.line import line_to
@@ -35,7 +35,7 @@ async def answered(bench: Bench, call: Call, job_id: str, between: Between) -> J
 
 
 async def expire(bench: Bench, job_id: str) -> None:
-    await bench.redis.delete(keys.job(job_id))
+    await bench.redis.delete(redis_keys.job(job_id))
 
 
 async def commit(bench: Bench, job_id: str) -> None:
@@ -79,7 +79,7 @@ async def test_cancel(bench: Bench, between: Between) -> None:
 
 
 async def test_no_job_of_a_deleted_video_is_made(bench: Bench) -> None:
-    await bench.redis.set(keys.deleted_video("video"), "1")
+    await bench.redis.set(redis_keys.deleted_video("video"), "1")
     before = await bench.held()
     with pytest.raises(Gone):
         await bench.store().create("video", {}, idempotency_key="k")

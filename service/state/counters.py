@@ -13,7 +13,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from service.state import keys
+from service.state import redis_keys
 from service.state.connection import translated
 
 EDGES_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, float("inf"))
@@ -67,9 +67,9 @@ class Tally:
         async with self._redis.pipeline(transaction=True) as together:
             for stage, taken in seconds.items():
                 edge = EDGES_S[bisect_left(EDGES_S, taken)]
-                together.hincrby(keys.TALLY, f"seconds:{stage}:{edge:g}", 1)
-                together.hincrbyfloat(keys.TALLY, f"seconds:{stage}:sum", taken)
-            together.expire(keys.TALLY, keys.TALLY_TTL_S)
+                together.hincrby(redis_keys.TALLY, f"seconds:{stage}:{edge:g}", 1)
+                together.hincrbyfloat(redis_keys.TALLY, f"seconds:{stage}:sum", taken)
+            together.expire(redis_keys.TALLY, redis_keys.TALLY_TTL_S)
             with translated():
                 await together.execute()
 
@@ -80,7 +80,7 @@ class Tally:
             Unavailable: Redis can't be reached.
         """
         with translated():
-            fields = cast("dict[str, str]", await self._redis.hgetall(keys.TALLY))
+            fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.TALLY))
         return counts_of(fields)
 
 
