@@ -27,7 +27,7 @@ from evaluation.session import open_context, open_run
 from evaluation.tables import figure_table
 from evaluation.videos import Tell, console_teller
 from service.cli.parameters import ParameterOption
-from service.media.footage import Footage
+from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.features import FeatureCache
 from service.pipeline.given_detections import GivenDetections
@@ -38,7 +38,7 @@ from service.settings import Settings
 from service.structures.arrays import F64, U8
 from service.structures.detections import Detections
 from service.structures.tubelets import LabelledTubelet
-from service.tracking.segments import Segment
+from service.tracking.chunks import Segment
 
 
 class JoinedClips:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.media.footage import Footage
+from service.media.frame_source import Footage
 from service.pipeline.class_vector import ClassVector
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks

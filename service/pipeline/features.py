@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass
 
-from service.media.footage import Footage
+from service.media.frame_source import Footage
 from service.pipeline.frames import features_batch, network_batch
 from service.pipeline.half_precision import to_half, to_single
 from service.pipeline.kept_features import FeatureSpill, Halves, KeptFeatures

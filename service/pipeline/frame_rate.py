@@ -7,13 +7,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from service.media.footage import ClipPart, Footage
+from service.media.frame_source import ClipPart, Footage
 from service.pipeline.run import Progress, Run, VideoResult, process_video
 from service.structures.arrays import U8
 from service.structures.tubelets import LabelledTubelet
-from service.tracking.between import Carrier
-from service.tracking.filling import Filling, tracked_step
-from service.tracking.segments import Segment
+from service.tracking.chunks import Segment
+from service.tracking.flow_interpolation import Carrier
+from service.tracking.gap_filling import Filling, tracked_step
 
 
 async def process_at_rate(run: Run) -> VideoResult:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from dualtrack.errors import InvalidDetections
 from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
-from service.media.footage import Footage
+from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.class_vector import ClassVector

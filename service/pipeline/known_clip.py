@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.media.clip import Clip
-from service.media.footage import Footage
+from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F64, U8
 

@@ -13,7 +13,7 @@ from service.inference.detector_file import Description, DetectorFile, load_dete
 from service.inference.detector_input import Placement, input_of, place
 from service.inference.detector_output import boxes_of, grids_of, scores_of
 from service.inference.onnx_runtime import OnnxFile
-from service.media.footage import Footage
+from service.media.frame_source import Footage
 from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.class_vector import ClassVector, described
 from service.pipeline.detect import MASK_THRESH, strongest

@@ -16,7 +16,7 @@ from pathlib import Path
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
-from service.media.footage import ClipPart, Footage
+from service.media.frame_source import ClipPart, Footage
 from service.media.shots import ShotChanges
 from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
 from service.pipeline.caching_tracker import CachingTracker, SeedTracker
@@ -35,9 +35,9 @@ from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.chunks import Segment, cut
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
-from service.tracking.segments import Segment, cut
 from service.tracking.stitching import Chain, Part, ended, packed, part_of, stitch
 from service.tracking.tubelet_nms import suppress
 

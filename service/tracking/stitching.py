@@ -18,9 +18,9 @@ from service.structures.detections import Detections
 from service.structures.masks import Rle, area, iou_matrix
 from service.structures.packed_masks import PackedMasks
 from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.chunks import Segment
 from service.tracking.labels import Matches, Votes, label_by, matches_of
 from service.tracking.params import TubeletParams
-from service.tracking.segments import Segment
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ import pytest
 from dualtrack.errors import Canceled
 from service.inference.fake_detector import PALETTE
 from service.media.decode import decode as decode_video
-from service.media.footage import ClipPart, Footage
+from service.media.frame_source import ClipPart, Footage
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.shots import ShotChanges

@@ -34,7 +34,7 @@ from service.pipeline.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import encode
-from service.tracking.segments import Segment
+from service.tracking.chunks import Segment
 from tests.changes import changed_once
 from tests.pipelines import REPOSITORY
 from tests.recording import MemoryCache, stage_of

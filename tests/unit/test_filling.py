@@ -11,8 +11,8 @@ from service.structures.detections import Candidate
 from service.structures.masks import Rle, area, bounding_box, decode, encode
 from service.structures.masks import filled as filled_rectangle
 from service.structures.tubelets import Tubelet
-from service.tracking.between import SIDE, Carrier, Look
-from service.tracking.filling import Filling, tracked_step
+from service.tracking.flow_interpolation import SIDE, Carrier, Look
+from service.tracking.gap_filling import Filling, tracked_step
 from service.tracking.params import FusionParams
 
 HW = (120, 200)

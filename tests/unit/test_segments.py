@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
+from service.tracking.chunks import Segment, cut
 from service.tracking.params import SegmentParams
-from service.tracking.segments import Segment, cut
 
 PARAMS = SegmentParams(frames=10, overlap=4)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from service.structures.detections import Detections
 from service.structures.packed_masks import PackedMasks
 from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.chunks import Segment, cut
 from service.tracking.labels import Votes, label_tubelet
 from service.tracking.params import ScoreEstimator, SegmentParams, TubeletParams
-from service.tracking.segments import Segment, cut
 from service.tracking.stitching import Chain, Part, ended, overlap_iou, packed, part_of, stitch
 from tests.unit.builders import candidate, frame, mask, tube
 

@@ -8,7 +8,7 @@ import numpy as np
 from service.structures.arrays import F32, U8
 from service.structures.masks import Rle, area, encode
 from service.structures.tubelets import Tubelet
-from service.tracking.between import Carrier, Look
+from service.tracking.flow_interpolation import Carrier, Look
 from service.tracking.fusion import fill_box
 from service.tracking.params import FusionParams
 
