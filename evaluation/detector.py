@@ -16,13 +16,13 @@ from evaluation.coco_metric import coco_figures
 from evaluation.dataset import Document
 from evaluation.reliability import Outcomes, calibration_error, join, judge, reliability_table
 from evaluation.strata import group_by_field
-from service.inference.category_tables import category_table
 from service.inference.repository import ModelClass
+from service.pipeline.categories.tables import category_table
+from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detect import candidates
 from service.pipeline.frames import detector_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
-from service.pipeline.vocabulary import Vocabulary, match_vocabulary
 from service.structures.arrays import F64, U8
 from service.structures.canvas import fit
 from service.structures.detections import Detections

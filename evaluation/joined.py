@@ -29,11 +29,11 @@ from evaluation.videos import Tell, console_teller
 from service.cli.parameters import ParameterOption
 from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
+from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.features import FeatureCache
 from service.pipeline.given_detections import GivenDetections
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
 from service.pipeline.segment import SegmentContext
-from service.pipeline.vocabulary import Vocabulary, match_vocabulary
 from service.settings import Settings
 from service.structures.arrays import F64, U8
 from service.structures.detections import Detections

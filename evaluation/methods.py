@@ -8,9 +8,9 @@ from evaluation.appearance import appearance
 from evaluation.deepsort import DeepSortParams, deepsort
 from evaluation.remembered import Remembered, remember
 from service.calibration.class_calibration import calibrate
+from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.params import PipelineParams
 from service.pipeline.run import Run, detect_all, finish, seed_tracker, track_all
-from service.pipeline.vocabulary import Vocabulary
 from service.structures.detections import Detections
 from service.structures.tubelets import LabelledTubelet
 

@@ -17,9 +17,9 @@ from evaluation.parameters import EvaluationParameters
 from evaluation.remembered import Remembered, remember
 from evaluation.session import open_run
 from service.pipeline.cache import StageCache
+from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.segment import SegmentContext
-from service.pipeline.vocabulary import Vocabulary, match_vocabulary
 
 Oracle = Literal["seeds", "detections", "class"]
 

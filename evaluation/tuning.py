@@ -13,8 +13,8 @@ from evaluation.metrics import match_clip
 from evaluation.parameters import EvaluationParameters
 from evaluation.remembered import remember
 from evaluation.session import open_run
+from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.segment import SegmentContext
-from service.pipeline.vocabulary import match_vocabulary
 
 
 @dataclass(frozen=True)

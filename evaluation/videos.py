@@ -15,8 +15,8 @@ from evaluation.metrics import match_clips
 from evaluation.parameters import EvaluationParameters
 from evaluation.session import open_run
 from evaluation.strata import check_field, stratum_figures
+from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.segment import SegmentContext
-from service.pipeline.vocabulary import match_vocabulary
 
 Tell = Callable[[str], None]
 

@@ -1,6 +1,6 @@
 """The classes: of `lite` COCO's 80, then the YouTube-VIS 2019 categories that COCO lacks; of `paper` those 40."""
 
-from service.inference.category_tables import category_table
+from service.pipeline.categories.tables import category_table
 from service.structures.categories import plain_name
 
 COCO_NAMES = category_table("coco").names

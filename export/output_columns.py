@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
-from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
+from service.pipeline.categories.tables import TABLES, category_table
 from service.structures.categories import Category
 
 COCO_OUTPUTS = 91

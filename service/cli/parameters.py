@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from dualtrack.errors import InvalidParameter
-from service.inference.category_tables import TABLES
+from service.pipeline.categories.tables import TABLES
 from service.pipeline.parameters import JobParameters
 
 Parameters = TypeVar("Parameters", bound=JobParameters)

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dualtrack.errors import ConfigurationError
-from service.inference.category_tables import TABLES, TableName, category_table
 from service.inference.repository import OWN, ModelClass
+from service.pipeline.categories.tables import TABLES, TableName, category_table
 from service.structures.categories import Category
 
 Pixels = Annotated[int, Field(gt=0, le=8192)]

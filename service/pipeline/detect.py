@@ -8,7 +8,7 @@ import numpy as np
 from service.inference.client import Tensors
 from service.inference.repository import Manifest
 from service.media.frame_source import Footage
-from service.pipeline.class_vector import ClassVector, bundled
+from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.features import FeatureCache
 from service.pipeline.frames import detector_batch
 from service.pipeline.networks import Networks

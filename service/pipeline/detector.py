@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from service.media.frame_source import Footage
-from service.pipeline.class_vector import ClassVector
+from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams

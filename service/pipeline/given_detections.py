@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dualtrack.errors import InvalidDetections
-from service.inference.category_tables import TABLES, category_table
 from service.inference.repository import OWN, ModelClass
 from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.box_masks import masks_of_boxes
-from service.pipeline.class_vector import ClassVector
+from service.pipeline.categories.class_vector import ClassVector
+from service.pipeline.categories.tables import TABLES, category_table
 from service.pipeline.detect import strongest
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks

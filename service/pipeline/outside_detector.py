@@ -15,7 +15,7 @@ from service.inference.detector_output import boxes_of, grids_of, scores_of
 from service.inference.onnx_runtime import OnnxFile
 from service.media.frame_source import Footage
 from service.pipeline.box_masks import masks_of_boxes
-from service.pipeline.class_vector import ClassVector, described
+from service.pipeline.categories.class_vector import ClassVector, described
 from service.pipeline.detect import MASK_THRESH, strongest
 from service.pipeline.features import FeatureCache
 from service.pipeline.networks import Networks

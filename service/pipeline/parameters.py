@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from service.calibration.params import CalibrationParams, Estimator, ProposalParams, Strategy
-from service.pipeline.category_choice import WANTED, CategoryChoice
+from service.pipeline.categories.choice import WANTED, CategoryChoice
 from service.pipeline.params import PipelineParams, PresetName, preset
 from service.tracking.params import (
     Fusion,

@@ -20,6 +20,7 @@ from service.media.frame_source import ClipPart, Footage
 from service.media.shots import ShotChanges
 from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
 from service.pipeline.caching_tracker import CachingTracker, SeedTracker
+from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_detections, unpack_detections
 from service.pipeline.detect import BundledDetector
@@ -30,7 +31,6 @@ from service.pipeline.kept_features import FeatureSpill
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
 from service.pipeline.track import Tracker
-from service.pipeline.vocabulary import Vocabulary
 from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections

@@ -17,8 +17,8 @@ from service.media.probe import probe
 from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.cache import StageCache, clip_key, recall
-from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import ClassVector, bundled
+from service.pipeline.categories.choice import choose
+from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detector import Detector
 from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.given_detections import read_detections

@@ -16,8 +16,8 @@ from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
 from service.inference.repository import ModelClass, load_manifest
 from service.pipeline.caching_tracker import seed_name
-from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import ClassVector, counted
+from service.pipeline.categories.choice import choose
+from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.codec import pack_tubelets, unpack_tubelets
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset

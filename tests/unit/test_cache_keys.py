@@ -21,8 +21,8 @@ from service.media.video_info import VideoInfo
 from service.pipeline import cache
 from service.pipeline.cache import clip_key
 from service.pipeline.caching_tracker import seed_name
-from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import ClassVector, bundled, described
+from service.pipeline.categories.choice import choose
+from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.codec import pack_detections
 from service.pipeline.features import FeatureCache
 from service.pipeline.frame_rate import thinned

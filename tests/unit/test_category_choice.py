@@ -9,8 +9,8 @@ import pytest
 from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
 from service.inference.repository import ModelClass
-from service.pipeline.category_choice import choose
-from service.pipeline.class_vector import counted
+from service.pipeline.categories.choice import choose
+from service.pipeline.categories.class_vector import counted
 from service.pipeline.parameters import JobParameters
 
 VECTOR = counted(

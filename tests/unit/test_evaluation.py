@@ -14,8 +14,8 @@ from evaluation.metrics import tubelet_metrics
 from evaluation.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
 from service.inference.repository import ModelClass
+from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.result import ytvis_records
-from service.pipeline.vocabulary import match_vocabulary
 from tests.unit.builders import HW, frame, labelled, mask, tube
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dualtrack.errors import InvalidDetections
 from service.inference.repository import ModelClass
 from service.media.video_info import VideoInfo
-from service.pipeline.class_vector import counted
+from service.pipeline.categories.class_vector import counted
 from service.pipeline.given_detections import GivenDetections, read_detections
 from service.structures.masks import area, decode, encode, filled, from_coco
 from tests.unit.builders import HW, mask

@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.inference.category_tables import TABLES, TableName, category_table
 from service.inference.repository import ModelClass
-from service.pipeline.vocabulary import match_vocabulary
+from service.pipeline.categories.tables import TABLES, TableName, category_table
+from service.pipeline.categories.vocabulary import match_vocabulary
 from service.structures.categories import plain_name
 
 COCO_TO: dict[TableName, dict[int, int]] = {

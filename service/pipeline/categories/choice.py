@@ -7,10 +7,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dualtrack.errors import InvalidParameter
-from service.inference.category_tables import TABLES, TableName, category_table
 from service.inference.repository import display_names
-from service.pipeline.class_vector import ClassVector
-from service.pipeline.vocabulary import Vocabulary, match_vocabulary
+from service.pipeline.categories.class_vector import ClassVector
+from service.pipeline.categories.tables import TABLES, TableName, category_table
+from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.structures.categories import Category, plain_name
 
 MOST = 5000

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.inference.category_tables import Renames, category_table
 from service.inference.repository import ModelClass
+from service.pipeline.categories.tables import Renames, category_table
 from service.structures.arrays import F32, I64
 from service.structures.categories import Category, plain_name
 from service.structures.detections import Detections

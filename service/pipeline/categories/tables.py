@@ -1,4 +1,4 @@
-"""The category sets that come with the service: `service/data/categories/*.toml`, the one home of their names."""
+"""The category sets that come with the service: `service/pipeline/categories/sets/*.toml`, the one home of their names."""
 
 import tomllib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from service.structures.categories import Category
 
-FOLDER = Path(__file__).resolve().parent.parent / "data" / "categories"
+FOLDER = Path(__file__).resolve().parent / "sets"
 TableName = Literal["coco", "ytvis2019", "ytvis2021", "ovis"]
 TABLES: tuple[TableName, ...] = get_args(TableName)
 Renames = Mapping[str, Mapping[str, str]]

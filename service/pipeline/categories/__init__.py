@@ -1,0 +1,1 @@
+"""What class vectors mean, and which categories a result has."""
