@@ -20,7 +20,7 @@ from service.inference.repository import ModelClass
 from service.pipeline.categories.tables import category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detect import candidates
-from service.pipeline.frames import detector_batch
+from service.pipeline.features.batches import detector_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F64, U8

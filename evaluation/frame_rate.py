@@ -23,7 +23,7 @@ from evaluation.given import Truth, seed_of, track_seeds, tracker_params, truths
 from evaluation.session import open_context, open_run
 from evaluation.videos import console_teller
 from service.pipeline.cache import NoCache
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import fill_in, process_at_rate, step_of, thinned
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run

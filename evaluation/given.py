@@ -17,7 +17,7 @@ from evaluation.crossings import count_switches
 from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.davis import boundary_accuracy, region_similarity
 from evaluation.session import open_run
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.segment import SegmentContext

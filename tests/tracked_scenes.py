@@ -8,7 +8,7 @@ import numpy as np
 
 from service.inference.fake import FakeClient
 from service.inference.repository import load_manifest
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.track import Tracker
 from service.structures.canvas import Canvas

@@ -10,7 +10,7 @@ from evaluation.literal.graphs import LiteralGraphs
 from evaluation.literal.matching import distance, nearest, nearest_before
 from service.inference.client import Tensors
 from service.media.clip import Clip
-from service.pipeline.frames import network_batch
+from service.pipeline.features.batches import network_batch
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32, Bool
 from service.structures.canvas import Canvas

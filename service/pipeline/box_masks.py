@@ -9,7 +9,7 @@ import numpy as np
 
 from service.inference.client import Tensors
 from service.pipeline.detect import MASK_THRESH
-from service.pipeline.features import FrameFeatures
+from service.pipeline.features.by_frame import FrameFeatures
 from service.pipeline.networks import Networks
 from service.pipeline.track import BANK
 from service.structures.arrays import F32

@@ -9,8 +9,8 @@ from service.inference.client import Tensors
 from service.inference.repository import Manifest
 from service.media.frame_source import Footage
 from service.pipeline.categories.class_vector import ClassVector, bundled
-from service.pipeline.features import FeatureCache
-from service.pipeline.frames import detector_batch
+from service.pipeline.features.batches import detector_batch
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, I64

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from service.media.frame_source import Footage
 from service.pipeline.categories.class_vector import ClassVector
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.canvas import Canvas

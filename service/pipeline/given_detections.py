@@ -18,7 +18,7 @@ from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, category_table
 from service.pipeline.detect import strongest
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, Bool

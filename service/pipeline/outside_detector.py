@@ -17,7 +17,7 @@ from service.media.frame_source import Footage
 from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.categories.class_vector import ClassVector, described
 from service.pipeline.detect import MASK_THRESH, strongest
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, I64

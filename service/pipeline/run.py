@@ -26,8 +26,8 @@ from service.pipeline.codec import pack_detections, unpack_detections
 from service.pipeline.detect import BundledDetector
 from service.pipeline.detection_checkpoints import DetectionCheckpoints
 from service.pipeline.detector import Detector
-from service.pipeline.features import FeatureCache
-from service.pipeline.kept_features import FeatureSpill
+from service.pipeline.features.by_frame import FeatureCache
+from service.pipeline.features.kept import FeatureSpill
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
 from service.pipeline.track import Tracker

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.inference.client import Tensors
-from service.pipeline.features import FeatureCache, FrameFeatures
+from service.pipeline.features.by_frame import FeatureCache, FrameFeatures
 from service.pipeline.networks import Networks
 from service.pipeline.tracking_round import Round, beginning
 from service.structures.arrays import F32, I64

@@ -13,7 +13,7 @@ from service.inference.onnx_runtime import OnnxRuntimeClient
 from service.inference.repository import load_manifest
 from service.media.clip import Clip
 from service.pipeline.detect import detect
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
 from service.pipeline.track import Tracker

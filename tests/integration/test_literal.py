@@ -17,8 +17,8 @@ from evaluation.literal.tracker import LiteralTracker, Reference, attended, matc
 from evaluation.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.cache import NoCache
-from service.pipeline.features import FeatureCache
-from service.pipeline.frames import network_batch
+from service.pipeline.features.batches import network_batch
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run, detect_all, next_seeds
 from service.pipeline.track import BANK, Tracker

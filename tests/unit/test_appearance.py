@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluation.appearance import appearance
 from evaluation.remembered import Remembered
-from service.pipeline.features import FeatureCache, FrameFeatures
+from service.pipeline.features.by_frame import FeatureCache, FrameFeatures
 from service.pipeline.run import Run
 from service.structures.arrays import F32
 from service.structures.canvas import fit

@@ -24,7 +24,7 @@ from service.inference.repository import load_manifest
 from service.inference.specs import graph_specs
 from service.media.limits import VideoLimits
 from service.media.probe import probe
-from service.pipeline.frames import detector_batch
+from service.pipeline.features.batches import detector_batch
 from service.pipeline.run import Progress
 from service.settings import Settings
 from service.structures.canvas import Canvas

@@ -24,7 +24,7 @@ from service.pipeline.caching_tracker import seed_name
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.codec import pack_detections
-from service.pipeline.features import FeatureCache
+from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import thinned
 from service.pipeline.given_detections import GivenDetections, read_detections
 from service.pipeline.known_clip import ClipFacts, KnownClip

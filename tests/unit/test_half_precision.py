@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from service.pipeline.half_precision import to_half, to_single
+from service.pipeline.features.half import to_half, to_single
 
 ALL = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.pipeline.kept_features import FeatureSpill, Halves, KeptFeatures
+from service.pipeline.features.kept import FeatureSpill, Halves, KeptFeatures
 
 RANDOM = np.random.default_rng(3)
 BYTES = (4 * 6 * 8 + 3 * 3 * 4) * 2

@@ -4,9 +4,9 @@ import copy
 from dataclasses import dataclass
 
 from service.media.frame_source import Footage
-from service.pipeline.frames import features_batch, network_batch
-from service.pipeline.half_precision import to_half, to_single
-from service.pipeline.kept_features import FeatureSpill, Halves, KeptFeatures
+from service.pipeline.features.batches import features_batch, network_batch
+from service.pipeline.features.half import to_half, to_single
+from service.pipeline.features.kept import FeatureSpill, Halves, KeptFeatures
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32
 from service.structures.canvas import Canvas

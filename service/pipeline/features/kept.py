@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.pipeline.half_precision import F16
+from service.pipeline.features.half import F16
 
 Halves = tuple[F16, F16]
 """f4 (C4, H/4, W/4) and f8 (C8, H/8, W/8) of one frame."""
