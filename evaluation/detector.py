@@ -19,7 +19,7 @@ from evaluation.strata import group_by_field
 from service.inference.repository import ModelClass
 from service.pipeline.categories.tables import category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
-from service.pipeline.detect import candidates
+from service.pipeline.detection.bundled import candidates
 from service.pipeline.features.batches import detector_batch
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams

@@ -30,8 +30,8 @@ from service.cli.parameters import ParameterOption
 from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
+from service.pipeline.detection.given import GivenDetections
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.given_detections import GivenDetections
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
 from service.pipeline.segment import SegmentContext
 from service.settings import Settings

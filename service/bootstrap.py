@@ -18,10 +18,10 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dualtrack.errors import ConfigurationError, Unavailable
-from service.inference.detector_file import load_detector_file
 from service.inference.health import editions_alive
 from service.inference.repository import Manifest, load_editions, load_manifest, verify
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
+from service.pipeline.detection.description import load_detector_file
 from service.pipeline.engine import COMMAND as ENGINE_COMMAND
 from service.pipeline.engine import EngineProcess
 from service.pipeline.jobs import JobRunner

@@ -18,7 +18,7 @@ from service.api.schemas import JobRequest
 from service.bootstrap import Parts
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
-from service.pipeline.given_detections import read_detections
+from service.pipeline.detection.given import read_detections
 from service.pipeline.parameters import JobParameters
 
 JSON = "application/json"

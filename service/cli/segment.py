@@ -21,8 +21,8 @@ from service.cli.parameters import (
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.pipeline.cache import FolderCache
+from service.pipeline.detection.outside import open_detector
 from service.pipeline.networks import Networks
-from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.segment import segment as run_segment

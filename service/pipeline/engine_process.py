@@ -21,8 +21,8 @@ from service.media.limits import VideoLimits
 from service.pipeline import protocol
 from service.pipeline.cache import CacheNote, FolderCache
 from service.pipeline.current_networks import CurrentNetworks
+from service.pipeline.detection.outside import open_detector
 from service.pipeline.networks import Networks
-from service.pipeline.outside_detector import open_detector
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
 from service.pipeline.segment import SegmentContext, segment

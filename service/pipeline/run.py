@@ -23,9 +23,9 @@ from service.pipeline.caching_tracker import CachingTracker, SeedTracker
 from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_detections, unpack_detections
-from service.pipeline.detect import BundledDetector
+from service.pipeline.detection.bundled import BundledDetector
+from service.pipeline.detection.detector import Detector
 from service.pipeline.detection_checkpoints import DetectionCheckpoints
-from service.pipeline.detector import Detector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
 from service.pipeline.networks import Networks

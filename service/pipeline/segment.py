@@ -19,9 +19,9 @@ from service.media.video_info import VideoInfo
 from service.pipeline.cache import StageCache, clip_key, recall
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
-from service.pipeline.detector import Detector
+from service.pipeline.detection.detector import Detector
+from service.pipeline.detection.given import read_detections
 from service.pipeline.frame_rate import process_at_rate
-from service.pipeline.given_detections import read_detections
 from service.pipeline.known_clip import ClipFacts, KnownClip, facts_of
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters

@@ -12,7 +12,7 @@ import pytest
 from service.inference.onnx_runtime import OnnxRuntimeClient
 from service.inference.repository import load_manifest
 from service.media.clip import Clip
-from service.pipeline.detect import detect
+from service.pipeline.detection.bundled import detect
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams

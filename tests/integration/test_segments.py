@@ -22,8 +22,8 @@ from service.media.probe import probe
 from service.media.shots import ShotChanges
 from service.pipeline import result
 from service.pipeline.cache import FolderCache, StageCache
-from service.pipeline.detect import BundledDetector
-from service.pipeline.detector import Detector
+from service.pipeline.detection.bundled import BundledDetector
+from service.pipeline.detection.detector import Detector
 from service.pipeline.jobs import Meter
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress

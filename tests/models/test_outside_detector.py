@@ -21,7 +21,7 @@ from typer.testing import CliRunner  # noqa: E402
 
 from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
-from service.pipeline.outside_detector import open_detector  # noqa: E402
+from service.pipeline.detection.outside import open_detector  # noqa: E402
 from service.pipeline.parameters import JobParameters  # noqa: E402
 from service.pipeline.segment import segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.detector_file import load_detector_file
 from service.inference.fake import FakeClient
 from service.inference.repository import Manifest, load_manifest
 from service.media.clip import Clip
@@ -24,9 +23,10 @@ from service.pipeline.caching_tracker import seed_name
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.codec import pack_detections
+from service.pipeline.detection.description import load_detector_file
+from service.pipeline.detection.given import GivenDetections, read_detections
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import thinned
-from service.pipeline.given_detections import GivenDetections, read_detections
 from service.pipeline.known_clip import ClipFacts, KnownClip
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import ConfigurationError, ContractViolation
-from service.inference.detector_file import Description, DetectorFile, InputRule, load_detector_file
-from service.inference.detector_input import input_of, place
-from service.inference.detector_output import boxes_of, grids_of, scores_of
-from service.pipeline.outside_detector import open_detector
+from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
+from service.pipeline.detection.description import Description, DetectorFile, InputRule, load_detector_file
+from service.pipeline.detection.outside import open_detector
+from service.pipeline.detection.placement import input_of, place
 from tests.pipelines import REPOSITORY
 
 LEAST: dict[str, Any] = {

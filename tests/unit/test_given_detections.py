@@ -12,7 +12,7 @@ from dualtrack.errors import InvalidDetections
 from service.inference.repository import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import counted
-from service.pipeline.given_detections import GivenDetections, read_detections
+from service.pipeline.detection.given import GivenDetections, read_detections
 from service.structures.masks import area, decode, encode, filled, from_coco
 from tests.unit.builders import HW, mask
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.inference.detector_file import DetectorFile
 from service.inference.repository import Manifest, ModelClass, display_names
+from service.pipeline.detection.description import DetectorFile
 from service.structures.categories import Category
 
 

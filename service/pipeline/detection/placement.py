@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.inference.detector_file import InputRule
+from service.pipeline.detection.description import InputRule
 from service.structures.arrays import F32, U8
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dualtrack.errors import ContractViolation
-from service.inference.detector_file import BoxRule, ColumnsRule, DetectorFile, MaskRule, ScoreRule
+from service.pipeline.detection.description import BoxRule, ColumnsRule, DetectorFile, MaskRule, ScoreRule
 from service.structures.arrays import F32, I64
 
 Outputs = Mapping[str, NDArray[Any]]

@@ -14,10 +14,10 @@ from dualtrack.errors import InvalidDetections
 from service.inference.repository import OWN, ModelClass
 from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
-from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, category_table
-from service.pipeline.detect import strongest
+from service.pipeline.detection.box_masks import masks_of_boxes
+from service.pipeline.detection.bundled import strongest
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams

@@ -8,7 +8,7 @@ reference of the next pass. Mean IoU with the true mask from true boxes, `lite`:
 import numpy as np
 
 from service.inference.client import Tensors
-from service.pipeline.detect import MASK_THRESH
+from service.pipeline.detection.bundled import MASK_THRESH
 from service.pipeline.features.by_frame import FrameFeatures
 from service.pipeline.networks import Networks
 from service.pipeline.track import BANK

@@ -9,14 +9,14 @@ import numpy as np
 
 from dualtrack.errors import ConfigurationError
 from service.inference.client import Tensors
-from service.inference.detector_file import Description, DetectorFile, load_detector_file
-from service.inference.detector_input import Placement, input_of, place
-from service.inference.detector_output import boxes_of, grids_of, scores_of
 from service.inference.onnx_runtime import OnnxFile
 from service.media.frame_source import Footage
-from service.pipeline.box_masks import masks_of_boxes
 from service.pipeline.categories.class_vector import ClassVector, described
-from service.pipeline.detect import MASK_THRESH, strongest
+from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
+from service.pipeline.detection.box_masks import masks_of_boxes
+from service.pipeline.detection.bundled import MASK_THRESH, strongest
+from service.pipeline.detection.description import Description, DetectorFile, load_detector_file
+from service.pipeline.detection.placement import Placement, input_of, place
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
