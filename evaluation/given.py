@@ -21,7 +21,7 @@ from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.segment import SegmentContext
-from service.pipeline.track import Tracker
+from service.pipeline.tracks.tracker import Tracker
 from service.structures.arrays import F32
 from service.structures.boxes import iou_matrix
 from service.structures.detections import Candidate, Detections

@@ -8,8 +8,8 @@ from evaluation.dataset import AnnotatedVideo, Document
 from evaluation.faults import FOREGROUND
 from evaluation.given import Truth, seed_of, truths_of
 from evaluation.overlaps import overlaps
-from service.pipeline.caching_tracker import SeedTracker
 from service.pipeline.run import Run
+from service.pipeline.tracks.caching import SeedTracker
 from service.structures.detections import Detections
 from service.structures.masks import Rle, area, iou_matrix
 

@@ -10,7 +10,7 @@ from service.inference.fake import FakeClient
 from service.inference.repository import load_manifest
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
-from service.pipeline.track import Tracker
+from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import filled

@@ -17,7 +17,7 @@ from service.pipeline.cache import NoCache
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run, detect_all, finish, next_seeds
-from service.pipeline.track import Tracker
+from service.pipeline.tracks.tracker import Tracker
 from service.structures.detections import Candidate, Detections
 
 OBJECTS = 4

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.tracking_round import Round
+from service.pipeline.tracks.round import Round
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle
 from service.structures.tubelets import Tubelet

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_round, unpack_round
-from service.pipeline.tracking_round import Round
+from service.pipeline.tracks.round import Round
 
 
 class RoundCheckpoints:

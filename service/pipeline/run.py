@@ -19,7 +19,6 @@ from service.calibration.seeds import greedy, group_leaders, left_over, unexplai
 from service.media.frame_source import ClipPart, Footage
 from service.media.shots import ShotChanges
 from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
-from service.pipeline.caching_tracker import CachingTracker, SeedTracker
 from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_detections, unpack_detections
@@ -30,7 +29,8 @@ from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
-from service.pipeline.track import Tracker
+from service.pipeline.tracks.caching import CachingTracker, SeedTracker
+from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections

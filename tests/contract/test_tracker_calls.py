@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.inference.fake_detector import PALETTE
-from service.pipeline.track import MOST_WINDOWS
+from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.arrays import F32
 from service.structures.tubelets import Tubelet
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams

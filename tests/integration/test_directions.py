@@ -16,7 +16,7 @@ from service.pipeline.detection.bundled import detect
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams
-from service.pipeline.track import Tracker
+from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import fit
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet

@@ -21,7 +21,7 @@ from service.pipeline.features.batches import network_batch
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run, detect_all, next_seeds
-from service.pipeline.track import BANK, Tracker
+from service.pipeline.tracks.tracker import BANK, Tracker
 from service.settings import Settings
 from service.structures.masks import area, iou_matrix
 from tests.clips import cut

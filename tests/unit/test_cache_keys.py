@@ -19,7 +19,6 @@ from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
 from service.pipeline import cache
 from service.pipeline.cache import clip_key
-from service.pipeline.caching_tracker import seed_name
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.codec import pack_detections
@@ -32,6 +31,7 @@ from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes
+from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import encode
 from service.tracking.chunks import Segment

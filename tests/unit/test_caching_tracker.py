@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from service.pipeline.caching_tracker import MOST_TUBELETS, CachingTracker
 from service.pipeline.checkpoints import Checkpoints
+from service.pipeline.tracks.caching import MOST_TUBELETS, CachingTracker
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 from tests.unit.builders import candidate, tube

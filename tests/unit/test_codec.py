@@ -11,7 +11,7 @@ from service.pipeline.codec import (
     unpack_round,
     unpack_tubelets,
 )
-from service.pipeline.tracking_round import Round
+from service.pipeline.tracks.round import Round
 from service.tracking.dual_tracker import Outcome, TrackState, absent
 from tests.unit.builders import frame, tube
 

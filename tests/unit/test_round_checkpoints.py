@@ -6,7 +6,7 @@ import pytest
 
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.round_checkpoints import RoundCheckpoints
-from service.pipeline.tracking_round import Round, beginning
+from service.pipeline.tracks.round import Round, beginning
 from tests.recording import MemoryCache
 from tests.unit.builders import candidate
 

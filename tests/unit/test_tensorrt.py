@@ -28,7 +28,7 @@ from service.inference.repository import ENGINE_FILE, Manifest, load_manifest, v
 from service.inference.specs import LITE, PAPER, graph_specs
 from service.inference.triton import _compare_edition
 from service.pipeline.params import DetectorParams
-from service.pipeline.track import MOST_WINDOWS
+from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit
 
 SPECS = [

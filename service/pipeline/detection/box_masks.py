@@ -11,7 +11,7 @@ from service.inference.client import Tensors
 from service.pipeline.detection.bundled import MASK_THRESH
 from service.pipeline.features.by_frame import FrameFeatures
 from service.pipeline.networks import Networks
-from service.pipeline.track import BANK
+from service.pipeline.tracks.tracker import BANK
 from service.structures.arrays import F32
 from service.structures.canvas import Canvas
 from service.structures.masks import Rle, area, decode, encode, filled

@@ -11,7 +11,7 @@ from service.pipeline.cache import StageCache, recall
 from service.pipeline.checkpoints import Checkpoints
 from service.pipeline.codec import pack_tubelets, unpack_tubelets
 from service.pipeline.round_checkpoints import RoundCheckpoints
-from service.pipeline.tracking_round import Round, beginning
+from service.pipeline.tracks.round import Round, beginning
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 

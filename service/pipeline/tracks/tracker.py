@@ -8,7 +8,7 @@ import numpy as np
 from service.inference.client import Tensors
 from service.pipeline.features.by_frame import FeatureCache, FrameFeatures
 from service.pipeline.networks import Networks
-from service.pipeline.tracking_round import Round, beginning
+from service.pipeline.tracks.round import Round, beginning
 from service.structures.arrays import F32, I64
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate, Detections
