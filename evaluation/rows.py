@@ -16,10 +16,10 @@ from evaluation.oracles import detection_records, seed_records, with_true_classe
 from evaluation.parameters import EvaluationParameters
 from evaluation.remembered import Remembered, remember
 from evaluation.session import open_run
-from service.pipeline.cache import StageCache
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.segment import SegmentContext
+from service.pipeline.store.cache import StageCache
 
 Oracle = Literal["seeds", "detections", "class"]
 

@@ -21,7 +21,7 @@ from evaluation.session import open_context
 from evaluation.tables import difference_table, markdown_rows, row_table
 from evaluation.videos import console_teller
 from service.cli.parameters import ParameterFileOption, ParameterOption
-from service.pipeline.cache import FolderCache
+from service.pipeline.store.cache import FolderCache
 from service.settings import Settings
 
 PAIRS = (("pixel", "ipdt"), ("deepsort", "pixel"))

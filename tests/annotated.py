@@ -12,9 +12,9 @@ import numpy as np
 from service.inference.fake import FakeClient
 from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits
-from service.pipeline.cache import NoCache, StageCache
 from service.pipeline.networks import Networks
 from service.pipeline.segment import SegmentContext
+from service.pipeline.store.cache import NoCache, StageCache
 from service.structures.masks import encode
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw

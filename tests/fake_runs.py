@@ -6,10 +6,10 @@ from pathlib import Path
 
 from service.inference.fake import FakeClient
 from service.inference.repository import load_manifest
-from service.pipeline.cache import NoCache
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, PipelineParams, preset
 from service.pipeline.run import Run, VideoResult, process_video
+from service.pipeline.store.cache import NoCache
 from service.structures.arrays import U8
 from tests.clips import stored
 from tests.pipelines import REPOSITORY

@@ -9,7 +9,7 @@ from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.pipeline import Measured, run_pipeline
-from service.pipeline.cache import FolderCache
+from service.pipeline.store.cache import FolderCache
 
 JOBS, OBJECTS = 4, 3
 OTHER = {"th_cc": 0.3, "th_seq": 0.4}

@@ -20,12 +20,12 @@ from service.cli.parameters import (
 )
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
-from service.pipeline.cache import FolderCache
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.segment import SegmentContext
 from service.pipeline.segment import segment as run_segment
+from service.pipeline.store.cache import FolderCache
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 

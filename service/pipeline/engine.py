@@ -11,8 +11,8 @@ from typing import Any
 
 from dualtrack.errors import Canceled, DualtrackError, InferenceError
 from service.pipeline import protocol
-from service.pipeline.cache import CacheNote
 from service.pipeline.run import Progress
+from service.pipeline.store.cache import CacheNote
 
 COMMAND = (sys.executable, "-m", "service.pipeline.engine_process")
 START_S = 120.0

@@ -19,13 +19,13 @@ from dualtrack.errors import Canceled, DualtrackError, InvalidInput
 from service.inference.open import open_client
 from service.media.limits import VideoLimits
 from service.pipeline import protocol
-from service.pipeline.cache import CacheNote, FolderCache
 from service.pipeline.current_networks import CurrentNetworks
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
 from service.pipeline.segment import SegmentContext, segment
+from service.pipeline.store.cache import CacheNote, FolderCache
 from service.processes.parent import die_with_parent
 
 Runs = queue.Queue[protocol.Run | None]

@@ -11,9 +11,9 @@ from typing import TypeVar
 import structlog
 
 from dualtrack.errors import Canceled, DualtrackError, Unavailable
-from service.pipeline.cache import CacheNote
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress
+from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import pulse
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex

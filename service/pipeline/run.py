@@ -18,17 +18,17 @@ from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
 from service.media.frame_source import ClipPart, Footage
 from service.media.shots import ShotChanges
-from service.pipeline.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
 from service.pipeline.categories.vocabulary import Vocabulary
-from service.pipeline.checkpoints import Checkpoints
-from service.pipeline.codec import pack_detections, unpack_detections
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
-from service.pipeline.detection_checkpoints import DetectionCheckpoints
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
+from service.pipeline.store.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
+from service.pipeline.store.checkpoints import Checkpoints
+from service.pipeline.store.codec import pack_detections, unpack_detections
+from service.pipeline.store.detection_checkpoints import DetectionCheckpoints
 from service.pipeline.tracks.caching import CachingTracker, SeedTracker
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas, fit

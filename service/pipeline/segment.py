@@ -16,17 +16,17 @@ from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
-from service.pipeline.cache import StageCache, clip_key, recall
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
 from service.pipeline.frame_rate import process_at_rate
-from service.pipeline.known_clip import ClipFacts, KnownClip, facts_of
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.result import write_tubelets, write_ytvis
 from service.pipeline.run import Progress, Report, Run
+from service.pipeline.store.cache import StageCache, clip_key, recall
+from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
 from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet

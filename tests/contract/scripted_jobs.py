@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualtrack.errors import DualtrackError
-from service.pipeline.cache import CacheNote
 from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import Progress
+from service.pipeline.store.cache import CacheNote
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 CANCELED = "Canceled: job: cancelled"

@@ -12,11 +12,11 @@ from service.inference.fake import FakeClient
 from service.inference.fake_detector import PALETTE
 from service.inference.repository import load_manifest
 from service.media.clip import Clip
-from service.pipeline.cache import FolderCache, NoCache, StageCache
 from service.pipeline.frame_rate import process_at_rate, step_of, thinned
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset
 from service.pipeline.run import Progress, Run
+from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode
 from tests.clips import stored
 from tests.pipelines import REPOSITORY

@@ -10,8 +10,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from service.pipeline.cache import FolderCache
 from service.pipeline.run import Progress
+from service.pipeline.store.cache import FolderCache
 from tests.pipelines import run
 
 EVERY = 4

@@ -11,10 +11,10 @@ import pytest
 from evaluation.dataset import load_dataset
 from evaluation.session import open_run
 from service.inference.fake_detector import PALETTE
-from service.pipeline.cache import FolderCache
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run, detect_all, seed_tracker
+from service.pipeline.store.cache import FolderCache
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
 from tests.annotated import context, write_dataset

@@ -16,11 +16,11 @@ from evaluation.literal.matching import FAR, nearest, nearest_before
 from evaluation.literal.tracker import LiteralTracker, Reference, attended, matching_maps
 from evaluation.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
-from service.pipeline.cache import NoCache
 from service.pipeline.features.batches import network_batch
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run, detect_all, next_seeds
+from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import BANK, Tracker
 from service.settings import Settings
 from service.structures.masks import area, iou_matrix

@@ -21,13 +21,13 @@ from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.shots import ShotChanges
 from service.pipeline import result
-from service.pipeline.cache import FolderCache, StageCache
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.jobs import Meter
 from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
 from service.pipeline.segment import segment
+from service.pipeline.store.cache import FolderCache, StageCache
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
 from tests.annotated import HW, context

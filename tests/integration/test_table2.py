@@ -16,7 +16,7 @@ from evaluation.parameters import parse_evaluation
 from evaluation.rows import ROWS, Result, run_rows
 from evaluation.table2 import table2
 from service.inference.fake_detector import PALETTE
-from service.pipeline.cache import FolderCache
+from service.pipeline.store.cache import FolderCache
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 from tests.unit.builders import mask

@@ -16,7 +16,7 @@ from evaluation.tune import tune
 from evaluation.tuning import best_trial, run_trials
 from evaluation.videos import Request, evaluate_videos
 from service.inference.fake_detector import PALETTE
-from service.pipeline.cache import FolderCache
+from service.pipeline.store.cache import FolderCache
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.pipeline.cache import CacheNote, FolderCache, detections_key, tubelets_key
 from service.pipeline.params import preset
+from service.pipeline.store.cache import CacheNote, FolderCache, detections_key, tubelets_key
 
 A, B, C = "v/detections-a", "v/tubelets-b", "w/detections-c"
 

@@ -17,20 +17,20 @@ from service.inference.repository import Manifest, load_manifest
 from service.media.clip import Clip
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
-from service.pipeline import cache
-from service.pipeline.cache import clip_key
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
-from service.pipeline.codec import pack_detections
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections, read_detections
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import thinned
-from service.pipeline.known_clip import ClipFacts, KnownClip
 from service.pipeline.networks import Networks
 from service.pipeline.parameters import JobParameters
 from service.pipeline.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes
+from service.pipeline.store import cache
+from service.pipeline.store.cache import clip_key
+from service.pipeline.store.codec import pack_detections
+from service.pipeline.store.known_clip import ClipFacts, KnownClip
 from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import encode

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from service.pipeline.checkpoints import Checkpoints
+from service.pipeline.store.checkpoints import Checkpoints
 from service.pipeline.tracks.caching import MOST_TUBELETS, CachingTracker
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.pipeline.codec import (
+from service.pipeline.store.codec import (
     pack_detections,
     pack_round,
     pack_tubelets,

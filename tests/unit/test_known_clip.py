@@ -7,7 +7,7 @@ import pytest
 
 from service.media.clip import Clip
 from service.media.video_info import VideoInfo
-from service.pipeline.known_clip import ClipFacts, KnownClip
+from service.pipeline.store.known_clip import ClipFacts, KnownClip
 
 INFO = VideoInfo("mp4", "h264", 64, 48, 5, 0.5, 10.0, 90, False, 1000)
 FACTS = ClipFacts(INFO, np.array([0.0, 1 / 3, 0.1 + 0.2]), "frame 3: broken")

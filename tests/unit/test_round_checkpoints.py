@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.pipeline.checkpoints import Checkpoints
-from service.pipeline.round_checkpoints import RoundCheckpoints
+from service.pipeline.store.checkpoints import Checkpoints
+from service.pipeline.store.round_checkpoints import RoundCheckpoints
 from service.pipeline.tracks.round import Round, beginning
 from tests.recording import MemoryCache
 from tests.unit.builders import candidate

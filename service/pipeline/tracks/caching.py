@@ -7,10 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
-from service.pipeline.cache import StageCache, recall
-from service.pipeline.checkpoints import Checkpoints
-from service.pipeline.codec import pack_tubelets, unpack_tubelets
-from service.pipeline.round_checkpoints import RoundCheckpoints
+from service.pipeline.store.cache import StageCache, recall
+from service.pipeline.store.checkpoints import Checkpoints
+from service.pipeline.store.codec import pack_tubelets, unpack_tubelets
+from service.pipeline.store.round_checkpoints import RoundCheckpoints
 from service.pipeline.tracks.round import Round, beginning
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet

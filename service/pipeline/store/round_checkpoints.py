@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from service.pipeline.checkpoints import Checkpoints
-from service.pipeline.codec import pack_round, unpack_round
+from service.pipeline.store.checkpoints import Checkpoints
+from service.pipeline.store.codec import pack_round, unpack_round
 from service.pipeline.tracks.round import Round
 
 

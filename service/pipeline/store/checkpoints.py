@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from service.pipeline.cache import StageCache, recall
+from service.pipeline.store.cache import StageCache, recall
 
 T = TypeVar("T")
 

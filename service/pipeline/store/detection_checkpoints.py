@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.pipeline.checkpoints import Checkpoints
-from service.pipeline.codec import pack_detections, unpack_detections
+from service.pipeline.store.checkpoints import Checkpoints
+from service.pipeline.store.codec import pack_detections, unpack_detections
 from service.structures.detections import Detections
 
 
