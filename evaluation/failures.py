@@ -21,9 +21,9 @@ from evaluation.pictures import read_frames, write_strip
 from evaluation.remembered import remember
 from evaluation.session import open_context, open_run
 from service.media.painter import Shape, paint
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import detect_all
-from service.pipeline.segment import SegmentContext
+from service.pipeline.video_file import SegmentContext
 from service.settings import Settings
 from service.structures.arrays import U8
 from service.structures.boxes import iou_matrix

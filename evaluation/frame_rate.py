@@ -24,10 +24,10 @@ from evaluation.session import open_context, open_run
 from evaluation.videos import console_teller
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import fill_in, process_at_rate, step_of, thinned
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run
-from service.pipeline.segment import SegmentContext
 from service.pipeline.store.cache import NoCache
+from service.pipeline.video_file import SegmentContext
 from service.settings import Settings
 from service.structures.masks import Rle, decode
 from service.structures.tubelets import LabelledTubelet, Tubelet

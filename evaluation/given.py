@@ -18,10 +18,10 @@ from evaluation.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.davis import boundary_accuracy, region_similarity
 from evaluation.session import open_run
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run
-from service.pipeline.segment import SegmentContext
 from service.pipeline.tracks.tracker import Tracker
+from service.pipeline.video_file import SegmentContext
 from service.structures.arrays import F32
 from service.structures.boxes import iou_matrix
 from service.structures.detections import Candidate, Detections

@@ -33,7 +33,7 @@ from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
-from service.pipeline.segment import SegmentContext
+from service.pipeline.video_file import SegmentContext
 from service.settings import Settings
 from service.structures.arrays import F64, U8
 from service.structures.detections import Detections

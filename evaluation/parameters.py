@@ -7,7 +7,7 @@ from pydantic import Field
 
 from evaluation.deepsort import Appearance, DeepSortParams
 from service.cli.parameters import parse_as
-from service.pipeline.parameters import JobParameters, Share
+from service.pipeline.job_parameters import JobParameters, Share
 
 PREFIX = "deepsort_"
 

@@ -18,8 +18,8 @@ from evaluation.remembered import Remembered, remember
 from evaluation.session import open_run
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.run import Run, detect_all, seed_tracker
-from service.pipeline.segment import SegmentContext
 from service.pipeline.store.cache import StageCache
+from service.pipeline.video_file import SegmentContext
 
 Oracle = Literal["seeds", "detections", "class"]
 

@@ -11,11 +11,11 @@ from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.media.probe import probe
 from service.pipeline.detection.outside import open_detector
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Run
-from service.pipeline.segment import SegmentContext, content_hash, open_clip
 from service.pipeline.store.cache import FolderCache
+from service.pipeline.video_file import SegmentContext, content_hash, open_clip
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 

@@ -21,10 +21,10 @@ from tritonclient.grpc import InferenceServerClient
 from service.inference.open import SHARED_BYTES, open_client
 from service.inference.repository import Manifest, load_manifest
 from service.media.limits import VideoLimits
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
-from service.pipeline.segment import SegmentContext, segment
 from service.pipeline.store.cache import NoCache
+from service.pipeline.video_file import SegmentContext, segment
 
 WAYS = {"in process": None, "shared memory": SHARED_BYTES, "messages": 0}
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -14,7 +14,7 @@ from evaluation.parameters import EvaluationParameters
 from evaluation.remembered import remember
 from evaluation.session import open_run
 from service.pipeline.categories.vocabulary import match_vocabulary
-from service.pipeline.segment import SegmentContext
+from service.pipeline.video_file import SegmentContext
 
 
 @dataclass(frozen=True)

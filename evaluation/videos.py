@@ -16,7 +16,7 @@ from evaluation.parameters import EvaluationParameters
 from evaluation.session import open_run
 from evaluation.strata import check_field, stratum_figures
 from service.pipeline.categories.vocabulary import match_vocabulary
-from service.pipeline.segment import SegmentContext
+from service.pipeline.video_file import SegmentContext
 
 Tell = Callable[[str], None]
 

@@ -13,8 +13,8 @@ from service.inference.fake import FakeClient
 from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
-from service.pipeline.segment import SegmentContext
 from service.pipeline.store.cache import NoCache, StageCache
+from service.pipeline.video_file import SegmentContext
 from service.structures.masks import encode
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw

@@ -9,11 +9,11 @@ from typing import Any
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Report
-from service.pipeline.segment import SegmentContext, segment
 from service.pipeline.store.cache import NoCache, StageCache
+from service.pipeline.video_file import SegmentContext, segment
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
 

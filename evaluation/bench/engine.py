@@ -11,7 +11,7 @@ from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.processes import children, kill_children, resident
 from service.bootstrap import engine_settings
 from service.pipeline.engine import EngineDied, EngineProcess
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Progress
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings

@@ -14,7 +14,7 @@ from evaluation.dataset import AnnotatedVideo
 from evaluation.session import open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, finish, next_seeds
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker

@@ -11,8 +11,8 @@ from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.pipeline import children_cpu_s
 from service.media.probe import probe
-from service.pipeline.parameters import JobParameters
-from service.pipeline.segment import open_clip
+from service.pipeline.job_parameters import JobParameters
+from service.pipeline.video_file import open_clip
 
 STARTS = 3
 PATIENCE_S = 120

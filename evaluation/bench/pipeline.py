@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.bench.meter import Call, Meter
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
-from service.pipeline.segment import SegmentContext, segment
 from service.pipeline.store.cache import NoCache, StageCache
+from service.pipeline.video_file import SegmentContext, segment
 
 
 @dataclass(frozen=True)

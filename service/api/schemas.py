@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.inference.repository import Manifest, ModelClass
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.state.cache_index import CachedStage
 from service.state.jobs import Job, JobState
 from service.state.videos import Video

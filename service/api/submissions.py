@@ -19,7 +19,7 @@ from service.bootstrap import Parts
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.detection.given import read_detections
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 
 JSON = "application/json"
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.tables import TABLES
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 
 Parameters = TypeVar("Parameters", bound=JobParameters)
 

@@ -21,11 +21,11 @@ from service.cli.parameters import (
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.pipeline.detection.outside import open_detector
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
-from service.pipeline.segment import SegmentContext
-from service.pipeline.segment import segment as run_segment
 from service.pipeline.store.cache import FolderCache
+from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import segment as run_segment
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 

@@ -21,11 +21,11 @@ from service.media.limits import VideoLimits
 from service.pipeline import protocol
 from service.pipeline.current_networks import CurrentNetworks
 from service.pipeline.detection.outside import open_detector
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
-from service.pipeline.segment import SegmentContext, segment
 from service.pipeline.store.cache import CacheNote, FolderCache
+from service.pipeline.video_file import SegmentContext, segment
 from service.processes.parent import die_with_parent
 
 Runs = queue.Queue[protocol.Run | None]

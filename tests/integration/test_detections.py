@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from dualtrack.errors import InvalidDetections
 from service.cli.main import build_app
-from service.pipeline.parameters import JobParameters
-from service.pipeline.segment import segment
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.store.cache import FolderCache, StageCache
+from service.pipeline.video_file import segment
 from service.structures.masks import decode, from_json
 from tests.annotated import HW, context, write_video
 from tests.scenes import GREY, Rectangle

@@ -18,7 +18,7 @@ from evaluation.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.batches import network_batch
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, next_seeds
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import BANK, Tracker

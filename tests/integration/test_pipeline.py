@@ -10,9 +10,9 @@ from dualtrack.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository import load_manifest
 from service.media.limits import VideoLimits
-from service.pipeline.segment import content_hash
 from service.pipeline.store.cache import FolderCache
 from service.pipeline.store.codec import unpack_tubelets
+from service.pipeline.video_file import content_hash
 from service.structures.masks import area, from_json
 from tests.clips import cut, plain, tiny
 from tests.pipelines import REPOSITORY, run

@@ -23,11 +23,11 @@ from service.media.shots import ShotChanges
 from service.pipeline import result
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.jobs import Meter
-from service.pipeline.parameters import JobParameters
 from service.pipeline.run import Progress
-from service.pipeline.segment import segment
 from service.pipeline.store.cache import FolderCache, StageCache
+from service.pipeline.video_file import segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
 from tests.annotated import HW, context

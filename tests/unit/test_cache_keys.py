@@ -23,8 +23,8 @@ from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections, read_detections
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import thinned
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
 from service.pipeline.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes
 from service.pipeline.store import cache

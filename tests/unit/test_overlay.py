@@ -1,7 +1,7 @@
 """What the overlay shows."""
 
-from service.pipeline.parameters import JobParameters
-from service.pipeline.segment import overlay_drawings
+from service.pipeline.job_parameters import JobParameters
+from service.pipeline.video_file import overlay_drawings
 from service.structures.categories import Category
 from tests.unit.builders import labelled, tube
 

@@ -21,8 +21,8 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
 from service.pipeline.frame_rate import process_at_rate
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.parameters import JobParameters
 from service.pipeline.result import write_tubelets, write_ytvis
 from service.pipeline.run import Progress, Report, Run
 from service.pipeline.store.cache import StageCache, clip_key, recall
