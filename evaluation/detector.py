@@ -16,7 +16,7 @@ from evaluation.coco_metric import coco_figures
 from evaluation.dataset import Document
 from evaluation.reliability import Outcomes, calibration_error, join, judge, reliability_table
 from evaluation.strata import group_by_field
-from service.inference.repository import ModelClass
+from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.tables import category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.bundled import candidates

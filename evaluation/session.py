@@ -8,7 +8,7 @@ from uuid import uuid4
 from dualtrack.errors import InvalidDataset
 from evaluation.dataset import AnnotatedVideo
 from service.inference.open import open_client
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.media.probe import probe
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.job_parameters import JobParameters

@@ -19,7 +19,7 @@ import typer
 from tritonclient.grpc import InferenceServerClient
 
 from service.inference.open import SHARED_BYTES, open_client
-from service.inference.repository import Manifest, load_manifest
+from service.inference.repository.manifest import Manifest, load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks

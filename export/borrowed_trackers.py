@@ -16,7 +16,7 @@ from export.graph_entry import graph_entry
 from export.parity import TOLERANCES, Row, difference
 from export.sample_inputs import frames
 from export.to_onnx import check_graph
-from service.inference.repository import Manifest, load_manifest, manifest_entry, verify
+from service.inference.repository.manifest import Manifest, load_manifest, manifest_entry, verify
 from service.inference.specs import ModelDims, graph_specs
 
 FEATURES = "pixel_features"

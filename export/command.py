@@ -15,7 +15,7 @@ from dualtrack.errors import ConfigurationError
 from export.model_card import Card, model_card
 from export.publish import publish
 from export.triton_config import Accelerator, write_configs, write_own_configs
-from service.inference.repository import MANIFEST, load_manifest, manifest_entry
+from service.inference.repository.manifest import MANIFEST, load_manifest, manifest_entry
 from service.inference.specs import LITE, PAPER, graph_specs
 
 if TYPE_CHECKING:  # needs the extra `models`

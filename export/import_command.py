@@ -7,7 +7,7 @@ import typer
 
 from dualtrack.errors import ConfigurationError
 from export.command import Clip, Commit, report, require_models
-from service.inference.repository import MANIFEST
+from service.inference.repository.manifest import MANIFEST
 from service.settings import Settings
 
 if TYPE_CHECKING:  # needs the extra `models`

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
-from service.inference.repository import OWN, ModelClass
+from service.inference.repository.manifest import OWN, ModelClass
 from service.pipeline.categories.tables import TABLES, category_table
 from service.structures.categories import Category
 

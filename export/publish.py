@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
 from export.triton_config import write_own_configs
-from service.inference.repository import (
+from service.inference.repository.manifest import (
     MANIFEST,
     SERVED_VERSIONS,
     earlier_manifest,

@@ -16,7 +16,7 @@ from export.model_card import Card, model_card
 from export.parity import Row, compare
 from export.to_onnx import export_graph
 from export.triton_config import write_own_configs
-from service.inference.repository import ONNX_FILE, ModelClass
+from service.inference.repository.manifest import ONNX_FILE, ModelClass
 from service.inference.specs import ModelDims, graph_specs
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
 from export.tensorrt.profiles import profiles
-from service.inference.repository import (
+from service.inference.repository.manifest import (
     ENGINE_FILE,
     MANIFEST,
     SERVED_VERSIONS,

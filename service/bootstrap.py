@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dualtrack.errors import ConfigurationError, Unavailable
-from service.inference.health import editions_alive
-from service.inference.repository import Manifest, load_editions, load_manifest, verify
+from service.inference.repository.manifest import Manifest, load_editions, load_manifest, verify
+from service.inference.triton.health import editions_alive
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.engine import COMMAND as ENGINE_COMMAND

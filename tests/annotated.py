@@ -9,8 +9,8 @@ from typing import Any
 import av
 import numpy as np
 
-from service.inference.fake import FakeClient
-from service.inference.repository import load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import NoCache, StageCache

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from service.inference.fake import FakeClient
-from service.inference.repository import load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.repository.manifest import load_manifest
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, PipelineParams, preset
 from service.pipeline.run import Run, VideoResult, process_video

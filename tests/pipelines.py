@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.inference.open import open_client
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks

@@ -6,8 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from service.inference.fake import FakeClient
-from service.inference.repository import load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.repository.manifest import load_manifest
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.tracks.tracker import Tracker

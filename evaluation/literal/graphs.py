@@ -13,7 +13,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from dualtrack.errors import ConfigurationError
-from service.inference.repository import Manifest
+from service.inference.repository.manifest import Manifest
 from service.structures.arrays import F32, U8
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from dualtrack.errors import ConfigurationError
 from export.tensorrt.profiles import Profile, profiles
 from export.triton_config import write_own_configs
-from service.inference.repository import ENGINE_FILE, MANIFEST, Manifest, load_manifest
+from service.inference.repository.manifest import ENGINE_FILE, MANIFEST, Manifest, load_manifest
 from service.inference.specs import graph_specs
 
 LIBRARY = "tensorrt"

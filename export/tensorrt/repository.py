@@ -16,7 +16,7 @@ from export.tensorrt.engines import source_path
 from export.tensorrt.form import cast_bytes_first, tensorrt_graph
 from export.tensorrt.operators import problems
 from export.to_onnx import export_graph
-from service.inference.repository import ENGINE_FILE
+from service.inference.repository.manifest import ENGINE_FILE
 from service.inference.specs import graph_specs
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.inference.repository import Manifest, ModelClass
+from service.inference.repository.manifest import Manifest, ModelClass
 from service.pipeline.job_parameters import JobParameters
 from service.state.cache_index import CachedStage
 from service.state.jobs import Job, JobState

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from dualtrack.errors import DualtrackError
 from service.inference.open import open_client
-from service.inference.repository import load_manifest, verify
+from service.inference.repository.manifest import load_manifest, verify
 from service.pipeline.detection.outside import open_detector
 from service.settings import Settings
 

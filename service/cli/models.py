@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dualtrack.errors import NotFound
-from service.inference.removal import remove_edition
-from service.inference.repository import Manifest, earlier_editions, load_manifest, manifest_entry, verify
+from service.inference.repository.manifest import Manifest, earlier_editions, load_manifest, manifest_entry, verify
+from service.inference.repository.removal import remove_edition
+from service.inference.repository.verification import ModelCheck, verify_repository
 from service.inference.specs import TensorSpec, graph_specs
-from service.inference.verification import ModelCheck, verify_repository
 from service.settings import Settings
 
 models = typer.Typer(help="What the model repository holds; alone: `list`.")

@@ -19,7 +19,7 @@ from service.cli.parameters import (
     parse_parameters,
 )
 from service.inference.open import open_client
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks

@@ -12,8 +12,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from dualtrack.errors import ConfigurationError, InferenceError
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository import ONNX_FILE, Manifest
-from service.inference.signature import FoundTensor, Signature
+from service.inference.repository.manifest import ONNX_FILE, Manifest
+from service.inference.repository.signature import FoundTensor, Signature
 from service.inference.specs import GraphSpec
 
 ERRORS = (

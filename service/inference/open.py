@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from service.inference.client import InferenceClient
 from service.inference.onnx_runtime import OnnxRuntimeClient
 from service.inference.policies import WithDeadline, WithLimit, WithRetry
-from service.inference.repository import Manifest
+from service.inference.repository.manifest import Manifest
 
 MOST_CALLS = 8
 """Calls in flight to one Triton server from one worker."""
@@ -35,7 +35,7 @@ async def open_client(
     if triton_url is None:
         return OnnxRuntimeClient(manifest, providers=providers, threads=threads)
     # tritonclient takes a second to import
-    from service.inference.triton import TritonClient  # noqa: PLC0415
+    from service.inference.triton.client import TritonClient  # noqa: PLC0415
 
     client = TritonClient(triton_url, deadline_s=deadline_s, number=manifest.number)
     try:

@@ -8,7 +8,7 @@ import structlog
 
 from dualtrack.errors import ConfigurationError, Unavailable
 from service.inference.client import InferenceClient
-from service.inference.repository import Manifest, load_manifest
+from service.inference.repository.manifest import Manifest, load_manifest
 from service.pipeline.networks import Networks
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.inference.client import InferenceClient, Tensors
-from service.inference.repository import Manifest
+from service.inference.repository.manifest import Manifest
 from service.inference.specs import GraphSpec, graph_specs
 
 

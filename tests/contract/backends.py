@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.inference.client import InferenceClient
-from service.inference.fake import FakeClient
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.client import FakeClient
+from service.inference.fake.detector import PALETTE
 from service.inference.open import open_client
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.inference.specs import GraphSpec, TensorSpec
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw

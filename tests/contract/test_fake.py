@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.structures.masks import decode
 from service.structures.tubelets import LabelledTubelet
 from tests import fake_runs

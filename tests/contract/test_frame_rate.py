@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.fake import FakeClient
-from service.inference.fake_detector import PALETTE
-from service.inference.repository import load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.fake.detector import PALETTE
+from service.inference.repository.manifest import load_manifest
 from service.media.clip import Clip
 from service.pipeline.frame_rate import process_at_rate, step_of, thinned
 from service.pipeline.networks import Networks

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.structures.arrays import U8
 from service.structures.masks import area, decode
 from tests.fake_runs import process

@@ -10,7 +10,7 @@ import pytest
 
 from dualtrack.errors import ContractViolation, InferenceError
 from service.inference.client import InferenceClient, Tensors
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 from tests.contract.backends import Arrays, Backend, Sizes, inputs_for, one
 from tests.pipelines import REPOSITORY

@@ -12,7 +12,7 @@ import pytest
 from dualtrack.errors import ConfigurationError
 from service.inference.client import InferenceClient
 from service.inference.open import open_client
-from service.inference.repository import load_manifest, verify
+from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import graph_specs
 from tests.pipelines import REPOSITORY
 

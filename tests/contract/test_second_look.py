@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.structures.masks import decode
 from tests.fake_runs import default_params, process
 from tests.scenes import Rectangle, draw

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.arrays import F32
 from service.structures.tubelets import Tubelet

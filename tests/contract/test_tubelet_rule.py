@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.fake import FakeClient
-from service.inference.fake_detector import PALETTE
-from service.inference.repository import ModelClass, load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.fake.detector import PALETTE
+from service.inference.repository.manifest import ModelClass, load_manifest
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.networks import Networks

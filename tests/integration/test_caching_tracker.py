@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.dataset import load_dataset
 from evaluation.session import open_run
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, seed_tracker

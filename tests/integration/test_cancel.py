@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
 from service.pipeline import protocol
 from service.pipeline.engine_process import Answers, Cancels, Engine

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.inference.onnx_runtime import OnnxRuntimeClient
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.media.clip import Clip
 from service.pipeline.detection.bundled import detect
 from service.pipeline.features.by_frame import FeatureCache

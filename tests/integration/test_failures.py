@@ -13,7 +13,7 @@ from evaluation.dataset import load_dataset
 from evaluation.failures import ANSWER, TRUTH, Panel, detection_panels, parse_panel, track_panels
 from evaluation.given import Given
 from evaluation.pictures import GAP, WIDTH, write_strip
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.media.painter import OPACITY
 from service.media.painter import PALETTE as COLOURS
 from tests.annotated import HW, context, write_dataset, write_video

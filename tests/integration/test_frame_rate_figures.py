@@ -9,7 +9,7 @@ from evaluation.dataset import load_dataset
 from evaluation.frame_rate import agreement, rates_of_clip, rates_of_video
 from evaluation.given import truths_of
 from evaluation.session import open_run
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.pipeline.job_parameters import JobParameters
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle

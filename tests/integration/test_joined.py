@@ -13,7 +13,7 @@ from evaluation.figures import figures_of
 from evaluation.joined import Comparison, compare_joined
 from evaluation.parameters import EvaluationParameters
 from evaluation.session import open_context
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.settings import Settings
 from tests.annotated import context, write_dataset
 from tests.clips import cut

@@ -14,9 +14,9 @@ from dualtrack.errors import Conflict, NotFound
 from export.publish import publish
 from export.triton_config import write_own_configs
 from service.cli.main import build_app
-from service.inference.removal import remove_edition
-from service.inference.repository import load_editions, load_manifest
-from service.inference.verification import verify_repository
+from service.inference.repository.manifest import load_editions, load_manifest
+from service.inference.repository.removal import remove_edition
+from service.inference.repository.verification import verify_repository
 from tests.pipelines import REPOSITORY
 
 GRAPHS = sorted(load_manifest(REPOSITORY).graphs)

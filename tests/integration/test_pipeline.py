@@ -8,7 +8,7 @@ import pytest
 
 from dualtrack.errors import InvalidVideo
 from service.inference.open import open_client
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.store.cache import FolderCache
 from service.pipeline.store.codec import unpack_tubelets

@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.report import shown_frames, write_report
 from evaluation.videos import Evaluation, Request, evaluate_videos
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import Canceled
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.media.decode import decode as decode_video
 from service.media.frame_source import ClipPart, Footage
 from service.media.limits import VideoLimits

@@ -15,7 +15,7 @@ from evaluation.oracles import with_true_classes
 from evaluation.parameters import parse_evaluation
 from evaluation.rows import ROWS, Result, run_rows
 from evaluation.table2 import table2
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle

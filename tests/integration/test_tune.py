@@ -15,7 +15,7 @@ from evaluation.parameters import EvaluationParameters, parse_evaluation
 from evaluation.tune import tune
 from evaluation.tuning import best_trial, run_trials
 from evaluation.videos import Request, evaluate_videos
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle

@@ -8,7 +8,7 @@ import pytest
 
 from dualtrack.errors import InvalidParameter
 from evaluation.videos import Evaluation, Request, evaluate_videos
-from service.inference.fake_detector import PALETTE
+from service.inference.fake.detector import PALETTE
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 

@@ -17,7 +17,7 @@ from export.parity import TOLERANCES, compare, difference, match_slots, settled
 from export.random_networks import random_lite
 from export.repository import Edition, write_repository
 from export.to_onnx import check_graph
-from service.inference.repository import load_manifest, verify
+from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import LITE, TensorSpec, graph_specs
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(600)]

@@ -24,8 +24,8 @@ from export.torchvision_checkpoint import frozen, read_checkpoint
 from export.torchvision_parity import TOLERANCES, compare_with_torchvision
 from service.cli.main import build_app
 from service.cli.models import models
-from service.inference.repository import load_manifest
-from service.inference.verification import verify_repository
+from service.inference.repository.manifest import load_manifest
+from service.inference.repository.verification import verify_repository
 from tests.annotated import write_video
 from tests.models.torchvision_files import v1_file, v2_file
 from tests.pipelines import REPOSITORY

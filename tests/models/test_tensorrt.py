@@ -29,7 +29,7 @@ from export.tensorrt.form import tensorrt_graph
 from export.tensorrt.operators import problems
 from export.tensorrt.profiles import profiles
 from export.tensorrt.run_engines import Engine, engine_cases
-from service.inference.repository import load_manifest, verify
+from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import LITE, graph_specs
 from tests.models.stand_ins import without_device_nodes
 

@@ -19,11 +19,11 @@ import pytest
 
 from dualtrack.errors import ConfigurationError, InferenceTimeout, Unavailable
 from service.client import Client
-from service.inference.health import models_alive
 from service.inference.open import open_client
-from service.inference.repository import Manifest, load_manifest
+from service.inference.repository.manifest import Manifest, load_manifest
 from service.inference.specs import graph_specs
-from service.inference.triton import TritonClient
+from service.inference.triton.client import TritonClient
+from service.inference.triton.health import models_alive
 from tests.clips import cut
 from tests.contract.backends import Sizes, inputs_for
 from tests.integration.api_service import running, wait_for

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import ContractViolation, InferenceError, Unavailable
-from service.inference.repository import load_manifest
+from service.inference.repository.manifest import load_manifest
 from service.inference.specs import LITE, graph_specs
-from service.inference.triton import TritonClient
+from service.inference.triton.client import TritonClient
 from service.structures.masks import from_json, iou_matrix
 from tests.clips import cut
 from tests.pipelines import REPOSITORY, run

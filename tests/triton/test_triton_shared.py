@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.repository import load_manifest
-from service.inference.shared_memory import PREFIX, SHM
+from service.inference.repository.manifest import load_manifest
 from service.inference.specs import graph_specs
-from service.inference.triton import TritonClient
+from service.inference.triton.client import TritonClient
+from service.inference.triton.shared_memory import PREFIX, SHM
 from tests.contract.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
 from tests.ports import free_ports
@@ -28,7 +28,7 @@ MANIFEST = load_manifest(REPOSITORY)
 SPECS = graph_specs(MANIFEST.dims)
 CLIENT = """
 import asyncio, sys
-from service.inference.triton import TritonClient
+from service.inference.triton.client import TritonClient
 from tests.contract.backends import Sizes, inputs_for
 from tests.triton.test_triton_shared import SPECS
 

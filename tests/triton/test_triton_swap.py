@@ -10,10 +10,10 @@ import pytest
 
 from dualtrack.errors import ConfigurationError
 from export.publish import publish
-from service.inference.health import editions_alive
 from service.inference.open import open_client
-from service.inference.repository import load_editions, load_manifest
+from service.inference.repository.manifest import load_editions, load_manifest
 from service.inference.specs import graph_specs
+from service.inference.triton.health import editions_alive
 from service.pipeline.current_networks import CurrentNetworks
 from tests.contract.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY

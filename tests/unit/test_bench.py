@@ -19,8 +19,8 @@ from evaluation.bench.profile import chrome_trace
 from evaluation.bench.rows import ROWS, chosen
 from evaluation.bench.table import bench_document, bench_markdown
 from evaluation.session import open_context
-from service.inference.fake import FakeClient
-from service.inference.repository import load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.repository.manifest import load_manifest
 from service.inference.specs import graph_specs
 from service.media.limits import VideoLimits
 from service.media.probe import probe

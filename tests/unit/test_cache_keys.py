@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.inference.fake import FakeClient
-from service.inference.repository import Manifest, load_manifest
+from service.inference.fake.client import FakeClient
+from service.inference.repository.manifest import Manifest, load_manifest
 from service.media.clip import Clip
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo

@@ -8,7 +8,7 @@ import pytest
 
 from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
-from service.inference.repository import ModelClass
+from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import counted
 from service.pipeline.job_parameters import JobParameters

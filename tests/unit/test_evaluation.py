@@ -13,7 +13,7 @@ from evaluation.deepsort import DeepSortParams, deepsort
 from evaluation.metrics import tubelet_metrics
 from evaluation.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
-from service.inference.repository import ModelClass
+from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.result import ytvis_records
 from tests.unit.builders import HW, frame, labelled, mask, tube

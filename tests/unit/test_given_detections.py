@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dualtrack.errors import InvalidDetections
-from service.inference.repository import ModelClass
+from service.inference.repository.manifest import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import counted
 from service.pipeline.detection.given import GivenDetections, read_detections

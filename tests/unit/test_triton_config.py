@@ -13,7 +13,7 @@ from dualtrack.errors import ConfigurationError
 from export.command import REPOSITORY, export
 from export.triton_config import triton_config
 from service.inference.checks import check_inputs
-from service.inference.repository import Manifest
+from service.inference.repository.manifest import Manifest
 from service.inference.specs import LITE, PAPER, graph_specs
 
 SPECS = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.inference.repository import ModelClass
+from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.tables import TABLES, TableName, category_table
 from service.pipeline.categories.vocabulary import match_vocabulary
 from service.structures.categories import plain_name

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dualtrack.errors import InvalidParameter
-from service.inference.repository import display_names
+from service.inference.repository.manifest import display_names
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, TableName, category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.inference.repository import Manifest, ModelClass, display_names
+from service.inference.repository.manifest import Manifest, ModelClass, display_names
 from service.pipeline.detection.description import DetectorFile
 from service.structures.categories import Category
 

@@ -1,4 +1,4 @@
-"""The category sets that come with the service: `service/pipeline/categories/sets/*.toml`, the one home of their names."""
+"""The bundled category sets: the files in `sets/` beside this one, the one home of their names."""
 
 import tomllib
 from collections.abc import Mapping

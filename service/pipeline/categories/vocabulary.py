@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.inference.repository import ModelClass
+from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.tables import Renames, category_table
 from service.structures.arrays import F32, I64
 from service.structures.categories import Category, plain_name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.inference.client import Tensors
-from service.inference.repository import Manifest
+from service.inference.repository.manifest import Manifest
 from service.media.frame_source import Footage
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.features.batches import detector_batch

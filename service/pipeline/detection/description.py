@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dualtrack.errors import ConfigurationError
-from service.inference.repository import OWN, ModelClass
+from service.inference.repository.manifest import OWN, ModelClass
 from service.pipeline.categories.tables import TABLES, TableName, category_table
 from service.structures.categories import Category
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dualtrack.errors import InvalidDetections
-from service.inference.repository import OWN, ModelClass
+from service.inference.repository.manifest import OWN, ModelClass
 from service.media.frame_source import Footage
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector

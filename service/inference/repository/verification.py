@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
 from service.inference.onnx_runtime import signature
-from service.inference.repository import (
+from service.inference.repository.manifest import (
     MANIFEST,
     ONNX_FILE,
     Manifest,
@@ -19,7 +19,7 @@ from service.inference.repository import (
     verify_graph,
     version_parameter,
 )
-from service.inference.signature import compare_signature
+from service.inference.repository.signature import compare_signature
 from service.inference.specs import graph_specs
 
 

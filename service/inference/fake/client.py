@@ -1,7 +1,7 @@
 """A stand-in for the networks that needs no models: it tells plain-coloured objects on a plain background.
 
 Deterministic numpy and OpenCV behind the same specs as the real graphs, and good enough to send a synthetic clip
-through the whole pipeline: the detector's classes are the colours of `fake_detector.PALETTE`, the features are
+through the whole pipeline: the detector's classes are the colours of `detector.PALETTE`, the features are
 small pictures, the trackers look for the object's colour. Two objects of one colour that touch are one object.
 """
 
@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dualtrack.errors import InferenceError
-from service.inference import fake_detector, fake_trackers
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
+from service.inference.fake import detector, trackers
 from service.inference.specs import GraphSpec, ModelDims, graph_specs
 
 Graph = Callable[[ModelDims, Mapping[str, NDArray[np.generic]]], Tensors]
 
 GRAPHS: Mapping[str, Graph] = {
-    "mask_rcnn": fake_detector.mask_rcnn,
-    "pixel_features": fake_detector.pixel_features,
-    "siamese_rpn_template": fake_trackers.siamese_rpn_template,
-    "siamese_rpn": fake_trackers.siamese_rpn,
-    "pixel_embedding_reference": fake_trackers.pixel_embedding_reference,
-    "pixel_embedding": fake_trackers.pixel_embedding,
+    "mask_rcnn": detector.mask_rcnn,
+    "pixel_features": detector.pixel_features,
+    "siamese_rpn_template": trackers.siamese_rpn_template,
+    "siamese_rpn": trackers.siamese_rpn,
+    "pixel_embedding_reference": trackers.pixel_embedding_reference,
+    "pixel_embedding": trackers.pixel_embedding,
 }
 
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from dualtrack.errors import ConfigurationError, InferenceError, InferenceTimeout, Unavailable
 from service.inference.client import Tensors
-from service.inference.repository import SERVED_VERSIONS, Manifest
+from service.inference.repository.manifest import SERVED_VERSIONS, Manifest
 from service.inference.specs import GraphSpec, graph_specs
-from service.inference.triton import DEAD_CODE, TritonClient
+from service.inference.triton.client import DEAD_CODE, TritonClient
 
 PROBE_S = 3.0
 PROBE_HW = (128, 192)

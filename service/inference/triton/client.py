@@ -20,10 +20,10 @@ from dualtrack.errors import (
 )
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository import ENGINE_FILE, Manifest, sha256_parameter, version_parameter
-from service.inference.shared_call import Layout, layout
-from service.inference.shared_memory import Region, Regions, is_stale, sweep
+from service.inference.repository.manifest import ENGINE_FILE, Manifest, sha256_parameter, version_parameter
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
+from service.inference.triton.shared_call import Layout, layout
+from service.inference.triton.shared_memory import Region, Regions, is_stale, sweep
 
 TRITON_DTYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
 ENGINE_BACKEND = "tensorrt"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualtrack.errors import Conflict, NotFound
-from service.inference.repository import (
+from service.inference.repository.manifest import (
     Manifest,
     earlier_editions,
     earlier_manifest,
@@ -13,7 +13,7 @@ from service.inference.repository import (
     sha256_parameter,
     version_parameter,
 )
-from service.inference.verification import stray_folders
+from service.inference.repository.verification import stray_folders
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from service.inference.checks import output_shapes
 from service.inference.client import Tensors
-from service.inference.shared_memory import ALIGN, Region
 from service.inference.specs import GraphSpec
+from service.inference.triton.shared_memory import ALIGN, Region
 
 SMALLEST = 16 << 10
 """Bytes from which on a tensor goes by shared memory; smaller ones cost less inside the message."""

@@ -1,0 +1,1 @@
+"""Networks without weights that understand plain rectangles: for tests."""
