@@ -9,12 +9,12 @@ from pathlib import Path
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.processes import children, kill_children, resident
-from service.bootstrap import engine_settings
-from service.pipeline.engine import EngineDied, EngineProcess
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Progress
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
+from service.wiring import engine_settings
+from service.worker.engine import EngineDied, EngineProcess
 
 EVERY_S = 0.05
 MOST_BYTES = 1.5e9

@@ -23,8 +23,8 @@ from service.api.metrics import HttpMetrics
 from service.api.middleware import RequestMiddleware
 from service.api.problems import RequestProblem
 from service.api.routes import health, jobs, models, page, results, videos
-from service.bootstrap import open_parts
 from service.settings import Settings
+from service.wiring import open_parts
 
 MAX_UPLOADS = 16
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from dualtrack.errors import NotFound, Overloaded
 from service.api.metrics import HttpMetrics
 from service.api.schemas import EXAMPLE_JOB, EXAMPLE_VIDEO
-from service.bootstrap import Parts
+from service.wiring import Parts
 
 VIDEO = re.compile(r"[0-9a-f]{64}")
 JOB_ID = re.compile(r"[A-Za-z0-9_\-]{1,64}")

@@ -15,11 +15,11 @@ from service.api import bodies, problems, uploads
 from service.api.deps import UploadSlots
 from service.api.metrics import HttpMetrics
 from service.api.schemas import JobRequest
-from service.bootstrap import Parts
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.detection.given import read_detections
 from service.pipeline.job_parameters import JobParameters
+from service.wiring import Parts
 
 JSON = "application/json"
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from dualtrack.errors import InvalidInput, InvalidVideo, NotFound
 from service.api import bodies
 from service.api.metrics import HttpMetrics
-from service.bootstrap import Parts
 from service.media.probe import probe
 from service.state.videos import Video
+from service.wiring import Parts
 
 FORM = "multipart/form-data"
 RAW = "application/octet-stream"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from service import bootstrap
+from service import wiring
 from service.settings import Settings
 
 
@@ -15,9 +15,9 @@ def serve(
 ) -> None:
     """Start everything on this machine: state server (unless one is configured), API and one worker."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    asyncio.run(bootstrap.serve(Settings.model_validate({**Settings().model_dump(), **given})))
+    asyncio.run(wiring.serve(Settings.model_validate({**Settings().model_dump(), **given})))
 
 
 def worker() -> None:
     """Start one worker that takes jobs from the configured Redis."""
-    asyncio.run(bootstrap.run_worker(Settings()))
+    asyncio.run(wiring.run_worker(Settings()))

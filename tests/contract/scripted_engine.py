@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 
-from service.pipeline import protocol
-from service.pipeline.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+from dualtrack import protocol
+from dualtrack.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
 
 
 class Scripted:

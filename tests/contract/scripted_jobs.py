@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualtrack.errors import DualtrackError
-from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import Progress
 from service.pipeline.store.cache import CacheNote
+from service.worker.engine import EngineProcess, JobFailed
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 CANCELED = "Canceled: job: cancelled"

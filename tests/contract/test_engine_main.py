@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.bootstrap import engine_settings
-from service.pipeline import protocol
-from service.pipeline.engine import COMMAND
-from service.pipeline.engine_process import REFUSED
-from service.pipeline.protocol import Cancel, Done, Failed, Message, Progress, Ready, Run, Start
+from dualtrack import protocol
+from dualtrack.protocol import Cancel, Done, Failed, Message, Progress, Ready, Run, Start
 from service.settings import Settings
+from service.wiring import engine_settings
+from service.worker.engine import COMMAND
+from service.worker.engine_main import REFUSED
 from tests.clips import plain
 from tests.pipelines import REPOSITORY
 

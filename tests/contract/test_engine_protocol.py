@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.pipeline import protocol
-from service.pipeline.engine import EngineDied
+from dualtrack import protocol
+from service.worker.engine import EngineDied
 from tests.contract.scripted_jobs import Told, follow_up, scripted, told
 
 DIED = "EngineDied: engine: the process ended in the middle of a job (exit code {})"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from service.pipeline.protocol import (
+from dualtrack.protocol import (
     FORMAT,
     KINDS,
     Cached,

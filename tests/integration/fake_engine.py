@@ -11,8 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from service.pipeline import protocol
-from service.pipeline.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+from dualtrack import protocol
+from dualtrack.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
 
 canceled: set[int] = set()
 runs: list[Run] = []

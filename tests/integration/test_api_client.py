@@ -9,10 +9,10 @@ import pytest
 from api_service import Api, clip, finish, progress, running
 
 from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
-from service.bootstrap import Parts
 from service.cli.submit import run_job
 from service.client import Client, Job
 from service.state import redis_keys
+from service.wiring import Parts
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from api_service import RAW, Api, clip, running
 
-from service.bootstrap import Parts
 from service.state import redis_keys
+from service.wiring import Parts
 
 TTL_S = 600
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from dualtrack import protocol
 from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
-from service.pipeline import protocol
-from service.pipeline.engine_process import Answers, Cancels, Engine
 from service.pipeline.networks import Networks
+from service.worker.engine_main import Answers, Cancels, Engine
 from tests.annotated import context, write_video
 from tests.scenes import Rectangle
 

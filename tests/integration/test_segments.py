@@ -24,12 +24,12 @@ from service.pipeline import result
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.jobs import Meter
 from service.pipeline.run import Progress
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
+from service.worker.runner import Meter
 from tests.annotated import HW, context
 from tests.clips import PEDESTRIANS
 from tests.scenes import GREY, Rectangle, draw

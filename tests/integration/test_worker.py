@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.bootstrap import Parts
 from service.state.jobs import TERMINAL, Job, JobState, JobStore
 from service.state.videos import Video
+from service.wiring import Parts
 from tests.integration.api_service import Api, running, wait_for
 
 

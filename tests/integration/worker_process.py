@@ -4,10 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from service import bootstrap
+from service import wiring
 from service.settings import Settings
 
 ENGINE = (sys.executable, str(Path(__file__).with_name("fake_engine.py")))
 
 if __name__ == "__main__":
-    asyncio.run(bootstrap.run_worker(Settings(), engine_command=ENGINE))
+    asyncio.run(wiring.run_worker(Settings(), engine_command=ENGINE))

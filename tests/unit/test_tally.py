@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.pipeline.jobs import Meter
 from service.pipeline.run import Progress
 from service.state.counters import EDGES_S, counts_of
+from service.worker.runner import Meter
 
 
 def test_nothing_counted_yet() -> None:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dualtrack.errors import Unavailable
-from service import bootstrap
+from service import wiring
 from service.api.deps import MetricsDep, PartsDep
 from service.api.metrics import StateFigures
 from service.api.openapi import problem_response
@@ -26,7 +26,7 @@ async def livez() -> dict[str, bool]:
 )
 async def readyz(parts: PartsDep) -> HealthOut:
     """State server, worker, disk and models; 503 names what is missing in `checks`."""
-    checks = await bootstrap.ready(parts)
+    checks = await wiring.ready(parts)
     fine = all(value in {True, "ok"} for value in checks.values())
     if not fine:
         missing = ", ".join(name for name, value in checks.items() if value not in {True, "ok"})
@@ -47,7 +47,7 @@ async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
             StateFigures(
                 jobs=await parts.jobs.counts(),
                 oldest_s=await parts.jobs.oldest_queued_s(),
-                workers=await bootstrap.workers(parts),
+                workers=await wiring.workers(parts),
                 counts=await parts.tally.read(),
             )
         )

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from service.api.deps import PartsDep
 from service.api.openapi import refusals
 from service.api.schemas import ModelsOut
-from service.bootstrap import edition
+from service.wiring import edition
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InferenceError
-from service.pipeline import protocol
 from service.pipeline.run import Progress
 from service.pipeline.store.cache import CacheNote
 
-COMMAND = (sys.executable, "-m", "service.pipeline.engine_process")
+COMMAND = (sys.executable, "-m", "service.worker.engine_main")
 START_S = 120.0
 CANCEL_S = 1.0
 LINE_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""The engine: the process that holds the models. `python -m service.pipeline.engine_process`.
+"""The engine: the process that holds the models. `python -m service.worker.engine_main`.
 
 Commands come on standard input, answers go to standard output; `protocol` says what they look like.
 """
@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InvalidInput
 from service.inference.open import open_client
 from service.media.limits import VideoLimits
-from service.pipeline import protocol
-from service.pipeline.current_networks import CurrentNetworks
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
@@ -27,6 +26,7 @@ from service.pipeline.run import Progress
 from service.pipeline.store.cache import CacheNote, FolderCache
 from service.pipeline.video_file import SegmentContext, segment
 from service.processes.parent import die_with_parent
+from service.worker.current_networks import CurrentNetworks
 
 Runs = queue.Queue[protocol.Run | None]
 """None: the input has ended."""

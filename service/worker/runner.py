@@ -11,7 +11,6 @@ from typing import TypeVar
 import structlog
 
 from dualtrack.errors import Canceled, DualtrackError, Unavailable
-from service.pipeline.engine import EngineProcess, JobFailed
 from service.pipeline.run import STAGES, Progress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import pulse
@@ -19,6 +18,7 @@ from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Tally
 from service.state.jobs import Job, JobProgress, JobStore
+from service.worker.engine import EngineProcess, JobFailed
 
 log = structlog.get_logger()
 T = TypeVar("T")

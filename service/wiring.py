@@ -22,9 +22,6 @@ from service.inference.repository.manifest import Manifest, load_editions, load_
 from service.inference.triton.health import editions_alive
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.detection.description import load_detector_file
-from service.pipeline.engine import COMMAND as ENGINE_COMMAND
-from service.pipeline.engine import EngineProcess
-from service.pipeline.jobs import JobRunner
 from service.processes import liveness
 from service.processes.heartbeat import pulse
 from service.processes.scratch import scratch_folder, sweep_scratch
@@ -39,6 +36,9 @@ from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 from service.telemetry import configure_logging
+from service.worker.engine import COMMAND as ENGINE_COMMAND
+from service.worker.engine import EngineProcess
+from service.worker.runner import JobRunner
 
 log = structlog.get_logger()
 

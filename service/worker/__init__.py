@@ -1,0 +1,1 @@
+"""The worker: jobs from the queue, and the engine process that does them."""
