@@ -18,8 +18,8 @@ from dualtrack.errors import DualtrackError
 from service.api import openapi, problems
 from service.api.auth import require_key
 from service.api.deps import UploadSlots
-from service.api.linger import LingerMiddleware
-from service.api.metrics import HttpMetrics
+from service.api.lingering_close import LingerMiddleware
+from service.api.metrics.http import HttpMetrics
 from service.api.middleware import RequestMiddleware
 from service.api.problems import RequestProblem
 from service.api.routes import health, jobs, models, page, results, videos

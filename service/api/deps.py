@@ -9,7 +9,7 @@ from fastapi import Depends, Path
 from starlette.requests import Request
 
 from dualtrack.errors import NotFound, Overloaded
-from service.api.metrics import HttpMetrics
+from service.api.metrics.http import HttpMetrics
 from service.api.schemas import EXAMPLE_JOB, EXAMPLE_VIDEO
 from service.wiring import Parts
 

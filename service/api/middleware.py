@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import problems
-from service.api.metrics import HttpMetrics
+from service.api.metrics.http import HttpMetrics
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._\-]{1,64}$")
 CLIENT_CLOSED = 499

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.api.metrics import HttpMetrics, StateFigures
+from service.api.metrics.http import HttpMetrics, StateFigures
 from service.state.counters import counts_of
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"

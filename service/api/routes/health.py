@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from dualtrack.errors import Unavailable
 from service import wiring
 from service.api.deps import MetricsDep, PartsDep
-from service.api.metrics import StateFigures
+from service.api.metrics.http import StateFigures
 from service.api.openapi import problem_response
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import HealthOut

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response, status
 from starlette.requests import Request
 
-from service.api import submissions
 from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
+from service.api.intake import job_request
 from service.api.openapi import JOB_BODY, RETRY_AFTER, refusals
 from service.api.schemas import JobOut
 from service.state.jobs import TERMINAL
@@ -43,14 +43,14 @@ async def create_job(
 
     A form may also bring `detections`: COCO results by frame, which take the place of the detector.
     """
-    key = submissions.idempotency_key(request)
-    asked = await submissions.read(request, parts, slots, metrics)
+    key = job_request.idempotency_key(request)
+    asked = await job_request.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
         asked.video_id,
-        submissions.parameters_of(asked),
+        job_request.parameters_of(asked),
         detections=asked.detections,
         idempotency_key=key,
-        fingerprint=submissions.fingerprint(asked),
+        fingerprint=job_request.fingerprint(asked),
     )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_S

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.api.job_metrics import JobCollector
+from service.api.metrics.jobs import JobCollector
 from service.state.counters import Counts
 
 

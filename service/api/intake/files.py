@@ -8,8 +8,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from dualtrack.errors import InvalidInput, InvalidVideo, NotFound
-from service.api import bodies
-from service.api.metrics import HttpMetrics
+from service.api.intake import body
+from service.api.metrics.http import HttpMetrics
 from service.media.probe import probe
 from service.state.videos import Video
 from service.wiring import Parts
@@ -25,14 +25,14 @@ async def from_request(request: Request, parts: Parts, metrics: HttpMetrics) -> 
     Returns:
         The video, and whether it is new.
     """
-    kind = bodies.media_type(request)
+    kind = body.media_type(request)
     limit = parts.settings.max_body_bytes
     if kind == FORM:
         return await _from_form(request, parts, metrics)
     if kind in {"", RAW} or kind.startswith("video/") or kind == "image/gif":
         name = _disposition_name(request.headers.get("content-disposition"))
-        return await store(bodies.stream(request, limit), name, parts, metrics)
-    raise bodies.unsupported(request, FORM, "video/*", RAW)
+        return await store(body.stream(request, limit), name, parts, metrics)
+    raise body.unsupported(request, FORM, "video/*", RAW)
 
 
 async def store(
@@ -73,7 +73,7 @@ async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: 
     another video.
     """
     limit = parts.settings.max_detections_bytes
-    received = await parts.blobs.receive(bodies.bounded(chunks, "detections", limit), max_bytes=limit)
+    received = await parts.blobs.receive(body.bounded(chunks, "detections", limit), max_bytes=limit)
     metrics.uploaded(received.size)
     return received.sha256
 
@@ -100,7 +100,7 @@ def clean_name(name: str | None) -> str | None:
 
 async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> tuple[Video, bool]:
     stored: tuple[Video, bool] | None = None
-    async for part in bodies.multipart(request, parts.settings.max_body_bytes).parts():
+    async for part in body.multipart(request, parts.settings.max_body_bytes).parts():
         if part.name != "file" or stored is not None:
             raise unexpected_part(part.name, "one part 'file'")
         stored = await store(part.chunks, part.filename, parts, metrics)

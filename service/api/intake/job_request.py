@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from dualtrack.errors import InvalidParameter
-from service.api import bodies, problems, uploads
+from service.api import problems
 from service.api.deps import UploadSlots
-from service.api.metrics import HttpMetrics
+from service.api.intake import body, files
+from service.api.metrics.http import HttpMetrics
 from service.api.schemas import JobRequest
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
@@ -35,14 +36,14 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: Http
         NotFound: no such video.
         InvalidInput: anything that can't be used.
     """
-    kind = bodies.media_type(request)
+    kind = body.media_type(request)
     if kind == JSON:
-        asked = _validated(JobRequest, await bodies.parse_json(bodies.stream(request, bodies.JSON_BYTES)))
+        asked = _validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES)))
         return await _checked(asked, parts)
-    if kind == uploads.FORM:
+    if kind == files.FORM:
         with slots.hold():
             return await _checked(await _from_form(request, parts, metrics), parts)
-    raise bodies.unsupported(request, JSON, uploads.FORM)
+    raise body.unsupported(request, JSON, files.FORM)
 
 
 def parameters_of(asked: JobRequest) -> dict[str, Any]:
@@ -71,21 +72,21 @@ def idempotency_key(request: Request) -> str | None:
 async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> JobRequest:
     settings = parts.settings
     said: dict[str, object] = {}
-    async for part in bodies.multipart(request, settings.max_body_bytes + settings.max_detections_bytes).parts():
+    async for part in body.multipart(request, settings.max_body_bytes + settings.max_detections_bytes).parts():
         field = FIELD_OF_PART.get(part.name, "")
         if not field or field in said:
-            raise uploads.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
+            raise files.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
         if part.name == "parameters":
-            parameters = await bodies.parse_json(part.chunks)
+            parameters = await body.parse_json(part.chunks)
             said[field] = _validated(JobParameters, parameters, prefix=("parameters",))
         elif part.name == "video_id":
-            said[field] = (await bodies.text(part.chunks, "video_id")).decode(errors="replace")
+            said[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
         elif part.name == "detections":
-            said[field] = await uploads.store_detections(part.chunks, parts, metrics)
+            said[field] = await files.store_detections(part.chunks, parts, metrics)
         else:
-            said[field] = (await uploads.store(part.chunks, part.filename, parts, metrics))[0].id
+            said[field] = (await files.store(part.chunks, part.filename, parts, metrics))[0].id
     if "video_id" not in said:
-        raise uploads.missing_part("file")
+        raise files.missing_part("file")
     return _validated(JobRequest, said)
 
 
@@ -94,7 +95,7 @@ async def _checked(asked: JobRequest, parts: Parts) -> JobRequest:
     video = await parts.videos.get(asked.video_id)
     vector = parts.classes
     if asked.detections is not None:
-        path = uploads.detections_path(asked.detections, parts)
+        path = files.detections_path(asked.detections, parts)
         given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)
         vector = given.vector
     choose(vector, asked.parameters.categories)

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from dualtrack.errors import InvalidInput, TooLarge
-from service.api.multipart import MultipartReader, boundary_of
+from service.api.intake.multipart import MultipartReader, boundary_of
 
 CHUNK_TIMEOUT_S = 30.0
 """A client that sends nothing for so long is cut off."""

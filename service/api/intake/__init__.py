@@ -1,0 +1,1 @@
+"""What a request brings: read as it comes, checked, stored."""

@@ -1,0 +1,1 @@
+"""Prometheus series: of the API itself, and what all workers have counted."""
