@@ -21,7 +21,7 @@ from evaluation.bench.plan import FULL, QUICK
 from evaluation.bench.profile import write_profile
 from evaluation.bench.rows import ROWS, Row, chosen
 from evaluation.bench.table import bench_document, bench_markdown, bench_table
-from evaluation.session import open_context
+from evaluation.runs.session import open_context
 from service.settings import Settings
 
 

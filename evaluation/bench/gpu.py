@@ -6,7 +6,7 @@ from dualtrack.errors import ConfigurationError
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.pipeline import run_pipeline
-from evaluation.session import open_context
+from evaluation.runs.session import open_context
 
 PROVIDER = "CUDAExecutionProvider"
 FEW, MANY = 1, 10

@@ -10,8 +10,8 @@ from pathlib import Path
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.pipeline import children_cpu_s
-from evaluation.dataset import AnnotatedVideo
-from evaluation.session import open_run
+from evaluation.data.dataset import AnnotatedVideo
+from evaluation.runs.session import open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
@@ -57,8 +57,8 @@ async def _literally(bench: Bench, run: Run, calibrated: Sequence[Detections], s
     # onnx is no library of the service's: only who runs this row needs it
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    from evaluation.literal.graphs import open_graphs  # noqa: PLC0415
-    from evaluation.literal.tracker import LiteralTracker  # noqa: PLC0415
+    from evaluation.baselines.literal.graphs import open_graphs  # noqa: PLC0415
+    from evaluation.baselines.literal.tracker import LiteralTracker  # noqa: PLC0415
 
     graphs = await asyncio.to_thread(open_graphs, run.networks.manifest, bench.settings.threads)
     before = _cpu_s()

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from evaluation.bench.pipeline import run_pipeline
-from evaluation.session import open_context
+from evaluation.runs.session import open_context
 from service.settings import Settings
 
 

@@ -21,7 +21,7 @@ from evaluation.bench.clips import make_clip
 from evaluation.bench.meter import Call
 from evaluation.bench.pipeline import Measured, run_pipeline
 from evaluation.bench.plan import Plan
-from evaluation.session import open_context
+from evaluation.runs.session import open_context
 from service.settings import Settings
 
 TRACE, FLAME, FUNCTIONS = "trace.json", "flame.svg", "profile.txt"

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from evaluation.bench.figures import Figure, Outcome
 from evaluation.bench.rows import Row
-from evaluation.dataset import Document
+from evaluation.data.dataset import Document
 
 Found = Mapping[Row, Outcome]
 STYLES = {"ok": "green", "falls short": "red", "not measured": "yellow"}

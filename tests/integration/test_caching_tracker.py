@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.dataset import load_dataset
-from evaluation.session import open_run
+from evaluation.data.dataset import load_dataset
+from evaluation.runs.session import open_run
 from service.inference.fake.detector import PALETTE
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters

@@ -10,7 +10,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from dualtrack.errors import InvalidParameter
-from evaluation.command import evaluate
+from evaluation.commands.evaluate import evaluate
 from tests.annotated import write_dataset
 from tests.scenes import Rectangle
 

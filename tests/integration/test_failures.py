@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import InvalidParameter
-from evaluation.dataset import load_dataset
-from evaluation.failures import ANSWER, TRUTH, Panel, detection_panels, parse_panel, track_panels
-from evaluation.given import Given
-from evaluation.pictures import GAP, WIDTH, write_strip
+from evaluation.data.dataset import load_dataset
+from evaluation.output.pictures import GAP, WIDTH, write_strip
+from evaluation.runs.given import Given
+from evaluation.studies.failures import ANSWER, TRUTH, Panel, detection_panels, parse_panel, track_panels
 from service.inference.fake.detector import PALETTE
 from service.media.painter import OPACITY
 from service.media.painter import PALETTE as COLOURS

@@ -1,14 +1,14 @@
-"""`python -m evaluation.frame_rate`: figures on clips whose objects are known, with the fake networks."""
+"""`python -m evaluation.studies.frame_rate`: figures on clips whose objects are known, with the fake networks."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from evaluation.dataset import load_dataset
-from evaluation.frame_rate import agreement, rates_of_clip, rates_of_video
-from evaluation.given import truths_of
-from evaluation.session import open_run
+from evaluation.data.dataset import load_dataset
+from evaluation.runs.given import truths_of
+from evaluation.runs.session import open_run
+from evaluation.studies.frame_rate import agreement, rates_of_clip, rates_of_video
 from service.inference.fake.detector import PALETTE
 from service.pipeline.job_parameters import JobParameters
 from tests.annotated import context, write_dataset

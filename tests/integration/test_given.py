@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dualtrack.errors import InvalidDataset
-from evaluation.dataset import load_dataset
-from evaluation.given import Given, given_clips, mean_figures, tracker_params
+from evaluation.data.dataset import load_dataset
+from evaluation.runs.given import Given, given_clips, mean_figures, tracker_params
 from service.inference.fake.detector import PALETTE
 from service.pipeline.job_parameters import JobParameters
 from tests.annotated import context, write_dataset, write_masks, write_video

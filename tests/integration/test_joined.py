@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from dualtrack.errors import InvalidDataset
-from evaluation.dataset import load_dataset
-from evaluation.figures import figures_of
-from evaluation.joined import Comparison, compare_joined
-from evaluation.parameters import EvaluationParameters
-from evaluation.session import open_context
+from evaluation.data.dataset import load_dataset
+from evaluation.metrics.figures import figures_of
+from evaluation.runs.parameters import EvaluationParameters
+from evaluation.runs.session import open_context
+from evaluation.studies.joined import Comparison, compare_joined
 from service.inference.fake.detector import PALETTE
 from service.settings import Settings
 from tests.annotated import context, write_dataset

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from evaluation.dataset import AnnotatedVideo
-from evaluation.literal.graphs import LiteralGraphs, open_graphs
-from evaluation.literal.matching import FAR, nearest, nearest_before
-from evaluation.literal.tracker import LiteralTracker, Reference, attended, matching_maps
-from evaluation.session import open_context, open_run
+from evaluation.baselines.literal.graphs import LiteralGraphs, open_graphs
+from evaluation.baselines.literal.matching import FAR, nearest, nearest_before
+from evaluation.baselines.literal.tracker import LiteralTracker, Reference, attended, matching_maps
+from evaluation.data.dataset import AnnotatedVideo
+from evaluation.runs.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.batches import network_batch
 from service.pipeline.features.by_frame import FeatureCache

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.report import shown_frames, write_report
-from evaluation.videos import Evaluation, Request, evaluate_videos
+from evaluation.output.report import shown_frames, write_report
+from evaluation.runs.videos import Evaluation, Request, evaluate_videos
 from service.inference.fake.detector import PALETTE
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
@@ -41,7 +41,9 @@ def test_page_and_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
 
 
 def test_without_errors_there_are_no_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
-    right = Evaluation(evaluation.dataset, evaluation.videos[1:], evaluation.clips[1:], evaluation.found, {}, {})
+    right = Evaluation(
+        evaluation.data.dataset, evaluation.runs.videos[1:], evaluation.clips[1:], evaluation.found, {}, {}
+    )
     assert write_report(tmp_path, right, "x", None).ap50 == pytest.approx(1)
     assert "None has an error." in (tmp_path / "index.html").read_text()
     assert not list(tmp_path.glob("*.jpg"))

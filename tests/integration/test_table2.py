@@ -10,11 +10,11 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from dualtrack.errors import InvalidParameter
-from evaluation.dataset import load_dataset
-from evaluation.oracles import with_true_classes
-from evaluation.parameters import parse_evaluation
-from evaluation.rows import ROWS, Result, run_rows
-from evaluation.table2 import table2
+from evaluation.commands.table2 import table2
+from evaluation.data.dataset import load_dataset
+from evaluation.runs.oracles import with_true_classes
+from evaluation.runs.parameters import parse_evaluation
+from evaluation.runs.rows import ROWS, Result, run_rows
 from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
 from tests.annotated import context, write_dataset

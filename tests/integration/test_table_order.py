@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.dataset import load_dataset
-from evaluation.parameters import EvaluationParameters
-from evaluation.rows import ROWS, run_rows
-from evaluation.session import open_context
+from evaluation.data.dataset import load_dataset
+from evaluation.runs.parameters import EvaluationParameters
+from evaluation.runs.rows import ROWS, run_rows
+from evaluation.runs.session import open_context
 from service.settings import Settings
 
 CLIPS = Path(__file__).parent.parent / "data" / "rendered"

@@ -9,12 +9,12 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from dualtrack.errors import InvalidParameter
-from evaluation.dataset import load_dataset
-from evaluation.grid import combinations, make_grid
-from evaluation.parameters import EvaluationParameters, parse_evaluation
-from evaluation.tune import tune
-from evaluation.tuning import best_trial, run_trials
-from evaluation.videos import Request, evaluate_videos
+from evaluation.commands.tune import tune
+from evaluation.data.dataset import load_dataset
+from evaluation.runs.grid import combinations, make_grid
+from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
+from evaluation.runs.tuning import best_trial, run_trials
+from evaluation.runs.videos import Request, evaluate_videos
 from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
 from tests.annotated import context, write_dataset

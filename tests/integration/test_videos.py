@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dualtrack.errors import InvalidParameter
-from evaluation.videos import Evaluation, Request, evaluate_videos
+from evaluation.runs.videos import Evaluation, Request, evaluate_videos
 from service.inference.fake.detector import PALETTE
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle

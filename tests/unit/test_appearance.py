@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from evaluation.appearance import appearance
-from evaluation.remembered import Remembered
+from evaluation.baselines.appearance import appearance
+from evaluation.data.remembered import Remembered
 from service.pipeline.features.by_frame import FeatureCache, FrameFeatures
 from service.pipeline.run import Run
 from service.structures.arrays import F32

@@ -18,7 +18,7 @@ from evaluation.bench.pipeline import Measured, run_pipeline
 from evaluation.bench.profile import chrome_trace
 from evaluation.bench.rows import ROWS, chosen
 from evaluation.bench.table import bench_document, bench_markdown
-from evaluation.session import open_context
+from evaluation.runs.session import open_context
 from service.inference.fake.client import FakeClient
 from service.inference.repository.manifest import load_manifest
 from service.inference.specs import graph_specs

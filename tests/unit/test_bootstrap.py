@@ -10,8 +10,8 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from dualtrack.errors import InvalidDataset
-from evaluation.bootstrap import differences
-from evaluation.compare import compare, same_clips
+from evaluation.commands.compare import compare, same_clips
+from evaluation.metrics.bootstrap import differences
 
 Clip = dict[str, Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pycocotools.coco import COCO
 
-from evaluation.coco_metric import coco_figures
-from evaluation.tables import stratum_table
+from evaluation.metrics.coco import coco_figures
+from evaluation.output.tables import stratum_table
 from tests.unit.builders import HW, mask
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.crossings import Boxes, Switches, count_switches, crossings, is_close
+from evaluation.metrics.crossings import Boxes, Switches, count_switches, crossings, is_close
 from tests.unit.builders import box
 
 RIGHT = [box(x) for x in range(0, 60, 5)]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.davis import boundary_accuracy, region_similarity
+from evaluation.metrics.davis import boundary_accuracy, region_similarity
 
 HW = (120, 160)
 NOTHING = np.zeros(HW, np.bool_)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import InvalidDataset, InvalidParameter
-from evaluation.dataset import load_dataset
-from evaluation.deepsort import DeepSortParams, deepsort
-from evaluation.metrics import tubelet_metrics
-from evaluation.parameters import parse_evaluation
+from evaluation.baselines.deepsort import DeepSortParams, deepsort
+from evaluation.data.dataset import load_dataset
+from evaluation.metrics.ytvis import tubelet_metrics
+from evaluation.runs.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.vocabulary import match_vocabulary

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.breakdown import break_down
-from evaluation.dataset import AnnotatedVideo
-from evaluation.faults import ClipFaults, Fault, clip_faults, fragments, switches
-from evaluation.metrics import figures, match_clip
-from evaluation.overlaps import overlaps
+from evaluation.data.dataset import AnnotatedVideo
+from evaluation.metrics.breakdown import break_down
+from evaluation.metrics.faults import ClipFaults, Fault, clip_faults, fragments, switches
+from evaluation.metrics.overlaps import overlaps
+from evaluation.metrics.ytvis import figures, match_clip
 from tests.unit.builders import mask
 
 FRAMES = 4

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dualtrack.errors import InvalidParameter
-from evaluation.grid import Axis, combinations, make_grid, parse_axis
-from evaluation.tuning import Trial, across_halves, best_trial, halves
+from evaluation.runs.grid import Axis, combinations, make_grid, parse_axis
+from evaluation.runs.tuning import Trial, across_halves, best_trial, halves
 from service.cli.parameters import parse_parameters
 
 

@@ -12,9 +12,9 @@ import trackeval
 from pycocotools import mask as coco
 
 from dualtrack.errors import InvalidParameter
-from evaluation.dataset import Dataset, load_dataset
-from evaluation.metrics import IOU_THRESHOLDS, figures, match_clips
-from evaluation.strata import stratum_figures
+from evaluation.data.dataset import Dataset, load_dataset
+from evaluation.data.strata import stratum_figures
+from evaluation.metrics.ytvis import IOU_THRESHOLDS, figures, match_clips
 from tests.unit.builders import HW, mask
 
 FRAMES = 5

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.reliability import Outcomes, calibration_error, join, judge, reliability_table
+from evaluation.metrics.reliability import Outcomes, calibration_error, join, judge, reliability_table
 
 DOG, CAT = 18, 17
 

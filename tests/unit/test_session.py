@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from evaluation.session import open_context
+from evaluation.runs.session import open_context
 from service.processes.scratch import scratch_folder
 from service.settings import Settings
 from tests.pipelines import REPOSITORY

@@ -1,0 +1,101 @@
+"""`dualtrack evaluate`: the methods or the trackers alone on annotated videos, or the detector on annotated images."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+from rich.console import Console
+
+from dualtrack.errors import InvalidParameter
+from evaluation.data.dataset import Document
+from evaluation.output.report import write_report
+from evaluation.output.tables import figure_table, stratum_table
+from evaluation.runs.detector import detector_metrics
+from evaluation.runs.given import Given
+from evaluation.runs.methods import Method
+from evaluation.runs.parameters import parse_evaluation
+from evaluation.runs.session import open_context
+from evaluation.runs.videos import Request, console_teller, evaluate_videos
+from service.cli.parameters import ParameterFileOption, ParameterOption
+from service.settings import Settings
+
+
+def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
+    path: Annotated[
+        Path,
+        typer.Argument(help="Folder with instances.json and videos/, or a COCO json with images/, or a json of masks."),
+    ],
+    method: Annotated[str, typer.Option(help="ipdt, pixel or deepsort.")] = "ipdt",
+    given: Annotated[
+        str | None,
+        typer.Option(
+            help="first-box or first-mask: the trackers alone, from every instance's first annotated frame, without "
+            "the detector. mean_box_iou, success50: boxes of the Siamese RPN alone (first-box) or of the dual tracker "
+            "(first-mask); dual_…, J, F: the dual tracker from the first mask. Tracks are never lost unless -p "
+            "lost_enter=… says so; an absent answer counts 0. crossings, switches, switch_rate: instances of a clip "
+            "that meet and part again, and how often a track then goes on on another instance."
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Also figures per value of this text field of the videos or images."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the figures, and those of every clip, to this file.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many videos or images.")] = None,
+    all_videos: Annotated[bool, typer.Option("--all", help="Also videos that are not annotated exhaustively.")] = False,
+    results_file: Annotated[Path | None, typer.Option("--results", help="Write results.json here.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Also write a page: figures, strata, errors (--json keeps them), worst clips."
+        ),
+    ] = None,
+    param: ParameterOption = None,
+    params: ParameterFileOption = None,
+) -> None:
+    """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric)."""
+    request = Request(
+        path=path,
+        method=cast("Method", _one_of("method", method, get_args(Method))),
+        given=cast("Given | None", given and _one_of("given", given, get_args(Given))),
+        limit=limit,
+        all_videos=all_videos,
+        by=by,
+        parameters=parse_evaluation(param, params),
+    )
+    if (report or results_file) and (given or path.is_file()):
+        raise InvalidParameter("report, results: expected a method on a folder of videos, else there are no tubelets")
+    what = given or ("" if path.is_file() else method)
+    title = f"{path}" + (f", {what}" if what else "")
+    document = asyncio.run(_evaluate(request, results_file, report, title))
+    console = Console()
+    console.print(figure_table(document, title))
+    if document.get("strata"):
+        console.print(stratum_table(document["strata"], str(by)))
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise InvalidParameter(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
+    return value
+
+
+async def _evaluate(request: Request, results_file: Path | None, report: Path | None, title: str) -> Document:
+    async with open_context(Settings()) as context:
+        if request.path.is_file() and request.given is None:
+            if context.detector is not None:
+                raise InvalidParameter("detector: images are scored with the bundled one, unset DUALTRACK_DETECTOR")
+            return await detector_metrics(request.path, context.networks, request.limit, request.by)
+        evaluation = await evaluate_videos(request, context, console_teller())
+    if results_file is not None:
+        results_file.write_text(json.dumps(evaluation.found))
+    if report is None:
+        return evaluation.document()
+    return {**evaluation.document(), "errors": asdict(write_report(report, evaluation, title, request.by))}

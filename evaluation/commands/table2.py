@@ -1,0 +1,125 @@
+"""`dualtrack table2 DIR`: the paper's Table 2, its ablations and three oracles, as one command."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from dualtrack.errors import InvalidDataset, InvalidParameter
+from evaluation.data.dataset import Document, load_dataset
+from evaluation.metrics.bootstrap import LEVEL, Difference, differences
+from evaluation.output.tables import difference_table, markdown_rows, row_table
+from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
+from evaluation.runs.rows import ROWS, Result, Row, run_rows
+from evaluation.runs.session import open_context
+from evaluation.runs.videos import console_teller
+from service.cli.parameters import ParameterFileOption, ParameterOption
+from service.pipeline.store.cache import FolderCache
+from service.settings import Settings
+
+PAIRS = (("pixel", "ipdt"), ("deepsort", "pixel"))
+"""Whose differences get an interval: the second row minus the first."""
+
+
+def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with instances.json and videos/.")],
+    rows: Annotated[
+        str | None, typer.Option(metavar="ROW,…", help=f"Only these. All: {', '.join(row.name for row in ROWS)}.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many videos.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Take nothing over from earlier runs: times are those of the rows.")
+    ] = False,
+    samples: Annotated[int, typer.Option(min=1, help="Draws of the clips for the intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write all figures, and those of every clip, to this file.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
+    param: ParameterOption = None,
+    params: ParameterFileOption = None,
+) -> None:
+    """DeepSORT, pixel tracker alone, IPDT, ablations and oracles on the same detections.
+
+    -p and --params hold for all rows; a row then changes one thing:
+    deepsort-raw and uncalibrated beta=1, forward bidirectional=false,
+    greedy strategy=greedy, box-only fusion=instance (the Siamese box is the
+    answer), margin-1 margin=1, uncoupled couple=0, matched-skip
+    score=matched_skip (E1s), paper preset=paper.
+
+    oracle-seeds tracks every annotated object from its own mask in the frame
+    that shows most of it; class and score are right. oracle-detections makes
+    every object of the detections that overlap it most, frame by frame: what
+    perfect links of these detections would give. oracle-class gives IPDT's
+    tubelets the class of the object that they overlap most (tubelet IoU > 0.5).
+
+    s/frame: decoding, detector and the row's own work, per annotated frame;
+    with a ≥ something was taken over from a cache or another row.
+    """
+    chosen = [(row, _parameters(row, param, params)) for row in _chosen(rows)]
+    results = asyncio.run(_run(path, chosen, limit, fresh=fresh))
+    document: dict[str, Document] = {result.row.name: result.document() for result in results}
+    found = _differences(document, samples, seed)
+    console = Console()
+    console.print(row_table(document, f"{path}, {len(results[0].clips)} clips"))
+    for title, difference in found.items():
+        console.print(difference_table(difference, f"{title}: {samples} draws of the clips, {LEVEL:.0f} % intervals"))
+    if markdown is not None:
+        markdown.write_text(markdown_rows(document, found))
+    if json_file is not None:
+        intervals = {
+            title: {name: asdict(figure) for name, figure in difference.items()} for title, difference in found.items()
+        }
+        json_file.write_text(json.dumps({"rows": document, "differences": intervals}, indent=2) + "\n")
+
+
+def _chosen(names: str | None) -> list[Row]:
+    known = {row.name: row for row in ROWS}
+    wanted = list(known) if names is None else [name.strip() for name in names.split(",")]
+    if unknown := [name for name in wanted if name not in known]:
+        raise InvalidParameter(f"rows: expected some of {', '.join(known)}, got {unknown[0]!r}")
+    return [known[name] for name in wanted]
+
+
+def _parameters(row: Row, param: list[str] | None, params: Path | None) -> EvaluationParameters:
+    return parse_evaluation([*(param or ()), *(f"{name}={value}" for name, value in row.values.items())], params)
+
+
+async def _run(
+    path: Path, rows: Sequence[tuple[Row, EvaluationParameters]], limit: int | None, *, fresh: bool
+) -> list[Result]:
+    dataset = load_dataset(path)
+    videos = [video for video in dataset.videos if video.exhaustive][:limit]
+    if not videos:
+        raise InvalidDataset(f"table2: expected exhaustively annotated videos in {path}, found none")
+    settings = Settings()
+    async with open_context(settings) as context:
+        with tempfile.TemporaryDirectory(dir=context.scratch) as folder:
+            own = FolderCache(Path(folder), max_bytes=settings.cache_max_bytes)
+            return await run_rows(
+                dataset, videos, rows, replace(context, cache=own) if fresh else context, console_teller()
+            )
+
+
+def _differences(document: dict[str, Document], samples: int, seed: int) -> dict[str, dict[str, Difference]]:
+    """By "B - A", where both rows were run."""
+    pairs = [(a, b) for a, b in PAIRS if a in document and b in document]
+    found: dict[str, dict[str, Difference]] = {}
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        for a, b in pairs:
+            task = bar.add_task(f"{b} - {a}", total=samples)
+            found[f"{b} - {a}"] = differences(
+                document[a]["clips"],
+                document[b]["clips"],
+                samples=samples,
+                seed=seed,
+                tell=lambda done, task=task: bar.update(task, completed=done),  # type: ignore[misc]
+            )
+    return found

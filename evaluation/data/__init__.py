@@ -1,0 +1,1 @@
+"""Annotated videos, their strata, and what is kept of them between runs."""

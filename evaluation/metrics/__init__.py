@@ -1,0 +1,1 @@
+"""Figures: YouTube-VIS, COCO, DAVIS, errors after TIDE, identity switches, intervals."""

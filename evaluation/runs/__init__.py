@@ -1,0 +1,1 @@
+"""Methods and trackers run over annotated videos, row by row or parameter by parameter."""

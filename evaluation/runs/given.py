@@ -1,0 +1,233 @@
+"""The trackers alone: every annotated instance followed from its first frame, without the detector.
+
+The instance's first annotated frame gives the seed; from there the product's own tracker goes forward and backward
+over the clip, with no candidates. Nothing could bring a lost track back then, so a track is never lost unless the
+caller sets `lost_enter` himself; a frame without an answer counts 0.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from dualtrack.errors import InvalidDataset
+from evaluation.data.dataset import AnnotatedVideo, Dataset, Document
+from evaluation.metrics.crossings import count_switches
+from evaluation.metrics.davis import boundary_accuracy, region_similarity
+from evaluation.runs.session import open_run
+from service.pipeline.features.by_frame import FeatureCache
+from service.pipeline.job_parameters import JobParameters
+from service.pipeline.run import Run
+from service.pipeline.tracks.tracker import Tracker
+from service.pipeline.video_file import SegmentContext
+from service.structures.arrays import F32
+from service.structures.boxes import iou_matrix
+from service.structures.detections import Candidate, Detections
+from service.structures.masks import Rle, area, bounding_box, decode, from_json
+from service.structures.tubelets import Tubelet
+from service.tracking.params import TrackerParams
+
+Given = Literal["first-box", "first-mask"]
+Figures = dict[str, float | None]
+SUCCESS = 0.5
+"""A frame is a success above this box IoU."""
+COUNTS = ("crossings", "switches", "unanswered_crossings")
+"""Of a clip."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One annotated instance.
+
+    Attributes:
+        id: of its annotation.
+        masks: its mask in every annotated frame of the video, None where it is not visible.
+        frames: indices of these frames in the video's file.
+    """
+
+    id: int
+    masks: tuple[Rle | None, ...]
+    frames: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        """Position in `masks` of the first frame that shows it."""
+        return next(i for i, mask in enumerate(self.masks) if mask is not None)
+
+
+async def given_clips(
+    dataset: Dataset,
+    videos: Sequence[AnnotatedVideo],
+    given: Given,
+    parameters: JobParameters,
+    context: SegmentContext,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Document]:
+    """Per video a record `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.
+
+    A track is the annotation's `id` and `figures_of_track`; the others are counts, see `evaluation.metrics.crossings`.
+
+    Args:
+        dataset: the annotations.
+        videos: those that are measured.
+        given: what the trackers start from.
+        parameters: of the request.
+        context: networks and folders.
+        tell: told a line after every video.
+    """
+    clips: list[Document] = []
+    for number, video in enumerate(videos, start=1):
+        start = time.perf_counter()
+        truths = truths_of(video, dataset.annotations_of(video))
+        async with open_run(video, context, parameters) as run:
+            boxes, dual = await follow(run, truths, given, parameters)
+            speed = (time.perf_counter() - start) / len(run.clip)
+        tracks = [
+            {"id": truth.id, **figures_of_track(truth, box, both, given)}
+            for truth, box, both in zip(truths, boxes, dual, strict=True)
+        ]
+        clips.append({"video_id": video.id, "name": video.name, "tracks": tracks, **_switches(truths, boxes)})
+        tell(f"{number}/{len(videos)} {video.name}: {speed:.2f} s/frame")
+    return clips
+
+
+async def follow(
+    run: Run, truths: Sequence[Truth], given: Given, parameters: JobParameters
+) -> tuple[list[Tubelet], list[Tubelet]]:
+    """Every instance's track whose boxes count, and its track by the dual tracker; in their order."""
+    params = tracker_params(parameters)
+    alone = replace(params, fusion=replace(params.fusion, kind="instance"))
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
+    seeds = [seed_of(truth, truth.first, run) for truth in truths]
+    dual = await track_seeds(run, seeds, params, features)
+    return (await track_seeds(run, seeds, alone, features) if given == "first-box" else dual), dual
+
+
+def tracker_params(parameters: JobParameters) -> TrackerParams:
+    """The request's; without candidates a track can't be found again, so it is not lost unless that was asked for."""
+    params = parameters.pipeline_params().tracker
+    if parameters.lost_enter is not None:
+        return params
+    lost = replace(params.siamese.lost, enter=0.0)
+    return replace(params, siamese=replace(params.siamese, lost=lost))
+
+
+def truths_of(video: AnnotatedVideo, annotations: Sequence[Document]) -> list[Truth]:
+    """The instances of a video that are ever visible; crowds are left out."""
+    truths = []
+    for item in annotations:
+        masks = tuple(_visible(rle) for rle in item["segmentations"])
+        if len(masks) != len(video.frames):
+            raise InvalidDataset(
+                f"annotation {item['id']} of video {video.name}: expected {len(video.frames)} segmentations, "
+                f"got {len(masks)}"
+            )
+        if any(mask is not None for mask in masks) and not item.get("iscrowd"):
+            truths.append(Truth(item["id"], masks, video.frames))
+    return truths
+
+
+def _visible(rle: dict[str, object] | None) -> Rle | None:
+    mask = from_json(rle) if rle else None
+    return mask if mask is not None and area(mask) > 0 else None
+
+
+def seed_of(truth: Truth, position: int, run: Run) -> Candidate:
+    """The instance's annotated mask at `position`, without a class, as the trackers take a seed.
+
+    Raises:
+        InvalidDataset: the masks are of another size than the video.
+    """
+    mask = truth.masks[position]
+    assert mask is not None
+    if mask.size_hw != run.clip.frame_hw:
+        raise InvalidDataset(
+            f"annotation {truth.id}: masks of {mask.size_hw} (height, width), its video has {run.clip.frame_hw}"
+        )
+    probs = np.zeros(run.networks.manifest.dims.classes, np.float32)
+    return Candidate(truth.frames[position], bounding_box(mask), probs, mask)
+
+
+async def track_seeds(
+    run: Run, seeds: Sequence[Candidate], params: TrackerParams, features: FeatureCache
+) -> list[Tubelet]:
+    """Tubelets of seeds by the tracker alone: no frame has candidates."""
+    classes = run.networks.manifest.dims.classes
+    nothing = [
+        Detections(t, np.zeros((0, 4), np.float32), np.zeros((0, classes), np.float32), ())
+        for t in range(len(run.clip))
+    ]
+    tracker = Tracker(run.networks, run.canvas, params, features, nothing)
+    return await tracker.track(seeds, lambda *_: None)
+
+
+def figures_of_track(truth: Truth, boxes: Tubelet, dual: Tubelet, given: Given) -> Figures:
+    """What one instance got, over its annotated frames without the first.
+
+    Keys: `mean_box_iou`, `success50` and `absent` (share of frames without an answer) over the frames that show it,
+    None if there are none; `J`, `F` over all; of `first-box` also `dual_box_iou` and `dual_success50`.
+
+    Args:
+        truth: the instance.
+        boxes: the tracker whose boxes count: the Siamese RPN for `first-box`, else the dual tracker.
+        dual: the dual tracker, whose masks count.
+        given: what was given.
+    """
+    later = [i for i in range(len(truth.masks)) if i != truth.first]
+    overlaps = _overlaps(truth, boxes, later)
+    figures = {
+        "mean_box_iou": _mean(overlaps),
+        "success50": _mean(overlaps > SUCCESS),
+        "absent": _mean(np.array([boxes.masks[truth.frames[i]] is None for i in later if truth.masks[i] is not None])),
+    }
+    if given == "first-box":
+        also = _overlaps(truth, dual, later)
+        figures |= {"dual_box_iou": _mean(also), "dual_success50": _mean(also > SUCCESS)}
+    masks = np.array([_mask_figures(truth.masks[i], dual.masks[truth.frames[i]]) for i in later]).reshape(-1, 2)
+    return {**figures, "J": _mean(masks[:, 0]), "F": _mean(masks[:, 1])}
+
+
+def _switches(truths: Sequence[Truth], tracks: Sequence[Tubelet]) -> Document:
+    """Counts of one clip."""
+    instances = [[None if mask is None else bounding_box(mask) for mask in truth.masks] for truth in truths]
+    answers = [
+        [None if track.masks[t] is None else track.boxes[t] for t in truth.frames]
+        for truth, track in zip(truths, tracks, strict=True)
+    ]
+    found = count_switches(instances, answers)
+    return dict(zip(COUNTS, (found.crossings, found.switched, found.unanswered), strict=True))
+
+
+def _overlaps(truth: Truth, tubelet: Tubelet, positions: Sequence[int]) -> F32:
+    """Box IoU in those of the frames that show the instance; the box of an absent answer is empty: 0."""
+    rows = [
+        iou_matrix(bounding_box(mask)[None], tubelet.boxes[truth.frames[i]][None])[0, 0]
+        for i in positions
+        if (mask := truth.masks[i]) is not None
+    ]
+    return np.array(rows, np.float32)
+
+
+def _mask_figures(wanted: Rle | None, found: Rle | None) -> tuple[float, float]:
+    """J and F of one frame."""
+    if wanted is None and found is None:
+        return 1.0, 1.0
+    size = next(mask.size_hw for mask in (wanted, found) if mask is not None)
+    truth, answer = (np.zeros(size, np.bool_) if mask is None else decode(mask) for mask in (wanted, found))
+    return region_similarity(truth, answer), boundary_accuracy(truth, answer)
+
+
+def _mean(values: np.ndarray[Any, Any]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def mean_figures(clips: Sequence[Document]) -> dict[str, float]:
+    """Means over the tracks of all clips (`tracks`), and counts over the clips with `switch_rate`, per crossing."""
+    tracks = [track for clip in clips for track in clip["tracks"]]
+    names = dict.fromkeys(name for track in tracks for name in track if name != "id")
+    columns = {name: [track[name] for track in tracks if track[name] is not None] for name in names}
+    means = {name: float(np.mean(values)) if values else 0.0 for name, values in columns.items()}
+    counts = {name: sum(clip.get(name, 0) for clip in clips) for name in COUNTS}
+    return {**means, **counts, "switch_rate": counts["switches"] / max(counts["crossings"], 1)}

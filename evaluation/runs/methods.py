@@ -1,0 +1,83 @@
+"""The rows of the paper's Table 2 on the same cached detections: `ipdt`, `pixel`, `deepsort`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from evaluation.baselines.appearance import appearance
+from evaluation.baselines.deepsort import DeepSortParams, deepsort
+from evaluation.data.remembered import Remembered, remember
+from service.calibration.class_calibration import calibrate
+from service.pipeline.categories.vocabulary import Vocabulary
+from service.pipeline.params import PipelineParams
+from service.pipeline.run import Run, detect_all, finish, seed_tracker, track_all
+from service.structures.detections import Detections
+from service.structures.tubelets import LabelledTubelet
+
+Method = Literal["ipdt", "pixel", "deepsort"]
+
+
+async def run_method(
+    run: Run,
+    method: Method,
+    vocabulary: Vocabulary,
+    kept: Remembered | None = None,
+    sort: DeepSortParams | None = None,
+) -> list[LabelledTubelet]:
+    """Tubelets of one video with labels that index `vocabulary.category_ids`. Best first.
+
+    Args:
+        run: the video.
+        method: a row of the table.
+        vocabulary: from the detector's classes to the data set's categories.
+        kept: of earlier runs on the same clip.
+        sort: DeepSORT's own parameters.
+    """
+    kept = kept or remember(run)
+    detections = await detect_all(run, kept.features)
+    calibrated = calibrated_detections(run, detections, vocabulary)
+    if method == "deepsort":
+        sort = sort or DeepSortParams()
+        appearances = [
+            await appearance(sort.appearance, frame, raw, run, kept)
+            for frame, raw in zip(calibrated, detections, strict=True)
+        ]
+        # no mask is propagated, so frames without a match must not count against the score (E1s)
+        params = replace(run.params.tubelets, score="matched_skip")
+        return finish(deepsort(calibrated, appearances, sort), calibrated, params)
+    own = replace(run, params=_params(run, method))
+    tubelets = await track_all(own, calibrated, seed_tracker(own, detections, kept.features))
+    return finish(tubelets, calibrated, run.params.tubelets)
+
+
+def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary: Vocabulary) -> list[Detections]:
+    """Candidates by frame, over the data set's categories, after calibration."""
+    threshold = run.params.detector.th_det
+    projected = [vocabulary.project(frame, threshold) for frame in detections]
+    return calibrate(projected, run.params.calibration)
+
+
+def _params(run: Run, method: Method) -> PipelineParams:
+    if method == "ipdt":
+        return run.params
+    fusion = replace(run.params.tracker.fusion, kind="none")
+    return replace(run.params, tracker=replace(run.params.tracker, fusion=fusion))
+
+
+def records(
+    labelled: Sequence[LabelledTubelet], video_id: int, vocabulary: Vocabulary, frames: Sequence[int]
+) -> list[dict[str, object]]:
+    """YouTube-VIS records of the annotated `frames`; tubelets without a mask there are left out."""
+    kept = []
+    for item in labelled:
+        masks = [item.tubelet.mask_at(t) for t in frames]
+        if any(mask is not None for mask in masks):
+            kept.append(
+                {
+                    "video_id": video_id,
+                    "category_id": vocabulary.category_ids[item.label],
+                    "score": item.score,
+                    "segmentations": [None if mask is None else mask.json() for mask in masks],
+                }
+            )
+    return kept

@@ -1,0 +1,190 @@
+"""Rows of the paper's Table 2, of its ablations and of three oracles, on the same cached detections.
+
+Feng et al. 2019, Table 2: DeepSORT on the detections, the pixel tracker alone, IPDT. What each ablation changes is a
+job parameter, so that the row can be had from `segment` and `evaluate`, too.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from evaluation.data.dataset import AnnotatedVideo, Dataset, Document
+from evaluation.data.remembered import Remembered, remember
+from evaluation.metrics.ytvis import figures, match_clip
+from evaluation.runs.methods import Method, records, run_method
+from evaluation.runs.oracles import detection_records, seed_records, with_true_classes
+from evaluation.runs.parameters import EvaluationParameters
+from evaluation.runs.session import open_run
+from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
+from service.pipeline.run import Run, detect_all, seed_tracker
+from service.pipeline.store.cache import StageCache
+from service.pipeline.video_file import SegmentContext
+
+Oracle = Literal["seeds", "detections", "class"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its name, the method, what it changes of the parameters, and what is taken from the annotations."""
+
+    name: str
+    method: Method
+    values: dict[str, str] = field(default_factory=dict)
+    oracle: Oracle | None = None
+
+
+ROWS = (
+    Row("deepsort", "deepsort"),
+    Row("pixel", "pixel"),
+    Row("ipdt", "ipdt"),
+    Row("deepsort-raw", "deepsort", {"beta": "1"}),
+    Row("uncalibrated", "ipdt", {"beta": "1"}),
+    Row("forward", "ipdt", {"bidirectional": "false"}),
+    Row("greedy", "ipdt", {"strategy": "greedy"}),
+    Row("box-only", "ipdt", {"fusion": "instance"}),
+    Row("margin-1", "ipdt", {"margin": "1"}),
+    Row("uncoupled", "ipdt", {"couple": "0"}),
+    Row("matched-skip", "ipdt", {"score": "matched_skip"}),
+    Row("paper", "ipdt", {"preset": "paper"}),
+    Row("oracle-seeds", "ipdt", oracle="seeds"),
+    Row("oracle-detections", "ipdt", oracle="detections"),
+    Row("oracle-class", "ipdt", oracle="class"),
+)
+"""The paper's three first, so that their times are their own where nothing is cached."""
+
+
+@dataclass
+class Result:
+    """A row's outcome under way.
+
+    Attributes:
+        row: which.
+        clips: one record per video, of `match_clip`.
+        seconds: of decoding, the detector and the row's own work, over all clips; the first two are measured once
+            per clip and count in every row.
+        frames: annotated frames.
+        taken_over: something came from a cache or from another row, so a run of its own takes longer.
+    """
+
+    row: Row
+    clips: list[Document] = field(default_factory=list)
+    seconds: float = 0.0
+    frames: int = 0
+    taken_over: bool = False
+
+    def document(self) -> Document:
+        """Figures, time and clips, as `evaluate --json` has them."""
+        speed = round(self.seconds / max(self.frames, 1), 4)
+        times = {"seconds_per_frame": speed, "taken_over": self.taken_over, "videos": len(self.clips)}
+        return {**figures(self.clips), **times, "parameters": self.row.values, "clips": self.clips}
+
+
+class Tally:
+    """A stage cache that notes what was found in it, other than what was put there since `clear`.
+
+    Args:
+        inner: keeps the bytes.
+    """
+
+    def __init__(self, inner: StageCache) -> None:
+        self._inner = inner
+        self._own: set[str] = set()
+        self.found: list[str] = []
+
+    def clear(self) -> None:
+        """Another row begins."""
+        self._own.clear()
+        self.found.clear()
+
+    def get(self, key: str) -> bytes | None:
+        """The bytes kept under `key`, or None."""
+        data = self._inner.get(key)
+        if data is not None and key not in self._own:
+            self.found.append(key)
+        return data
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep `data`, if there is room."""
+        self._own.add(key)
+        self._inner.put(key, data)
+
+    def drop(self, key: str) -> None:
+        """Keep it no longer, if it is there."""
+        self._inner.drop(key)
+
+
+async def run_rows(
+    dataset: Dataset,
+    videos: Sequence[AnnotatedVideo],
+    rows: Sequence[tuple[Row, EvaluationParameters]],
+    context: SegmentContext,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Result]:
+    """All rows on every video: decoded once, detected once, and a seed is tracked once per tracker setting.
+
+    Args:
+        dataset: the annotations.
+        videos: those that count.
+        rows: with the parameters that they make.
+        context: networks and folders.
+        tell: told a line after every video.
+    """
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
+    cache = Tally(context.cache)
+    context = replace(context, cache=cache)
+    results = [Result(row) for row, _ in rows]
+    for number, video in enumerate(videos, start=1):
+        start = time.perf_counter()
+        annotations = dataset.annotations_of(video)
+        async with open_run(video, context, rows[0][1]) as run:
+            kept = await _detected(run)
+            shared, common = bool(cache.found), time.perf_counter() - start
+            for result, (row, parameters) in zip(results, rows, strict=True):
+                cache.clear()
+                begin = time.perf_counter()
+                own = replace(run, params=parameters.pipeline_params())
+                found = await row_records(own, (row, parameters), vocabulary, kept, (video, annotations))
+                result.seconds += common + time.perf_counter() - begin
+                result.frames += len(video.frames)
+                result.taken_over |= shared or any("/tubelets-" in key for key in cache.found)
+                result.clips.append(match_clip(video, annotations, found))
+            cache.clear()
+        tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
+    return results
+
+
+async def _detected(run: Run) -> Remembered:
+    """Candidates in the cache and features in memory, so that no row pays for them."""
+    kept = remember(run)
+    await detect_all(run, kept.features)
+    for t in range(len(run.clip)):
+        await kept.features.get(t)
+    return kept
+
+
+async def row_records(
+    run: Run,
+    chosen: tuple[Row, EvaluationParameters],
+    vocabulary: Vocabulary,
+    kept: Remembered,
+    truth: tuple[AnnotatedVideo, Sequence[Document]],
+) -> list[Document]:
+    """YouTube-VIS records of one video under one row.
+
+    Args:
+        run: the video, with the row's parameters.
+        chosen: the row and its parameters.
+        vocabulary: from the detector's classes to the data set's categories.
+        kept: of earlier runs on the same clip.
+        truth: the video's entry and its annotations.
+    """
+    (row, parameters), (video, annotations) = chosen, truth
+    if row.oracle == "seeds":
+        tracker = seed_tracker(run, await detect_all(run, kept.features), kept.features)
+        return await seed_records(run, tracker, video, annotations)
+    if row.oracle == "detections":
+        return detection_records(await detect_all(run, kept.features), video, annotations)
+    labelled = await run_method(run, row.method, vocabulary, kept, parameters.deepsort_params())
+    found = records(labelled, video.id, vocabulary, video.frames)
+    return with_true_classes(found, annotations) if row.oracle == "class" else found

@@ -1,0 +1,79 @@
+"""What every evaluation opens: the networks, a scratch folder, the stage cache, and one video after the other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from dualtrack.errors import InvalidDataset
+from evaluation.data.dataset import AnnotatedVideo
+from service.inference.open import open_client
+from service.inference.repository.manifest import load_manifest
+from service.media.probe import probe
+from service.pipeline.detection.outside import open_detector
+from service.pipeline.job_parameters import JobParameters
+from service.pipeline.networks import Networks
+from service.pipeline.run import Run
+from service.pipeline.store.cache import FolderCache
+from service.pipeline.video_file import SegmentContext, content_hash, open_clip
+from service.processes.scratch import scratch_folder, sweep_scratch
+from service.settings import Settings
+
+
+@asynccontextmanager
+async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
+    """Networks and folders as the settings say; closed and emptied at the end, what a killed run left at the start."""
+    scratch_root = settings.data_dir / "scratch"
+    await asyncio.to_thread(sweep_scratch, scratch_root)
+    manifest = load_manifest(settings.model_repository)
+    client = await open_client(
+        manifest,
+        triton_url=settings.triton_url,
+        providers=settings.providers,
+        threads=settings.threads,
+        deadline_s=settings.inference_deadline_s,
+    )
+    try:
+        with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
+            scratch.mkdir()
+            yield SegmentContext(
+                networks=Networks(client, manifest),
+                limits=settings.limits,
+                scratch=scratch,
+                cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
+                feature_bytes=settings.feature_cache_bytes,
+                spill_bytes=settings.feature_spill_bytes,
+                detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
+            )
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def open_run(video: AnnotatedVideo, context: SegmentContext, parameters: JobParameters) -> AsyncIterator[Run]:
+    """One annotated video, decoded, as the stages take it.
+
+    Raises:
+        InvalidDataset: the file has fewer frames than are annotated.
+    """
+    info = await probe(video.path, context.limits)
+    clip = await open_clip(video.path, info, context, parameters, lambda _: None)
+    try:
+        if max(video.frames, default=-1) >= len(clip):
+            raise InvalidDataset(
+                f"video {video.name}: frame {max(video.frames)} is annotated, {video.path} has {len(clip)} frames"
+            )
+        yield Run(
+            clip=clip,
+            video=content_hash(video.path),
+            networks=context.networks,
+            params=parameters.pipeline_params(),
+            cache=context.cache,
+            feature_bytes=context.feature_bytes,
+            scratch=context.scratch,
+            spill_bytes=context.spill_bytes,
+            report=lambda _: None,
+            given=context.detector,
+        )
+    finally:
+        clip.close()

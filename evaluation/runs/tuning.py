@@ -1,0 +1,113 @@
+"""Choice of parameters: every combination on every clip, the best one, and what such a choice is worth."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evaluation.data.dataset import AnnotatedVideo, Dataset, Document
+from evaluation.data.remembered import remember
+from evaluation.metrics.figures import figures_of
+from evaluation.metrics.ytvis import match_clip
+from evaluation.runs.methods import Method, records, run_method
+from evaluation.runs.parameters import EvaluationParameters
+from evaluation.runs.session import open_run
+from service.pipeline.categories.vocabulary import match_vocabulary
+from service.pipeline.video_file import SegmentContext
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination: its values by name, and what is kept of every clip under it."""
+
+    values: dict[str, str]
+    clips: tuple[Document, ...]
+
+    @property
+    def text(self) -> str:
+        """The values in words."""
+        return values_text(self.values)
+
+    def figure(self, metric: str, positions: Sequence[int] | None = None) -> float:
+        """A figure of all clips or of those at `positions`."""
+        chosen = self.clips if positions is None else [self.clips[i] for i in positions]
+        return figures_of(chosen)[metric]
+
+
+def values_text(values: dict[str, str]) -> str:
+    """`NAME=VALUE NAME=VALUE`, as -p takes them."""
+    return " ".join(f"{name}={value}" for name, value in values.items()) or "the defaults"
+
+
+@dataclass(frozen=True)
+class HalfChoice:
+    """The combination that is best on one half of the clips, and what it reaches on the other half.
+
+    Attributes:
+        values: of the combination.
+        chosen_on: its figure where it was chosen.
+        reached: its figure on the other half.
+        default: the defaults' figure there.
+    """
+
+    values: dict[str, str]
+    chosen_on: float
+    reached: float
+    default: float
+
+
+async def run_trials(
+    dataset: Dataset,
+    videos: Sequence[AnnotatedVideo],
+    combinations: Sequence[tuple[dict[str, str], EvaluationParameters]],
+    method: Method,
+    context: SegmentContext,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Trial]:
+    """Every combination on every video; a video is decoded once, and a seed is tracked once per tracker setting.
+
+    Args:
+        dataset: the annotations.
+        videos: those that count.
+        combinations: values by name and the parameters that they make; the defaults, without values, come first.
+        method: a row of Table 2.
+        context: networks and folders.
+        tell: told a line after every video.
+    """
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
+    clips: list[list[Document]] = [[] for _ in combinations]
+    for number, video in enumerate(videos, start=1):
+        start = time.perf_counter()
+        annotations = dataset.annotations_of(video)
+        async with open_run(video, context, combinations[0][1]) as run:
+            kept = remember(run)
+            for done, (_, parameters) in zip(clips, combinations, strict=True):
+                own, sort = replace(run, params=parameters.pipeline_params()), parameters.deepsort_params()
+                labelled = await run_method(own, method, vocabulary, kept, sort)
+                done.append(match_clip(video, annotations, records(labelled, video.id, vocabulary, video.frames)))
+        tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
+    return [Trial(values, tuple(done)) for (values, _), done in zip(combinations, clips, strict=True)]
+
+
+def best_trial(trials: Sequence[Trial], metric: str, positions: Sequence[int] | None = None) -> Trial:
+    """The highest figure; of equals the first."""
+    return max(trials, key=lambda trial: round(trial.figure(metric, positions), 9))
+
+
+def halves(count: int, seed: int) -> tuple[list[int], list[int]]:
+    """Positions of the clips in two halves, drawn by lot."""
+    order = np.random.default_rng(seed).permutation(count).tolist()
+    return sorted(order[: count // 2]), sorted(order[count // 2 :])
+
+
+def across_halves(trials: Sequence[Trial], metric: str, seed: int) -> list[HalfChoice]:
+    """Choose on each half, score on the other: without it a grid's best figure flatters itself. Two clips or more."""
+    one, other = halves(len(trials[0].clips), seed)
+    choices = []
+    for here, there in ((one, other), (other, one)):
+        if here and there:
+            best = best_trial(trials, metric, here)
+            reached, default = best.figure(metric, there), trials[0].figure(metric, there)
+            choices.append(HalfChoice(best.values, best.figure(metric, here), reached, default))
+    return choices

@@ -1,0 +1,117 @@
+"""Annotated videos through a method, or through the trackers alone: clips that figures are made of."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
+from evaluation.data.strata import check_field, stratum_figures
+from evaluation.metrics.figures import figures_of
+from evaluation.metrics.ytvis import match_clips
+from evaluation.runs.given import Given, given_clips
+from evaluation.runs.methods import Method, records, run_method
+from evaluation.runs.parameters import EvaluationParameters
+from evaluation.runs.session import open_run
+from service.pipeline.categories.vocabulary import match_vocabulary
+from service.pipeline.video_file import SegmentContext
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is evaluated, and how.
+
+    Attributes:
+        path: folder, or with `given` also a file of masks.
+        method: a row of Table 2.
+        given: the trackers alone instead.
+        limit: only so many videos.
+        all_videos: also those that are not annotated exhaustively; `given` takes them anyway.
+        by: text field of the videos for figures per stratum.
+        parameters: of the pipeline.
+    """
+
+    path: Path
+    method: Method = "ipdt"
+    given: Given | None = None
+    limit: int | None = None
+    all_videos: bool = False
+    by: str | None = None
+    parameters: EvaluationParameters = field(default_factory=EvaluationParameters)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out.
+
+    Attributes:
+        dataset: the annotations.
+        videos: those evaluated.
+        clips: one record per video, of `match_clip` or `given_clips`: all that figures need.
+        found: YouTube-VIS records of all videos; none with `given`.
+        counts: how much was looked at, and how fast.
+        strata: figures by value of the request's `by`.
+    """
+
+    dataset: Dataset
+    videos: tuple[AnnotatedVideo, ...]
+    clips: list[Document]
+    found: list[Document]
+    counts: dict[str, float]
+    strata: dict[str, dict[str, float]]
+
+    def document(self) -> Document:
+        """What `--json` writes: figures and counts, `strata` if there are some, `clips`."""
+        strata = {"strata": self.strata} if self.strata else {}
+        return {**figures_of(self.clips), **self.counts, **strata, "clips": self.clips}
+
+
+async def evaluate_videos(request: Request, context: SegmentContext, tell: Tell = lambda _: None) -> Evaluation:
+    """Run and score; `tell` is told a line after every video."""
+    dataset = load_dataset(request.path)
+    wanted = request.given is not None or request.all_videos
+    videos = tuple(video for video in dataset.videos if video.exhaustive or wanted)[: request.limit]
+    if request.by is not None:
+        check_field(videos, request.by)
+    if request.given is not None:
+        found: list[Document] = []
+        clips = await given_clips(dataset, videos, request.given, request.parameters, context, tell)
+        counts: dict[str, float] = {"videos": len(videos), "tracks": sum(len(clip["tracks"]) for clip in clips)}
+    else:
+        found, speed = await _methods_records(request, dataset, videos, context, tell)
+        clips = match_clips(dataset, videos, found)
+        instances = sum(len(dataset.annotations_of(video)) for video in videos)
+        counts = {"seconds_per_frame": round(speed, 4), "videos": len(videos), "instances": instances}
+    strata = {} if request.by is None else stratum_figures(clips, videos, request.by)
+    return Evaluation(dataset, videos, clips, found, counts, strata)
+
+
+async def _methods_records(
+    request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: SegmentContext, tell: Tell
+) -> tuple[list[Document], float]:
+    """Records of all videos, and seconds per annotated frame."""
+    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    if unknown := sorted(dataset.occurring().intersection(vocabulary.unknown)):
+        tell(f"classes that the detector does not have: {', '.join(unknown)}")
+    found: list[Document] = []
+    seconds, frames = 0.0, 0
+    for number, video in enumerate(videos, start=1):
+        start = time.perf_counter()
+        async with open_run(video, context, request.parameters) as run:
+            sort = request.parameters.deepsort_params()
+            labelled = await run_method(run, request.method, vocabulary, sort=sort)
+        found += records(labelled, video.id, vocabulary, video.frames)
+        seconds += time.perf_counter() - start
+        frames += len(video.frames)
+        tell(f"{number}/{len(videos)} {video.name}: {seconds / frames:.2f} s/frame")
+    return found, seconds / max(frames, 1)
+
+
+def console_teller() -> Tell:
+    """Lines on standard error, so that standard output holds the figures only."""
+    console = Console(stderr=True)
+    return lambda line: console.print(line, markup=False)

@@ -1,0 +1,201 @@
+"""`python -m evaluation.studies.joined DIR`: clips joined end to end, cut into segments, against every clip alone.
+
+Both sides get the same candidates, and are scored on the one long video that the clips make together. So the
+difference is what cutting and stitching costs: shot changes that were missed, calibration on a part of a clip, objects
+that lose their identity over a border.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from dualtrack.errors import InvalidDataset
+from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
+from evaluation.metrics.figures import figures_of
+from evaluation.metrics.ytvis import match_clip
+from evaluation.output.tables import figure_table
+from evaluation.runs.methods import records
+from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
+from evaluation.runs.session import open_context, open_run
+from evaluation.runs.videos import Tell, console_teller
+from service.cli.parameters import ParameterOption
+from service.media.frame_source import Footage
+from service.media.video_info import VideoInfo
+from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
+from service.pipeline.detection.given import GivenDetections
+from service.pipeline.features.by_frame import FeatureCache
+from service.pipeline.run import Run, VideoResult, detect_all, process_video
+from service.pipeline.video_file import SegmentContext
+from service.settings import Settings
+from service.structures.arrays import F64, U8
+from service.structures.detections import Detections
+from service.structures.tubelets import LabelledTubelet
+from service.tracking.chunks import Segment
+
+
+class JoinedClips:
+    """Clips of one size as one video; see `Footage`.
+
+    Args:
+        clips: in order.
+
+    Raises:
+        InvalidDataset: their frames differ in size.
+    """
+
+    def __init__(self, clips: Sequence[Footage]) -> None:
+        sizes = {(clip.frame_hw, clip.network_hw) for clip in clips}
+        if len(sizes) != 1:
+            raise InvalidDataset(f"joined: expected clips of one size, got {sorted(hw for hw, _ in sizes)}")
+        ((self.frame_hw, self.network_hw),) = sizes
+        self._places = [(clip, index) for clip in clips for index in range(len(clip))]
+        self.info: VideoInfo = replace(clips[0].info, frames=len(self._places))
+        self.timestamps: F64 = np.arange(len(self._places)) / (clips[0].info.fps or 1.0)
+        self.indices = range(len(self._places))
+        self.damage: str | None = None
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    async def ready(self) -> None:
+        """See `Footage`."""
+        for clip, place in self._places:
+            if place == 0:
+                await clip.ready()
+
+    def frame(self, index: int) -> U8:
+        """Frame `index` of all."""
+        clip, place = self._places[index]
+        return clip.frame(place)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out.
+
+    Attributes:
+        alone: the record of `match_clip` with every clip run alone.
+        joined: with the clips as one video.
+        segments: where that was cut.
+    """
+
+    alone: Document
+    joined: Document
+    segments: list[Segment]
+
+
+async def compare_joined(
+    dataset: Dataset,
+    videos: Sequence[AnnotatedVideo],
+    context: SegmentContext,
+    parameters: EvaluationParameters,
+    tell: Tell = lambda _: None,
+) -> Comparison:
+    """Run every clip alone and uncut, then all of them as one video under `parameters`."""
+    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    found: list[LabelledTubelet] = []
+    candidates: list[Detections] = []
+    async with AsyncExitStack() as clips:
+        runs = [await clips.enter_async_context(open_run(video, context, parameters)) for video in videos]
+        starts = np.cumsum([0, *(len(run.clip) for run in runs)]).tolist()
+        whole, annotations = joined_video(dataset, videos, starts)
+        for run, video, start in zip(runs, videos, starts, strict=False):
+            result, detections = await _alone(run, vocabulary)
+            candidates += [replace(frame, frame=start + frame.frame) for frame in detections]
+            found += [replace(item, tubelet=replace(item.tubelet, start=start)) for item in result.tubelets]
+            tell(f"{video.name} alone: {len(result.tubelets)} tubelets")
+        alone = match_clip(whole, annotations, records(found, whole.id, vocabulary, whole.frames))
+        tell(f"alone: {figures_of([alone])}")
+        result = await process_video(_joined_run(runs, candidates, vocabulary, tell))
+    segments = [note.segment for note in result.segments]
+    joined = match_clip(whole, annotations, records(result.tubelets, whole.id, vocabulary, whole.frames))
+    return Comparison(alone, joined, segments)
+
+
+def joined_video(
+    dataset: Dataset, videos: Sequence[AnnotatedVideo], starts: Sequence[int]
+) -> tuple[AnnotatedVideo, list[Document]]:
+    """The videos as one, and its annotations: of every instance null in the other videos' frames.
+
+    Args:
+        dataset: the annotations.
+        videos: in order.
+        starts: of each video its first frame in the whole.
+    """
+    frames = tuple(start + t for video, start in zip(videos, starts, strict=False) for t in video.frames)
+    whole = AnnotatedVideo(1, "joined", Path(), frames, all(video.exhaustive for video in videos), {})
+    annotations: list[Document] = []
+    before = 0
+    for video in videos:
+        after = len(frames) - before - len(video.frames)
+        for item in dataset.annotations_of(video):
+            masks = [*[None] * before, *item["segmentations"], *[None] * after]
+            annotations.append({**item, "video_id": whole.id, "segmentations": masks})
+        before += len(video.frames)
+    return whole, annotations
+
+
+async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[Detections]]:
+    """One clip in one piece, and its candidates."""
+    uncut = replace(run.params.segments, frames=max(len(run.clip), 2), overlap=1, shots=False)
+    own = replace(run, params=replace(run.params, segments=uncut), vocabulary=vocabulary)
+    features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
+    return await process_video(own), await detect_all(own, features)
+
+
+def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabulary: Vocabulary, tell: Tell) -> Run:
+    vector = runs[0].detector.vector
+    name = f"joined:{','.join(run.video for run in runs)}"
+    given = GivenDetections(
+        replace(vector, source=f"{name} {vector.source}"),
+        tuple(candidates),
+        tuple(np.zeros(len(frame), np.bool_) for frame in candidates),
+    )
+    return replace(
+        runs[0],
+        clip=JoinedClips([run.clip for run in runs]),
+        video=name,
+        given=given,
+        vocabulary=vocabulary,
+        report=lambda step: tell(f"joined: {step.done}/{step.total} frames") if step.stage == "merge" else None,
+    )
+
+
+def joined(
+    path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, all of one size.")],
+    limit: Annotated[int | None, typer.Option(help="Only the first so many clips.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write figures and segments here.")] = None,
+    param: ParameterOption = None,
+) -> None:
+    """Score clips alone and joined end to end (trackeval, on the joined video)."""
+    parameters = parse_evaluation(param)
+    dataset = load_dataset(path)
+    videos = [video for video in dataset.videos if video.exhaustive][:limit]
+    found = asyncio.run(_compare(dataset, videos, parameters))
+    document = {
+        "alone": figures_of([found.alone]),
+        "joined": figures_of([found.joined]),
+        "segments": [[segment.first, segment.end, segment.shared] for segment in found.segments],
+    }
+    console = Console()
+    console.print(figure_table(document["alone"], f"{path}: {len(videos)} clips, each alone"))
+    console.print(figure_table(document["joined"], f"joined, {len(found.segments)} segments"))
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
+
+
+async def _compare(dataset: Dataset, videos: Sequence[AnnotatedVideo], parameters: EvaluationParameters) -> Comparison:
+    async with open_context(Settings()) as context:
+        return await compare_joined(dataset, videos, context, parameters, console_teller())
+
+
+if __name__ == "__main__":
+    typer.run(joined)
