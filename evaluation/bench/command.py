@@ -16,9 +16,9 @@ from rich.status import Status
 from dualtrack.errors import DualtrackError
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Outcome
-from evaluation.bench.machine import Machine, machine, pin
+from evaluation.bench.meters.machine import Machine, machine, pin
+from evaluation.bench.meters.profile import write_profile
 from evaluation.bench.plan import FULL, QUICK
-from evaluation.bench.profile import write_profile
 from evaluation.bench.rows import ROWS, Row, chosen
 from evaluation.bench.table import bench_document, bench_markdown, bench_table
 from evaluation.runs.session import open_context

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from dualtrack.errors import InvalidParameter
-from evaluation.bench import costs, engine, gpu, jobs, literal, media
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Outcome
+from evaluation.bench.subjects import concurrent, engine, gpu, literal, media, pipeline_cost
 
 Measure = Callable[[Bench], Awaitable[Outcome]]
 
@@ -28,15 +28,15 @@ class Row:
 
 ROWS = (
     Row(1, "literal implementation / ours, CPU time, 4 objects", literal.literal),
-    Row(2, "whole pipeline, 8 objects / 1 object", costs.objects),
-    Row(3, "outside the graphs / inside, 4 objects", costs.host),
-    Row(4, "graphs in the pipeline / alone in ideal batches", costs.batches),
-    Row(5, "10 x the frames / 1 x", costs.length),
+    Row(2, "whole pipeline, 8 objects / 1 object", pipeline_cost.objects),
+    Row(3, "outside the graphs / inside, 4 objects", pipeline_cost.host),
+    Row(4, "graphs in the pipeline / alone in ideal batches", pipeline_cost.batches),
+    Row(5, "10 x the frames / 1 x", pipeline_cost.length),
     Row(6, "resident memory of the engine, by length", engine.memory),
     Row(7, "disk of the frame store", engine.disk),
-    Row(8, "CPU per 384x640 frame", costs.frame),
-    Row(9, "four jobs at once / one after the other, wall time", jobs.at_once),
-    Row(10, "repeat / first run", jobs.repeat),
+    Row(8, "CPU per 384x640 frame", pipeline_cost.frame),
+    Row(9, "four jobs at once / one after the other, wall time", concurrent.at_once),
+    Row(10, "repeat / first run", concurrent.repeat),
     Row(11, "start to the first frame in the detector", media.start),
     Row(12, "decode + store 1080p / decode alone", media.store),
     Row(13, "GPU, 360p, end to end", gpu.gpu),

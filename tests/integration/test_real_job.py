@@ -15,7 +15,7 @@ import httpx
 import pytest
 from api_service import RAW, Api, running, wait_for
 
-from evaluation.bench.processes import children
+from evaluation.bench.meters.processes import children
 from service.client import Client
 from tests.clips import cut
 from tests.pipelines import REPOSITORY

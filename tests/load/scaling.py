@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from dualtrack.errors import DualtrackError
-from evaluation.bench.processes import children
+from evaluation.bench.meters.processes import children
 from service.client import Client
 from tests.clips import cut
 from tests.integration.api_service import Valkey

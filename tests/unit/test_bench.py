@@ -9,13 +9,13 @@ import typer
 from typer.testing import CliRunner
 
 from dualtrack.errors import InferenceError, InvalidParameter
-from evaluation.bench.batches import cut, join, price
 from evaluation.bench.clips import ClipSpec, make_clip
 from evaluation.bench.command import bench
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.meter import Call, Meter
-from evaluation.bench.pipeline import Measured, run_pipeline
-from evaluation.bench.profile import chrome_trace
+from evaluation.bench.meters.batches import cut, join, price
+from evaluation.bench.meters.calls import Call, Meter
+from evaluation.bench.meters.pipeline import Measured, run_pipeline
+from evaluation.bench.meters.profile import chrome_trace
 from evaluation.bench.rows import ROWS, chosen
 from evaluation.bench.table import bench_document, bench_markdown
 from evaluation.runs.session import open_context

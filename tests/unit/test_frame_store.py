@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from dualtrack.errors import InvalidVideo, Unavailable
-from evaluation.bench.processes import children, resident
+from evaluation.bench.meters.processes import children, resident
 from service.media.child import run_child
 from service.media.clip import Clip
 from service.media.decode import decode

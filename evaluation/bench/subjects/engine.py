@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.processes import children, kill_children, resident
+from evaluation.bench.meters.processes import children, kill_children, resident
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Progress
 from service.processes.scratch import scratch_folder, sweep_scratch

@@ -5,7 +5,7 @@ import asyncio
 from dualtrack.errors import ConfigurationError
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.pipeline import run_pipeline
+from evaluation.bench.meters.pipeline import run_pipeline
 from evaluation.runs.session import open_context
 
 PROVIDER = "CUDAExecutionProvider"

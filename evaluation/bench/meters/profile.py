@@ -18,8 +18,8 @@ from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
 from evaluation.bench.clips import make_clip
-from evaluation.bench.meter import Call
-from evaluation.bench.pipeline import Measured, run_pipeline
+from evaluation.bench.meters.calls import Call
+from evaluation.bench.meters.pipeline import Measured, run_pipeline
 from evaluation.bench.plan import Plan
 from evaluation.runs.session import open_context
 from service.settings import Settings
@@ -103,7 +103,7 @@ def _flame(clip: Path, out: Path, folder: Path) -> None:
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
         raise ConfigurationError("flame graph: py-spy is not installed; it comes with the extra `evaluation`")
-    sampled = [sys.executable, "-m", "evaluation.bench.one_video", str(clip), str(folder), str(OBJECTS)]
+    sampled = [sys.executable, "-m", "evaluation.bench.subjects.one_video", str(clip), str(folder), str(OBJECTS)]
     command = [spy, "record", "--rate", SAMPLES_PER_S, "--threads", "--output", str(out), "--", *sampled]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode or not out.is_file():

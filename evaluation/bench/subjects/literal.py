@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.pipeline import children_cpu_s
+from evaluation.bench.meters.pipeline import children_cpu_s
 from evaluation.data.dataset import AnnotatedVideo
 from evaluation.runs.session import open_run
 from service.calibration.class_calibration import calibrate

@@ -3,12 +3,12 @@
 import asyncio
 from dataclasses import replace
 
-from evaluation.bench.batches import ideal
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.meter import Meter
-from evaluation.bench.pipeline import Measured, run_pipeline
+from evaluation.bench.meters.batches import ideal
+from evaluation.bench.meters.calls import Meter
+from evaluation.bench.meters.pipeline import Measured, run_pipeline
 
 OBJECTS = 4
 KEPT_CALLS = 8

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from evaluation.bench.pipeline import run_pipeline
+from evaluation.bench.meters.pipeline import run_pipeline
 from evaluation.runs.session import open_context
 from service.settings import Settings
 

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bench.meter import Meter, batch_of
+from evaluation.bench.meters.calls import Meter, batch_of
 from service.inference.client import InferenceClient
 from service.inference.specs import GraphSpec
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.pipeline import Measured, run_pipeline
+from evaluation.bench.meters.pipeline import Measured, run_pipeline
 from service.pipeline.store.cache import FolderCache
 
 JOBS, OBJECTS = 4, 3

@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.pipeline import children_cpu_s
+from evaluation.bench.meters.pipeline import children_cpu_s
 from service.media.probe import probe
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.video_file import open_clip
@@ -29,7 +29,7 @@ async def start(bench: Bench) -> Outcome:
 
 def _first_frame(clip: Path, folder: Path) -> float:
     """Seconds from the start of the process to the call of the detector."""
-    command = [sys.executable, "-m", "evaluation.bench.first_frame", str(clip), str(folder)]
+    command = [sys.executable, "-m", "evaluation.bench.subjects.first_frame", str(clip), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)  # noqa: S603
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
@@ -42,7 +42,7 @@ async def store(bench: Bench) -> Outcome:
     for number in range(bench.plan.repeats):
         bench.tell(f"decode and store 1080p, run {number + 1}")
         before = children_cpu_s()
-        command = [sys.executable, "-m", "evaluation.bench.decode_alone", str(clip)]
+        command = [sys.executable, "-m", "evaluation.bench.subjects.decode_alone", str(clip)]
         await asyncio.to_thread(subprocess.run, command, check=True, timeout=PATIENCE_S)
         alone.append(children_cpu_s() - before)
         stored.append(await _stored(bench, clip))

@@ -1,0 +1,1 @@
+"""What the bench measures with: calls, processes, the machine, a profile."""
