@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from export.models.lite_detector import LiteMaskRcnn
-from training.crop_batch import CropBatch
+from training.data.crop_batch import CropBatch
+from training.data.samples import Picture
 from training.detector import (
     BATCH,
     batches,
@@ -22,10 +23,9 @@ from training.detector import (
     normalised,
     start_model,
 )
-from training.loop import train_loop
-from training.precision import autocast
-from training.samples import Picture
-from training.schedule import rms_groups
+from training.loop.loop import train_loop
+from training.loop.precision import autocast
+from training.loop.schedule import rms_groups
 
 FACTOR = 1e-3
 """Rate over a tensor's RMS: the head can move faster than a trunk that others depend on."""

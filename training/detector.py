@@ -19,13 +19,13 @@ from torch.nn import functional as F
 
 from export.models.lite_detector import LiteMaskRcnn, extend_classes
 from export.models.nanodet import NUM_CLASSES, LevelOutput, NanoDetPlus
-from training.crop_batch import CropBatch, join
-from training.detector_loss import class_loss, distillation_loss, mask_loss
-from training.loop import train_loop
-from training.moving_average import moving_average
-from training.precision import autocast, best_device
-from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
-from training.schedule import rms_groups
+from training.data.crop_batch import CropBatch, join
+from training.data.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
+from training.loop.loop import train_loop
+from training.loop.moving_average import moving_average
+from training.loop.precision import autocast, best_device
+from training.loop.schedule import rms_groups
+from training.losses.detector import class_loss, distillation_loss, mask_loss
 
 BATCH = 3
 FRESH = ("mask_head.",)

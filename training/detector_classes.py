@@ -20,10 +20,10 @@ from torch.nn import functional as F
 from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from export.models.lite_detector import LiteMaskRcnn, reference_points
 from export.models.nanodet import LevelOutput, decode
+from training.data.samples import Crop, Picture, read_crop
 from training.detector import load_pictures
-from training.detector_loss import assign_cells
-from training.samples import Crop, Picture, read_crop
-from training.schedule import save_weights
+from training.loop.schedule import save_weights
+from training.losses.detector import assign_cells
 
 OLD = len(COCO_NAMES)
 PARENTS = {"duck": "bird"}

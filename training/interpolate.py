@@ -16,7 +16,7 @@ from torch import Tensor
 from export.models.lite_detector import LiteMaskRcnn
 from export.models.nanodet import NUM_CLASSES
 from training.detector import start_model
-from training.schedule import save_weights
+from training.loop.schedule import save_weights
 
 Tensors = dict[str, Tensor]
 

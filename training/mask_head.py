@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from export.models.lite_detector import LiteMaskRcnn
-from training.crop_batch import CropBatch, join
+from training.data.crop_batch import CropBatch, join
+from training.data.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
 from training.detector import depthwise_in_float32, normalised
-from training.detector_loss import mask_loss
-from training.loop import train_loop
-from training.moving_average import moving_average
-from training.precision import autocast
-from training.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
+from training.loop.loop import train_loop
+from training.loop.moving_average import moving_average
+from training.loop.precision import autocast
+from training.losses.detector import mask_loss
 
 BATCH = 3
 RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4

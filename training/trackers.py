@@ -20,17 +20,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from export.models.trackers import Trackers
+from training.data.samples import Picture, coco_pictures
+from training.data.sequence_batch import SequenceBatch, join
+from training.data.sequences import FRAME_HW, Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
+from training.data.windows import Windows, dims_of
 from training.detector import depthwise_in_float32
-from training.loop import train_loop
-from training.moving_average import moving_average
-from training.pixel_loss import pixel_loss
-from training.precision import autocast, best_device
-from training.samples import Picture, coco_pictures
-from training.schedule import rms_groups
-from training.sequence_batch import SequenceBatch, join
-from training.sequences import FRAME_HW, Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
-from training.siamese_loss import siamese_loss
-from training.windows import Windows, dims_of
+from training.loop.loop import train_loop
+from training.loop.moving_average import moving_average
+from training.loop.precision import autocast, best_device
+from training.loop.schedule import rms_groups
+from training.losses.pixel import pixel_loss
+from training.losses.siamese import siamese_loss
 
 RATE = 1e-3
 Parts = Literal["all", "siamese", "pixel", "head"]

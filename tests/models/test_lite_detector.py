@@ -19,11 +19,11 @@ from export.classes import COCO_NAMES, class_list, index_of_ytvis  # noqa: E402
 from export.models.lite_detector import NMS_IOU, SCORE_THRESHOLD, LiteMaskRcnn, extend_classes  # noqa: E402
 from export.models.nanodet import NanoDetPlus, decode  # noqa: E402
 from service.inference.specs import LITE, graph_specs  # noqa: E402
+from training.data.samples import CROP_HW, Crop, clip_pictures, coco_pictures, pasted, read_crop  # noqa: E402
 from training.detector import Budget, batches, by_class, train  # noqa: E402
-from training.detector_eval import evaluate, network_frame, paste  # noqa: E402
+from training.eval.detector import evaluate, network_frame, paste  # noqa: E402
 from training.mask_head import FRESH, start_from  # noqa: E402
 from training.mask_head import train as train_mask_head  # noqa: E402
-from training.samples import CROP_HW, Crop, clip_pictures, coco_pictures, pasted, read_crop  # noqa: E402
 
 pytestmark = [
     pytest.mark.models,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.sample_stream import sample_stream
+from training.data.sample_stream import sample_stream
 
 pytestmark = pytest.mark.models
 

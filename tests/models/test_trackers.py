@@ -28,13 +28,13 @@ from service.structures.boxes import iou_matrix
 from service.tracking.anchors import anchor_grid, decode
 from service.tracking.params import TrackerParams
 from service.tracking.windows import search_windows
-from training.pixel_loss import pixel_loss
-from training.sequence_batch import join
-from training.sequences import FRAME_HW, Clip, Sequence
-from training.siamese_loss import GROWTH, NOWHERE, SCALE, draw_pairs
+from training.data.sequence_batch import join
+from training.data.sequences import FRAME_HW, Clip, Sequence
+from training.data.windows import Windows, dims_of, frame_windows
+from training.eval.trackers import Networks, score_clip
+from training.losses.pixel import pixel_loss
+from training.losses.siamese import GROWTH, NOWHERE, SCALE, draw_pairs
 from training.trackers import Parts, Recipe, train
-from training.trackers_eval import Networks, score_clip
-from training.windows import Windows, dims_of, frame_windows
 
 pytestmark = pytest.mark.models
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.loop import train_loop
-from training.moving_average import moving_average
+from training.loop.loop import train_loop
+from training.loop.moving_average import moving_average
 
 pytestmark = pytest.mark.models
 

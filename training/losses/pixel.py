@@ -6,8 +6,8 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 from export.models.trackers import Trackers
-from training.sequence_batch import SequenceBatch
-from training.windows import CONTEXT, Windows, trained_windows
+from training.data.sequence_batch import SequenceBatch
+from training.data.windows import CONTEXT, Windows, trained_windows
 
 HARDEST = 1024
 """Samples of a map that the cross entropy counts: a quarter of an object's window."""

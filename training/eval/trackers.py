@@ -1,4 +1,4 @@
-"""Measure trained trackers: `python -m training.trackers_eval --clips DIR --weights FILE`.
+"""Measure trained trackers: `python -m training.eval.trackers --clips DIR --weights FILE`.
 
 Every object's first ground-truth box and mask are tracked forward; what comes out is compared frame by frame. No
 detector, no re-detection, no lost state: the trackers alone. `--clips` is a folder in YouTube-VIS layout. `--windows
@@ -26,8 +26,8 @@ from service.tracking.fusion import cut_at_box
 from service.tracking.params import FusionParams, SiameseParams, TrackerParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, paste_probability, pixel_windows, search_windows
-from training.sequences import Clip, load_clips, mask_of
-from training.windows import Windows, dims_of, frame_windows
+from training.data.sequences import Clip, load_clips, mask_of
+from training.data.windows import Windows, dims_of, frame_windows
 
 SHORT_SIDE, LONG_SIDE = 384, 640
 MEAN_RGB = (124, 116, 104)

@@ -10,8 +10,8 @@ from torchvision.ops import box_iou, generalized_box_iou_loss
 from export.models.siamese_rpn import template_windows
 from export.models.trackers import Trackers
 from service.tracking.anchors import EXEMPLAR, SEARCH, anchor_grid
-from training.boxes import noisy, scaled
-from training.sequence_batch import SequenceBatch
+from training.data.boxes import noisy, scaled
+from training.data.sequence_batch import SequenceBatch
 
 POSITIVE_IOU, NEGATIVE_IOU, LEAST_IOU = 0.6, 0.3, 0.12
 MOST_PAIRS, MOST_GONE = 24, 8

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from export.models.pixel_embedding import STRIDE, TILE
 from service.inference.specs import LITE, ModelDims
-from training.boxes import noisy
+from training.data.boxes import noisy
 
 Windows = Literal["object", "frame"]
 CONTEXT, MIN_WINDOW = 1.5, 32.0

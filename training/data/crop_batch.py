@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.samples import Crop
+from training.data.samples import Crop
 
 
 class CropBatch(NamedTuple):

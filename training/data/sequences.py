@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.samples import Instance, Picture, _mask, _recolour
+from training.data.samples import Instance, Picture, _mask, _recolour
 
 Array = NDArray[Any]
 FRAME_HW = (320, 512)

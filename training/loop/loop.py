@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from training.sample_stream import sample_stream
-from training.schedule import CHECKPOINT_EVERY_S, WARM_UP, Clock, cosine, resume, save, save_weights, set_rate
+from training.data.sample_stream import sample_stream
+from training.loop.schedule import CHECKPOINT_EVERY_S, WARM_UP, Clock, cosine, resume, save, save_weights, set_rate
 
 Sample = TypeVar("Sample")
 LINE_EVERY = 50

@@ -1,4 +1,4 @@
-"""COCO AP of the `lite` detector: `python -m training.detector_eval --data DIR --weights FILE`.
+"""COCO AP of the `lite` detector: `python -m training.eval.detector --data DIR --weights FILE`.
 
 Every box reports its whole class vector, as the pipeline uses it; the categories that occur are averaged.
 """
@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from export.classes import COCO_NAMES
 from export.models.lite_detector import MASK_SIDE, LiteMaskRcnn
-from training.samples import LONG_SIDE, SHORT_SIDE
+from training.data.samples import LONG_SIDE, SHORT_SIDE
 
 Array = NDArray[Any]
 Record = dict[str, Any]

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.boxes import boxes_of
-from training.sequences import Sequence
+from training.data.boxes import boxes_of
+from training.data.sequences import Sequence
 
 
 class SequenceBatch(NamedTuple):

@@ -8,7 +8,7 @@ from torchvision.ops import box_iou, generalized_box_iou_loss, roi_align
 from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from export.models.lite_detector import LiteMaskRcnn, Taps, reference_points
 from export.models.nanodet import NUM_CLASSES, LevelOutput, decode
-from training.crop_batch import CropBatch
+from training.data.crop_batch import CropBatch
 
 YTVIS_40 = (
     "person giant_panda lizard parrot skateboard sedan ape dog snake monkey hand rabbit duck cat cow fish train horse "

@@ -1,0 +1,1 @@
+"""Pictures and sequences to train on, and their batches."""

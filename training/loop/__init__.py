@@ -1,0 +1,1 @@
+"""Training by the clock: the loop, its schedule, precision, averages."""

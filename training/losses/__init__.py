@@ -1,0 +1,1 @@
+"""Losses of the detector and the trackers."""
