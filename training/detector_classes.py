@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from export.models.lite_detector import LiteMaskRcnn, reference_points
 from export.models.nanodet import LevelOutput, decode
+from export.repository.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from training.data.samples import Crop, Picture, read_crop
 from training.detector import load_pictures
 from training.loop.schedule import save_weights

@@ -5,8 +5,8 @@ import copy
 import onnx
 from torch import nn
 
-from export.graphs import Graphs, Lite, Paper
 from export.models.half import Half, Rounded, halve
+from export.onnx.graphs import Graphs, Lite, Paper
 
 SIAMESE = ("embed_template", "embed_search", "parts", "look", "tower", "discriminator", "correlator")
 PIXEL = ("embed", "enter", "attention.gate", "blocks", "predict")

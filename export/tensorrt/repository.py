@@ -7,15 +7,15 @@ from typing import Any
 import onnx
 
 from dualtrack.errors import ContractViolation
-from export.graph_entry import graph_entry
-from export.graphs import Lite, Paper
 from export.models.half import Rounded
-from export.parity import HALF_TOLERANCES, Row, compare, compare_modules
-from export.repository import Edition, put_in_place, write_texts
+from export.onnx.graphs import Lite, Paper
+from export.onnx.parity import HALF_TOLERANCES, Row, compare, compare_modules
+from export.onnx.to_onnx import export_graph
+from export.repository.build import Edition, put_in_place, write_texts
+from export.repository.graph_entry import graph_entry
 from export.tensorrt.engines import source_path
 from export.tensorrt.form import cast_bytes_first, tensorrt_graph
 from export.tensorrt.operators import problems
-from export.to_onnx import export_graph
 from service.inference.repository.manifest import ENGINE_FILE
 from service.inference.specs import graph_specs
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from dualtrack.errors import ConfigurationError
-from export.graphs import Graphs
-from export.parity import HALF_TOLERANCES, Array, Case, Row, compare_runs
-from export.sample_inputs import Inputs, clip_frames, frames, tracks
+from export.onnx.graphs import Graphs
+from export.onnx.parity import HALF_TOLERANCES, Array, Case, Row, compare_runs
+from export.onnx.sample_inputs import Inputs, clip_frames, frames, tracks
 from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import GraphSpec, ModelDims, graph_specs
 from service.pipeline.params import DetectorParams

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dualtrack.errors import Conflict, NotFound
-from export.publish import publish
-from export.triton_config import write_own_configs
+from export.repository.publish import publish
+from export.repository.triton_config import write_own_configs
 from service.cli.main import build_app
 from service.inference.repository.manifest import load_editions, load_manifest
 from service.inference.repository.removal import remove_edition

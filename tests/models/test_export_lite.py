@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from dualtrack.errors import ConfigurationError, ContractViolation
-from export.checkpoint import load_weights, pack_lite
-from export.classes import class_list
-from export.graphs import Lite
-from export.parity import TOLERANCES, compare, difference, match_slots, settled
-from export.random_networks import random_lite
-from export.repository import Edition, write_repository
-from export.to_onnx import check_graph
+from export.onnx.graphs import Lite
+from export.onnx.parity import TOLERANCES, compare, difference, match_slots, settled
+from export.onnx.random_networks import random_lite
+from export.onnx.to_onnx import check_graph
+from export.repository.build import Edition, write_repository
+from export.repository.checkpoint import load_weights, pack_lite
+from export.repository.classes import class_list
 from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import LITE, TensorSpec, graph_specs
 

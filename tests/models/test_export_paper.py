@@ -6,10 +6,10 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 
 from export.models.paper import NMS_IOU, PRE_NMS, PROPOSALS, SCORE_THRESHOLD, PaperMaskRcnn, build_mask_rcnn
-from export.parity import compare
-from export.random_networks import random_paper, spread_detector
-from export.sample_inputs import frames
-from export.to_onnx import export_graph
+from export.onnx.parity import compare
+from export.onnx.random_networks import random_paper, spread_detector
+from export.onnx.sample_inputs import frames
+from export.onnx.to_onnx import export_graph
 from service.inference.specs import PAPER, graph_specs
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]

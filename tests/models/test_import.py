@@ -16,12 +16,12 @@ from torchvision.models.detection import (
 from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError
-from export.import_command import NO_LICENCE, import_checkpoint
+from export.commands.import_checkpoint import NO_LICENCE, import_checkpoint
 from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
-from export.output_columns import output_columns
-from export.sample_inputs import frames
-from export.torchvision_checkpoint import frozen, read_checkpoint
-from export.torchvision_parity import TOLERANCES, compare_with_torchvision
+from export.onnx.sample_inputs import frames
+from export.torchvision.checkpoint import frozen, read_checkpoint
+from export.torchvision.output_columns import output_columns
+from export.torchvision.parity import TOLERANCES, compare_with_torchvision
 from service.cli.main import build_app
 from service.cli.models import models
 from service.inference.repository.manifest import load_manifest

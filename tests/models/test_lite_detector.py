@@ -15,9 +15,9 @@ from pycocotools import mask as coco  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torchvision.ops import box_iou  # noqa: E402
 
-from export.classes import COCO_NAMES, class_list, index_of_ytvis  # noqa: E402
 from export.models.lite_detector import NMS_IOU, SCORE_THRESHOLD, LiteMaskRcnn, extend_classes  # noqa: E402
 from export.models.nanodet import NanoDetPlus, decode  # noqa: E402
+from export.repository.classes import COCO_NAMES, class_list, index_of_ytvis  # noqa: E402
 from service.inference.specs import LITE, graph_specs  # noqa: E402
 from training.data.samples import CROP_HW, Crop, clip_pictures, coco_pictures, pasted, read_crop  # noqa: E402
 from training.detector import Budget, batches, by_class, train  # noqa: E402

@@ -12,17 +12,17 @@ import torch
 from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError, ContractViolation
-from export.checkpoint import load_weights
-from export.command import DEFAULT_WEIGHTS, export
-from export.graphs import Lite
+from export.commands.export import DEFAULT_WEIGHTS, export
 from export.models.batched_nms import batched_nms_mask
 from export.models.boxes import nms_mask
 from export.models.half import Half, Rounded
 from export.models.mask_head import align_levels
-from export.parity import HALF_TOLERANCES, compare_modules
-from export.random_networks import random_paper
-from export.repository import Edition
-from export.sample_inputs import frames
+from export.onnx.graphs import Lite
+from export.onnx.parity import HALF_TOLERANCES, compare_modules
+from export.onnx.random_networks import random_paper
+from export.onnx.sample_inputs import frames
+from export.repository.build import Edition
+from export.repository.checkpoint import load_weights
 from export.tensorrt import form, repository
 from export.tensorrt.engines import build_engine, parse, source_path
 from export.tensorrt.form import tensorrt_graph

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
 
 from export.models.paper import PaperMaskRcnn
-from export.random_networks import spread_detector
+from export.onnx.random_networks import spread_detector
 
 State = dict[str, Tensor]
 SHRUNK = 0.01

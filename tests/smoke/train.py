@@ -16,7 +16,7 @@ import numpy as np
 from pycocotools import mask as coco
 from safetensors.torch import load_file, save_file
 
-from export.classes import COCO_NAMES, class_list
+from export.repository.classes import COCO_NAMES, class_list
 from tests.annotated import write_dataset
 from tests.clips import cut
 from tests.scenes import Rectangle

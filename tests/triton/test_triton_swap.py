@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import ConfigurationError
-from export.publish import publish
+from export.repository.publish import publish
 from service.inference.open import open_client
 from service.inference.repository.manifest import load_editions, load_manifest
 from service.inference.specs import graph_specs

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError
-from export.command import DEFAULT_CARD, REPOSITORY, export
-from export.model_card import model_card
+from export.commands.export import DEFAULT_CARD, REPOSITORY, export
+from export.repository.model_card import model_card
 from service.inference.repository.manifest import MANIFEST, load_manifest, manifest_entry
 from service.inference.specs import LITE, graph_specs
 

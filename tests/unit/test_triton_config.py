@@ -10,8 +10,8 @@ from tritonclient.utils import triton_to_np_dtype
 from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError
-from export.command import REPOSITORY, export
-from export.triton_config import triton_config
+from export.commands.export import REPOSITORY, export
+from export.repository.triton_config import triton_config
 from service.inference.checks import check_inputs
 from service.inference.repository.manifest import Manifest
 from service.inference.specs import LITE, PAPER, graph_specs

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from export.classes import COCO_NAMES, index_of_ytvis
+from export.repository.classes import COCO_NAMES, index_of_ytvis
 
 Array = NDArray[Any]
 CROP_HW = (384, 512)

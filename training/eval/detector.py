@@ -19,8 +19,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from safetensors.torch import load_file
 
-from export.classes import COCO_NAMES
 from export.models.lite_detector import MASK_SIDE, LiteMaskRcnn
+from export.repository.classes import COCO_NAMES
 from training.data.samples import LONG_SIDE, SHORT_SIDE
 
 Array = NDArray[Any]

@@ -5,9 +5,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import box_iou, generalized_box_iou_loss, roi_align
 
-from export.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from export.models.lite_detector import LiteMaskRcnn, Taps, reference_points
 from export.models.nanodet import NUM_CLASSES, LevelOutput, decode
+from export.repository.classes import COCO_NAMES, YTVIS_NAMES, index_of_ytvis
 from training.data.crop_batch import CropBatch
 
 YTVIS_40 = (

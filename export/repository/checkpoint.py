@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dualtrack.errors import ConfigurationError
-from export.graphs import Lite
+from export.onnx.graphs import Lite
 
 
 def pack_lite(detector: Path, trackers: Path, out: Path) -> None:

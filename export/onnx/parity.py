@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export.sample_inputs import Inputs, clip_frames, frames, tracks
+from export.onnx.sample_inputs import Inputs, clip_frames, frames, tracks
 from service.inference.specs import GraphSpec, ModelDims
 
 Array = NDArray[Any]

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from dualtrack.errors import ConfigurationError
-from export.model_card import Card, model_card
-from export.publish import publish
-from export.triton_config import Accelerator, write_configs, write_own_configs
+from export.repository.model_card import Card, model_card
+from export.repository.publish import publish
+from export.repository.triton_config import Accelerator, write_configs, write_own_configs
 from service.inference.repository.manifest import MANIFEST, load_manifest, manifest_entry
 from service.inference.specs import LITE, PAPER, graph_specs
 
 if TYPE_CHECKING:  # needs the extra `models`
-    from export.graphs import Lite, Paper
-    from export.parity import Row
+    from export.onnx.graphs import Lite, Paper
+    from export.onnx.parity import Row
 
 export = typer.Typer(no_args_is_help=True, help="Write graphs of the model repository (needs the extra `models`).")
 
@@ -55,7 +55,7 @@ def lite(
 ) -> None:
     """Export the preset `lite`, compare every graph with torch, write manifest, configurations and cards."""
     require_models()
-    from export.repository import Edition, write_repository  # noqa: PLC0415 (needs torch)
+    from export.repository.build import Edition, write_repository  # noqa: PLC0415 (needs torch)
 
     edition = Edition("lite", version, commit, LITE, _read_card(card))
     report(write_repository(out, _lite(weights).graphs(), edition, clip))
@@ -71,7 +71,7 @@ def paper(
 ) -> None:
     """Export the preset `paper` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
     require_models()
-    from export.repository import Edition, write_repository  # noqa: PLC0415 (needs torch)
+    from export.repository.build import Edition, write_repository  # noqa: PLC0415 (needs torch)
 
     edition = Edition("paper", version, commit, PAPER, Card())
     report(write_repository(out, _paper(weights).graphs(), edition, clip))
@@ -90,7 +90,7 @@ def tensorrt(
 ) -> None:
     """Export the form for TensorRT (fixed shapes, half precision), compare it with the CPU's, build engines."""
     require_models()
-    from export.repository import Edition  # noqa: PLC0415 (needs torch)
+    from export.repository.build import Edition  # noqa: PLC0415 (needs torch)
     from export.tensorrt.repository import write_tensorrt_repository  # noqa: PLC0415
 
     lite = preset is PresetName.LITE
@@ -129,7 +129,7 @@ def pack(
 ) -> None:
     """Join a trained detector and trained trackers into one file of weights."""
     require_models()
-    from export.checkpoint import pack_lite  # noqa: PLC0415 (needs torch)
+    from export.repository.checkpoint import pack_lite  # noqa: PLC0415 (needs torch)
 
     pack_lite(detector, trackers, out)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
@@ -144,7 +144,7 @@ def parity(
 ) -> None:
     """Compare torch and onnxruntime on every graph; exit code 1 beyond the tolerance."""
     require_models()
-    from export.parity import compare  # noqa: PLC0415 (needs torch)
+    from export.onnx.parity import compare  # noqa: PLC0415 (needs torch)
 
     network = _paper(weights) if preset is PresetName.PAPER else _lite(weights or DEFAULT_WEIGHTS)
     dims = DIMS[preset]
@@ -210,8 +210,8 @@ def require_models() -> None:
 
 
 def _lite(weights: Path) -> "Lite":
-    from export.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
-    from export.graphs import Lite  # noqa: PLC0415
+    from export.onnx.graphs import Lite  # noqa: PLC0415
+    from export.repository.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
 
     network = Lite()
     load_weights(network, weights)
@@ -219,8 +219,8 @@ def _lite(weights: Path) -> "Lite":
 
 
 def _paper(weights: Path | None) -> "Paper":
-    from export.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
-    from export.random_networks import random_paper  # noqa: PLC0415
+    from export.onnx.random_networks import random_paper  # noqa: PLC0415
+    from export.repository.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
 
     network = random_paper()
     if weights is not None:
@@ -238,7 +238,7 @@ def _read_card(path: Path) -> Card:
 
 def report(rows: "Sequence[Row]") -> None:
     """Print the worst case of every output; exit code 1 if one is beyond its tolerance."""
-    from export.parity import worst_rows  # noqa: PLC0415 (needs torch)
+    from export.onnx.parity import worst_rows  # noqa: PLC0415 (needs torch)
 
     table = Table("graph", "output", "error", "tolerance", "", "worst of all cases")
     for row in worst_rows(rows):

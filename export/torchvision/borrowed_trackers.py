@@ -12,10 +12,10 @@ import onnxruntime
 from onnx import helper, numpy_helper
 from onnx.utils import Extractor
 
-from export.graph_entry import graph_entry
-from export.parity import TOLERANCES, Row, difference
-from export.sample_inputs import frames
-from export.to_onnx import check_graph
+from export.onnx.parity import TOLERANCES, Row, difference
+from export.onnx.sample_inputs import frames
+from export.onnx.to_onnx import check_graph
+from export.repository.graph_entry import graph_entry
 from service.inference.repository.manifest import Manifest, load_manifest, manifest_entry, verify
 from service.inference.specs import ModelDims, graph_specs
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
 from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
-from export.parity import Row, difference
-from export.sample_inputs import frames
+from export.onnx.parity import Row, difference
+from export.onnx.sample_inputs import frames
 
 TOLERANCES = {"pyramid": 1e-3, "proposals": 1e-2, "probabilities": 2e-4, "box_of_class": 1e-2, "mask_of_class": 1e-3}
 """The pyramid's as a share of its standard deviation, boxes in px, the others as probabilities."""

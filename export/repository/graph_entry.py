@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.parity import Row
-from export.to_onnx import OPSET
+from export.onnx.parity import Row
+from export.onnx.to_onnx import OPSET
 
 
 def graph_entry(path: Path, rows: Sequence[Row]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
-from export.triton_config import write_own_configs
+from export.repository.triton_config import write_own_configs
 from service.inference.repository.manifest import (
     MANIFEST,
     SERVED_VERSIONS,

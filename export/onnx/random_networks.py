@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
-from export.graphs import Lite, Paper
 from export.models.deeplab import PaperPixelFeatures
 from export.models.lite_detector import LiteMaskRcnn
 from export.models.mask_head import align_levels
 from export.models.paper import BOX_GRID, MASK_GRID, PaperMaskRcnn
-from export.sample_inputs import frames
+from export.onnx.graphs import Lite, Paper
+from export.onnx.sample_inputs import frames
 
 RESIDUAL = 0.25
 """Share of a residual branch, as in trained networks: at 1 the rounding of a hundred random layers adds up."""

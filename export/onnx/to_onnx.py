@@ -11,7 +11,7 @@ from torch.export import Dim
 
 from dualtrack.errors import ContractViolation
 from export.models.batched_nms import translations
-from export.sample_inputs import Inputs, frames, tracks
+from export.onnx.sample_inputs import Inputs, frames, tracks
 from service.inference.specs import GraphSpec, ModelDims, TensorSpec
 
 OPSET = 18

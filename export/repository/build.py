@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.borrowed_trackers import BorrowedTrackers
-from export.classes import class_list
-from export.graph_entry import graph_entry
-from export.graphs import Graphs
-from export.model_card import Card, model_card
-from export.parity import Row, compare
-from export.to_onnx import export_graph
-from export.triton_config import write_own_configs
+from export.onnx.graphs import Graphs
+from export.onnx.parity import Row, compare
+from export.onnx.to_onnx import export_graph
+from export.repository.classes import class_list
+from export.repository.graph_entry import graph_entry
+from export.repository.model_card import Card, model_card
+from export.repository.triton_config import write_own_configs
+from export.torchvision.borrowed_trackers import BorrowedTrackers
 from service.inference.repository.manifest import ONNX_FILE, ModelClass
 from service.inference.specs import ModelDims, graph_specs
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dualtrack.errors import ConfigurationError
-from export.command import Clip, Commit, report, require_models
+from export.commands.export import Clip, Commit, report, require_models
 from service.inference.repository.manifest import MANIFEST
 from service.settings import Settings
 
 if TYPE_CHECKING:  # needs the extra `models`
-    from export.model_card import Card
-    from export.parity import Row
-    from export.torchvision_checkpoint import TorchvisionCheckpoint
+    from export.onnx.parity import Row
+    from export.repository.model_card import Card
+    from export.torchvision.checkpoint import TorchvisionCheckpoint
 
 OUT = Path("build/imported_repository")
 NO_LICENCE = (
@@ -43,12 +43,12 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
 ) -> None:
     """Convert a torchvision Mask R-CNN, compare it with torchvision and with onnxruntime, write a whole repository."""
     require_models()
-    from export.borrowed_trackers import BorrowedTrackers  # noqa: PLC0415 (needs torch)
     from export.models.paper import PaperMaskRcnn  # noqa: PLC0415
-    from export.output_columns import output_columns  # noqa: PLC0415
-    from export.repository import Edition, write_repository  # noqa: PLC0415
-    from export.torchvision_checkpoint import frozen, read_checkpoint  # noqa: PLC0415
-    from export.torchvision_parity import compare_with_torchvision  # noqa: PLC0415
+    from export.repository.build import Edition, write_repository  # noqa: PLC0415
+    from export.torchvision.borrowed_trackers import BorrowedTrackers  # noqa: PLC0415 (needs torch)
+    from export.torchvision.checkpoint import frozen, read_checkpoint  # noqa: PLC0415
+    from export.torchvision.output_columns import output_columns  # noqa: PLC0415
+    from export.torchvision.parity import compare_with_torchvision  # noqa: PLC0415
 
     if (out / MANIFEST).exists():
         raise ConfigurationError(
@@ -72,8 +72,8 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
 
 def _card(file: Path, checkpoint: "TorchvisionCheckpoint", rows: "list[Row]", licence: str) -> "Card":
     """What is known: the file, and how near the graph is to torchvision. Nobody says what it was trained on."""
-    from export.parity import worst_rows  # noqa: PLC0415 (needs torch)
-    from export.torchvision_parity import DIFFERENCES  # noqa: PLC0415
+    from export.onnx.parity import worst_rows  # noqa: PLC0415 (needs torch)
+    from export.torchvision.parity import DIFFERENCES  # noqa: PLC0415
 
     figures = [
         f"against torchvision's own forward, {row.output}: {row.error:.1e} of {row.tolerance:.0e}"

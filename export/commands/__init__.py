@@ -1,0 +1,1 @@
+"""The commands that join the command line: export, models import."""

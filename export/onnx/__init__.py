@@ -1,0 +1,1 @@
+"""Torch modules become ONNX graphs, and are compared with them."""

@@ -1,0 +1,1 @@
+"""The model repository: graphs, manifest, cards, configurations."""

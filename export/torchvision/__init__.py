@@ -1,0 +1,1 @@
+"""Repositories around a Mask R-CNN of torchvision's."""
