@@ -2,7 +2,7 @@
 
 Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016, as the
 official tool (davis2017-evaluation, metrics.py, BSD-3) computes them. trackeval has a copy of it, but its F needs
-scikit-image for one disk; `tests/unit/test_davis.py` holds what that copy says.
+scikit-image for one disk; `tests/unit/evaluation/test_davis.py` holds what that copy says.
 """
 
 import cv2

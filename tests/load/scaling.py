@@ -23,7 +23,7 @@ from dualtrack.errors import DualtrackError
 from evaluation.bench.meters.processes import children
 from service.client import Client
 from tests.clips import cut
-from tests.integration.api_service import Valkey
+from tests.integration.api.api_service import Valkey
 from tests.load.model import Measured, jobs_per_s
 from tests.ports import free_ports
 

@@ -25,8 +25,8 @@ from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
 from service.inference.triton.health import models_alive
 from tests.clips import cut
-from tests.contract.backends import Sizes, inputs_for
-from tests.integration.api_service import running, wait_for
+from tests.contract.inference.backends import Sizes, inputs_for
+from tests.integration.api.api_service import running, wait_for
 from tests.pipelines import REPOSITORY
 from tests.ports import free_ports
 from tests.triton.server import Triton, triton

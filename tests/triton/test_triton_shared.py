@@ -17,7 +17,7 @@ from service.inference.repository.manifest import load_manifest
 from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
 from service.inference.triton.shared_memory import PREFIX, SHM
-from tests.contract.backends import Sizes, inputs_for
+from tests.contract.inference.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
 from tests.ports import free_ports
 from tests.triton.server import Triton, triton
@@ -29,7 +29,7 @@ SPECS = graph_specs(MANIFEST.dims)
 CLIENT = """
 import asyncio, sys
 from service.inference.triton.client import TritonClient
-from tests.contract.backends import Sizes, inputs_for
+from tests.contract.inference.backends import Sizes, inputs_for
 from tests.triton.test_triton_shared import SPECS
 
 async def work():

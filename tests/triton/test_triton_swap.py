@@ -15,7 +15,7 @@ from service.inference.repository.manifest import load_editions, load_manifest
 from service.inference.specs import graph_specs
 from service.inference.triton.health import editions_alive
 from service.worker.current_networks import CurrentNetworks
-from tests.contract.backends import Sizes, inputs_for
+from tests.contract.inference.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
 from tests.triton.server import triton
 

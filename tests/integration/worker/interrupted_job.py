@@ -1,0 +1,31 @@
+"""A job that may kill itself: `python -m tests.integration.worker.interrupted_job VIDEO OUT CACHE [STAGE DONE]`.
+
+It prints every step that it reports as a JSON line, and dies of SIGKILL when it has reported step DONE of STAGE.
+"""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from service.pipeline.run import Progress
+from service.pipeline.store.cache import FolderCache
+from tests.pipelines import run
+
+EVERY = 4
+
+
+def main(video: str, out: str, cache: str, *end: str) -> None:
+    def report(progress: Progress) -> None:
+        print(json.dumps(asdict(progress)), flush=True)
+        if (progress.stage, str(progress.done)) == end:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    kept = FolderCache(Path(cache), max_bytes=1 << 30)
+    run(Path(video), Path(out), report=report, cache=kept, checkpoint_frames=EVERY, max_seeds=3, th_det=0.3)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,255 @@
+"""Real Valkey, real workers as processes, a fake engine: nothing is lost, nothing is done twice."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.state.jobs import TERMINAL, Job, JobState, JobStore
+from service.state.videos import Video
+from service.wiring import Parts
+from tests.integration.api.api_service import Api, running, wait_for
+
+
+@dataclass
+class Bench:
+    api: Api
+    folder: Path
+    workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        environment = {
+            **os.environ,
+            "DUALTRACK_REDIS_URL": self.api.valkey.url,
+            "DUALTRACK_DATA_DIR": str(self.folder),
+            "DUALTRACK_MODEL_REPOSITORY": str(self.folder / "models"),
+            "DUALTRACK_LEASE_S": "2",
+            "DUALTRACK_ALIVE_FILE": str(self.folder / "alive"),
+        }
+        command = [sys.executable, "-m", "tests.integration.worker.worker_process"]
+        with (self.folder / f"worker{len(self.workers)}.log").open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.workers.append(process)
+        return process
+
+    def submit(self, what: str) -> str:
+        digest = hashlib.sha256(what.encode()).hexdigest()
+
+        async def make(parts: Parts) -> str:
+            path = parts.blobs.path(digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(what)
+            await parts.videos.add(Video(digest, len(what), None, {}, time.time()))
+            job, _ = await parts.jobs.create(digest, {})
+            return job.id
+
+        return str(self.api.act(make))
+
+    def job(self, job_id: str) -> Job:
+        return self.api.act(lambda parts: parts.jobs.get(job_id))
+
+    def until(self, job_id: str, condition: Callable[[Job], bool], seconds: float = 30) -> Job:
+        wait_for(lambda: condition(self.job(job_id)), seconds)
+        return self.job(job_id)
+
+    def series(self) -> dict[str, float]:
+        """What the API's /metrics say of the workers."""
+        lines = httpx.get(f"{self.api.url}/metrics", trust_env=False).text.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    def results(self, job_id: str) -> list[Path]:
+        return sorted((self.folder / "blobs" / "results").glob(f"{job_id}/*/tubelets.json"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with running(tmp_path) as api:
+        made = Bench(api, tmp_path)
+        try:
+            yield made
+        finally:
+            for process in made.workers:
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait()
+
+
+def ended(job: Job) -> bool:
+    return job.state in TERMINAL
+
+
+def running_now(job: Job) -> bool:
+    return job.progress is not None and job.state is JobState.RUNNING
+
+
+def test_job_is_done_and_reports_progress(bench: Bench) -> None:
+    bench.start_worker()
+    job_id = bench.submit("ok 12")
+    seen = bench.until(job_id, running_now)
+    assert seen.progress is not None
+    assert seen.progress.stage == "detect"
+    job = bench.until(job_id, ended)
+    assert (job.state, job.attempt) == (JobState.DONE, 1)
+    assert job.result == f"results/{job_id}/1"
+    assert job.progress is not None
+    assert (job.progress.done, job.progress.fraction, job.progress.eta_s) == (12, 1.0, 0.0)
+    assert len(bench.results(job_id)) == 1
+    wait_for(lambda: 'dualtrack_stage_seconds_count{stage="detect"}' in bench.series(), 5)
+    series = bench.series()
+    assert series['dualtrack_jobs_ended_total{state="done"}'] == series["dualtrack_workers"] == 1
+    assert series['dualtrack_stage_seconds_count{stage="detect"}'] == 1
+    assert 1.1 < series['dualtrack_stage_seconds_sum{stage="detect"}'] < 10
+    assert series['dualtrack_stage_seconds_bucket{le="1.0",stage="detect"}'] == 0
+    assert series['dualtrack_stage_seconds_bucket{le="10.0",stage="detect"}'] == 1
+    assert not [name for name, value in series.items() if name.startswith("dualtrack_attempt_failures") and value]
+
+
+def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("bad"), ended)
+    assert (job.state, job.attempt) == (JobState.FAILED, 1)
+    assert job.error == {"code": "malformed", "detail": "video: bad"}
+    series = bench.series()
+    assert series['dualtrack_attempt_failures_total{cause="input",code="malformed"}'] == 1
+    assert series['dualtrack_jobs_ended_total{state="failed"}'] == 1
+
+
+def test_what_a_job_cached_is_listed_under_its_video(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("cache"), ended)
+    (entry,) = bench.api.act(lambda parts: parts.cache.entries(job.video_id))
+    assert (job.state, entry.stage, entry.size_bytes) == (JobState.DONE, "detections", 7)
+
+
+def test_what_a_job_cached_after_its_video_was_deleted_goes_too(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("cache 10"), running_now)
+    # only the file: the job is to reach its end
+    bench.api.act(lambda parts: parts.blobs.delete(job.video_id))
+    bench.until(job.id, ended)
+    assert bench.api.act(lambda parts: parts.cache.entries(job.video_id)) == []
+    assert not (bench.api.settings.cache_dir / job.video_id).exists()
+
+
+def test_poison_job_fails_after_three_attempts_and_others_go_on(bench: Bench) -> None:
+    bench.start_worker()
+    poison, fine = bench.submit("die"), bench.submit("ok 2")
+    job = bench.until(poison, ended)
+    assert (job.state, job.attempt) == (JobState.FAILED, 3)
+    assert job.error is not None
+    assert job.error["code"] == "too-many-attempts"
+    assert bench.until(fine, ended).state is JobState.DONE
+    assert not bench.results(poison)
+    series = bench.series()
+    assert series['dualtrack_attempt_failures_total{cause="service",code="engine-died"}'] == 3
+    assert series['dualtrack_jobs_ended_total{state="failed"}'] == 1
+
+
+def test_attempts_that_get_further_do_not_count(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("climb 5"), ended, 60)
+    assert (job.state, job.attempt) == (JobState.DONE, 6)
+
+
+def test_attempts_that_reach_the_same_checkpoint_again_count(bench: Bench) -> None:
+    bench.start_worker()
+    job = bench.until(bench.submit("stuck 5"), ended, 60)
+    assert (job.state, job.attempt) == (JobState.FAILED, 1 + 3)
+    assert job.error is not None
+    assert job.error["code"] == "too-many-attempts"
+
+
+def test_a_worker_that_dies_after_a_new_checkpoint_does_not_count(bench: Bench) -> None:
+    job_id = bench.submit("ok")
+
+    async def deaths(parts: Parts) -> list[int]:
+        """Numbers of the attempts at a job whose workers die, all but the last three after a new checkpoint."""
+        store = JobStore(parts.redis, _undelivered, max_queue=9, max_attempts=3, ttl_s=60, lease_s=0.02)
+        attempts = []
+        for checkpoint in ("a", "b", "c", "d", "a", "d", "b", "a"):
+            if (job := await store.begin(job_id)) is None:
+                break
+            attempts.append(job.attempt)
+            assert await store.progress(job_id, job.attempt, None, [checkpoint]) == "ok"
+            await asyncio.sleep(0.05)
+        return attempts
+
+    assert bench.api.act(deaths) == [1, 2, 3, 4, 5, 6, 7]
+    assert bench.job(job_id).state is JobState.FAILED
+
+
+async def _undelivered(_job: str, _key: str) -> None:
+    """No worker shall take it."""
+
+
+def test_killed_worker_another_attempt_finishes_with_one_result(bench: Bench) -> None:
+    first = bench.start_worker()
+    job_id = bench.submit("ok 30")
+    bench.until(job_id, running_now)
+    first.kill()
+    bench.start_worker()
+    job = bench.until(job_id, ended, 40)
+    assert (job.state, job.attempt) == (JobState.DONE, 2)
+    assert [path.parent.name for path in bench.results(job_id)] == ["2"]
+    assert bench.series()['dualtrack_attempt_failures_total{cause="service",code="worker-died"}'] == 1
+
+
+@pytest.mark.parametrize("what", ["ok 200", "hang 200"])
+def test_cancel_of_a_running_job_within_two_seconds_leaves_nothing(bench: Bench, what: str) -> None:
+    bench.start_worker()
+    job_id = bench.submit(what)
+    bench.until(job_id, running_now)
+    asked = time.monotonic()
+    bench.api.act(lambda parts: parts.jobs.cancel(job_id))
+    job = bench.until(job_id, ended, 10)
+    # starting the event loop of each look costs some of it
+    assert time.monotonic() - asked < 2.5
+    assert job.state is JobState.CANCELED
+    assert bench.series()['dualtrack_jobs_ended_total{state="canceled"}'] == 1
+    assert not bench.results(job_id)
+    fine = bench.submit("ok 2")
+    assert bench.until(fine, ended).state is JobState.DONE
+
+
+def test_redis_gone_for_a_while_the_job_goes_on(bench: Bench) -> None:
+    bench.start_worker()
+    job_id = bench.submit("ok 30")
+    bench.until(job_id, running_now)
+    bench.api.valkey.stop()
+    # what the liveness probe looks at goes on, too: a worker that waits is not started again
+    (bench.folder / "alive").unlink()
+    wait_for((bench.folder / "alive").exists, 20)
+    bench.api.valkey.start()
+    job = bench.until(job_id, ended, 40)
+    assert job.state is JobState.DONE
+    assert len(bench.results(job_id)) == 1
+
+
+def test_cancel_of_a_waiting_job_is_counted_once(bench: Bench) -> None:
+    job_id = bench.submit("ok 2")
+    for _ in range(2):
+        bench.api.act(lambda parts: parts.jobs.cancel(job_id))
+    assert bench.series()['dualtrack_jobs_ended_total{state="canceled"}'] == 1
+
+
+def test_stopped_worker_gives_its_job_back(bench: Bench) -> None:
+    first = bench.start_worker()
+    job_id = bench.submit("ok 30")
+    bench.until(job_id, running_now)
+    first.terminate()
+    assert first.wait(15) == 0
+    bench.start_worker()
+    job = bench.until(job_id, ended, 40)
+    assert job.state is JobState.DONE
+    assert len(bench.results(job_id)) == 1
