@@ -1,4 +1,4 @@
-"""What it costs to track every k-th frame and fill in the rest: `python -m evaluation.studies.frame_rate given` or `whole`.
+"""What tracking every k-th frame costs and gains: `python -m evaluation.studies.frame_rate given|whole …`.
 
 `given`: annotated clips at their full rate, every instance followed from its first mask. `whole`: the whole pipeline on
 any videos, against what it says when every frame is tracked.

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_service import RAW, Api, clip, problem, running, wait_for
 from redis import Redis
+
+from tests.integration.api.api_service import RAW, Api, clip, problem, running, wait_for
 
 
 @pytest.fixture(scope="module")

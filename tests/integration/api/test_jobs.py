@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from api_service import RAW, Api, clip, fail, finish, problem, progress, running
+
+from tests.integration.api.api_service import RAW, Api, clip, fail, finish, problem, progress, running
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import schemathesis
-from api_service import Api, running
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -16,6 +15,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+
+from tests.integration.api.api_service import Api, running
 
 CHECKS = [
     not_a_server_error,

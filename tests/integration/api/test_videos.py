@@ -9,7 +9,8 @@ from pathlib import Path
 import av
 import httpx
 import pytest
-from api_service import RAW, Api, clip, files_below, problem, running, wait_for
+
+from tests.integration.api.api_service import RAW, Api, clip, files_below, problem, running, wait_for
 
 LIMIT = 300_000
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_service import RAW, Api, clip, running
 
 from service.state import redis_keys
 from service.wiring import Parts
+from tests.integration.api.api_service import RAW, Api, clip, running
 
 TTL_S = 600
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_service import Valkey
 
 from dualtrack.errors import Unavailable
 from service.state.connection import connect, translated
+from tests.integration.api.api_service import Valkey
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
-from api_service import RAW, Api, running, wait_for
 
 from evaluation.bench.meters.processes import children
 from service.client import Client
 from tests.clips import cut
+from tests.integration.api.api_service import RAW, Api, running, wait_for
 from tests.pipelines import REPOSITORY
 
 
