@@ -14,7 +14,7 @@ from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.structures.masks import encode
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw
@@ -25,9 +25,9 @@ CATEGORIES = [{"id": 1, "name": "person"}, {"id": 21, "name": "motorbike"}]
 Clips = Mapping[str, Sequence[Rectangle]]
 
 
-def context(scratch: Path, cache: StageCache | None = None) -> SegmentContext:
+def context(scratch: Path, cache: StageCache | None = None) -> PipelineContext:
     manifest = load_manifest(REPOSITORY)
-    return SegmentContext(Networks(FakeClient(manifest.dims), manifest), VideoLimits(), scratch, cache or NoCache())
+    return PipelineContext(Networks(FakeClient(manifest.dims), manifest), VideoLimits(), scratch, cache or NoCache())
 
 
 def write_video(path: Path, rectangles: Sequence[Rectangle], frames: int) -> None:

@@ -13,7 +13,7 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import Report
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import SegmentContext, segment
+from service.pipeline.video_file import PipelineContext, segment
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
@@ -37,7 +37,7 @@ def run(
         client = await open_client(
             manifest, triton_url=triton_url, providers=["CPUExecutionProvider"], threads=2, deadline_s=60
         )
-        context = SegmentContext(
+        context = PipelineContext(
             Networks(client, manifest),
             limits or VideoLimits(),
             out / "scratch",

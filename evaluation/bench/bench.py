@@ -7,7 +7,7 @@ from statistics import median
 
 from evaluation.bench.clips import ClipSpec, make_clip
 from evaluation.bench.plan import Plan
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
 
 
@@ -23,7 +23,7 @@ class Bench:
         tell: told what is being measured.
     """
 
-    context: SegmentContext
+    context: PipelineContext
     settings: Settings
     folder: Path
     plan: Plan

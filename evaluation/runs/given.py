@@ -21,7 +21,7 @@ from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.tracks.tracker import Tracker
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.structures.arrays import F32
 from service.structures.boxes import iou_matrix
 from service.structures.detections import Candidate, Detections
@@ -62,7 +62,7 @@ async def given_clips(
     videos: Sequence[AnnotatedVideo],
     given: Given,
     parameters: JobParameters,
-    context: SegmentContext,
+    context: PipelineContext,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Document]:
     """Per video a record `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.

@@ -19,7 +19,7 @@ from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.store.cache import StageCache
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 
 Oracle = Literal["seeds", "detections", "class"]
 
@@ -118,7 +118,7 @@ async def run_rows(
     dataset: Dataset,
     videos: Sequence[AnnotatedVideo],
     rows: Sequence[tuple[Row, EvaluationParameters]],
-    context: SegmentContext,
+    context: PipelineContext,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
     """All rows on every video: decoded once, detected once, and a seed is tracked once per tracker setting.

@@ -15,13 +15,13 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import Run
 from service.pipeline.store.cache import FolderCache
-from service.pipeline.video_file import SegmentContext, content_hash, open_clip
+from service.pipeline.video_file import PipelineContext, content_hash, open_clip
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 
 
 @asynccontextmanager
-async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
+async def open_context(settings: Settings) -> AsyncIterator[PipelineContext]:
     """Networks and folders as the settings say; closed and emptied at the end, what a killed run left at the start."""
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
@@ -36,7 +36,7 @@ async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
     try:
         with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
             scratch.mkdir()
-            yield SegmentContext(
+            yield PipelineContext(
                 networks=Networks(client, manifest),
                 limits=settings.limits,
                 scratch=scratch,
@@ -50,7 +50,7 @@ async def open_context(settings: Settings) -> AsyncIterator[SegmentContext]:
 
 
 @asynccontextmanager
-async def open_run(video: AnnotatedVideo, context: SegmentContext, parameters: JobParameters) -> AsyncIterator[Run]:
+async def open_run(video: AnnotatedVideo, context: PipelineContext, parameters: JobParameters) -> AsyncIterator[Run]:
     """One annotated video, decoded, as the stages take it.
 
     Raises:

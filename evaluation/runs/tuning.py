@@ -14,7 +14,7 @@ from evaluation.runs.methods import Method, records, run_method
 from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import match_vocabulary
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ async def run_trials(
     videos: Sequence[AnnotatedVideo],
     combinations: Sequence[tuple[dict[str, str], EvaluationParameters]],
     method: Method,
-    context: SegmentContext,
+    context: PipelineContext,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Trial]:
     """Every combination on every video; a video is decoded once, and a seed is tracked once per tracker setting.

@@ -16,7 +16,7 @@ from evaluation.runs.methods import Method, records, run_method
 from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import match_vocabulary
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 
 Tell = Callable[[str], None]
 
@@ -70,7 +70,7 @@ class Evaluation:
         return {**figures_of(self.clips), **self.counts, **strata, "clips": self.clips}
 
 
-async def evaluate_videos(request: Request, context: SegmentContext, tell: Tell = lambda _: None) -> Evaluation:
+async def evaluate_videos(request: Request, context: PipelineContext, tell: Tell = lambda _: None) -> Evaluation:
     """Run and score; `tell` is told a line after every video."""
     dataset = load_dataset(request.path)
     wanted = request.given is not None or request.all_videos
@@ -91,7 +91,7 @@ async def evaluate_videos(request: Request, context: SegmentContext, tell: Tell 
 
 
 async def _methods_records(
-    request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: SegmentContext, tell: Tell
+    request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: PipelineContext, tell: Tell
 ) -> tuple[list[Document], float]:
     """Records of all videos, and seconds per annotated frame."""
     vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)

@@ -23,7 +23,7 @@ from evaluation.runs.session import open_context, open_run
 from service.media.painter import Shape, paint
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import detect_all
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
 from service.structures.arrays import U8
 from service.structures.boxes import iou_matrix
@@ -115,7 +115,7 @@ async def _tracks(dataset: Dataset, panels: Sequence[Panel], given: Given) -> li
         return await track_panels(dataset, panels, given, context)
 
 
-async def detection_panels(panels: Sequence[Panel], min_score: float, context: SegmentContext) -> list[U8]:
+async def detection_panels(panels: Sequence[Panel], min_score: float, context: PipelineContext) -> list[U8]:
     """Painted frames, in the order of the panels; a video goes through the detector once."""
     parameters = JobParameters(th_det=min_score)
     painted: dict[Panel, U8] = {}
@@ -134,7 +134,7 @@ async def detection_panels(panels: Sequence[Panel], min_score: float, context: S
     return [painted[panel] for panel in panels]
 
 
-async def track_panels(dataset: Dataset, panels: Sequence[Panel], given: Given, context: SegmentContext) -> list[U8]:
+async def track_panels(dataset: Dataset, panels: Sequence[Panel], given: Given, context: PipelineContext) -> list[U8]:
     """Painted frames, in the order of the panels; an instance is tracked once.
 
     Raises:

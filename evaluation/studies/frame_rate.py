@@ -27,7 +27,7 @@ from service.pipeline.frame_rate import fill_in, process_at_rate, step_of, thinn
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.store.cache import NoCache
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
 from service.structures.masks import Rle, decode
 from service.structures.tubelets import LabelledTubelet, Tubelet
@@ -134,7 +134,7 @@ async def _whole(videos: Sequence[Path], rates: Sequence[float]) -> list[Documen
     return rows
 
 
-async def rates_of_video(path: Path, context: SegmentContext, rates: Sequence[float]) -> list[Document]:
+async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[float]) -> list[Document]:
     """A record per rate, first of them every frame (rate 0)."""
     rows: list[Document] = []
     wanted: list[LabelledTubelet] = []

@@ -1,4 +1,4 @@
-"""`python -m evaluation.studies.joined DIR`: clips joined end to end, cut into segments, against every clip alone.
+"""`python -m evaluation.studies.joined DIR`: clips joined end to end, cut into chunks, against every clip alone.
 
 Both sides get the same candidates, and are scored on the one long video that the clips make together. So the
 difference is what cutting and stitching costs: shot changes that were missed, calibration on a part of a clip, objects
@@ -33,12 +33,12 @@ from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
 from service.structures.arrays import F64, U8
 from service.structures.detections import Detections
 from service.structures.tubelets import LabelledTubelet
-from service.tracking.chunks import Segment
+from service.tracking.chunks import Chunk
 
 
 class JoinedClips:
@@ -84,18 +84,18 @@ class Comparison:
     Attributes:
         alone: the record of `match_clip` with every clip run alone.
         joined: with the clips as one video.
-        segments: where that was cut.
+        chunks: where that was cut.
     """
 
     alone: Document
     joined: Document
-    segments: list[Segment]
+    chunks: list[Chunk]
 
 
 async def compare_joined(
     dataset: Dataset,
     videos: Sequence[AnnotatedVideo],
-    context: SegmentContext,
+    context: PipelineContext,
     parameters: EvaluationParameters,
     tell: Tell = lambda _: None,
 ) -> Comparison:
@@ -115,9 +115,9 @@ async def compare_joined(
         alone = match_clip(whole, annotations, records(found, whole.id, vocabulary, whole.frames))
         tell(f"alone: {figures_of([alone])}")
         result = await process_video(_joined_run(runs, candidates, vocabulary, tell))
-    segments = [note.segment for note in result.segments]
+    chunks = [note.chunk for note in result.chunks]
     joined = match_clip(whole, annotations, records(result.tubelets, whole.id, vocabulary, whole.frames))
-    return Comparison(alone, joined, segments)
+    return Comparison(alone, joined, chunks)
 
 
 def joined_video(
@@ -145,8 +145,8 @@ def joined_video(
 
 async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[Detections]]:
     """One clip in one piece, and its candidates."""
-    uncut = replace(run.params.segments, frames=max(len(run.clip), 2), overlap=1, shots=False)
-    own = replace(run, params=replace(run.params, segments=uncut), vocabulary=vocabulary)
+    uncut = replace(run.params.chunks, frames=max(len(run.clip), 2), overlap=1, shots=False)
+    own = replace(run, params=replace(run.params, chunks=uncut), vocabulary=vocabulary)
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     return await process_video(own), await detect_all(own, features)
 
@@ -172,7 +172,7 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
 def joined(
     path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, all of one size.")],
     limit: Annotated[int | None, typer.Option(help="Only the first so many clips.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write figures and segments here.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write figures and chunks here.")] = None,
     param: ParameterOption = None,
 ) -> None:
     """Score clips alone and joined end to end (trackeval, on the joined video)."""
@@ -183,11 +183,11 @@ def joined(
     document = {
         "alone": figures_of([found.alone]),
         "joined": figures_of([found.joined]),
-        "segments": [[segment.first, segment.end, segment.shared] for segment in found.segments],
+        "chunks": [[chunk.first, chunk.end, chunk.shared] for chunk in found.chunks],
     }
     console = Console()
     console.print(figure_table(document["alone"], f"{path}: {len(videos)} clips, each alone"))
-    console.print(figure_table(document["joined"], f"joined, {len(found.segments)} segments"))
+    console.print(figure_table(document["joined"], f"joined, {len(found.chunks)} chunks"))
     if json_file is not None:
         json_file.write_text(json.dumps(document, indent=2) + "\n")
 

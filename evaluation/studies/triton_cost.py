@@ -24,7 +24,7 @@ from service.media.limits import VideoLimits
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import NoCache
-from service.pipeline.video_file import SegmentContext, segment
+from service.pipeline.video_file import PipelineContext, segment
 
 WAYS = {"in process": None, "shared memory": SHARED_BYTES, "messages": 0}
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -90,7 +90,7 @@ async def _segment(clip: Path, manifest: Manifest, server: Server, way: str) -> 
     )
     try:
         with tempfile.TemporaryDirectory() as folder:
-            context = SegmentContext(Networks(client, manifest), VideoLimits(), Path(folder) / "scratch", NoCache())
+            context = PipelineContext(Networks(client, manifest), VideoLimits(), Path(folder) / "scratch", NoCache())
             parameters = JobParameters(overlay=False)
             await segment(clip, Path(folder) / "out", context=context, parameters=parameters, report=lambda _: None)
     finally:

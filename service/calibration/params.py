@@ -38,7 +38,7 @@ class ProposalParams:
         strategy: `greedy` takes every candidate that no better one covers; `track_and_suppress` tracks the
             best of each linked group first and drops what the tubelets explain.
         th_iou: mask IoU above which two candidates count as one; at it they are two.
-        max_seeds: most seeds per segment of the video.
+        max_seeds: most seeds per chunk of the video.
         max_rounds: most rounds of `track_and_suppress`.
     """
 

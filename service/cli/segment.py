@@ -24,7 +24,7 @@ from service.pipeline.detection.outside import open_detector
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import FolderCache
-from service.pipeline.video_file import SegmentContext
+from service.pipeline.video_file import PipelineContext
 from service.pipeline.video_file import segment as run_segment
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
@@ -77,7 +77,7 @@ async def _run(
     await asyncio.to_thread(sweep_scratch, scratch_root)
     try:
         with scratch_folder(scratch_root, f"segment-{uuid4().hex}") as scratch:
-            context = SegmentContext(
+            context = PipelineContext(
                 networks=Networks(client, manifest),
                 limits=settings.limits,
                 scratch=scratch,

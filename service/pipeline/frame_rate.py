@@ -11,7 +11,7 @@ from service.media.frame_source import ClipPart, Footage
 from service.pipeline.run import Progress, Run, VideoResult, process_video
 from service.structures.arrays import U8
 from service.structures.tubelets import LabelledTubelet
-from service.tracking.chunks import Segment
+from service.tracking.chunks import Chunk
 from service.tracking.flow_interpolation import Carrier
 from service.tracking.gap_filling import Filling, tracked_step
 
@@ -25,13 +25,13 @@ async def process_at_rate(run: Run) -> VideoResult:
     # of a known video no frame may have been wanted yet
     await run.clip.ready()
     places, length = tracked.clip.indices, len(run.clip)
-    notes = [replace(note, segment=spread(note.segment, places.step, length)) for note in result.segments]
+    notes = [replace(note, chunk=spread(note.chunk, places.step, length)) for note in result.chunks]
     return VideoResult(fill_in(result.tubelets, tracked, run), notes)
 
 
-def spread(segment: Segment, step: int, length: int) -> Segment:
-    """A segment of every `step`-th frame -> the frames of the video, `length` in all, that it stands for."""
-    return Segment(segment.first * step, min(segment.end * step, length), segment.shared * step)
+def spread(chunk: Chunk, step: int, length: int) -> Chunk:
+    """A chunk of every `step`-th frame -> the frames of the video, `length` in all, that it stands for."""
+    return Chunk(chunk.first * step, min(chunk.end * step, length), chunk.shared * step)
 
 
 def thinned(run: Run) -> Run:

@@ -17,10 +17,10 @@ from service.calibration.params import CalibrationParams, Estimator, ProposalPar
 from service.pipeline.categories.choice import WANTED, CategoryChoice
 from service.pipeline.params import PipelineParams, PresetName, preset
 from service.tracking.params import (
+    ChunkParams,
     Fusion,
     FusionParams,
     ScoreEstimator,
-    SegmentParams,
     TrackerParams,
     TubeletIou,
     TubeletParams,
@@ -48,7 +48,7 @@ class JobParameters(BaseModel):
     th_key: Share | None = Field(None, description="Calibrated candidates below this score are dropped.")
     strategy: Strategy | None = Field(None, description="How the key detections are chosen.")
     th_iou: Share | None = Field(None, description="Mask IoU above which two candidates count as one.")
-    max_seeds: int | None = Field(None, ge=1, le=100, description="Most key detections per segment.")
+    max_seeds: int | None = Field(None, ge=1, le=100, description="Most key detections per chunk.")
     penalty_k: float | None = Field(None, ge=0, le=2, description="Siamese RPN: penalty on change of shape.")
     window_influence: Share | None = Field(None, description="Siamese RPN: weight of the cosine window.")
     lr: Share | None = Field(None, description="Siamese RPN: smoothing of the box's size.")
@@ -78,11 +78,11 @@ class JobParameters(BaseModel):
     track_fps: float | None = Field(
         None, ge=0, le=1000, description="Frames per second that are tracked; those between are filled in. 0 = all."
     )
-    segment_frames: int | None = Field(
+    chunk_frames: int | None = Field(
         None, ge=8, le=2000, description="Most frames that are calibrated and tracked together."
     )
-    segment_overlap: int | None = Field(
-        None, ge=1, le=1000, description="Frames that neighbouring segments share; at most half of `segment_frames`."
+    chunk_overlap: int | None = Field(
+        None, ge=1, le=1000, description="Frames that neighbouring chunks share; at most half of `chunk_frames`."
     )
     shots: bool | None = Field(None, description="Cut at shot changes; no object goes on there.")
     stitch_iou: Share | None = Field(None, description="Mask IoU there from which tubelets of neighbours are one.")
@@ -104,12 +104,12 @@ class JobParameters(BaseModel):
         except ValidationError as error:
             raise ValueError(WANTED) from error
 
-    @field_validator("segment_overlap")
+    @field_validator("chunk_overlap")
     @classmethod
     def _fits(cls, overlap: int | None, others: ValidationInfo) -> int | None:
-        frames = others.data.get("segment_frames") or SegmentParams().frames
+        frames = others.data.get("chunk_frames") or ChunkParams().frames
         if overlap is not None and overlap > frames // 2:
-            raise ValueError(f"expected 1 to {frames // 2} frames, half of segment_frames {frames}")
+            raise ValueError(f"expected 1 to {frames // 2} frames, half of chunk_frames {frames}")
         return overlap
 
     def pipeline_params(self) -> PipelineParams:
@@ -122,7 +122,7 @@ class JobParameters(BaseModel):
             tracker=self._tracker(base.tracker),
             tubelets=self._tubelets(base.tubelets),
             track_fps=base.track_fps if self.track_fps is None else self.track_fps,
-            segments=self._segments(base.segments),
+            chunks=self._chunks(base.chunks),
         )
 
     def _calibration(self, base: CalibrationParams) -> CalibrationParams:
@@ -147,9 +147,9 @@ class JobParameters(BaseModel):
         same = self._given("th_seq", "class_agnostic", "score", "match_iou")
         return replace(base, **same, **self._renamed(iou="tubelet_iou"))
 
-    def _segments(self, base: SegmentParams) -> SegmentParams:
-        frames = self.segment_frames or base.frames
-        overlap = self.segment_overlap or min(base.overlap, frames // 2)
+    def _chunks(self, base: ChunkParams) -> ChunkParams:
+        frames = self.chunk_frames or base.frames
+        overlap = self.chunk_overlap or min(base.overlap, frames // 2)
         return replace(base, frames=frames, overlap=overlap, **self._given("shots", "stitch_iou"))
 
     def _given(self, *names: str) -> dict[str, Any]:

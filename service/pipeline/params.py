@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.calibration.params import CalibrationParams, ProposalParams
-from service.tracking.params import FusionParams, LostParams, SegmentParams, SiameseParams, TrackerParams, TubeletParams
+from service.tracking.params import ChunkParams, FusionParams, LostParams, SiameseParams, TrackerParams, TubeletParams
 
 PresetName = Literal["default", "paper"]
 
@@ -43,7 +43,7 @@ class PipelineParams:
     tracker: TrackerParams = field(default_factory=TrackerParams)
     tubelets: TubeletParams = field(default_factory=TubeletParams)
     track_fps: float = 12.0
-    segments: SegmentParams = field(default_factory=SegmentParams)
+    chunks: ChunkParams = field(default_factory=ChunkParams)
 
 
 def preset(name: PresetName) -> PipelineParams:

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from service.pipeline.frame_rate import step_of
-from service.pipeline.run import Run, SegmentNote, VideoResult
+from service.pipeline.run import ChunkNote, Run, VideoResult
 from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet, Tubelet
 
@@ -25,7 +25,7 @@ def write_tubelets(path: Path, result: VideoResult, run: Run, parameters: Docume
 
     `segmentations`, `boxes` and `track_scores` have one entry per frame of the video, null where the object is
     not visible; see also `MOST_ENTRIES`. `timestamps` are the frames' times in seconds; `detector` names what took
-    the bundled one's place; `segments` tells where the video was cut and whether `max_seeds` was reached there.
+    the bundled one's place; `chunks` tells where the video was cut and whether `max_seeds` was reached there.
     `tracked_every`: of so many frames one was tracked, the others are filled in (parameter `track_fps`).
     """
     length = _length(result.tubelets, len(run.clip))
@@ -57,13 +57,13 @@ def _head(result: VideoResult, run: Run, parameters: Document) -> Document:
         "detector": None if given is None else given.vector.source,
         "parameters": parameters,
         "tracked_every": step_of(run),
-        "segments": [_segment(note) for note in result.segments],
+        "chunks": [_chunk(note) for note in result.chunks],
     }
 
 
-def _segment(note: SegmentNote) -> Document:
-    segment = note.segment
-    frames = {"first_frame": segment.first, "last_frame": segment.end - 1}
+def _chunk(note: ChunkNote) -> Document:
+    chunk = note.chunk
+    frames = {"first_frame": chunk.first, "last_frame": chunk.end - 1}
     return {**frames, "seeds": note.seeds, "max_seeds_reached": note.capped}
 
 

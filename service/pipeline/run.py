@@ -1,7 +1,7 @@
 """The spine: one video, from frames to labelled tubelets. Read this first.
 
-A long video is cut into segments, each of them goes through all stages, and its tubelets are stitched to those of the
-segment before. So neither memory nor the calibration's average depends on the length of the video.
+A long video is cut into chunks, each of them goes through all stages, and its tubelets are stitched to those of the
+chunk before. So neither memory nor the calibration's average depends on the length of the video.
 
 IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019), stage by stage. Nothing that is called here
 calls back up.
@@ -35,7 +35,7 @@ from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet
-from service.tracking.chunks import Segment, cut
+from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
 from service.tracking.stitching import Chain, Part, ended, packed, part_of, stitch
@@ -49,7 +49,7 @@ STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
 class Progress:
     """`done` of `total` steps of a stage; a step is a frame, in `track` one frame of one sweep.
 
-    In a video of several segments steps are frames of the whole video, and each segment goes through the stages
+    In a video of several chunks steps are frames of the whole video, and each chunk goes through the stages
     anew: `begun` is the share of the video before it, `share` its own.
     """
 
@@ -128,49 +128,49 @@ class Run:
         detector = self.params.detector
         return fit(self.clip.frame_hw, short_side=detector.short_side, long_side=detector.long_side)
 
-    def part(self, segment: Segment) -> "Run":
-        """The run of one segment, frames counted from its first one."""
+    def part(self, chunk: Chunk) -> "Run":
+        """The run of one chunk, frames counted from its first one."""
         length = len(self.clip)
-        if len(segment.frames) == length:
+        if len(chunk.frames) == length:
             return self
-        begun, share = segment.own.start / length, len(segment.own) / length
+        begun, share = chunk.own.start / length, len(chunk.own) / length
 
         def report(step: Progress) -> None:
             done = round((begun + share * step.done / max(step.total, 1)) * length)
             self.report(Progress(step.stage, done, length, begun, share))
 
-        name = f"{self.video}:{segment.first}-{segment.end}"
-        return replace(self, clip=ClipPart(self.clip, segment.frames), video=name, report=report)
+        name = f"{self.video}:{chunk.first}-{chunk.end}"
+        return replace(self, clip=ClipPart(self.clip, chunk.frames), video=name, report=report)
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentNote:
-    """What is told of a segment: where it lies, how many seeds were tracked, and whether `max_seeds` left some out."""
+class ChunkNote:
+    """What is told of a chunk: where it lies, how many seeds were tracked, and whether `max_seeds` left some out."""
 
-    segment: Segment
+    chunk: Chunk
     seeds: int
     capped: bool
 
 
 @dataclass(frozen=True, slots=True)
 class VideoResult:
-    """What a video came to: its tubelets, best first, and its segments in order."""
+    """What a video came to: its tubelets, best first, and its chunks in order."""
 
     tubelets: list[LabelledTubelet] = field(default_factory=list)
-    segments: list[SegmentNote] = field(default_factory=list)
+    chunks: list[ChunkNote] = field(default_factory=list)
 
 
 async def process_video(run: Run) -> VideoResult:
-    """Cut into segments → each of them: all stages → stitch its tubelets to those of the one before."""
+    """Cut into chunks → each of them: all stages → stitch its tubelets to those of the one before."""
     params, result, shots = run.params, VideoResult(), shot_changes(run)
     if shots.looked:
         await run.clip.ready()
     chains: list[Chain] = []
-    for segment in cut(len(run.clip), params.segments, shots.next_change):
-        parts, note = await process_segment(run.part(segment), segment)
-        chains, over = stitch(chains, parts, segment, params.segments.stitch_iou)
+    for chunk in cut(len(run.clip), params.chunks, shots.next_change):
+        parts, note = await process_chunk(run.part(chunk), chunk)
+        chains, over = stitch(chains, parts, chunk, params.chunks.stitch_iou)
         result.tubelets.extend(packed(ended(chain, params.tubelets)) for chain in over)
-        result.segments.append(note)
+        result.chunks.append(note)
     result.tubelets.extend(packed(ended(chain, params.tubelets)) for chain in chains)
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
     if shots.looked:
@@ -180,12 +180,12 @@ async def process_video(run: Run) -> VideoResult:
 
 def shot_changes(run: Run) -> ShotChanges:
     """Where shots begin, from the cache if this video was looked through before; nowhere if the run is not to look."""
-    if not run.params.segments.shots:
+    if not run.params.chunks.shots:
         return ShotChanges(run.clip, known=())
     return ShotChanges(run.clip, recall(run.cache, shots_key(run.video, run.params), json.loads))
 
 
-async def process_segment(run: Run, segment: Segment) -> tuple[list[Part], SegmentNote]:
+async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[Part], ChunkNote]:
     """Detect → calibrate → select and track → label → suppress."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     detections = await detect_all(run, features)
@@ -200,8 +200,8 @@ async def process_segment(run: Run, segment: Segment) -> tuple[list[Part], Segme
 
     labelled = finish(tubelets, calibrated, run.params.tubelets)
     run.report(Progress("merge", 1, 1))
-    parts = [part_of(item.tubelet, calibrated, segment, run.params.tubelets) for item in labelled]
-    return parts, SegmentNote(segment, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
+    parts = [part_of(item.tubelet, calibrated, chunk, run.params.tubelets) for item in labelled]
+    return parts, ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
 
 
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:

@@ -36,7 +36,7 @@ TUBELETS, YTVIS, OVERLAY = "tubelets.json", "ytvis.json", "overlay.mp4"
 
 
 @dataclass(frozen=True)
-class SegmentContext:
+class PipelineContext:
     """What does not change from job to job.
 
     Attributes:
@@ -69,7 +69,7 @@ async def segment(
     video: Path,
     out: Path,
     *,
-    context: SegmentContext,
+    context: PipelineContext,
     parameters: JobParameters,
     report: Report,
     detections: Path | None = None,
@@ -134,7 +134,7 @@ async def segment(
 
 
 async def open_clip(
-    video: Path, info: VideoInfo, context: SegmentContext, parameters: JobParameters, report: Report
+    video: Path, info: VideoInfo, context: PipelineContext, parameters: JobParameters, report: Report
 ) -> Clip:
     """Decode all frames once, at the size that the networks take."""
     return await decode(
@@ -153,7 +153,7 @@ def _canvas(info: VideoInfo, parameters: JobParameters) -> Canvas:
     return fit((info.height, info.width), short_side=detector.short_side, long_side=detector.long_side)
 
 
-def _given(detections: Path | None, info: VideoInfo, context: SegmentContext) -> Detector | None:
+def _given(detections: Path | None, info: VideoInfo, context: PipelineContext) -> Detector | None:
     """What takes the bundled detector's place, if anything does."""
     return context.detector if detections is None else read_detections(detections, info, context.vector)
 

@@ -1,22 +1,22 @@
-"""Where a long video is cut: at shot changes, and into segments of bounded length that overlap."""
+"""Where a long video is cut: at shot changes, and into chunks of bounded length that overlap."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from service.tracking.params import SegmentParams
+from service.tracking.params import ChunkParams
 
 NextChange = Callable[[int, int], int | None]
 """Frames `after` and `upto` -> the first shot change (first frame of a shot) in after + 1 … upto, None without one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Chunk:
     """Frames of a video that are calibrated and tracked together.
 
     Attributes:
         first: index of its first frame.
         end: index behind its last frame.
-        shared: so many of its first frames are also the last ones of the segment before; 0 where a shot begins.
+        shared: so many of its first frames are also the last ones of the chunk before; 0 where a shot begins.
     """
 
     first: int
@@ -30,25 +30,25 @@ class Segment:
 
     @property
     def overlap(self) -> range:
-        """Indices of the frames that the segment before has, too."""
+        """Indices of the frames that the chunk before has, too."""
         return range(self.first, self.first + self.shared)
 
     @property
     def own(self) -> range:
-        """Indices of the frames that no segment before has."""
+        """Indices of the frames that no chunk before has."""
         return range(self.first + self.shared, self.end)
 
 
-def cut(length: int, params: SegmentParams, next_change: NextChange) -> Iterator[Segment]:
+def cut(length: int, params: ChunkParams, next_change: NextChange) -> Iterator[Chunk]:
     """Segments of a video of `length` frames, in order; none of a video without frames.
 
-    Every frame is in one, or in two where they overlap. Looks half a segment ahead, so that the rest of a shot
-    is not left as a segment of a few frames: it would have to be calibrated on those alone.
+    Every frame is in one, or in two where they overlap. Looks half a chunk ahead, so that the rest of a shot
+    is not left as a chunk of a few frames: it would have to be calibrated on those alone.
 
     Args:
         length: of the video.
         params: bounds.
-        next_change: asked for nothing further ahead than one and a half segments.
+        next_change: asked for nothing further ahead than one and a half chunks.
     """
     first = shared = end = 0
     while end < length:
@@ -56,13 +56,13 @@ def cut(length: int, params: SegmentParams, next_change: NextChange) -> Iterator
         change = next_change(first + shared, ahead)
         shot_end = ahead if change is None and ahead == length else change
         end = _end(first, shot_end, params)
-        yield Segment(first, end, shared)
+        yield Chunk(first, end, shared)
         shared = 0 if end == shot_end else params.overlap
         first = end - shared
 
 
-def _end(first: int, shot_end: int | None, params: SegmentParams) -> int:
-    """Where the segment ends that begins at `first`, in a shot that goes on at least half a segment beyond if None."""
+def _end(first: int, shot_end: int | None, params: ChunkParams) -> int:
+    """Where the chunk ends that begins at `first`, in a shot that goes on at least half a chunk beyond if None."""
     if shot_end is None:
         return first + params.frames
     if shot_end - first <= params.frames:

@@ -98,12 +98,12 @@ class TrackerParams:
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentParams:
+class ChunkParams:
     """How a long video is cut, and its tubelets stitched.
 
     Attributes:
-        frames: most frames of a segment.
-        overlap: frames that two segments of one shot share; at most half of `frames`.
+        frames: most frames of a chunk.
+        overlap: frames that two chunks of one shot share; at most half of `frames`.
         shots: also cut where the shot changes; no object goes on there.
         stitch_iou: mask IoU over the shared frames from which two tubelets are one object.
     """
@@ -116,6 +116,6 @@ class SegmentParams:
     def __post_init__(self) -> None:
         if not 0 < self.overlap <= self.frames // 2:
             raise ValueError(
-                f"segment_overlap: expected 1 to {self.frames // 2} frames, half of segment_frames {self.frames}, "
+                f"chunk_overlap: expected 1 to {self.frames // 2} frames, half of chunk_frames {self.frames}, "
                 f"got {self.overlap}"
             )

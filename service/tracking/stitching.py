@@ -1,10 +1,10 @@
-"""Tubelets of overlapping segments become tubelets of the whole video: an object keeps its identity over the border.
+"""Tubelets of overlapping chunks become tubelets of the whole video: an object keeps its identity over the border.
 
-    segment 1   ├──────────────────┤            chains end where nothing takes them over
-    segment 2            ├─────┬────────────┤   pairs of the highest mask IoU over the shared frames
+    chunk 1   ├──────────────────┤            chains end where nothing takes them over
+    chunk 2            ├─────┬────────────┤   pairs of the highest mask IoU over the shared frames
                                └ the middle of the shared frames: before it the masks of the one, from it on the other's
 
-A chain is one object under way; what the next segment can't change any more is counted and packed. So what is held
+A chain is one object under way; what the next chunk can't change any more is counted and packed. So what is held
 grows with the masks themselves and with nothing else.
 """
 
@@ -18,17 +18,17 @@ from service.structures.detections import Detections
 from service.structures.masks import Rle, area, iou_matrix
 from service.structures.packed_masks import PackedMasks
 from service.structures.tubelets import LabelledTubelet, Tubelet
-from service.tracking.chunks import Segment
+from service.tracking.chunks import Chunk
 from service.tracking.labels import Matches, Votes, label_by, matches_of
 from service.tracking.params import TubeletParams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """What one segment knows of an object.
+    """What one chunk knows of an object.
 
     Attributes:
-        tubelet: of the segment's frames, counted from the video's first one.
+        tubelet: of the chunk's frames, counted from the video's first one.
         matches: the calibrated detections that its masks match.
     """
 
@@ -41,9 +41,9 @@ class Chain:
     """One object under way.
 
     Attributes:
-        before: what is settled, without gaps: parts of tubelets of the segments before, in order.
+        before: what is settled, without gaps: parts of tubelets of the chunks before, in order.
         votes: counted over `before`.
-        last: of the newest segment, from the frame on that follows `before`.
+        last: of the newest chunk, from the frame on that follows `before`.
     """
 
     before: tuple[Tubelet, ...]
@@ -51,37 +51,37 @@ class Chain:
     last: Part
 
 
-def part_of(tubelet: Tubelet, calibrated: Sequence[Detections], segment: Segment, params: TubeletParams) -> Part:
-    """The part that a segment's tubelet is, with frames counted from the video's first one.
+def part_of(tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams) -> Part:
+    """The part that a chunk's tubelet is, with frames counted from the video's first one.
 
     Args:
-        tubelet: its frames counted from the segment's first one.
-        calibrated: candidates of the segment's frames.
-        segment: where it lies.
+        tubelet: its frames counted from the chunk's first one.
+        calibrated: candidates of the chunk's frames.
+        chunk: where it lies.
         params: what counts as a match.
     """
-    seed = replace(tubelet.seed, frame=tubelet.seed.frame + segment.first)
-    moved = replace(tubelet, seed=seed, start=tubelet.start + segment.first)
+    seed = replace(tubelet.seed, frame=tubelet.seed.frame + chunk.first)
+    moved = replace(tubelet, seed=seed, start=tubelet.start + chunk.first)
     return Part(moved, matches_of(moved, calibrated, params))
 
 
 def stitch(
-    chains: Sequence[Chain], parts: Sequence[Part], segment: Segment, stitch_iou: float
+    chains: Sequence[Chain], parts: Sequence[Part], chunk: Chunk, stitch_iou: float
 ) -> tuple[list[Chain], list[Chain]]:
-    """Take in a segment: the chains that go on, those of new objects among them, and the chains that have ended.
+    """Take in a chunk: the chains that go on, those of new objects among them, and the chains that have ended.
 
     Chains and parts go together one to one, the pair with the highest IoU over the shared frames first; a pair below
     `stitch_iou` is none.
 
     Args:
-        chains: that went on after the segment before.
-        parts: of this segment.
-        segment: where it lies.
+        chains: that went on after the chunk before.
+        parts: of this chunk.
+        chunk: where it lies.
         stitch_iou: smallest IoU of a pair.
     """
-    iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], segment.overlap)
+    iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], chunk.overlap)
     chain_of = {part: chains[chain] for chain, part in _pairs(iou, stitch_iou)}
-    middle = segment.first + segment.shared // 2
+    middle = chunk.first + chunk.shared // 2
     live = [
         _taken_over(chain_of[number], part, middle) if number in chain_of else Chain((), Votes(), part)
         for number, part in enumerate(parts)
@@ -93,7 +93,7 @@ def stitch(
 def _pairs(iou: F64, least: float) -> list[tuple[int, int]]:
     """Rows and columns, each once at most, best first.
 
-    Greedy is enough: tubelets of one segment overlap little after NMS, so two rows hardly ever want one column.
+    Greedy is enough: tubelets of one chunk overlap little after NMS, so two rows hardly ever want one column.
     """
     taken: list[tuple[int, int]] = []
     for flat in np.argsort(-iou, axis=None, kind="stable"):

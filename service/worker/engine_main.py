@@ -24,7 +24,7 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import Progress
 from service.pipeline.store.cache import CacheNote, FolderCache
-from service.pipeline.video_file import SegmentContext, segment
+from service.pipeline.video_file import PipelineContext, segment
 from service.processes.parent import die_with_parent
 from service.worker.current_networks import CurrentNetworks
 
@@ -96,7 +96,7 @@ class Engine:
         cancels: looked at before the first step and at every step.
     """
 
-    def __init__(self, context: SegmentContext, answers: Answers, cancels: Cancels) -> None:
+    def __init__(self, context: PipelineContext, answers: Answers, cancels: Cancels) -> None:
         self._context, self._answers, self._cancels = context, answers, cancels
 
     def use(self, networks: Networks) -> None:
@@ -146,7 +146,7 @@ async def serve(settings: dict[str, Any], runs: Runs, cancels: Cancels) -> None:
         deadline_s=settings["inference_deadline_s"],
     )
     current = await CurrentNetworks.open(Path(settings["model_repository"]), open_with)
-    context = SegmentContext(
+    context = PipelineContext(
         networks=current.networks,
         limits=VideoLimits(**settings["limits"]),
         scratch=Path(settings["scratch"]),

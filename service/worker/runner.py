@@ -52,7 +52,7 @@ class Meter:
     def step(self, progress: Progress, now: float) -> None:
         """Take in a step; `now` in seconds of any steady clock."""
         if progress.stage != self.stage:
-            # of a second segment the stage does not begin with frame 0
+            # of a second chunk the stage does not begin with frame 0
             first = round(progress.begun * progress.total)
             self.stage, self.stage_started, self.stage_first = progress.stage, now, first
         earlier = self.started + sum(self.seconds.values())
@@ -78,7 +78,7 @@ class Meter:
 
 
 def _fraction(progress: Progress) -> float:
-    """Share of the whole job that is done: a segment's stages follow each other within the segment's share."""
+    """Share of the whole job that is done: a chunk's stages follow each other within the chunk's share."""
     share = progress.done / progress.total if progress.total else 1.0
     before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
     if progress.stage not in PER_SEGMENT:

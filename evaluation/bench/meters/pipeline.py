@@ -11,7 +11,7 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import Progress
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import SegmentContext, segment
+from service.pipeline.video_file import PipelineContext, segment
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Measured:
 
 async def run_pipeline(
     video: Path,
-    context: SegmentContext,
+    context: PipelineContext,
     *,
     cache: StageCache | None = None,
     meter: Meter | None = None,

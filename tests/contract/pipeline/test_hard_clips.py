@@ -60,6 +60,6 @@ def test_of_three_hundred_objects_the_result_says_that_some_were_left_out(tmp_pa
         ]
     )
     result = process(frames, tmp_path / "clip")
-    (segment,) = result.segments
-    assert (segment.seeds, segment.capped) == (30, True)
+    (chunk,) = result.chunks
+    assert (chunk.seeds, chunk.capped) == (30, True)
     assert 0 < len(result.tubelets) <= 30

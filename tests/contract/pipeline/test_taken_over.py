@@ -74,7 +74,7 @@ FUSION = replace(PARAMS.tracker.fusion, margin=1.5)
         pytest.param(of_part("tubelets", th_seq=0.9), set(), id="th_seq"),
         pytest.param(of_part("tubelets", match_iou=0.2), set(), id="match_iou"),
         pytest.param(of_part("calibration", th_cc=0.5), set(), id="th_cc"),
-        pytest.param(of_part("segments", stitch_iou=0.2), set(), id="stitch_iou"),
+        pytest.param(of_part("chunks", stitch_iou=0.2), set(), id="stitch_iou"),
         pytest.param(of_part("tracker", fusion=FUSION), {"tubelets"}, id="margin"),
         pytest.param(of_part("detector", th_det=0.3), {"detections", "tubelets"}, id="th_det"),
         pytest.param(other_edition, {"detections", "tubelets"}, id="other models"),

@@ -1,4 +1,4 @@
-"""Acceptance of segments: clips joined end to end and cut give the AP of the clips alone."""
+"""Acceptance of chunks: clips joined end to end and cut give the AP of the clips alone."""
 
 import asyncio
 import json
@@ -31,9 +31,9 @@ def aps(found: Comparison) -> tuple[float, float]:
 
 def test_a_long_clip_loses_nothing(tmp_path: Path) -> None:
     dataset = load_dataset(write_dataset(tmp_path, {"a": [PERSON, MOTORBIKE]}, frames=17))
-    parameters = EvaluationParameters(segment_frames=8, segment_overlap=4)
+    parameters = EvaluationParameters(chunk_frames=8, chunk_overlap=4)
     found = asyncio.run(compare_joined(dataset, dataset.videos, context(tmp_path / "scratch"), parameters))
-    assert len(found.segments) == 4
+    assert len(found.chunks) == 4
     alone, joined = aps(found)
     assert alone > 0.5
     assert joined == pytest.approx(alone, abs=0.01)
@@ -65,13 +65,13 @@ def shorter(folder: Path, names: Sequence[str], frames: int) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("values", "segments"),
+    ("values", "chunks"),
     [
         pytest.param({}, 2, id="at-the-shot-change"),
-        pytest.param({"segment_frames": 10, "segment_overlap": 4}, 4, id="in-the-middle-of-clips-too"),
+        pytest.param({"chunk_frames": 10, "chunk_overlap": 4}, 4, id="in-the-middle-of-clips-too"),
     ],
 )
-def test_rendered_clips_with_the_bundled_models(values: dict[str, int], segments: int, tmp_path: Path) -> None:
+def test_rendered_clips_with_the_bundled_models(values: dict[str, int], chunks: int, tmp_path: Path) -> None:
     dataset = load_dataset(shorter(tmp_path, ["dev_0014", "dev_0024"], 14))
     settings = Settings(data_dir=tmp_path / "data", model_repository=REPOSITORY, threads=1)
 
@@ -81,11 +81,11 @@ def test_rendered_clips_with_the_bundled_models(values: dict[str, int], segments
             return await compare_joined(dataset, dataset.videos, opened, parameters)
 
     found = asyncio.run(compare())
-    assert len(found.segments) == segments
+    assert len(found.chunks) == chunks
     alone, joined = aps(found)
     assert alone > 0.15
     assert joined > alone - 0.01, "nothing is lost"
-    if segments == len(dataset.videos):
+    if chunks == len(dataset.videos):
         # cut at the shot change alone, every clip is tracked as if alone. A cut in a clip may change a class or a mask's
         # IoU for the better, too, and with so few objects that is 0.03 of AP
         assert joined == pytest.approx(alone, abs=0.01)

@@ -1,4 +1,4 @@
-"""A long video in segments: whole jobs on real files with the fake networks, whose outcome is known."""
+"""A long video in chunks: whole jobs on real files with the fake networks, whose outcome is known."""
 
 import asyncio
 import json
@@ -38,10 +38,10 @@ RENDERED = Path(__file__).parent.parent.parent / "data" / "rendered" / "videos"
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(3, 1))
 BLUE = Rectangle(PALETTE[2], 190, 90, 30, 40, step_xy=(-3, -1))
 LATE = Rectangle(PALETTE[4], 130, 20, 30, 30, hidden=range(14))
-"""Not in the first segment."""
+"""Not in the first chunk."""
 STILL = Rectangle(PALETTE[0], 90, 40, 40, 60)
 FRAMES = 22
-CUT = {"segment_frames": 10, "segment_overlap": 4}
+CUT = {"chunk_frames": 10, "chunk_overlap": 4}
 
 
 def write(path: Path, frames: Sequence[np.ndarray]) -> Path:
@@ -72,7 +72,7 @@ def job(
 
 
 def places(document: dict[str, Any]) -> list[tuple[int, int]]:
-    return [(each["first_frame"], each["last_frame"]) for each in document["segments"]]
+    return [(each["first_frame"], each["last_frame"]) for each in document["chunks"]]
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +112,11 @@ def test_nothing_goes_on_over_a_shot_change_unless_asked(tmp_path: Path) -> None
     assert places(job(video, tmp_path / "b", shots=False)) == [(0, 16)]
 
 
-def test_a_repeat_finds_every_segment_in_the_cache(tmp_path: Path) -> None:
+def test_a_repeat_finds_every_chunk_in_the_cache(tmp_path: Path) -> None:
     video = write(tmp_path / "short.mp4", scene([RED], 12))
     notes: list[str] = []
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 28, note=lambda note: notes.append(note.key))
-    cut = {"cache": cache, "segment_frames": 8, "segment_overlap": 4}
+    cut = {"cache": cache, "chunk_frames": 8, "chunk_overlap": 4}
     first = job(video, tmp_path / "a", **cut)
     files = set((tmp_path / "cache").glob("*/*"))
     assert len({key.partition("/")[0] for key in notes}) == 1, "all of a video lies in one folder"
@@ -143,7 +143,7 @@ def test_progress_only_grows(long: Path, kept: FolderCache, tmp_path: Path) -> N
     assert (detected[-1].done, {step.total for step in detected}) == (FRAMES, {FRAMES})
 
 
-def test_cancel_ends_the_job_in_any_segment(long: Path, kept: FolderCache, tmp_path: Path) -> None:
+def test_cancel_ends_the_job_in_any_chunk(long: Path, kept: FolderCache, tmp_path: Path) -> None:
     def report(step: Progress) -> None:
         if step.begun > 0.4:
             raise Canceled("job: cancelled")
@@ -155,11 +155,11 @@ def test_cancel_ends_the_job_in_any_segment(long: Path, kept: FolderCache, tmp_p
 
 
 @pytest.mark.parametrize("strategy", ["greedy", "track_and_suppress"])
-def test_the_result_names_segments_whose_seeds_were_capped(
+def test_the_result_names_chunks_whose_seeds_were_capped(
     strategy: str, long: Path, kept: FolderCache, tmp_path: Path
 ) -> None:
     found = job(long, tmp_path, cache=kept, strategy=strategy, max_seeds=2, **CUT)
-    reached = [(each["seeds"], each["max_seeds_reached"]) for each in found["segments"]]
+    reached = [(each["seeds"], each["max_seeds_reached"]) for each in found["chunks"]]
     # greedy takes the same object anew where it has moved away from its other masks: it misses more than two at once
     assert reached == [(2, strategy == "greedy"), (2, True), (2, True)]
 
@@ -180,7 +180,7 @@ def test_lists_of_a_very_long_video_hold_the_tubelets_own_frames(
         assert (record["offset"], record["segmentations"]) == (other["offset"], other["segmentations"])
 
 
-def test_given_detections_are_those_of_the_segments_frames(long: Path, kept: FolderCache, tmp_path: Path) -> None:
+def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: FolderCache, tmp_path: Path) -> None:
     whole = job(long, tmp_path / "whole", cache=kept)
     file = tmp_path / "detections.json"
     rows = [
@@ -230,17 +230,15 @@ class Still:
 
 
 def test_what_is_held_does_not_grow_with_the_video(tmp_path: Path) -> None:
-    """Of a video of eight segments no more class vectors are held than of two."""
+    """Of a video of eight chunks no more class vectors are held than of two."""
     video = write(tmp_path / "still.mp4", scene([STILL], 50))
     opened = context(tmp_path / "scratch")
     still = Still(BundledDetector(opened.networks.manifest))
     given = replace(opened, detector=still)
-    parameters = JobParameters(
-        overlay=False, bidirectional=False, segment_frames=8, segment_overlap=2, fusion="instance"
-    )
+    parameters = JobParameters(overlay=False, bidirectional=False, chunk_frames=8, chunk_overlap=2, fusion="instance")
     asyncio.run(segment(video, tmp_path, context=given, parameters=parameters, report=lambda _: None))
     document = json.loads((tmp_path / "tubelets.json").read_text())
-    assert len(document["segments"]) == 8
+    assert len(document["chunks"]) == 8
     assert [item["frames"] for item in document["tubelets"]] == [50]
     assert still.most <= 2 * 8
 

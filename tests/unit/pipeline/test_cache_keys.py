@@ -34,7 +34,7 @@ from service.pipeline.store.known_clip import ClipFacts, KnownClip
 from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import encode
-from service.tracking.chunks import Segment
+from service.tracking.chunks import Chunk
 from tests.changes import changed_once
 from tests.pipelines import REPOSITORY
 from tests.recording import MemoryCache, stage_of
@@ -107,7 +107,7 @@ def stages_that(name: str) -> set[str]:
     [
         pytest.param(changed, stages_that(name), id=name)
         for name, changed in changed_once(PARAMS)
-        if name != "segments.shots"  # the keys of shots are not asked for without it
+        if name != "chunks.shots"  # the keys of shots are not asked for without it
     ],
 )
 def test_every_parameter_is_in_the_keys_of_those_that_depend_on_it(params, stages: set[str]) -> None:
@@ -140,9 +140,9 @@ def moved(run: Run) -> Run:
     ("change", "stages"),
     [
         pytest.param(lambda run: replace(run, video="b" * 64), ALL, id="content of the video"),
-        pytest.param(lambda run: run.part(Segment(0, FRAMES - 1)), ALL, id="end of the segment"),
+        pytest.param(lambda run: run.part(Chunk(0, FRAMES - 1)), ALL, id="end of the chunk"),
         pytest.param(lambda run: thinned(at_rate(run, 12.0)), ALL, id="rate of the tracked frames"),
-        pytest.param(lambda run: run.part(Segment(0, FRAMES)), set(), id="one segment is the whole video"),
+        pytest.param(lambda run: run.part(Chunk(0, FRAMES)), set(), id="one chunk is the whole video"),
         pytest.param(lambda run: thinned(at_rate(run, 24.0)), set(), id="every frame is tracked"),
         pytest.param(lambda run: at_rate(run, 12.0), set(), id="the rate alone, before frames are left out"),
         pytest.param(with_categories, set(), id="categories"),
@@ -164,13 +164,13 @@ def test_frames_of_a_video_are_told_apart() -> None:
     """Segments of one length, and those of another rate that cover the same frames."""
     run = a_run()
     runs = [
-        run.part(Segment(0, 8)),
-        run.part(Segment(1, 9)),
-        run.part(Segment(0, 9)),
+        run.part(Chunk(0, 8)),
+        run.part(Chunk(1, 9)),
+        run.part(Chunk(0, 9)),
         thinned(at_rate(run, 12.0)),
         thinned(at_rate(run, 8.0)),
-        thinned(at_rate(run, 12.0)).part(Segment(0, 8)),
-        thinned(at_rate(run, 8.0)).part(Segment(0, 7)),
+        thinned(at_rate(run, 12.0)).part(Chunk(0, 8)),
+        thinned(at_rate(run, 8.0)).part(Chunk(0, 7)),
     ]
     found = [keys(run) for run in runs]
     assert all(len({each[stage] for each in found}) == len(runs) for stage in ALL)

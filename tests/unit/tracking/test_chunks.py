@@ -1,4 +1,4 @@
-"""Where a video is cut: every frame once or in one overlap, no segment too long, none across a shot change."""
+"""Where a video is cut: every frame once or in one overlap, no chunk too long, none across a shot change."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
-from service.tracking.chunks import Segment, cut
-from service.tracking.params import SegmentParams
+from service.tracking.chunks import Chunk, cut
+from service.tracking.params import ChunkParams
 
-PARAMS = SegmentParams(frames=10, overlap=4)
+PARAMS = ChunkParams(frames=10, overlap=4)
 
 
-def segments(length: int, changes: Iterable[int] = (), params: SegmentParams = PARAMS) -> list[Segment]:
+def chunks_of(length: int, changes: Iterable[int] = (), params: ChunkParams = PARAMS) -> list[Chunk]:
     asked: list[int] = []
 
     def next_change(after: int, upto: int) -> int | None:
@@ -44,60 +44,60 @@ def segments(length: int, changes: Iterable[int] = (), params: SegmentParams = P
     ],
 )
 def test_cut(length: int, changes: list[int], expected: list[tuple[int, int, int]]) -> None:
-    assert segments(length, changes) == [Segment(*each) for each in expected]
+    assert chunks_of(length, changes) == [Chunk(*each) for each in expected]
 
 
 @st.composite
-def bounds(draw: st.DrawFn) -> SegmentParams:
+def bounds(draw: st.DrawFn) -> ChunkParams:
     frames = draw(st.integers(2, 30))
-    return SegmentParams(frames=frames, overlap=draw(st.integers(1, frames // 2)))
+    return ChunkParams(frames=frames, overlap=draw(st.integers(1, frames // 2)))
 
 
 @given(st.integers(1, 200), st.sets(st.integers(1, 199)), bounds())
-def test_segments_cover_the_video_and_keep_to_the_bounds(length: int, changes: set[int], params: SegmentParams) -> None:
+def test_chunks_cover_the_video_and_keep_to_the_bounds(length: int, changes: set[int], params: ChunkParams) -> None:
     changes = {change for change in changes if change < length}
-    found = segments(length, changes, params)
-    assert [t for segment in found for t in segment.own] == list(range(length))
-    assert all(0 < len(segment.frames) <= params.frames for segment in found)
+    found = chunks_of(length, changes, params)
+    assert [t for chunk in found for t in chunk.own] == list(range(length))
+    assert all(0 < len(chunk.frames) <= params.frames for chunk in found)
     for before, after in pairwise(found):
         assert after.first == before.end - after.shared
         assert after.shared in {0, params.overlap}
         assert (after.first in changes) == (after.shared == 0)
-    for segment in found:
-        assert not changes.intersection(segment.frames[1:]), "no segment goes across a shot change"
+    for chunk in found:
+        assert not changes.intersection(chunk.frames[1:]), "no chunk goes across a shot change"
 
 
 @given(st.integers(11, 200), bounds())
-def test_a_shot_is_cut_into_segments_of_some_length(length: int, params: SegmentParams) -> None:
-    found = segments(length, (), params)
+def test_a_shot_is_cut_into_chunks_of_some_length(length: int, params: ChunkParams) -> None:
+    found = chunks_of(length, (), params)
     if len(found) > 1:
-        assert all(len(segment.frames) > params.frames // 2 for segment in found)
+        assert all(len(chunk.frames) > params.frames // 2 for chunk in found)
 
 
 @pytest.mark.parametrize("overlap", [0, 6])
 def test_an_overlap_that_does_not_fit_is_refused(overlap: int) -> None:
     with pytest.raises(
-        ValueError, match=rf"segment_overlap: expected 1 to 5 frames, half of segment_frames 10, got {overlap}"
+        ValueError, match=rf"chunk_overlap: expected 1 to 5 frames, half of chunk_frames 10, got {overlap}"
     ):
-        SegmentParams(frames=10, overlap=overlap)
+        ChunkParams(frames=10, overlap=overlap)
 
 
 @pytest.mark.parametrize(
     ("given", "frames", "overlap"),
-    [([], 160, 12), (["segment_frames=16"], 16, 8), (["segment_frames=40", "segment_overlap=5"], 40, 5)],
+    [([], 160, 12), (["chunk_frames=16"], 16, 8), (["chunk_frames=40", "chunk_overlap=5"], 40, 5)],
 )
 def test_a_caller_sets_what_fits(given: list[str], frames: int, overlap: int) -> None:
-    params = parse_parameters(given).pipeline_params().segments
+    params = parse_parameters(given).pipeline_params().chunks
     assert (params.frames, params.overlap) == (frames, overlap)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["segment_overlap=81"], "segment_overlap: .*expected 1 to 80 frames, half of segment_frames 160, got '81'"),
-        (["segment_frames=20", "segment_overlap=11"], "segment_overlap: .*expected 1 to 10 frames"),
-        (["segment_overlap=0"], "segment_overlap: .*greater than or equal to 1"),
-        (["segment_frames=7"], "segment_frames: .*greater than or equal to 8"),
+        (["chunk_overlap=81"], "chunk_overlap: .*expected 1 to 80 frames, half of chunk_frames 160, got '81'"),
+        (["chunk_frames=20", "chunk_overlap=11"], "chunk_overlap: .*expected 1 to 10 frames"),
+        (["chunk_overlap=0"], "chunk_overlap: .*greater than or equal to 1"),
+        (["chunk_frames=7"], "chunk_frames: .*greater than or equal to 8"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(given: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Tubelets of segments become those of the whole video: masks, class and score of each as if it had never been cut."""
+"""Tubelets of chunks become those of the whole video: masks, class and score of each as if it had never been cut."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from service.structures.detections import Detections
 from service.structures.packed_masks import PackedMasks
 from service.structures.tubelets import LabelledTubelet, Tubelet
-from service.tracking.chunks import Segment, cut
+from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import Votes, label_tubelet
-from service.tracking.params import ScoreEstimator, SegmentParams, TubeletParams
+from service.tracking.params import ChunkParams, ScoreEstimator, TubeletParams
 from service.tracking.stitching import Chain, Part, ended, overlap_iou, packed, part_of, stitch
 from tests.unit.builders import candidate, frame, mask, tube
 
@@ -21,10 +21,10 @@ PARAMS = TubeletParams()
 SEEN = [0.6, 0.2, 0]
 
 
-def piece(whole: Tubelet, segment: Segment) -> Tubelet | None:
-    """What tracking inside a segment would give, frames counted from its first one; None without a visible frame."""
-    places = slice(segment.first, segment.end)
-    visible = [t - segment.first for t in whole.frames if t in segment.frames]
+def piece(whole: Tubelet, chunk: Chunk) -> Tubelet | None:
+    """What tracking inside a chunk would give, frames counted from its first one; None without a visible frame."""
+    places = slice(chunk.first, chunk.end)
+    visible = [t - chunk.first for t in whole.frames if t in chunk.frames]
     if not visible:
         return None
     seed = replace(whole.seed, frame=visible[0])
@@ -32,16 +32,16 @@ def piece(whole: Tubelet, segment: Segment) -> Tubelet | None:
 
 
 def stitched(
-    wholes: Sequence[Tubelet], frames: Sequence[Detections], segments: Sequence[Segment], params: TubeletParams = PARAMS
+    wholes: Sequence[Tubelet], frames: Sequence[Detections], chunks: Sequence[Chunk], params: TubeletParams = PARAMS
 ) -> list[LabelledTubelet]:
     chains: list[Chain] = []
     done: list[LabelledTubelet] = []
-    for segment in segments:
-        here = frames[segment.first : segment.end]
-        pieces = [piece(whole, segment) for whole in wholes]
-        # another order in every segment: places must not matter
-        parts = [part_of(each, here, segment, params) for each in reversed(pieces) if each is not None]
-        chains, over = stitch(chains, parts, segment, 0.5)
+    for chunk in chunks:
+        here = frames[chunk.first : chunk.end]
+        pieces = [piece(whole, chunk) for whole in wholes]
+        # another order in every chunk: places must not matter
+        parts = [part_of(each, here, chunk, params) for each in reversed(pieces) if each is not None]
+        chains, over = stitch(chains, parts, chunk, 0.5)
         done += [packed(ended(chain, params)) for chain in over]
     return done + [packed(ended(chain, params)) for chain in chains]
 
@@ -50,8 +50,8 @@ def parts(*tubelets: Tubelet) -> list[Part]:
     return [Part(tubelet, {}) for tubelet in tubelets]
 
 
-def uncut(length: int, frames: int, overlap: int) -> list[Segment]:
-    return list(cut(length, SegmentParams(frames=frames, overlap=overlap), lambda _after, _upto: None))
+def uncut(length: int, frames: int, overlap: int) -> list[Chunk]:
+    return list(cut(length, ChunkParams(frames=frames, overlap=overlap), lambda _after, _upto: None))
 
 
 def same(one: LabelledTubelet, other: LabelledTubelet) -> bool:
@@ -85,8 +85,8 @@ def test_a_cut_video_gives_the_tubelets_of_the_uncut_one(
 ) -> None:
     wholes, frames = video
     params = TubeletParams(score=score)
-    segments = uncut(len(frames), most, data.draw(st.integers(1, most // 2)))
-    found = stitched(wholes, frames, segments, params)
+    chunks = uncut(len(frames), most, data.draw(st.integers(1, most // 2)))
+    found = stitched(wholes, frames, chunks, params)
     expected = [label_tubelet(whole, frames, params) for whole in wholes]
     assert len(found) == len(expected)
     for one in expected:
@@ -95,20 +95,20 @@ def test_a_cut_video_gives_the_tubelets_of_the_uncut_one(
 
 def test_score_and_class_come_from_all_segments_each_frame_once() -> None:
     frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
-    (found,) = stitched([tube(range(10), length=10)], frames, [Segment(0, 6), Segment(4, 10, 2)])
+    (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)])
     assert found.label == 0
     assert found.score == pytest.approx((6 * 0.6 + 4 * 0.1) / 10)
 
 
 def test_nothing_goes_on_over_a_shot_change() -> None:
     frames = [frame(t, (0, SEEN)) for t in range(8)]
-    found = stitched([tube(range(8))], frames, [Segment(0, 5), Segment(5, 8)])
+    found = stitched([tube(range(8))], frames, [Chunk(0, 5), Chunk(5, 8)])
     assert [item.tubelet.frames for item in found] == [(0, 1, 2, 3, 4), (5, 6, 7)]
 
 
 def test_before_the_middle_the_masks_are_the_ones_of_before() -> None:
     before, after = tube(range(6), x=0, length=6), replace(tube(range(6), x=2, length=6), start=2)
-    (chain,), over = stitch([Chain((), Votes(), *parts(before))], parts(after), Segment(2, 8, 4), 0.5)
+    (chain,), over = stitch([Chain((), Votes(), *parts(before))], parts(after), Chunk(2, 8, 4), 0.5)
     assert over == []
     masks = ended(chain, PARAMS).tubelet.masks
     assert list(masks) == [mask(0)] * 4 + [mask(2)] * 4
@@ -128,7 +128,7 @@ def test_chains_and_parts_go_together_one_to_one(chains: list[int], new: list[in
     """Squares of 10 px at these x; up to 3 px apart they could be a pair."""
     before = [Chain((), Votes(), part) for part in parts(*(tube(range(4), x=x, length=4) for x in chains))]
     after = parts(*(replace(tube(range(4), x=x, length=4), start=2) for x in new))
-    live, over = stitch(before, after, Segment(2, 6, 2), 0.5)
+    live, over = stitch(before, after, Chunk(2, 6, 2), 0.5)
     assert [chain.last.tubelet.masks[0] for chain in live] == [mask(x) for x in new]
     pairs = [(chain.before[0].masks[0], chain.last.tubelet.masks[0]) for chain in live if chain.before]
     assert sorted(pairs, key=str) == sorted(((mask(x), mask(y)) for x, y in goes_on_as.items()), key=str)
@@ -140,7 +140,7 @@ def test_a_pair_at_the_smallest_iou_is_one(stitch_iou: float, live: int) -> None
     """10-px squares 6 px apart: IoU 4 / 16."""
     before = [Chain((), Votes(), *parts(tube(range(4), length=4)))]
     after = parts(replace(tube(range(4), x=6, length=4), start=2))
-    found = [*stitch(before, after, Segment(2, 6, 2), stitch_iou)]
+    found = [*stitch(before, after, Chunk(2, 6, 2), stitch_iou)]
     assert sum(len(each) for each in found) == live
 
 
@@ -148,20 +148,20 @@ def test_a_pair_at_the_smallest_iou_is_one(stitch_iou: float, live: int) -> None
 def test_below_the_smallest_iou_it_is_another_object(x: int, chains: int) -> None:
     """10-px squares: 3 px apart IoU 7 / 13, 4 px apart 6 / 14."""
     new = parts(replace(tube(range(4), x=x, length=4), start=2))
-    live, over = stitch([Chain((), Votes(), *parts(tube(range(4), length=4)))], new, Segment(2, 6, 2), 0.5)
+    live, over = stitch([Chain((), Votes(), *parts(tube(range(4), length=4)))], new, Chunk(2, 6, 2), 0.5)
     assert len(live) + len(over) == chains
 
 
 def test_two_that_are_not_there_are_no_pair() -> None:
     gone, late = tube([0], length=4), replace(tube([3], length=4), start=2)
-    live, over = stitch([Chain((), Votes(), *parts(gone))], parts(late), Segment(2, 6, 2), 0.0)
+    live, over = stitch([Chain((), Votes(), *parts(gone))], parts(late), Chunk(2, 6, 2), 0.0)
     assert (len(live), len(over)) == (1, 1)
 
 
 def test_the_best_seed_stands_for_all() -> None:
     one = replace(tube(range(4), length=4), seed=candidate(1, 0, [0.5, 0, 0]))
     other = replace(tube(range(4), length=4), seed=candidate(5, 0, [0.7, 0, 0]), start=2)
-    (chain,), _ = stitch([Chain((), Votes(), *parts(one))], parts(other), Segment(2, 6, 2), 0.5)
+    (chain,), _ = stitch([Chain((), Votes(), *parts(one))], parts(other), Chunk(2, 6, 2), 0.5)
     assert ended(chain, TubeletParams(score="seed")).score == pytest.approx(0.7)
     assert ended(chain, PARAMS).tubelet.seed.frame == 5
 
