@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 
-from docker.engine import ROOT, Engine, Project, engines
+from docker.engine import ROOT, ContainerEngine, Project, engines
 from docker.stand_ins import make_stand_ins
 from dualtrack.errors import DualtrackError, Unauthorized
 from service.client import Client, Job
@@ -71,7 +71,7 @@ def until(question: Callable[[], object], text: str, seconds: float) -> None:
     say(f"ok    {text} (after {time.monotonic() - start:.0f} s)")
 
 
-def build_images(engine: Engine, chosen: Mapping[str, str]) -> None:
+def build_images(engine: ContainerEngine, chosen: Mapping[str, str]) -> None:
     """Build both images, on the base images of `chosen` where it names some."""
     for dockerfile, tag, argument in (
         ("docker/Dockerfile.service", SERVICE, "PYTHON_IMAGE"),
@@ -81,7 +81,7 @@ def build_images(engine: Engine, chosen: Mapping[str, str]) -> None:
         engine.build(dockerfile, tag, {} if base is None else {argument: base})
 
 
-def look_at_image(engine: Engine) -> None:
+def look_at_image(engine: ContainerEngine) -> None:
     """Size, user, health check, labels, what is in it and what not."""
     image = engine.image(SERVICE)
     expect(image["Size"] <= LARGEST, f"{SERVICE} has {image['Size'] / 1e6:.0f} MB, at most {LARGEST / 1e6:.0f}")
@@ -247,7 +247,7 @@ def files() -> set[str]:
 
 
 @contextlib.contextmanager
-def stack_of(engine: Engine, chosen: Mapping[str, str]) -> Iterator[Stack]:
+def stack_of(engine: ContainerEngine, chosen: Mapping[str, str]) -> Iterator[Stack]:
     """A stack under a name of its own, not started yet; at the end everything of it is removed."""
     name, before = f"dualtrack-test-{uuid.uuid4().hex[:6]}", files()
     port, metrics_port = free_ports(2)
@@ -282,7 +282,7 @@ def tell(project: Project) -> None:
         print(f"--- {state}\n{project.logs(container)[-3000:]}", flush=True)
 
 
-def test(engine: Engine, *, stand_ins: bool, build: bool) -> None:
+def test(engine: ContainerEngine, *, stand_ins: bool, build: bool) -> None:
     """Everything, in order."""
     chosen = make_stand_ins(engine) if stand_ins else {}
     if build:

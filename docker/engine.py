@@ -16,7 +16,7 @@ BUILD_OPTIONS = "DUALTRACK_BUILD_OPTIONS"
 
 
 @dataclass(frozen=True)
-class Engine:
+class ContainerEngine:
     """`docker` or `podman`, by its path."""
 
     path: str
@@ -65,7 +65,7 @@ class Project:
         environment: values of the compose file's variables.
     """
 
-    engine: Engine
+    engine: ContainerEngine
     name: str
     profile: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -115,10 +115,10 @@ class Project:
         return done.stdout + done.stderr
 
 
-def engines() -> Sequence[Engine]:
+def engines() -> Sequence[ContainerEngine]:
     """Engines that are installed and answer, podman first."""
     found = (shutil.which(name) for name in ("podman", "docker"))
-    return [engine for path in found if path is not None and (engine := Engine(path)).succeeds("info")]
+    return [engine for path in found if path is not None and (engine := ContainerEngine(path)).succeeds("info")]
 
 
 def podman_compose() -> str:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from docker.engine import Engine
+from docker.engine import ContainerEngine
 
 PREFIX = "localhost/dualtrack-stand-in"
 PYTHON = f"{PREFIX}/python:3.11-slim-bookworm"
@@ -28,7 +28,7 @@ LEFT_OUT = (
 """What Debian's slim images leave out as well."""
 
 
-def make_stand_ins(engine: Engine) -> dict[str, str]:
+def make_stand_ins(engine: ContainerEngine) -> dict[str, str]:
     """Make the images that are missing; the variables of docker-compose.yml that choose them."""
     if not engine.succeeds("image", "inspect", PYTHON):
         _python(engine)
@@ -40,7 +40,7 @@ def make_stand_ins(engine: Engine) -> dict[str, str]:
     return chosen
 
 
-def _python(engine: Engine) -> None:
+def _python(engine: ContainerEngine) -> None:
     debootstrap = shutil.which("debootstrap", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if debootstrap is None:
         raise RuntimeError("debootstrap: expected on PATH; it makes the stand-in for the Python image")

@@ -61,7 +61,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of a run: `done` of `total` steps of a stage, in a segment of `share` of the video after `begun` of it."""
+    """A step of a run: `done` of `total` steps of a stage, in a chunk of `share` of the video after `begun` of it."""
 
     run: int
     stage: str

@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     cache_max_bytes: int = Field(2 << 30, ge=0, description="Budget on disk: detections, tubelets, checkpoints.")
     feature_cache_bytes: int = Field(64 << 20, ge=0, description="Budget of a video's features in memory.")
     feature_spill_bytes: int = Field(4 << 30, ge=0, description="Budget of further features in the scratch folder.")
-    alive_file: Path | None = Field(None, description="A worker touches it every 2 s: what a liveness probe looks at.")
+    liveness_file: Path | None = Field(
+        None, description="A worker touches it every 2 s: what a liveness probe looks at."
+    )
     checkpoint_frames: int = Field(64, ge=0, description="A killed job repeats at most so many frames; 0 = all.")
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="onnxruntime's execution providers.")
     threads: int = Field(2, gt=0, description="Threads of one onnxruntime session.")

@@ -23,7 +23,7 @@ from service.inference.triton.health import editions_alive
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.detection.description import load_detector_file
 from service.processes import liveness
-from service.processes.heartbeat import pulse
+from service.processes.heartbeat import heartbeat
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.processes.supervise import keep
 from service.settings import Settings
@@ -31,13 +31,13 @@ from service.state import redis_keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
-from service.state.counters import Tally
+from service.state.counters import Counters
 from service.state.embedded import embedded_valkey
 from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 from service.telemetry import configure_logging
 from service.worker.engine import COMMAND as ENGINE_COMMAND
-from service.worker.engine import EngineProcess
+from service.worker.engine import EngineHandle
 from service.worker.runner import JobRunner
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ class Parts:
     videos: VideoStore
     blobs: BlobStore
     cache: CacheIndex
-    tally: Tally
+    counters: Counters
     classes: ClassVector
     registry: CollectorRegistry
 
@@ -105,7 +105,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
                 blobs=blobs,
                 cache=cache,
-                tally=Tally(redis),
+                counters=Counters(redis),
                 classes=classes_of(settings, manifest),
                 registry=CollectorRegistry(),
             )
@@ -179,8 +179,8 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
-            engine = EngineProcess(engine_settings(settings, str(scratch)), engine_command)
-            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.tally)
+            engine = EngineHandle(engine_settings(settings, str(scratch)), engine_command)
+            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.counters)
             parts.docket.register(runner.run, names=[run_job.__name__])
             try:
                 await engine.start()
@@ -201,15 +201,15 @@ async def _work(parts: Parts, settings: Settings, worker_id: str) -> None:
         reconnection_delay=timedelta(seconds=1),
     )
     beats = itertools.count()
-    async with pulse(lambda: _beat(parts, settings, worker_id, next(beats)), BEAT_S), worker:
+    async with heartbeat(lambda: _beat(parts, settings, worker_id, next(beats)), BEAT_S), worker:
         # a cancel does not come out here: docket takes it as the wish to finish what runs and return
         await worker.run_forever()
 
 
 async def _beat(parts: Parts, settings: Settings, worker_id: str, beat: int) -> None:
     """Sign of life, second net under the queue, sweep of old files."""
-    if settings.alive_file is not None:
-        liveness.show(settings.alive_file)
+    if settings.liveness_file is not None:
+        liveness.show(settings.liveness_file)
     with contextlib.suppress(Unavailable):
         with translated():
             await parts.redis.set(redis_keys.worker(worker_id), "1", ex=redis_keys.WORKER_TTL_S)

@@ -22,7 +22,15 @@ from torch import Tensor, nn
 from export.models.trackers import Trackers
 from training.data.samples import Picture, coco_pictures
 from training.data.sequence_batch import SequenceBatch, join
-from training.data.sequences import FRAME_HW, Clip, Sequence, clip_sequence, load_clips, pasted_sequence, still_sequence
+from training.data.sequences import (
+    FRAME_HW,
+    RenderedClip,
+    Sequence,
+    clip_sequence,
+    load_clips,
+    pasted_sequence,
+    still_sequence,
+)
 from training.data.windows import Windows, dims_of
 from training.detector import depthwise_in_float32
 from training.loop.loop import train_loop
@@ -60,7 +68,7 @@ class Recipe:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
-def batches(clips: list[Clip], pictures: list[Picture], size: int, seed: int) -> Iterator[SequenceBatch]:
+def batches(clips: list[RenderedClip], pictures: list[Picture], size: int, seed: int) -> Iterator[SequenceBatch]:
     """Random batches for ever: rendered clips, photographs moved, objects pasted over another photograph."""
     rng = random.Random(seed)
     while True:
@@ -72,7 +80,7 @@ def batches(clips: list[Clip], pictures: list[Picture], size: int, seed: int) ->
         yield join(drawn)
 
 
-def _draw(clips: list[Clip], pictures: list[Picture], length: int, rng: random.Random) -> Sequence | None:
+def _draw(clips: list[RenderedClip], pictures: list[Picture], length: int, rng: random.Random) -> Sequence | None:
     kind = rng.random()
     if kind < CLIP_SHARE or not pictures:
         return clip_sequence(rng.choice(clips), length, rng)
@@ -124,7 +132,7 @@ def parameter_groups(modules: list[nn.Module], rate: float) -> list[dict[str, An
     return groups
 
 
-def train(trackers: Trackers, clips: list[Clip], pictures: list[Picture], out: Path, recipe: Recipe) -> None:
+def train(trackers: Trackers, clips: list[RenderedClip], pictures: list[Picture], out: Path, recipe: Recipe) -> None:
     """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
     trackers.requires_grad_(False).place(recipe.device)
     if recipe.device.type == "cpu":

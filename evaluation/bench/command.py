@@ -15,11 +15,11 @@ from rich.status import Status
 
 from dualtrack.errors import DualtrackError
 from evaluation.bench.bench import Bench
-from evaluation.bench.figures import Outcome
+from evaluation.bench.figures import RowOutcome
 from evaluation.bench.meters.machine import Machine, machine, pin
 from evaluation.bench.meters.profile import write_profile
 from evaluation.bench.plan import FULL, QUICK
-from evaluation.bench.rows import ROWS, Row, chosen
+from evaluation.bench.rows import ROWS, BenchRow, chosen
 from evaluation.bench.table import bench_document, bench_markdown, bench_table
 from evaluation.runs.session import open_context
 from service.settings import Settings
@@ -29,7 +29,7 @@ from service.settings import Settings
 class Report:
     """A bench after it ran."""
 
-    found: dict[Row, Outcome]
+    found: dict[BenchRow, RowOutcome]
     machine: Machine
     seconds: float
 
@@ -79,10 +79,10 @@ def bench(
 
 
 async def _run(
-    rows: Sequence[Row], settings: Settings, cores: tuple[int, ...], *, quick: bool, status: Status
+    rows: Sequence[BenchRow], settings: Settings, cores: tuple[int, ...], *, quick: bool, status: Status
 ) -> Report:
     here, start = machine(cores), time.perf_counter()
-    found: dict[Row, Outcome] = {}
+    found: dict[BenchRow, RowOutcome] = {}
     with tempfile.TemporaryDirectory(prefix="dualtrack-bench-") as folder:
         async with open_context(settings) as context:
             for row in rows:
@@ -92,15 +92,15 @@ async def _run(
     return Report(found, here, time.perf_counter() - start)
 
 
-async def _measured(row: Row, bench: Bench) -> Outcome:
+async def _measured(row: BenchRow, bench: Bench) -> RowOutcome:
     """A row that fails says why, and the others go on."""
     try:
         return await row.measure(bench)
     except (DualtrackError, OSError, RuntimeError) as error:
-        return Outcome(why_not=f"{type(error).__name__}: {error}")
+        return RowOutcome(why_not=f"{type(error).__name__}: {error}")
 
 
-def _teller(status: Status, row: Row) -> Callable[[str], None]:
+def _teller(status: Status, row: BenchRow) -> Callable[[str], None]:
     return lambda words: status.update(f"row {row.number}: {words}")
 
 

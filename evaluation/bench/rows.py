@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from dualtrack.errors import InvalidParameter
 from evaluation.bench.bench import Bench
-from evaluation.bench.figures import Outcome
+from evaluation.bench.figures import RowOutcome
 from evaluation.bench.subjects import concurrent, engine, gpu, literal, media, pipeline_cost
 
-Measure = Callable[[Bench], Awaitable[Outcome]]
+Measure = Callable[[Bench], Awaitable[RowOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BenchRow:
     """A row of the table.
 
     Attributes:
@@ -27,23 +27,23 @@ class Row:
 
 
 ROWS = (
-    Row(1, "literal implementation / ours, CPU time, 4 objects", literal.literal),
-    Row(2, "whole pipeline, 8 objects / 1 object", pipeline_cost.objects),
-    Row(3, "outside the graphs / inside, 4 objects", pipeline_cost.host),
-    Row(4, "graphs in the pipeline / alone in ideal batches", pipeline_cost.batches),
-    Row(5, "10 x the frames / 1 x", pipeline_cost.length),
-    Row(6, "resident memory of the engine, by length", engine.memory),
-    Row(7, "disk of the frame store", engine.disk),
-    Row(8, "CPU per 384x640 frame", pipeline_cost.frame),
-    Row(9, "four jobs at once / one after the other, wall time", concurrent.at_once),
-    Row(10, "repeat / first run", concurrent.repeat),
-    Row(11, "start to the first frame in the detector", media.start),
-    Row(12, "decode + store 1080p / decode alone", media.store),
-    Row(13, "GPU, 360p, end to end", gpu.gpu),
+    BenchRow(1, "literal implementation / ours, CPU time, 4 objects", literal.literal),
+    BenchRow(2, "whole pipeline, 8 objects / 1 object", pipeline_cost.objects),
+    BenchRow(3, "outside the graphs / inside, 4 objects", pipeline_cost.host),
+    BenchRow(4, "graphs in the pipeline / alone in ideal batches", pipeline_cost.batches),
+    BenchRow(5, "10 x the frames / 1 x", pipeline_cost.length),
+    BenchRow(6, "resident memory of the engine, by length", engine.memory),
+    BenchRow(7, "disk of the frame store", engine.disk),
+    BenchRow(8, "CPU per 384x640 frame", pipeline_cost.frame),
+    BenchRow(9, "four jobs at once / one after the other, wall time", concurrent.at_once),
+    BenchRow(10, "repeat / first run", concurrent.repeat),
+    BenchRow(11, "start to the first frame in the detector", media.start),
+    BenchRow(12, "decode + store 1080p / decode alone", media.store),
+    BenchRow(13, "GPU, 360p, end to end", gpu.gpu),
 )
 
 
-def chosen(numbers: str | None) -> Sequence[Row]:
+def chosen(numbers: str | None) -> Sequence[BenchRow]:
     """Rows by their numbers, `1,3,8`; all of them for None.
 
     Raises:

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from rich import box
 from rich.table import Table
 
-from evaluation.bench.figures import Figure, Outcome
-from evaluation.bench.rows import Row
+from evaluation.bench.figures import Figure, RowOutcome
+from evaluation.bench.rows import BenchRow
 from evaluation.data.dataset import Document
 
-Found = Mapping[Row, Outcome]
+Found = Mapping[BenchRow, RowOutcome]
 STYLES = {"ok": "green", "falls short": "red", "not measured": "yellow"}
 
 
@@ -53,7 +53,7 @@ def bench_document(found: Found) -> list[Document]:
     ]
 
 
-def _lines(outcome: Outcome) -> tuple[list[str], list[str]]:
+def _lines(outcome: RowOutcome) -> tuple[list[str], list[str]]:
     """Targets and figures, one line each."""
     return [figure.target for figure in outcome.figures], [_named(figure) for figure in outcome.figures]
 
@@ -62,9 +62,9 @@ def _named(figure: Figure) -> str:
     return f"{figure.name}: {figure.text}" if figure.name else figure.text
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: RowOutcome) -> str:
     return f"{outcome.verdict} ({outcome.why_not})" if outcome.why_not else outcome.verdict
 
 
-def _notes(outcome: Outcome) -> str:
+def _notes(outcome: RowOutcome) -> str:
     return "; ".join(outcome.notes).replace("|", "/")

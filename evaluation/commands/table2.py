@@ -17,7 +17,7 @@ from evaluation.data.dataset import Document, load_dataset
 from evaluation.metrics.bootstrap import LEVEL, Difference, differences
 from evaluation.output.tables import difference_table, markdown_rows, row_table
 from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
-from evaluation.runs.rows import ROWS, Result, Row, run_rows
+from evaluation.runs.rows import ROWS, Result, TableRow, run_rows
 from evaluation.runs.session import open_context
 from evaluation.runs.videos import console_teller
 from service.cli.parameters import ParameterFileOption, ParameterOption
@@ -80,7 +80,7 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
         json_file.write_text(json.dumps({"rows": document, "differences": intervals}, indent=2) + "\n")
 
 
-def _chosen(names: str | None) -> list[Row]:
+def _chosen(names: str | None) -> list[TableRow]:
     known = {row.name: row for row in ROWS}
     wanted = list(known) if names is None else [name.strip() for name in names.split(",")]
     if unknown := [name for name in wanted if name not in known]:
@@ -88,12 +88,12 @@ def _chosen(names: str | None) -> list[Row]:
     return [known[name] for name in wanted]
 
 
-def _parameters(row: Row, param: list[str] | None, params: Path | None) -> EvaluationParameters:
+def _parameters(row: TableRow, param: list[str] | None, params: Path | None) -> EvaluationParameters:
     return parse_evaluation([*(param or ()), *(f"{name}={value}" for name, value in row.values.items())], params)
 
 
 async def _run(
-    path: Path, rows: Sequence[tuple[Row, EvaluationParameters]], limit: int | None, *, fresh: bool
+    path: Path, rows: Sequence[tuple[TableRow, EvaluationParameters]], limit: int | None, *, fresh: bool
 ) -> list[Result]:
     dataset = load_dataset(path)
     videos = [video for video in dataset.videos if video.exhaustive][:limit]

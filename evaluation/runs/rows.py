@@ -25,7 +25,7 @@ Oracle = Literal["seeds", "detections", "class"]
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row: its name, the method, what it changes of the parameters, and what is taken from the annotations."""
 
     name: str
@@ -35,21 +35,21 @@ class Row:
 
 
 ROWS = (
-    Row("deepsort", "deepsort"),
-    Row("pixel", "pixel"),
-    Row("ipdt", "ipdt"),
-    Row("deepsort-raw", "deepsort", {"beta": "1"}),
-    Row("uncalibrated", "ipdt", {"beta": "1"}),
-    Row("forward", "ipdt", {"bidirectional": "false"}),
-    Row("greedy", "ipdt", {"strategy": "greedy"}),
-    Row("box-only", "ipdt", {"fusion": "instance"}),
-    Row("margin-1", "ipdt", {"margin": "1"}),
-    Row("uncoupled", "ipdt", {"couple": "0"}),
-    Row("matched-skip", "ipdt", {"score": "matched_skip"}),
-    Row("paper", "ipdt", {"preset": "paper"}),
-    Row("oracle-seeds", "ipdt", oracle="seeds"),
-    Row("oracle-detections", "ipdt", oracle="detections"),
-    Row("oracle-class", "ipdt", oracle="class"),
+    TableRow("deepsort", "deepsort"),
+    TableRow("pixel", "pixel"),
+    TableRow("ipdt", "ipdt"),
+    TableRow("deepsort-raw", "deepsort", {"beta": "1"}),
+    TableRow("uncalibrated", "ipdt", {"beta": "1"}),
+    TableRow("forward", "ipdt", {"bidirectional": "false"}),
+    TableRow("greedy", "ipdt", {"strategy": "greedy"}),
+    TableRow("box-only", "ipdt", {"fusion": "instance"}),
+    TableRow("margin-1", "ipdt", {"margin": "1"}),
+    TableRow("uncoupled", "ipdt", {"couple": "0"}),
+    TableRow("matched-skip", "ipdt", {"score": "matched_skip"}),
+    TableRow("paper", "ipdt", {"preset": "paper"}),
+    TableRow("oracle-seeds", "ipdt", oracle="seeds"),
+    TableRow("oracle-detections", "ipdt", oracle="detections"),
+    TableRow("oracle-class", "ipdt", oracle="class"),
 )
 """The paper's three first, so that their times are their own where nothing is cached."""
 
@@ -67,7 +67,7 @@ class Result:
         taken_over: something came from a cache or from another row, so a run of its own takes longer.
     """
 
-    row: Row
+    row: TableRow
     clips: list[Document] = field(default_factory=list)
     seconds: float = 0.0
     frames: int = 0
@@ -80,7 +80,7 @@ class Result:
         return {**figures(self.clips), **times, "parameters": self.row.values, "clips": self.clips}
 
 
-class Tally:
+class FoundCounter:
     """A stage cache that notes what was found in it, other than what was put there since `clear`.
 
     Args:
@@ -117,7 +117,7 @@ class Tally:
 async def run_rows(
     dataset: Dataset,
     videos: Sequence[AnnotatedVideo],
-    rows: Sequence[tuple[Row, EvaluationParameters]],
+    rows: Sequence[tuple[TableRow, EvaluationParameters]],
     context: PipelineContext,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Result]:
@@ -131,7 +131,7 @@ async def run_rows(
         tell: told a line after every video.
     """
     vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
-    cache = Tally(context.cache)
+    cache = FoundCounter(context.cache)
     context = replace(context, cache=cache)
     results = [Result(row) for row, _ in rows]
     for number, video in enumerate(videos, start=1):
@@ -165,7 +165,7 @@ async def _detected(run: Run) -> Remembered:
 
 async def row_records(
     run: Run,
-    chosen: tuple[Row, EvaluationParameters],
+    chosen: tuple[TableRow, EvaluationParameters],
     vocabulary: Vocabulary,
     kept: Remembered,
     truth: tuple[AnnotatedVideo, Sequence[Document]],

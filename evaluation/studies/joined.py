@@ -27,7 +27,7 @@ from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
 from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import Tell, console_teller
 from service.cli.parameters import ParameterOption
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.given import GivenDetections
@@ -42,7 +42,7 @@ from service.tracking.chunks import Chunk
 
 
 class JoinedClips:
-    """Clips of one size as one video; see `Footage`.
+    """Clips of one size as one video; see `FrameSource`.
 
     Args:
         clips: in order.
@@ -51,7 +51,7 @@ class JoinedClips:
         InvalidDataset: their frames differ in size.
     """
 
-    def __init__(self, clips: Sequence[Footage]) -> None:
+    def __init__(self, clips: Sequence[FrameSource]) -> None:
         sizes = {(clip.frame_hw, clip.network_hw) for clip in clips}
         if len(sizes) != 1:
             raise InvalidDataset(f"joined: expected clips of one size, got {sorted(hw for hw, _ in sizes)}")
@@ -66,7 +66,7 @@ class JoinedClips:
         return len(self._places)
 
     async def ready(self) -> None:
-        """See `Footage`."""
+        """See `FrameSource`."""
         for clip, place in self._places:
             if place == 0:
                 await clip.ready()

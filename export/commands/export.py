@@ -20,7 +20,7 @@ from service.inference.specs import LITE, PAPER, graph_specs
 
 if TYPE_CHECKING:  # needs the extra `models`
     from export.onnx.graphs import Lite, Paper
-    from export.onnx.parity import Row
+    from export.onnx.parity import Parity
 
 export = typer.Typer(no_args_is_help=True, help="Write graphs of the model repository (needs the extra `models`).")
 
@@ -149,7 +149,7 @@ def parity(
     network = _paper(weights) if preset is PresetName.PAPER else _lite(weights or DEFAULT_WEIGHTS)
     dims = DIMS[preset]
     specs = graph_specs(dims)
-    rows: list[Row] = []
+    rows: list[Parity] = []
     for name, module in network.graphs().items():
         rows += compare(module, specs[name], dims, repository / name / "1" / "model.onnx", clip)
     report(rows)
@@ -236,7 +236,7 @@ def _read_card(path: Path) -> Card:
     return card
 
 
-def report(rows: "Sequence[Row]") -> None:
+def report(rows: "Sequence[Parity]") -> None:
     """Print the worst case of every output; exit code 1 if one is beyond its tolerance."""
     from export.onnx.parity import worst_rows  # noqa: PLC0415 (needs torch)
 

@@ -11,7 +11,7 @@ from service.inference.repository.manifest import MANIFEST
 from service.settings import Settings
 
 if TYPE_CHECKING:  # needs the extra `models`
-    from export.onnx.parity import Row
+    from export.onnx.parity import Parity
     from export.repository.model_card import Card
     from export.torchvision.checkpoint import TorchvisionCheckpoint
 
@@ -70,7 +70,7 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     typer.echo(f"DUALTRACK_MODEL_REPOSITORY={out} dualtrack segment VIDEO")
 
 
-def _card(file: Path, checkpoint: "TorchvisionCheckpoint", rows: "list[Row]", licence: str) -> "Card":
+def _card(file: Path, checkpoint: "TorchvisionCheckpoint", rows: "list[Parity]", licence: str) -> "Card":
     """What is known: the file, and how near the graph is to torchvision. Nobody says what it was trained on."""
     from export.onnx.parity import worst_rows  # noqa: PLC0415 (needs torch)
     from export.torchvision.parity import DIFFERENCES  # noqa: PLC0415

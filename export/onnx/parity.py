@@ -71,7 +71,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Row:
+class Parity:
     """Worst difference of one output in one case; `detections` where the graph makes any."""
 
     graph: str
@@ -116,7 +116,7 @@ def compare(
     path: Path,
     clip: Path | None = None,
     tolerances: Tolerances = TOLERANCES,
-) -> list[Row]:
+) -> list[Parity]:
     """All cases of one graph."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -137,7 +137,7 @@ def compare_modules(
     dims: ModelDims,
     clip: Path | None = None,
     tolerances: Tolerances = TOLERANCES,
-) -> list[Row]:
+) -> list[Parity]:
     """All cases of one graph, of two modules."""
 
     def run(inputs: Inputs) -> Sequence[Array]:
@@ -146,7 +146,9 @@ def compare_modules(
     return compare_runs(module, run, spec, cases(spec, dims, clip), tolerances)
 
 
-def compare_runs(module: nn.Module, run: Run, spec: GraphSpec, on: Iterable[Case], tolerances: Tolerances) -> list[Row]:
+def compare_runs(
+    module: nn.Module, run: Run, spec: GraphSpec, on: Iterable[Case], tolerances: Tolerances
+) -> list[Parity]:
     """A module against anything that runs its graph."""
     return [row for case in on for row in _compare_case(module, run, spec, case, tolerances)]
 
@@ -157,7 +159,7 @@ def _run_module(module: nn.Module, spec: GraphSpec, inputs: Inputs) -> Sequence[
     return [value.numpy() for value in (result if isinstance(result, tuple) else (result,))]
 
 
-def _compare_case(module: nn.Module, run: Run, spec: GraphSpec, case: Case, tolerances: Tolerances) -> Iterator[Row]:
+def _compare_case(module: nn.Module, run: Run, spec: GraphSpec, case: Case, tolerances: Tolerances) -> Iterator[Parity]:
     names = [tensor.name for tensor in spec.outputs]
     wanted = dict(zip(names, _run_module(module, spec, case.inputs), strict=True))
     got = dict(zip(names, run({tensor.name: case.inputs[tensor.name] for tensor in spec.inputs}), strict=True))
@@ -169,7 +171,7 @@ def _compare_case(module: nn.Module, run: Run, spec: GraphSpec, case: Case, tole
     for name in names:
         error = difference(name, wanted[name], got[name])
         tolerance = tolerances.get(f"{spec.name} {name}", tolerances[name])
-        yield Row(spec.name, case.name, name, error, tolerance, detections)
+        yield Parity(spec.name, case.name, name, error, tolerance, detections)
 
 
 def difference(name: str, wanted: Array, got: Array) -> float:
@@ -182,9 +184,9 @@ def difference(name: str, wanted: Array, got: Array) -> float:
     return error / max(float(wanted.std()), 1e-6) if name in RELATIVE else error
 
 
-def worst_rows(rows: Iterable[Row]) -> list[Row]:
+def worst_rows(rows: Iterable[Parity]) -> list[Parity]:
     """Of each graph's output the case nearest to its tolerance, or beyond."""
-    worst: dict[tuple[str, str], Row] = {}
+    worst: dict[tuple[str, str], Parity] = {}
     for row in rows:
         other = worst.setdefault((row.graph, row.output), row)
         if row.error > other.error:

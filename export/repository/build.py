@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from export.onnx.graphs import Graphs
-from export.onnx.parity import Row, compare
+from export.onnx.parity import Parity, compare
 from export.onnx.to_onnx import export_graph
 from export.repository.classes import class_list
 from export.repository.graph_entry import graph_entry
@@ -47,7 +47,7 @@ def write_repository(
     edition: Edition,
     clip: Path | None = None,
     trackers: BorrowedTrackers | None = None,
-) -> list[Row]:
+) -> list[Parity]:
     """Export all graphs, compare each with torch, write manifest, configurations and cards.
 
     Everything is written to a temporary folder first and put in place only if every comparison is within its
@@ -66,7 +66,7 @@ def write_repository(
     specs = graph_specs(edition.dims)
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
-        rows: list[Row] = []
+        rows: list[Parity] = []
         entries: dict[str, dict[str, Any]] = {}
         if trackers is not None:
             entries, rows = trackers.write(fresh)

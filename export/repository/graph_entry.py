@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.onnx.parity import Row
+from export.onnx.parity import Parity
 from export.onnx.to_onnx import OPSET
 
 
-def graph_entry(path: Path, rows: Sequence[Row]) -> dict[str, Any]:
+def graph_entry(path: Path, rows: Sequence[Parity]) -> dict[str, Any]:
     """The entry of the graph in `path`, of which `rows` were compared."""
     worst = max(rows, key=lambda row: row.error / max(row.tolerance, 1e-12))
     data = path.read_bytes()

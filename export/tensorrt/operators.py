@@ -18,7 +18,7 @@ NEAREST_MODES = frozenset({"floor", "ceil", "round_prefer_floor", "round_prefer_
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class OperatorProblem:
     """Something that TensorRT does not take: `node` (its name and operator), `what` and what was wanted."""
 
     node: str
@@ -48,12 +48,12 @@ def table() -> dict[str, Any]:
     return tomllib.loads(TABLE.read_text())
 
 
-def problems(path: Path) -> list[Problem]:
+def problems(path: Path) -> list[OperatorProblem]:
     """Everything in an ONNX file that TensorRT does not take; empty: it may be built."""
     return model_problems(onnx.load(path))
 
 
-def model_problems(model: onnx.ModelProto) -> list[Problem]:
+def model_problems(model: onnx.ModelProto) -> list[OperatorProblem]:
     """As `problems`, of a model in memory."""
     graph = _read(model)
     opsets = {item.domain: item.version for item in model.opset_import}
@@ -61,9 +61,9 @@ def model_problems(model: onnx.ModelProto) -> list[Problem]:
     found = []
     if not rules["first_opset"] <= opsets.get("", 0) <= rules["last_opset"]:
         wanted = f"{rules['first_opset']} to {rules['last_opset']}"
-        found.append(Problem("model", f"expected an opset of {wanted}, got {opsets.get('', 'none')}"))
+        found.append(OperatorProblem("model", f"expected an opset of {wanted}, got {opsets.get('', 'none')}"))
     for node in model.graph.node:
-        found += [Problem(f"{node.name} ({node.op_type})", what) for what in _of_node(node, graph)]
+        found += [OperatorProblem(f"{node.name} ({node.op_type})", what) for what in _of_node(node, graph)]
     return found
 
 

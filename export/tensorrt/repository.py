@@ -9,7 +9,7 @@ import onnx
 from dualtrack.errors import ContractViolation
 from export.models.half import Rounded
 from export.onnx.graphs import Lite, Paper
-from export.onnx.parity import HALF_TOLERANCES, Row, compare, compare_modules
+from export.onnx.parity import HALF_TOLERANCES, Parity, compare, compare_modules
 from export.onnx.to_onnx import export_graph
 from export.repository.build import Edition, put_in_place, write_texts
 from export.repository.graph_entry import graph_entry
@@ -22,7 +22,7 @@ from service.inference.specs import graph_specs
 
 def write_tensorrt_repository(
     folder: Path, network: Lite | Paper, edition: Edition, clip: Path | None = None
-) -> list[Row]:
+) -> list[Parity]:
     """Export all graphs in the form for TensorRT, check their operators, compare each with the form for the CPU.
 
     Each graph is compared twice: as the file, in onnxruntime, and as a module that rounds to half precision wherever
@@ -44,7 +44,7 @@ def write_tensorrt_repository(
     specs, dims = graph_specs(edition.dims), edition.dims
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
-        rows: list[Row] = []
+        rows: list[Parity] = []
         entries: dict[str, dict[str, Any]] = {}
         for graph, module in network.graphs().items():
             path = source_path(fresh, graph)

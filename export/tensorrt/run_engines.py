@@ -10,7 +10,7 @@ import torch
 
 from dualtrack.errors import ConfigurationError
 from export.onnx.graphs import Graphs
-from export.onnx.parity import HALF_TOLERANCES, Array, Case, Row, compare_runs
+from export.onnx.parity import HALF_TOLERANCES, Array, Case, Parity, compare_runs
 from export.onnx.sample_inputs import Inputs, clip_frames, frames, tracks
 from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import GraphSpec, ModelDims, graph_specs
@@ -19,7 +19,7 @@ from service.pipeline.params import DetectorParams
 CALLS = 20
 
 
-class Engine:
+class BuiltEngine:
     """One engine in this process, its tensors in torch.
 
     Args:
@@ -86,7 +86,7 @@ class Engine:
 
 def compare_engines(
     folder: Path, graphs: Graphs, dims: ModelDims, trt: Any, clip: Path | None = None
-) -> tuple[list[Row], dict[str, float]]:
+) -> tuple[list[Parity], dict[str, float]]:
     """All engines of a repository against the modules they came from; the milliseconds of a call by graph and case.
 
     Raises:
@@ -94,10 +94,10 @@ def compare_engines(
     """
     manifest = load_manifest(folder)
     verify(manifest)
-    rows: list[Row] = []
+    rows: list[Parity] = []
     times: dict[str, float] = {}
     for name, spec in graph_specs(dims).items():
-        engine = Engine(manifest.graph_path(name), spec, trt)
+        engine = BuiltEngine(manifest.graph_path(name), spec, trt)
         for case in engine_cases(spec, dims, clip):
             rows += compare_runs(graphs[name], engine.run, spec, [case], HALF_TOLERANCES)
             times[f"{name}, {case.name}"] = engine.milliseconds(case.inputs)

@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 from onnx.utils import Extractor
 
-from export.onnx.parity import TOLERANCES, Row, difference
+from export.onnx.parity import TOLERANCES, Parity, difference
 from export.onnx.sample_inputs import frames
 from export.onnx.to_onnx import check_graph
 from export.repository.graph_entry import graph_entry
@@ -48,7 +48,7 @@ class BorrowedTrackers:
         """Numbers of a repository that has these trackers and a detector of `classes` classes."""
         return replace(self._source.dims, classes=classes, shared_trunk=False)
 
-    def write(self, folder: Path) -> tuple[dict[str, dict[str, Any]], list[Row]]:
+    def write(self, folder: Path) -> tuple[dict[str, dict[str, Any]], list[Parity]]:
         """Write the graphs and their model cards into `folder`; the manifest's entries, and what was compared."""
         entries = {}
         for graph in self._source.graphs:
@@ -58,7 +58,7 @@ class BorrowedTrackers:
             _copy(self._source.graph_path(graph), folder / graph / "1" / "model.onnx")
             if (card := self._source.path / graph / "README.md").is_file():
                 _copy(card, folder / graph / "README.md")
-        rows: list[Row] = []
+        rows: list[Parity] = []
         if self._source.dims.shared_trunk:
             path = folder / FEATURES / "1" / "model.onnx"
             self._cut(path)
@@ -89,7 +89,7 @@ class BorrowedTrackers:
         path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(model, path)
 
-    def _compare(self, path: Path) -> list[Row]:
+    def _compare(self, path: Path) -> list[Parity]:
         """The cut graph against the whole one."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -106,7 +106,7 @@ class BorrowedTrackers:
             given = {name: inputs[name] for name in ("frames", "hw")}
             names, case = ("f4", "f8"), f"cut against whole at {size[0]}x{size[1]}"
             for name, wanted, got in zip(names, whole.run(names, inputs), cut.run(names, given), strict=True):
-                rows.append(Row(FEATURES, case, name, difference(name, wanted, got), TOLERANCES[name]))
+                rows.append(Parity(FEATURES, case, name, difference(name, wanted, got), TOLERANCES[name]))
         return rows
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
 from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
-from export.onnx.parity import Row, difference
+from export.onnx.parity import Parity, difference
 from export.onnx.sample_inputs import frames
 
 TOLERANCES = {"pyramid": 1e-3, "proposals": 1e-2, "probabilities": 2e-4, "box_of_class": 1e-2, "mask_of_class": 1e-3}
@@ -47,7 +47,7 @@ class Seen:
 
 def compare_with_torchvision(
     theirs: MaskRCNN, ours: PaperMaskRcnn, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW
-) -> list[Row]:
+) -> list[Parity]:
     """Feature pyramid, proposals, and on the same proposals class probabilities, boxes and masks of the best class.
 
     Args:
@@ -55,7 +55,7 @@ def compare_with_torchvision(
         ours: around the same weights.
         sizes_hw: of the random pictures, multiples of 32.
     """
-    rows: list[Row] = []
+    rows: list[Parity] = []
     for seed, size in enumerate(sizes_hw, start=1):
         inputs = frames(1, *size, seed=seed)
         inputs["hw"] = torch.tensor([size], dtype=torch.int32)
@@ -112,14 +112,14 @@ def _our_limits(theirs: MaskRCNN, image: Tensor) -> Iterator[None]:
         transform.min_size, transform.max_size, rpn._pre_nms_top_n, rpn._post_nms_top_n = before  # noqa: SLF001
 
 
-def _rows(seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, inputs: dict[str, Tensor], case: str) -> Iterator[Row]:
+def _rows(seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, inputs: dict[str, Tensor], case: str) -> Iterator[Parity]:
     limit = inputs["hw"].float()
     pyramid = list(ours.backbone(ours.normalise(inputs["frames"])).values())
     for wanted, got in zip(seen.pyramid, pyramid, strict=True):
         yield _row(case, "pyramid", wanted, got)
     size = (int(limit[0, 0]), int(limit[0, 1]))
     proposals, valid = ours.propose(seen.pyramid, size, limit)
-    yield Row(
+    yield Parity(
         "mask_rcnn", case, "proposals", _apart(seen.proposals[0], proposals[0][valid[0]]), TOLERANCES["proposals"]
     )
     same = seen.proposals[0][None]
@@ -156,8 +156,8 @@ def _apart(wanted: Tensor, got: Tensor) -> float:
     return float(torch.maximum(distance.amin(0).amax(), distance.amin(1).amax()))
 
 
-def _row(case: str, output: str, wanted: Tensor, got: Tensor) -> Row:
+def _row(case: str, output: str, wanted: Tensor, got: Tensor) -> Parity:
     error = difference(output, wanted.numpy(), got.numpy())
     if output in RELATIVE:
         error /= max(float(wanted.std()), 1e-6)
-    return Row("mask_rcnn", case, output, error, TOLERANCES[output])
+    return Parity("mask_rcnn", case, output, error, TOLERANCES[output])

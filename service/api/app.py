@@ -18,7 +18,7 @@ from dualtrack.errors import DualtrackError
 from service.api import openapi, problems
 from service.api.auth import require_key
 from service.api.deps import UploadSlots
-from service.api.lingering_close import LingerMiddleware
+from service.api.lingering_close import LingeringCloseMiddleware
 from service.api.metrics.http import HttpMetrics
 from service.api.middleware import RequestMiddleware
 from service.api.problems import RequestProblem
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = HttpMetrics(CollectorRegistry())
     app = FastAPI(title="dualtrack", version=_version(), description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.metrics = metrics
-    app.add_middleware(LingerMiddleware)
+    app.add_middleware(LingeringCloseMiddleware)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     for router in (videos.router, jobs.router, results.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])

@@ -9,7 +9,7 @@ DRAIN_BYTES = 4 * 1024 * 1024
 DRAIN_S = 1.0
 
 
-class LingerMiddleware:
+class LingeringCloseMiddleware:
     """Closes the connection after an answer that came before the end of the body, but not at once.
 
     Closing with unread input resets the connection, and the reset may overtake the answer. So a little of the

@@ -37,11 +37,11 @@ class Clip:
 
     @property
     def indices(self) -> range:
-        """Of every frame here its index in the video; see `Footage`."""
+        """Of every frame here its index in the video; see `FrameSource`."""
         return range(len(self))
 
     async def ready(self) -> None:
-        """The frames are there; see `Footage`."""
+        """The frames are there; see `FrameSource`."""
 
     def frame(self, index: int) -> U8:
         """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`, not to be written to.

@@ -7,8 +7,8 @@ from service.media.video_info import VideoInfo
 from service.structures.arrays import F64, U8
 
 
-class Footage(Protocol):
-    """Frames that can be read in any order: a `Clip`, or a `ClipPart`."""
+class FrameSource(Protocol):
+    """Frames that can be read in any order: a `Clip`, or a `FrameSubset`."""
 
     @property
     def timestamps(self) -> F64:
@@ -51,7 +51,7 @@ class Footage(Protocol):
         ...
 
 
-class ClipPart:
+class FrameSubset:
     """Some frames of a clip, counted from 0; it opens and closes nothing.
 
     Args:
@@ -59,7 +59,7 @@ class ClipPart:
         frames: their indices there, ascending.
     """
 
-    def __init__(self, clip: Footage, frames: range) -> None:
+    def __init__(self, clip: FrameSource, frames: range) -> None:
         if len(frames) and not 0 <= frames[0] <= frames[-1] < len(clip):
             raise ValueError(f"clip: expected a part of its {len(clip)} frames, got {frames}")
         self._clip, self._frames = clip, frames
@@ -73,7 +73,7 @@ class ClipPart:
         return len(self._frames)
 
     async def ready(self) -> None:
-        """See `Footage`."""
+        """See `FrameSource`."""
         await self._clip.ready()
 
     def frame(self, index: int) -> U8:

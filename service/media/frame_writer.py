@@ -16,7 +16,7 @@ PLANES = "yuv420p"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """What the frames of one coding have in common before they are scaled."""
 
     pix_fmt: str
@@ -43,7 +43,7 @@ class FrameWriter:
         self._folder, self._network_hw, self._max_bytes = folder, network_hw, max_bytes
         self._out = frames_file(folder).open("wb")
         self._scaler = VideoReformatter()
-        self._first: Look | None = None
+        self._first: Appearance | None = None
         self._codings: list[Coding] = []
         self._encoders: list[VideoCodecContext] = []
         self._records: list[tuple[float, int, int]] = []
@@ -116,8 +116,8 @@ class FrameWriter:
         return known.index(coding)
 
 
-def _look(frame: VideoFrame) -> Look:
-    return Look(
+def _look(frame: VideoFrame) -> Appearance:
+    return Appearance(
         frame.format.name,
         (frame.height, frame.width),
         rotation_of(frame),
@@ -127,7 +127,7 @@ def _look(frame: VideoFrame) -> Look:
     )
 
 
-def _planes(look: Look, network_hw: tuple[int, int]) -> Coding | None:
+def _planes(look: Appearance, network_hw: tuple[int, int]) -> Coding | None:
     """How frames that look so are stored with their planes; None where they can't be.
 
     Odd sides are none of the coder's in 4:2:0, and the lines of interlaced frames belong to two times.

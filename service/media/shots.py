@@ -11,7 +11,7 @@ import numpy as np
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
 
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 
 RATIO = 3.0
 """The library's own. A cut that is missed costs little, one that is none ends every tubelet (decision record 13)."""
@@ -28,7 +28,7 @@ class ShotChanges:
         known: all changes, if an earlier look found them: then no frame is read.
     """
 
-    def __init__(self, clip: Footage, known: Sequence[int] | None = None) -> None:
+    def __init__(self, clip: FrameSource, known: Sequence[int] | None = None) -> None:
         self._clip = clip
         self._detector = AdaptiveDetector(adaptive_threshold=RATIO, min_scene_len=1, window_width=AHEAD)
         self._found: list[int] = [] if known is None else list(known)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from service.media.frame_source import ClipPart, Footage
-from service.pipeline.run import Progress, Run, VideoResult, process_video
+from service.media.frame_source import FrameSource, FrameSubset
+from service.pipeline.run import Run, StageProgress, VideoResult, process_video
 from service.structures.arrays import U8
 from service.structures.tubelets import LabelledTubelet
 from service.tracking.chunks import Chunk
@@ -42,7 +42,7 @@ def thinned(run: Run) -> Run:
     step = step_of(run)
     if step == 1:
         return run
-    clip = ClipPart(run.clip, range(0, len(run.clip), step))
+    clip = FrameSubset(run.clip, range(0, len(run.clip), step))
     return replace(run, clip=clip, video=f"{run.video}:every{step}", params=replace(run.params, track_fps=0.0))
 
 
@@ -74,14 +74,14 @@ def fill_in(labelled: Sequence[LabelledTubelet], tracked: Run, run: Run) -> list
             continue
         for filling in live:
             filling.fill(t, lumas.of)
-        run.report(Progress("merge", t + 1, length))
+        run.report(StageProgress("merge", t + 1, length))
     return [replace(item, tubelet=filling.tubelet()) for item, filling in zip(labelled, fillings, strict=True)]
 
 
 class _Lumas:
     """Brightness of frames; the last few that were asked for are kept, one frame between needs three."""
 
-    def __init__(self, clip: Footage) -> None:
+    def __init__(self, clip: FrameSource) -> None:
         self._clip = clip
         self._kept: OrderedDict[int, U8] = OrderedDict()
 

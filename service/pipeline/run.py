@@ -16,7 +16,7 @@ from pathlib import Path
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
-from service.media.frame_source import ClipPart, Footage
+from service.media.frame_source import FrameSource, FrameSubset
 from service.media.shots import ShotChanges
 from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.detection.bundled import BundledDetector
@@ -38,7 +38,7 @@ from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
-from service.tracking.stitching import Chain, Part, ended, packed, part_of, stitch
+from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, packed, stitch
 from service.tracking.tubelet_nms import suppress
 
 STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
@@ -46,7 +46,7 @@ STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StageProgress:
     """`done` of `total` steps of a stage; a step is a frame, in `track` one frame of one sweep.
 
     In a video of several chunks steps are frames of the whole video, and each chunk goes through the stages
@@ -60,7 +60,7 @@ class Progress:
     share: float = 1.0
 
 
-Report = Callable[[Progress], None]
+Report = Callable[[StageProgress], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Run:
         spill_bytes: budget of these.
     """
 
-    clip: Footage
+    clip: FrameSource
     video: str
     networks: Networks
     params: PipelineParams
@@ -135,12 +135,12 @@ class Run:
             return self
         begun, share = chunk.own.start / length, len(chunk.own) / length
 
-        def report(step: Progress) -> None:
+        def report(step: StageProgress) -> None:
             done = round((begun + share * step.done / max(step.total, 1)) * length)
-            self.report(Progress(step.stage, done, length, begun, share))
+            self.report(StageProgress(step.stage, done, length, begun, share))
 
         name = f"{self.video}:{chunk.first}-{chunk.end}"
-        return replace(self, clip=ClipPart(self.clip, chunk.frames), video=name, report=report)
+        return replace(self, clip=FrameSubset(self.clip, chunk.frames), video=name, report=report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def shot_changes(run: Run) -> ShotChanges:
     return ShotChanges(run.clip, recall(run.cache, shots_key(run.video, run.params), json.loads))
 
 
-async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[Part], ChunkNote]:
+async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], ChunkNote]:
     """Detect → calibrate → select and track → label → suppress."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     detections = await detect_all(run, features)
@@ -194,13 +194,13 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[Part], ChunkNote]:
         named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
 
     calibrated = calibrate(named, run.params.calibration)
-    run.report(Progress("calibrate", 1, 1))
+    run.report(StageProgress("calibrate", 1, 1))
 
     tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
 
     labelled = finish(tubelets, calibrated, run.params.tubelets)
-    run.report(Progress("merge", 1, 1))
-    parts = [part_of(item.tubelet, calibrated, chunk, run.params.tubelets) for item in labelled]
+    run.report(StageProgress("merge", 1, 1))
+    parts = [chunk_tubelet(item.tubelet, calibrated, chunk, run.params.tubelets) for item in labelled]
     return parts, ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
 
 
@@ -209,16 +209,22 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     total = len(run.clip)
     key = detections_key(run.video, run.source, run.params)
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
-        run.report(Progress("detect", total, total))
+        run.report(StageProgress("detect", total, total))
         return kept
     checkpoints = DetectionCheckpoints(run.checkpoints, run.params.detector.batch)
     await run.clip.ready()
     detections = checkpoints.kept()
     first = len(detections)
-    rest = ClipPart(run.clip, range(first, total)), run.canvas, run.networks, run.params.detector, features.later(first)
+    rest = (
+        FrameSubset(run.clip, range(first, total)),
+        run.canvas,
+        run.networks,
+        run.params.detector,
+        features.later(first),
+    )
     async for found in run.detector.detect(*rest):
         detections.append(replace(found, frame=first + found.frame))
-        run.report(Progress("detect", len(detections), total))
+        run.report(StageProgress("detect", len(detections), total))
         checkpoints.keep(detections, total)
     run.cache.put(key, pack_detections(detections))
     checkpoints.end(total)
@@ -246,7 +252,9 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
         seeds = next_seeds(pool, proposals, room=proposals.max_seeds - len(tubelets))
         if not seeds:
             break
-        tubelets += await tracker.track(seeds, report=lambda done, total: run.report(Progress("track", done, total)))
+        tubelets += await tracker.track(
+            seeds, report=lambda done, total: run.report(StageProgress("track", done, total))
+        )
         pool = unexplained(pool, tubelets, proposals)
     return tubelets
 

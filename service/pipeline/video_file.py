@@ -24,7 +24,7 @@ from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.result import write_tubelets, write_ytvis
-from service.pipeline.run import Progress, Report, Run
+from service.pipeline.run import Report, Run, StageProgress
 from service.pipeline.store.cache import StageCache, clip_key, recall
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
 from service.structures.canvas import Canvas, fit
@@ -129,7 +129,7 @@ async def segment(
             context.limits,
             drawings,
             out / OVERLAY,
-            lambda done: report(Progress("render", done, info.frames)),
+            lambda done: report(StageProgress("render", done, info.frames)),
         )
 
 
@@ -143,7 +143,7 @@ async def open_clip(
         context.limits,
         network_hw=_canvas(info, parameters).network_hw,
         directory=context.scratch,
-        on_frame=lambda done: report(Progress("decode", done, info.frames)),
+        on_frame=lambda done: report(StageProgress("decode", done, info.frames)),
     )
 
 

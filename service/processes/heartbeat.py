@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 @contextlib.asynccontextmanager
-async def pulse(act: Callable[[], Awaitable[None]], every_s: float) -> AsyncIterator[None]:
+async def heartbeat(act: Callable[[], Awaitable[None]], every_s: float) -> AsyncIterator[None]:
     """Await `act()` every `every_s` seconds for the length of the block; what it raises ends the block.
 
     A cancel alone does not end it for sure: on Python 3.11 `asyncio.wait_for`, with which redis-py sends, drops a

@@ -48,7 +48,7 @@ class Counts:
     stages: Mapping[str, StageSeconds]
 
 
-class Tally:
+class Counters:
     """The counters.
 
     Args:
@@ -67,9 +67,9 @@ class Tally:
         async with self._redis.pipeline(transaction=True) as together:
             for stage, taken in seconds.items():
                 edge = EDGES_S[bisect_left(EDGES_S, taken)]
-                together.hincrby(redis_keys.TALLY, f"seconds:{stage}:{edge:g}", 1)
-                together.hincrbyfloat(redis_keys.TALLY, f"seconds:{stage}:sum", taken)
-            together.expire(redis_keys.TALLY, redis_keys.TALLY_TTL_S)
+                together.hincrby(redis_keys.COUNTERS, f"seconds:{stage}:{edge:g}", 1)
+                together.hincrbyfloat(redis_keys.COUNTERS, f"seconds:{stage}:sum", taken)
+            together.expire(redis_keys.COUNTERS, redis_keys.COUNTERS_TTL_S)
             with translated():
                 await together.execute()
 
@@ -80,7 +80,7 @@ class Tally:
             Unavailable: Redis can't be reached.
         """
         with translated():
-            fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.TALLY))
+            fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.COUNTERS))
         return counts_of(fields)
 
 

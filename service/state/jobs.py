@@ -173,8 +173,8 @@ class JobStore:
         """End a waiting job, tell a running one to stop; one that has ended stays as it is."""
         with translated():
             answer = await self._cancel(
-                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.TALLY],
-                args=[job_id, time.time(), redis_keys.TALLY_TTL_S],
+                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
+                args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S],
             )
             return await self._found(job_id, _fields(answer))
 
@@ -200,7 +200,7 @@ class JobStore:
             job_id: which job.
             holder: names this call; a repeated call with the same name gets the same attempt.
         """
-        keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.TALLY]
+        keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
         with translated():
             answer = await self._scripts["begin"](
@@ -212,7 +212,7 @@ class JobStore:
                     self._alive_s,
                     self._max_attempts,
                     error,
-                    redis_keys.TALLY_TTL_S,
+                    redis_keys.COUNTERS_TTL_S,
                 ],
             )
         return _job(_fields(answer)) if answer else None
@@ -262,7 +262,7 @@ class JobStore:
         """
         with translated():
             state = await self._scripts["release"](
-                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.TALLY],
+                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS],
                 args=[
                     job_id,
                     attempt,
@@ -270,7 +270,7 @@ class JobStore:
                     "" if failure is None else failure.code,
                     self._max_attempts,
                     self._exhausted("" if failure is None else f"{failure.code}: {failure.detail}"),
-                    redis_keys.TALLY_TTL_S,
+                    redis_keys.COUNTERS_TTL_S,
                 ],
             )
             if state == JobState.QUEUED:
@@ -307,8 +307,8 @@ class JobStore:
     async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
         with translated():
             held = await self._scripts["finish"](
-                keys=[redis_keys.job(job_id), redis_keys.RUNNING, redis_keys.TALLY],
-                args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.TALLY_TTL_S],
+                keys=[redis_keys.job(job_id), redis_keys.RUNNING, redis_keys.COUNTERS],
+                args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.COUNTERS_TTL_S],
             )
         return bool(held)
 

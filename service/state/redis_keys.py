@@ -10,9 +10,9 @@ QUEUED = f"{PREFIX}:jobs:queued"
 """Sorted set of waiting jobs by the time since when they wait, on the server's clock."""
 RUNNING = f"{PREFIX}:jobs:running"
 """Sorted set of running jobs by the last sign of life of their attempt, on the server's clock."""
-TALLY = f"{PREFIX}:tally"
-"""Hash: counters over all workers, see `tally.py`; expires when nothing was counted for `TALLY_TTL_S`."""
-TALLY_TTL_S = 30 * 24 * 3600
+COUNTERS = f"{PREFIX}:tally"
+"""Hash: counters over all workers, see `counters.py`; named so since the first format. Expires when nothing was counted for `COUNTERS_TTL_S`."""
+COUNTERS_TTL_S = 30 * 24 * 3600
 WORKER_TTL_S = 10
 IDEMPOTENCY_TTL_S = 24 * 3600
 """At most: a key is free again when its job has expired."""

@@ -62,8 +62,8 @@ class VideoStore:
             given = {await self._redis.hget(redis_keys.job(job_id), "detections") for job_id in jobs}
             for job_id in jobs:
                 await self._cancel(
-                    keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.TALLY],
-                    args=[job_id, time.time(), redis_keys.TALLY_TTL_S],
+                    keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
+                    args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S],
                 )
             await self._redis.delete(redis_keys.video(video_id), redis_keys.video_jobs(video_id))
         for sha256 in (video_id, *cast("set[str | None]", given)):

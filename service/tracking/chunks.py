@@ -40,7 +40,7 @@ class Chunk:
 
 
 def cut(length: int, params: ChunkParams, next_change: NextChange) -> Iterator[Chunk]:
-    """Segments of a video of `length` frames, in order; none of a video without frames.
+    """Chunks of a video of `length` frames, in order; none of a video without frames.
 
     Every frame is in one, or in two where they overlap. Looks half a chunk ahead, so that the rest of a shot
     is not left as a chunk of a few frames: it would have to be calibrated on those alone.

@@ -29,7 +29,7 @@ FINEST = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class WindowView:
     """An object in a tracked frame.
 
     Attributes:
@@ -56,7 +56,7 @@ class Carrier:
         self._flow.setFinestScale(FINEST)
         self._rows, self._columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
 
-    def look(self, mask: Rle, luma: U8) -> Look:
+    def look(self, mask: Rle, luma: U8) -> WindowView:
         """At a tracked frame.
 
         Args:
@@ -65,9 +65,9 @@ class Carrier:
         """
         window = _window(bounding_box(mask))
         inside = crop_picture(decode(mask).view(np.uint8), window, SIDE)
-        return Look(window, _signed_distance(inside), self._seen(luma, window))
+        return WindowView(window, _signed_distance(inside), self._seen(luma, window))
 
-    def between(self, before: Look, after: Look, luma: U8, share: float) -> Rle:
+    def between(self, before: WindowView, after: WindowView, luma: U8, share: float) -> Rle:
         """The mask in a frame between two; empty if nothing of the object seems to be left.
 
         Args:
@@ -81,7 +81,7 @@ class Carrier:
         distance = (1 - share) * self._carried(before, seen) + share * self._carried(after, seen)
         return self._outlined(distance, window)
 
-    def beyond(self, look: Look, luma: U8, moved: F32) -> Rle:
+    def beyond(self, look: WindowView, luma: U8, moved: F32) -> Rle:
         """The mask in a frame beside a tracked one, where the other neighbour does not know the object.
 
         Args:
@@ -95,7 +95,7 @@ class Carrier:
     def _seen(self, luma: U8, window: F32) -> U8:
         return crop_picture(luma, window * self._canvas.scale_xyxy, SIDE)
 
-    def _carried(self, look: Look, luma: U8) -> F32:
+    def _carried(self, look: WindowView, luma: U8) -> F32:
         """Its distances where the flow says that the samples of `luma` come from."""
         flow = self._flow.calc(luma, look.luma, np.zeros((SIDE, SIDE, 2), np.float32))
         x, y = self._columns + flow[..., 0], self._rows + flow[..., 1]

@@ -8,7 +8,7 @@ import numpy as np
 from service.structures.arrays import F32, U8
 from service.structures.masks import Rle, area, encode
 from service.structures.tubelets import Tubelet
-from service.tracking.flow_interpolation import Carrier, Look
+from service.tracking.flow_interpolation import Carrier, WindowView
 from service.tracking.fusion import fill_box
 from service.tracking.params import FusionParams
 
@@ -48,7 +48,7 @@ class Filling:
         self._masks: list[Rle | None] = [None] * len(self.frames)
         self._boxes = np.zeros((len(self.frames), 4), np.float32)
         self._scores = np.zeros(len(self.frames), np.float32)
-        self._looks: dict[int, Look] = {}
+        self._looks: dict[int, WindowView] = {}
         for place, t in enumerate(own):
             self._masks[t - start] = tubelet.masks[place]
         there = slice(own.start - start, own.stop - start, own.step)
@@ -102,7 +102,7 @@ class Filling:
         moved = self._tubelet.boxes[end - first] - self._tubelet.boxes[start - first]
         return np.tile((moved[:2] + moved[2:]) / 2, 2).astype(np.float32)
 
-    def _look(self, place: int, luma: Luma) -> Look:
+    def _look(self, place: int, luma: Luma) -> WindowView:
         if place not in self._looks:
             mask = self._tubelet.mask_at(place)
             assert mask is not None

@@ -24,7 +24,7 @@ from service.tracking.params import TubeletParams
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class ChunkTubelet:
     """What one chunk knows of an object.
 
     Attributes:
@@ -48,10 +48,12 @@ class Chain:
 
     before: tuple[Tubelet, ...]
     votes: Votes
-    last: Part
+    last: ChunkTubelet
 
 
-def part_of(tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams) -> Part:
+def chunk_tubelet(
+    tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams
+) -> ChunkTubelet:
     """The part that a chunk's tubelet is, with frames counted from the video's first one.
 
     Args:
@@ -62,11 +64,11 @@ def part_of(tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, pa
     """
     seed = replace(tubelet.seed, frame=tubelet.seed.frame + chunk.first)
     moved = replace(tubelet, seed=seed, start=tubelet.start + chunk.first)
-    return Part(moved, matches_of(moved, calibrated, params))
+    return ChunkTubelet(moved, matches_of(moved, calibrated, params))
 
 
 def stitch(
-    chains: Sequence[Chain], parts: Sequence[Part], chunk: Chunk, stitch_iou: float
+    chains: Sequence[Chain], parts: Sequence[ChunkTubelet], chunk: Chunk, stitch_iou: float
 ) -> tuple[list[Chain], list[Chain]]:
     """Take in a chunk: the chains that go on, those of new objects among them, and the chains that have ended.
 
@@ -131,13 +133,13 @@ def packed(item: LabelledTubelet) -> LabelledTubelet:
     return replace(item, tubelet=replace(item.tubelet, masks=PackedMasks(item.tubelet.masks)))
 
 
-def _taken_over(chain: Chain, part: Part, middle: int) -> Chain:
+def _taken_over(chain: Chain, part: ChunkTubelet, middle: int) -> Chain:
     """The chain with its last part up to frame `middle`, and the new part from there on."""
     tubelet, matches = chain.last.tubelet, chain.last.matches
     settled = _between(tubelet, tubelet.start, middle)
     votes = chain.votes.add(len(settled.frames), [found for t, found in matches.items() if t < middle])
     rest = _between(part.tubelet, middle, part.tubelet.start + len(part.tubelet.masks))
-    last = Part(rest, {t: found for t, found in part.matches.items() if t >= middle})
+    last = ChunkTubelet(rest, {t: found for t, found in part.matches.items() if t >= middle})
     return Chain((*chain.before, replace(settled, masks=PackedMasks(settled.masks))), votes, last)
 
 

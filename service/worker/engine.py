@@ -11,7 +11,7 @@ from typing import Any
 
 from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InferenceError
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
 
 COMMAND = (sys.executable, "-m", "service.worker.engine_main")
@@ -36,7 +36,7 @@ class JobFailed(DualtrackError):
         self.final = final
 
 
-class EngineProcess:
+class EngineHandle:
     """One engine; started when first needed, and again after it died or was killed.
 
     Args:
@@ -80,7 +80,7 @@ class EngineProcess:
     async def run(
         self,
         job: Document,
-        report: Callable[[Progress], None],
+        report: Callable[[StageProgress], None],
         note: Callable[[CacheNote], None],
         canceled: asyncio.Event,
     ) -> None:
@@ -138,7 +138,7 @@ class EngineProcess:
     async def _attend(
         self,
         job: Document,
-        report: Callable[[Progress], None],
+        report: Callable[[StageProgress], None],
         note: Callable[[CacheNote], None],
         canceled: asyncio.Event,
     ) -> protocol.Done | protocol.Failed:
@@ -162,7 +162,7 @@ class EngineProcess:
                 await self.kill()
 
     async def _follow(
-        self, run: int, report: Callable[[Progress], None], note: Callable[[CacheNote], None]
+        self, run: int, report: Callable[[StageProgress], None], note: Callable[[CacheNote], None]
     ) -> protocol.Done | protocol.Failed:
         """Pass on what the engine says of a run until it says how the run ended."""
         while (message := await self._receive()) is not None:
@@ -171,7 +171,7 @@ class EngineProcess:
                 continue
             match message:
                 case protocol.Progress():
-                    report(Progress(message.stage, message.done, message.total, message.begun, message.share))
+                    report(StageProgress(message.stage, message.done, message.total, message.begun, message.share))
                 case protocol.Cached():
                     note(CacheNote(message.key, message.size_bytes))
                 case protocol.Done() | protocol.Failed():

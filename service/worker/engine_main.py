@@ -22,7 +22,7 @@ from service.media.limits import VideoLimits
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote, FolderCache
 from service.pipeline.video_file import PipelineContext, segment
 from service.processes.parent import die_with_parent
@@ -48,7 +48,7 @@ class Answers:
         """From now on it is about this run."""
         self._run = run
 
-    def progress(self, step: Progress) -> None:
+    def progress(self, step: StageProgress) -> None:
         """A step is done."""
         self._say(protocol.Progress(self._run, **asdict(step)))
 
@@ -87,7 +87,7 @@ class Cancels:
         return self._all or run in self._runs
 
 
-class Engine:
+class JobEngine:
     """One job at a time.
 
     Args:
@@ -121,7 +121,7 @@ class Engine:
         except DualtrackError as error:
             self._answers.failed(error)
 
-    def _report(self, run: int, progress: Progress) -> None:
+    def _report(self, run: int, progress: StageProgress) -> None:
         self._check_cancel(run)
         self._answers.progress(progress)
 
@@ -164,7 +164,7 @@ async def serve(settings: dict[str, Any], runs: Runs, cancels: Cancels) -> None:
             threads=settings["threads"],
         ),
     )
-    engine = Engine(context, answers, cancels)
+    engine = JobEngine(context, answers, cancels)
     answers.ready()
     try:
         while (run := await asyncio.to_thread(runs.get)) is not None:

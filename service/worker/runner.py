@@ -11,14 +11,14 @@ from typing import TypeVar
 import structlog
 
 from dualtrack.errors import Canceled, DualtrackError, Unavailable
-from service.pipeline.run import STAGES, Progress
+from service.pipeline.run import STAGES, StageProgress
 from service.pipeline.store.cache import CacheNote
-from service.processes.heartbeat import pulse
+from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
-from service.state.counters import Tally
+from service.state.counters import Counters
 from service.state.jobs import Job, JobProgress, JobStore
-from service.worker.engine import EngineProcess, JobFailed
+from service.worker.engine import EngineHandle, JobFailed
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -32,7 +32,7 @@ PER_SEGMENT = STAGES[STAGES.index("detect") : STAGES.index("render")]
 
 
 @dataclass
-class Meter:
+class ProgressMeter:
     """Turns steps into progress: share of the whole job, rate, time to go.
 
     Attributes:
@@ -49,7 +49,7 @@ class Meter:
     seconds: dict[str, float] = field(default_factory=dict)
     checkpoints: set[str] = field(default_factory=set)
 
-    def step(self, progress: Progress, now: float) -> None:
+    def step(self, progress: StageProgress, now: float) -> None:
         """Take in a step; `now` in seconds of any steady clock."""
         if progress.stage != self.stage:
             # of a second chunk the stage does not begin with frame 0
@@ -77,7 +77,7 @@ class Meter:
             self.latest = replace(self.latest, done=self.latest.total, fraction=1.0, eta_s=0.0)
 
 
-def _fraction(progress: Progress) -> float:
+def _fraction(progress: StageProgress) -> float:
     """Share of the whole job that is done: a chunk's stages follow each other within the chunk's share."""
     share = progress.done / progress.total if progress.total else 1.0
     before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
@@ -97,13 +97,13 @@ class JobRunner:
         blobs: videos and results.
         cache: index of what earlier runs left.
         engine: where jobs run.
-        tally: what is counted over all workers.
+        counters: what is counted over all workers.
     """
 
     def __init__(
-        self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineProcess, tally: Tally
+        self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineHandle, counters: Counters
     ) -> None:
-        self._jobs, self._blobs, self._cache, self._engine, self._tally = jobs, blobs, cache, engine, tally
+        self._jobs, self._blobs, self._cache, self._engine, self._counters = jobs, blobs, cache, engine, counters
 
     async def run(self, job_id: str) -> None:
         """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
@@ -112,9 +112,9 @@ class JobRunner:
         if job is None:
             return
         log.info("job started", job=job.id, attempt=job.attempt)
-        canceled, meter = asyncio.Event(), Meter(time.monotonic())
+        canceled, meter = asyncio.Event(), ProgressMeter(time.monotonic())
         try:
-            async with pulse(lambda: self._beat(job, meter, canceled), BEAT_S):
+            async with heartbeat(lambda: self._beat(job, meter, canceled), BEAT_S):
                 await self._attempt(job, meter, canceled)
         except asyncio.CancelledError:
             # the worker stops; the job may be ended already, with the answer under way
@@ -123,7 +123,7 @@ class JobRunner:
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
 
-    async def _attempt(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
+    async def _attempt(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
         try:
             await self._compute(job, meter, canceled)
         except Canceled:
@@ -136,7 +136,7 @@ class JobRunner:
             await self._beat(job, meter, canceled)
             await self._commit(job, meter)
 
-    async def _compute(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
+    async def _compute(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
         if not self._blobs.keep(job.video_id):
             raise JobFailed("video: it was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
@@ -167,12 +167,12 @@ class JobRunner:
                 # deleted while the job ran, which may have cached something after that
                 await self._cache.forget(video_id)
 
-    async def _commit(self, job: Job, meter: Meter) -> None:
+    async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
         if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             await self._blobs.remove_results(job.id, keep=job.attempt)
             with contextlib.suppress(Unavailable):
-                await self._tally.observe(meter.seconds)
+                await self._counters.observe(meter.seconds)
             log.info("job done", job=job.id, attempt=job.attempt)
         else:
             # another attempt took the job over: its result counts
@@ -195,7 +195,7 @@ class JobRunner:
             await asyncio.sleep(RETRY_S)
             await _insist(lambda: self._jobs.release(job.id, job.attempt, error))
 
-    async def _beat(self, job: Job, meter: Meter, canceled: asyncio.Event) -> None:
+    async def _beat(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
         """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""
         reached = list(meter.checkpoints)
         with contextlib.suppress(Unavailable):

@@ -28,7 +28,7 @@ from export.tensorrt.engines import build_engine, parse, source_path
 from export.tensorrt.form import tensorrt_graph
 from export.tensorrt.operators import problems
 from export.tensorrt.profiles import profiles
-from export.tensorrt.run_engines import Engine, engine_cases
+from export.tensorrt.run_engines import BuiltEngine, engine_cases
 from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import LITE, graph_specs
 from tests.models.stand_ins import without_device_nodes
@@ -118,7 +118,7 @@ def test_engines_would_be_compared_on_shapes_of_their_profiles(request, spec):
 def test_an_engine_is_not_run_without_a_gpu(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigurationError, match="expected a GPU to run the engine on"):
-        Engine(tmp_path / "model.plan", graph_specs(LITE)["siamese_rpn"], None)
+        BuiltEngine(tmp_path / "model.plan", graph_specs(LITE)["siamese_rpn"], None)
 
 
 def test_layers_with_weights_are_half_and_no_length_depends_on_the_data(exported):

@@ -29,7 +29,7 @@ from service.tracking.anchors import anchor_grid, decode
 from service.tracking.params import TrackerParams
 from service.tracking.windows import search_windows
 from training.data.sequence_batch import join
-from training.data.sequences import FRAME_HW, Clip, Sequence
+from training.data.sequences import FRAME_HW, RenderedClip, Sequence
 from training.data.windows import Windows, dims_of, frame_windows
 from training.eval.trackers import Networks, score_clip
 from training.losses.pixel import pixel_loss
@@ -271,7 +271,7 @@ def test_an_empty_reference_gives_an_empty_foreground_bank():
     assert background.sum() == LITE.bank
 
 
-def moving_square(folder: Path) -> Clip:
+def moving_square(folder: Path) -> RenderedClip:
     """A rendered clip of 9 frames: a bright square that walks over noise."""
     rng = np.random.default_rng(0)
     ground = rng.integers(0, 120, (120, 160, 3), np.uint8)
@@ -283,7 +283,7 @@ def moving_square(folder: Path) -> Clip:
         files.append(folder / f"{index:05d}.jpg")
         cv2.imwrite(str(files[-1]), image)
         masks.append(coco.encode(np.asfortranarray(mask)))
-    return Clip("square", (120, 160), tuple(files), (tuple(masks),), (1,))
+    return RenderedClip("square", (120, 160), tuple(files), (tuple(masks),), (1,))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under NumPy 2

@@ -27,7 +27,7 @@ VANISHED_SHARE = 0.12
 
 
 @dataclass(frozen=True)
-class Clip:
+class RenderedClip:
     """A rendered clip: cached frames by index and, per object, its class and segmentations."""
 
     name: str
@@ -54,7 +54,7 @@ class Sequence:
     labels: Array
 
 
-def load_clips(folder: Path, cache: Path, most: int | None = None) -> list[Clip]:
+def load_clips(folder: Path, cache: Path, most: int | None = None) -> list[RenderedClip]:
     """The first `most` clips of a YouTube-VIS folder; their frames are written into `cache` as JPEG once."""
     document = json.loads((folder / "instances.json").read_text())
     by_video: dict[int, list[dict[str, Any]]] = {}
@@ -69,7 +69,7 @@ def load_clips(folder: Path, cache: Path, most: int | None = None) -> list[Clip]
             _cache(folder / "videos" / f"{name}.mp4", files)
             objects = tuple(tuple(item["segmentations"]) for item in found)
             labels = tuple(int(item["category_id"]) for item in found)
-            clips.append(Clip(name, (video["height"], video["width"]), files, objects, labels))
+            clips.append(RenderedClip(name, (video["height"], video["width"]), files, objects, labels))
     return clips
 
 
@@ -82,7 +82,7 @@ def _cache(video: Path, files: tuple[Path, ...]) -> None:
             cv2.imwrite(str(path), frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 92])
 
 
-def clip_sequence(clip: Clip, length: int, rng: random.Random) -> Sequence | None:
+def clip_sequence(clip: RenderedClip, length: int, rng: random.Random) -> Sequence | None:
     """Reference anywhere, the next frames near each other, in either direction of time: `length` frames."""
     step = rng.choice((-1, 1)) * rng.randint(1, MOST_GAP)
     first = rng.randrange(len(clip.files))

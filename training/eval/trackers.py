@@ -26,7 +26,7 @@ from service.tracking.fusion import cut_at_box
 from service.tracking.params import FusionParams, SiameseParams, TrackerParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, paste_probability, pixel_windows, search_windows
-from training.data.sequences import Clip, load_clips, mask_of
+from training.data.sequences import RenderedClip, load_clips, mask_of
 from training.data.windows import Windows, dims_of, frame_windows
 
 SHORT_SIDE, LONG_SIDE = 384, 640
@@ -67,7 +67,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Look:
+class FrameAnswer:
     """What a track sees in a frame: masks' probabilities on the network frame, score and CPU time."""
 
     mask: F32
@@ -77,7 +77,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Networks:
+class TrackerNetworks:
     """The trackers, ready to run, and where the pixel embedding looks."""
 
     trackers: Trackers
@@ -87,7 +87,7 @@ class Networks:
 class Runner:
     """The trackers on one clip's canvas."""
 
-    def __init__(self, networks: Networks, canvas: Canvas, params: TrackerParams) -> None:
+    def __init__(self, networks: TrackerNetworks, canvas: Canvas, params: TrackerParams) -> None:
         self.trackers, self.windows = networks.trackers, networks.windows
         self.canvas, self.params = canvas, params
         self.zero = torch.zeros(1, dtype=torch.long)
@@ -111,7 +111,7 @@ class Runner:
         template = self.trackers.template(f8, self.zero, torch.from_numpy(box[None]))
         return Track(template, tuple(bank), box, (torch.from_numpy(windows), embedding, given))
 
-    def step(self, track: Track, f4: Tensor, f8: Tensor) -> Look:
+    def step(self, track: Track, f4: Tensor, f8: Tensor) -> FrameAnswer:
         """Move the track by a frame."""
         search = search_windows(track.box[None])
         scores, deltas = self.trackers.siamese(f8, self.zero, track.template, torch.from_numpy(search))
@@ -126,7 +126,7 @@ class Runner:
         track.previous = (current, embedding, probability)
         pasted = paste_probability(probability[0].numpy(), windows[0], self.canvas.network_hw)
         spent = 1000 * (time.process_time() - begin)
-        return Look(cut_at_box(pasted, track.box, self.params.fusion), pasted, float(best[0]), spent)
+        return FrameAnswer(cut_at_box(pasted, track.box, self.params.fusion), pasted, float(best[0]), spent)
 
     def _window(self, box: F32) -> F32:
         if self.windows == "frame":
@@ -141,7 +141,7 @@ def tight_box(mask: F32) -> F32:
 
 
 @torch.no_grad()
-def score_clip(networks: Networks, clip: Clip, params: TrackerParams) -> Iterator[Score]:
+def score_clip(networks: TrackerNetworks, clip: RenderedClip, params: TrackerParams) -> Iterator[Score]:
     """Track every object of a clip forward from its first visible frame."""
     canvas = fit(clip.hw, short_side=SHORT_SIDE, long_side=LONG_SIDE)
     runner = Runner(networks, canvas, params)
@@ -166,7 +166,7 @@ def score_clip(networks: Networks, clip: Clip, params: TrackerParams) -> Iterato
             yield Score(*means, len(found), float(np.median(found, 0)[-1]))
 
 
-def _compare(wanted: F32, look: Look, box: F32, held: F32) -> tuple[float, ...]:
+def _compare(wanted: F32, look: FrameAnswer, box: F32, held: F32) -> tuple[float, ...]:
     truth = tight_box(wanted)[None]
     tracked, still = iou_matrix(np.stack([box, held]), truth)[:, 0]
     mask, uncut = (_iou(probability > 0.5, wanted > 0) for probability in (look.mask, look.uncut))
@@ -184,11 +184,11 @@ def _truth(segmentation: object, hw: tuple[int, int], network_hw: tuple[int, int
     return mask.astype(np.float32) if mask.any() else None
 
 
-def load_networks(weights: Path, windows: Windows = "object") -> Networks:
+def load_networks(weights: Path, windows: Windows = "object") -> TrackerNetworks:
     """Read the file of weights."""
     trackers = Trackers(dims_of(windows, (SHORT_SIDE, LONG_SIDE)))
     trackers.load_state_dict(load_file(weights))
-    return Networks(trackers.eval(), windows)
+    return TrackerNetworks(trackers.eval(), windows)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ class FullFrame:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reference:
+class LiteralReference:
     """A seed in its own frame: embeddings of the object's pixels (R, E) and of all others, and the template."""
 
     inside: F32
@@ -113,7 +113,7 @@ class LiteralTracker:
         f4, f8 = self._graphs.features(np.asarray(frames[0], np.uint8), self._canvas.network_hw)
         return FullFrame(f4, f8, self._graphs.embedding(f4))
 
-    async def _reference(self, number: int, seed: Candidate) -> tuple[Reference, TrackState]:
+    async def _reference(self, number: int, seed: Candidate) -> tuple[LiteralReference, TrackState]:
         frame = self._look(seed.frame)
         box = (seed.box * self._canvas.scale_xyxy).astype(np.float32)
         share = crop_mask(decode(seed.mask), self._window / self._canvas.scale_xyxy, self._side)
@@ -125,10 +125,10 @@ class LiteralTracker:
             "siamese_rpn_template", {"f8": frame.f8[None], "frame_index": np.zeros(1, np.int64), "boxes": box[None]}
         )
         inside = member[:height, :width]
-        reference = Reference(pixels[inside], pixels[~inside], template["templates"][0])
+        reference = LiteralReference(pixels[inside], pixels[~inside], template["templates"][0])
         return reference, TrackState(number, box, self._window, share, frame.embedding)
 
-    async def _step(self, t: int, state: TrackState, reference: Reference) -> tuple[TrackState, Outcome]:
+    async def _step(self, t: int, state: TrackState, reference: LiteralReference) -> tuple[TrackState, Outcome]:
         frame = self._look(t)
         box, score = await self._siamese(state.box[None], reference, frame)
         state = after_siamese(state, box[0], float(score[0]), self._params)
@@ -141,7 +141,7 @@ class LiteralTracker:
         probability = self._continued(self.answer(frame, reference, state.embedding, state.probability))
         return after_pixel(state, self._window, probability, frame.embedding, self._canvas, self._params)
 
-    async def _siamese(self, boxes: F32, reference: Reference, frame: FullFrame) -> tuple[F32, F32]:
+    async def _siamese(self, boxes: F32, reference: LiteralReference, frame: FullFrame) -> tuple[F32, F32]:
         """The Siamese RPN around boxes (N, 4): boxes (N, 4) and scores (N,)."""
         windows, count = search_windows(boxes), len(boxes)
         inputs: Tensors = {
@@ -154,7 +154,7 @@ class LiteralTracker:
         siamese, hw = self._params.siamese, self._canvas.network_hw
         return rank(boxes, windows, outputs["scores"], outputs["deltas"], siamese, hw)
 
-    def answer(self, frame: FullFrame, reference: Reference, before: F32, probability: F32) -> F32:
+    def answer(self, frame: FullFrame, reference: LiteralReference, before: F32, probability: F32) -> F32:
         """Probability (h, w) of the object, given embedding and probability of the frame before."""
         height, width = frame.f4.shape[1:]
         seen = probability[:height, :width]
@@ -170,7 +170,7 @@ class LiteralTracker:
 
 
 def matching_maps(
-    embedding: F32, reference: Reference, before: F32, probability: F32, bias: F32, *, halved: bool = False
+    embedding: F32, reference: LiteralReference, before: F32, probability: F32, bias: F32, *, halved: bool = False
 ) -> F32:
     """The eight distances of every pixel: to the reference's object and rest, and to the neighbours before.
 
@@ -198,7 +198,7 @@ def matching_maps(
     return np.concatenate([distance(far.reshape(2, height, width), bias[:, None, None]), close]).astype(np.float32)
 
 
-def attended(reference: Reference, before: F32, probability: F32) -> F32:
+def attended(reference: LiteralReference, before: F32, probability: F32) -> F32:
     """Mean embeddings of object and rest in the seed's frame and, by probability, in the one before, (4 E,)."""
     pixels = before.reshape(len(before), -1).T
     weights = probability.reshape(-1)

@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.bench.meters.calls import Meter, batch_of
+from evaluation.bench.meters.calls import CallMeter, batch_of
 from service.inference.client import InferenceClient
 from service.inference.specs import GraphSpec
 
@@ -61,7 +61,7 @@ async def price(spec: GraphSpec, calls: Sequence[Inputs], client: InferenceClien
     return prices
 
 
-async def ideal(meter: Meter, specs: Mapping[str, GraphSpec], repeats: int) -> float:
+async def ideal(meter: CallMeter, specs: Mapping[str, GraphSpec], repeats: int) -> float:
     """CPU seconds of all images and tracks that a meter saw, each graph at its cheapest batch size."""
     total = 0.0
     for graph, calls in meter.inputs.items():

@@ -34,7 +34,7 @@ class Call:
 
 
 @dataclass
-class Meter:
+class CallMeter:
     """Counts and times the calls; an `InferenceClient`.
 
     Attributes:

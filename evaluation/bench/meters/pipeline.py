@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.bench.meters.calls import Call, Meter
+from evaluation.bench.meters.calls import Call, CallMeter
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import PipelineContext, segment
 
@@ -30,7 +30,7 @@ class Measured:
     cpu_s: float
     child_cpu_s: float
     calls: tuple[Call, ...]
-    steps: tuple[tuple[float, Progress], ...] = ()
+    steps: tuple[tuple[float, StageProgress], ...] = ()
 
     @property
     def graph_s(self) -> float:
@@ -47,7 +47,7 @@ async def run_pipeline(
     context: PipelineContext,
     *,
     cache: StageCache | None = None,
-    meter: Meter | None = None,
+    meter: CallMeter | None = None,
     parameters: Mapping[str, object] | None = None,
 ) -> Measured:
     """Run a file through the pipeline without an overlay.
@@ -59,9 +59,9 @@ async def run_pipeline(
         meter: to find the inputs of the calls in afterwards.
         parameters: of the job, by name.
     """
-    meter = meter or Meter(context.networks.client)
+    meter = meter or CallMeter(context.networks.client)
     opened = replace(context, networks=Networks(meter, context.networks.manifest), cache=cache or NoCache())
-    steps: list[tuple[float, Progress]] = []
+    steps: list[tuple[float, StageProgress]] = []
     out = context.scratch / f"out-{video.stem}-{time.perf_counter_ns()}"
     chosen = JobParameters.model_validate({"overlay": False, **(parameters or {})})
     start, cpu, children = time.perf_counter(), time.process_time(), children_cpu_s()
@@ -76,5 +76,5 @@ def children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _noting(steps: list[tuple[float, Progress]]) -> Callable[[Progress], None]:
+def _noting(steps: list[tuple[float, StageProgress]]) -> Callable[[StageProgress], None]:
     return lambda progress: steps.append((time.perf_counter(), progress))

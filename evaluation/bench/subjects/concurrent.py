@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
-from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import Measured, run_pipeline
 from service.pipeline.store.cache import FolderCache
 
@@ -16,8 +16,8 @@ OTHER = {"th_cc": 0.3, "th_seq": 0.4}
 """Values that the default is not."""
 
 
-async def at_once(bench: Bench) -> Outcome:
-    """Row 9: in one process, as in one engine."""
+async def at_once(bench: Bench) -> RowOutcome:
+    """BenchRow 9: in one process, as in one engine."""
     clips = [await asyncio.to_thread(bench.clip, spec) for spec in _different(bench)]
     one_by_one, together = [], []
     for _ in range(bench.plan.repeats):
@@ -34,11 +34,11 @@ async def at_once(bench: Bench) -> Outcome:
         together.append(time.perf_counter() - start)
     alone, at_once_s = middle(one_by_one), middle(together)
     note = f"wall: one after the other {alone:.1f} s, at once {at_once_s:.1f} s"
-    return Outcome((Figure("", at_once_s / alone, "", 0.85),), notes=(note,))
+    return RowOutcome((Figure("", at_once_s / alone, "", 0.85),), notes=(note,))
 
 
-async def repeat(bench: Bench) -> Outcome:
-    """Row 10."""
+async def repeat(bench: Bench) -> RowOutcome:
+    """BenchRow 10."""
     clip = await asyncio.to_thread(bench.clip, replace(bench.plan.clip, frames=bench.plan.jobs_frames))
     cache = FolderCache(bench.own_folder("repeat"), max_bytes=1 << 30)
     runs: dict[str, Measured] = {}
@@ -47,7 +47,7 @@ async def repeat(bench: Bench) -> Outcome:
         runs[name] = await run_pipeline(clip, bench.context, cache=cache, parameters=parameters)
     first = runs["first"].cpu_s
     tracked = {name: sum(c.batch for c in run.calls if c.graph == "siamese_rpn_template") for name, run in runs.items()}
-    return Outcome(
+    return RowOutcome(
         (
             Figure("another th_cc", runs["th_cc"].cpu_s / first, "", 0.35),
             Figure("another th_seq", runs["th_seq"].cpu_s / first, "", 0.02),

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.bench.bench import Bench
-from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.processes import children, kill_children, resident
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 from service.wiring import engine_settings
-from service.worker.engine import EngineDied, EngineProcess
+from service.worker.engine import EngineDied, EngineHandle
 
 EVERY_S = 0.05
 MOST_BYTES = 1.5e9
@@ -35,8 +35,8 @@ class Watch:
     disk: int = 0
 
 
-async def memory(bench: Bench) -> Outcome:
-    """Row 6."""
+async def memory(bench: Bench) -> RowOutcome:
+    """BenchRow 6."""
     peaks: dict[int, int] = {}
     for seconds in bench.plan.seconds:
         clip = await asyncio.to_thread(bench.clip, bench.plan.still(seconds))
@@ -45,11 +45,11 @@ async def memory(bench: Bench) -> Outcome:
     ratio = max(peaks.values()) / min(peaks.values())
     told = ", ".join(f"{seconds} s {peak / 1e6:.0f} MB" for seconds, peak in peaks.items())
     figures = (Figure("longest / shortest", ratio, "", 1.1), Figure("peak", max(peaks.values()) / 1e9, "GB", 1.5))
-    return Outcome(figures, notes=(f"{told}; 360p, {bench.plan.still(1).rate} frames per second",))
+    return RowOutcome(figures, notes=(f"{told}; 360p, {bench.plan.still(1).rate} frames per second",))
 
 
-async def disk(bench: Bench) -> Outcome:
-    """Row 7: at the end, and after the engine is killed in the middle."""
+async def disk(bench: Bench) -> RowOutcome:
+    """BenchRow 7: at the end, and after the engine is killed in the middle."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     bench.tell("disk")
     folder = bench.own_folder("disk")
@@ -58,7 +58,7 @@ async def disk(bench: Bench) -> Outcome:
     await _killed(bench, clip, folder / "killed")
     stayed = _bytes_in(folder / "killed" / "scratch")
     limit = bench.settings.limits.max_store_bytes
-    return Outcome(
+    return RowOutcome(
         (
             Figure("peak", peak / 1e6, "MB", limit / 1e6),
             Figure("left at the end", left, "B", 0),
@@ -85,10 +85,10 @@ async def _killed(bench: Bench, clip: Path, folder: Path) -> None:
     sweep_scratch(settings.data_dir / "scratch")
 
 
-def _kill_at(stage: str) -> Callable[[Progress], None]:
+def _kill_at(stage: str) -> Callable[[StageProgress], None]:
     """Report that kills whatever this process has started as soon as a stage has begun."""
 
-    def report(progress: Progress) -> None:
+    def report(progress: StageProgress) -> None:
         if progress.stage == stage:
             kill_children()
 
@@ -117,9 +117,9 @@ def _bytes_in(folder: Path) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _engine(settings: Settings) -> AsyncIterator[tuple[EngineProcess, Path]]:
+async def _engine(settings: Settings) -> AsyncIterator[tuple[EngineHandle, Path]]:
     with scratch_folder(settings.data_dir / "scratch", "bench") as scratch:
-        engine = EngineProcess(engine_settings(settings, str(scratch)))
+        engine = EngineHandle(engine_settings(settings, str(scratch)))
         try:
             await engine.start()
             yield engine, scratch

@@ -1,10 +1,10 @@
-"""Row 13: frames per second on a GPU."""
+"""BenchRow 13: frames per second on a GPU."""
 
 import asyncio
 
 from dualtrack.errors import ConfigurationError
 from evaluation.bench.bench import Bench, middle
-from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import run_pipeline
 from evaluation.runs.session import open_context
 
@@ -12,7 +12,7 @@ PROVIDER = "CUDAExecutionProvider"
 FEW, MANY = 1, 10
 
 
-async def gpu(bench: Bench) -> Outcome:
+async def gpu(bench: Bench) -> RowOutcome:
     """End to end, wall time; where onnxruntime has no GPU, the row says so."""
     settings = bench.settings.model_copy(update={"providers": (PROVIDER,)})
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
@@ -28,8 +28,8 @@ async def gpu(bench: Bench) -> Outcome:
                 ]
                 seconds[count] = middle([run.wall_s for run in runs])
     except ConfigurationError as error:
-        return Outcome(why_not="no GPU at hand", notes=(error.detail,))
-    return Outcome(
+        return RowOutcome(why_not="no GPU at hand", notes=(error.detail,))
+    return RowOutcome(
         (
             Figure(f"{MANY} objects", bench.plan.clip.frames / seconds[MANY], "fps", 60, at_least=True),
             Figure(f"{MANY} objects / {FEW}", seconds[MANY] / seconds[FEW], "", 1.5),

@@ -1,4 +1,4 @@
-"""Row 1: the literal implementation against ours."""
+"""BenchRow 1: the literal implementation against ours."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evaluation.bench.bench import Bench
-from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import children_cpu_s
 from evaluation.data.dataset import AnnotatedVideo
 from evaluation.runs.session import open_run
@@ -23,10 +23,10 @@ from service.structures.detections import Candidate, Detections
 OBJECTS = 4
 
 
-async def literal(bench: Bench) -> Outcome:
+async def literal(bench: Bench) -> RowOutcome:
     """CPU time of decoding, detection, tracking and merging; only tracking differs."""
     if find_spec("onnx") is None:
-        return Outcome(why_not="needs onnx, of the extra `evaluation`")
+        return RowOutcome(why_not="needs onnx, of the extra `evaluation`")
     clip = await asyncio.to_thread(bench.clip, replace(bench.plan.clip, frames=bench.plan.literal_frames))
     before = _cpu_s()
     parameters = JobParameters(max_seeds=OBJECTS)
@@ -41,7 +41,7 @@ async def literal(bench: Bench) -> Outcome:
         theirs = await _literally(bench, run, calibrated, seeds)
     told = f"CPU: shared {shared:.1f} s, tracking {ours:.1f} s, literally {theirs:.1f} s"
     note = f"{len(seeds)} objects, {len(calibrated)} frames; {told}"
-    return Outcome((Figure("", (shared + theirs) / (shared + ours), "", 10, at_least=True),), notes=(note,))
+    return RowOutcome((Figure("", (shared + theirs) / (shared + ours), "", 10, at_least=True),), notes=(note,))
 
 
 async def _tracked(

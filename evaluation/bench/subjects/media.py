@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
-from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import children_cpu_s
 from service.media.probe import probe
 from service.pipeline.job_parameters import JobParameters
@@ -18,13 +18,13 @@ STARTS = 3
 PATIENCE_S = 120
 
 
-async def start(bench: Bench) -> Outcome:
-    """Row 11: the command as typed, in a process of its own."""
+async def start(bench: Bench) -> RowOutcome:
+    """BenchRow 11: the command as typed, in a process of its own."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     bench.tell("start")
     seconds = [await asyncio.to_thread(_first_frame, clip, bench.own_folder(f"start-{n}")) for n in range(STARTS)]
     note = "wall: " + ", ".join(f"{value:.2f}" for value in seconds) + " s"
-    return Outcome((Figure("", middle(seconds), "s", 3.0),), notes=(note,))
+    return RowOutcome((Figure("", middle(seconds), "s", 3.0),), notes=(note,))
 
 
 def _first_frame(clip: Path, folder: Path) -> float:
@@ -34,8 +34,8 @@ def _first_frame(clip: Path, folder: Path) -> float:
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
 
-async def store(bench: Bench) -> Outcome:
-    """Row 12: CPU time of the decoding children, the start of Python included in both."""
+async def store(bench: Bench) -> RowOutcome:
+    """BenchRow 12: CPU time of the decoding children, the start of Python included in both."""
     spec = ClipSpec(height=1080, width=1920, frames=bench.plan.store_frames)
     clip = await asyncio.to_thread(bench.clip, spec)
     alone, stored = [], []
@@ -47,7 +47,7 @@ async def store(bench: Bench) -> Outcome:
         alone.append(children_cpu_s() - before)
         stored.append(await _stored(bench, clip))
     note = f"CPU: decode {middle(alone):.2f} s, with storing {middle(stored):.2f} s; {spec.frames} frames"
-    return Outcome((Figure("", middle(stored) / middle(alone), "", 1.3),), notes=(note,))
+    return RowOutcome((Figure("", middle(stored) / middle(alone), "", 1.3),), notes=(note,))
 
 
 async def _stored(bench: Bench, clip: Path) -> float:

@@ -18,7 +18,7 @@ class _Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormPart:
     """One part of the body.
 
     Attributes:
@@ -55,14 +55,14 @@ class MultipartReader:
             },
         )
 
-    async def parts(self) -> AsyncIterator[Part]:
+    async def parts(self) -> AsyncIterator[FormPart]:
         """The parts; each must be read before the next one is asked for."""
         while (event := await self._next()) is not None:
             kind, payload = event
             if kind is not _Kind.HEADERS:
                 continue
             name, filename = _disposition(payload)
-            yield Part(name, filename, self._content())
+            yield FormPart(name, filename, self._content())
 
     async def _content(self) -> AsyncIterator[bytes]:
         while (event := await self._next()) is not None:

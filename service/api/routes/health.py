@@ -48,7 +48,7 @@ async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
                 jobs=await parts.jobs.counts(),
                 oldest_s=await parts.jobs.oldest_queued_s(),
                 workers=await wiring.workers(parts),
-                counts=await parts.tally.read(),
+                counts=await parts.counters.read(),
             )
         )
     except Unavailable:

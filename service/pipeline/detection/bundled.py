@@ -7,7 +7,7 @@ import numpy as np
 
 from service.inference.client import Tensors
 from service.inference.repository.manifest import Manifest
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.features.batches import detector_batch
 from service.pipeline.features.by_frame import FeatureCache
@@ -40,14 +40,14 @@ class BundledDetector:
         return bundled(self.manifest)
 
     def detect(
-        self, clip: Footage, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+        self, clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`."""
         return detect(clip, canvas, networks, params, features)
 
 
 async def detect(
-    clip: Footage, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+    clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
 ) -> AsyncIterator[Detections]:
     """Candidates of each frame in order; the features that come along go to `features`."""
     for start in range(0, len(clip), params.batch):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
@@ -25,7 +25,7 @@ class Detector(Protocol):
         ...
 
     def detect(
-        self, clip: Footage, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
+        self, clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:
         """Candidates of each frame in order.
 

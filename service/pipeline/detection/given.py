@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dualtrack.errors import InvalidDetections
 from service.inference.repository.manifest import OWN, ModelClass
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, category_table
@@ -80,7 +80,7 @@ class GivenDetections:
 
     async def detect(
         self,
-        clip: Footage,
+        clip: FrameSource,
         canvas: Canvas,
         networks: Networks,
         params: DetectorParams,

@@ -10,7 +10,7 @@ import numpy as np
 from dualtrack.errors import ConfigurationError
 from service.inference.client import Tensors
 from service.inference.onnx_runtime import OnnxFile
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector, described
 from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.box_masks import masks_of_boxes
@@ -49,7 +49,7 @@ class OutsideDetector:
 
     async def detect(
         self,
-        clip: Footage,
+        clip: FrameSource,
         canvas: Canvas,
         networks: Networks,
         params: DetectorParams,

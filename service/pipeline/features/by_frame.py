@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass
 
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.pipeline.features.batches import features_batch, network_batch
 from service.pipeline.features.half import to_half, to_single
 from service.pipeline.features.kept import FeatureSpill, Halves, KeptFeatures
@@ -35,7 +35,13 @@ class FeatureCache:
     """
 
     def __init__(
-        self, clip: Footage, canvas: Canvas, networks: Networks, *, max_bytes: int, spill: FeatureSpill | None = None
+        self,
+        clip: FrameSource,
+        canvas: Canvas,
+        networks: Networks,
+        *,
+        max_bytes: int,
+        spill: FeatureSpill | None = None,
     ) -> None:
         self._clip, self._canvas, self._networks = clip, canvas, networks
         self._kept = KeptFeatures(max_bytes, spill)

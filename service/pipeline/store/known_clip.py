@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.media.clip import Clip
-from service.media.frame_source import Footage
+from service.media.frame_source import FrameSource
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F64, U8
 
@@ -46,13 +46,13 @@ class ClipFacts:
             raise ValueError(f"facts of a clip: they can't be read: {error}") from error
 
 
-def facts_of(clip: Footage, probed: VideoInfo) -> ClipFacts:
+def facts_of(clip: FrameSource, probed: VideoInfo) -> ClipFacts:
     """What decoding this clip has shown."""
     return ClipFacts(probed, clip.timestamps, clip.damage)
 
 
 class KnownClip:
-    """A clip that is not decoded yet; see `Footage`.
+    """A clip that is not decoded yet; see `FrameSource`.
 
     Args:
         facts: of an earlier run.

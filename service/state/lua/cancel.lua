@@ -1,4 +1,4 @@
--- KEYS job, queued, tally · ARGV id, now, tally's ttl · a waiting job ends at once, a running one is told
+-- KEYS job, queued, counters · ARGV id, now, counters's ttl · a waiting job ends at once, a running one is told
 -- Answer: the job's fields after that; none: there is no such job.
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'queued' then

@@ -15,7 +15,7 @@ from service.media.clip import Clip
 from service.pipeline.frame_rate import process_at_rate, step_of, thinned
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset
-from service.pipeline.run import Progress, Run
+from service.pipeline.run import Run, StageProgress
 from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode
 from tests.clips import stored
@@ -36,7 +36,9 @@ def clip(tmp_path: Path) -> Iterator[Clip]:
     clip.close()
 
 
-def opened(clip: Clip, track_fps: float, cache: StageCache | None = None, seen: list[Progress] | None = None) -> Run:
+def opened(
+    clip: Clip, track_fps: float, cache: StageCache | None = None, seen: list[StageProgress] | None = None
+) -> Run:
     manifest = load_manifest(REPOSITORY)
     params = replace(preset("default"), detector=DetectorParams(short_side=HW[0]), track_fps=track_fps)
     networks = Networks(FakeClient(manifest.dims), manifest)
@@ -46,7 +48,7 @@ def opened(clip: Clip, track_fps: float, cache: StageCache | None = None, seen: 
 
 @pytest.mark.parametrize(("track_fps", "step"), [(12, 2), (8, 3), (6, 4)])
 def test_frames_between_are_filled_in(track_fps: float, step: int, clip: Clip) -> None:
-    seen: list[Progress] = []
+    seen: list[StageProgress] = []
     run = opened(clip, track_fps, seen=seen)
     assert step_of(run) == step
     (found,) = asyncio.run(process_at_rate(run)).tubelets

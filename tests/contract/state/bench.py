@@ -74,7 +74,7 @@ class Bench:
 
     async def counted(self) -> dict[str, str]:
         """The counters of all workers."""
-        return cast("dict[str, str]", await self.redis.hgetall(redis_keys.TALLY))
+        return cast("dict[str, str]", await self.redis.hgetall(redis_keys.COUNTERS))
 
     async def members(self, key: str) -> list[str]:
         """Jobs in one of the two sorted sets."""

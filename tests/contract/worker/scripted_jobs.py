@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualtrack.errors import DualtrackError
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
-from service.worker.engine import EngineProcess, JobFailed
+from service.worker.engine import EngineHandle, JobFailed
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 CANCELED = "Canceled: job: cancelled"
@@ -26,9 +26,9 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def scripted(folder: Path, *start: str) -> AsyncIterator[EngineProcess]:
+async def scripted(folder: Path, *start: str) -> AsyncIterator[EngineHandle]:
     """A handle whose engine says `start` when it starts."""
-    engine = EngineProcess({"scratch": str(folder / "scratch")}, [sys.executable, str(SCRIPTED), *(start or ["ready"])])
+    engine = EngineHandle({"scratch": str(folder / "scratch")}, [sys.executable, str(SCRIPTED), *(start or ["ready"])])
     try:
         yield engine
     finally:
@@ -36,7 +36,7 @@ async def scripted(folder: Path, *start: str) -> AsyncIterator[EngineProcess]:
 
 
 async def told(
-    engine: EngineProcess,
+    engine: EngineHandle,
     script: str,
     *,
     name: str = "first",
@@ -46,7 +46,7 @@ async def told(
     """Run a job; `at_step` is called in the progress callback."""
     seen = Told()
 
-    def report(progress: Progress) -> None:
+    def report(progress: StageProgress) -> None:
         seen.steps.append((progress.stage, progress.done))
         at_step()
 
@@ -65,7 +65,7 @@ async def told(
     return seen
 
 
-async def follow_up(engine: EngineProcess) -> None:
+async def follow_up(engine: EngineHandle) -> None:
     """A second job on the same handle gets its own steps and its own end."""
     second = await told(engine, "step note step done", name="second")
     assert second == Told([("second", 1), ("second", 2)], [("second/clip-1", False)], "done")

@@ -17,7 +17,7 @@ from tests.clips import plain
 from tests.pipelines import REPOSITORY
 
 
-class Engine:
+class JobEngine:
     """The process, and the lines to and from it."""
 
     def __init__(self, folder: Path) -> None:
@@ -65,8 +65,8 @@ class Engine:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = Engine(tmp_path)
+def engine(tmp_path: Path) -> Iterator[JobEngine]:
+    made = JobEngine(tmp_path)
     try:
         yield made
     finally:
@@ -80,7 +80,7 @@ def video(tmp_path: Path) -> Path:
     return plain(tmp_path / "a.mp4")
 
 
-def test_one_job_after_the_other_until_the_input_ends(engine: Engine, video: Path, tmp_path: Path) -> None:
+def test_one_job_after_the_other_until_the_input_ends(engine: JobEngine, video: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_text("no video")
     engine.say(engine.start)
     assert engine.answers(Ready) == [Ready()]
@@ -96,7 +96,7 @@ def test_one_job_after_the_other_until_the_input_ends(engine: Engine, video: Pat
     assert engine.close() == 0
 
 
-def test_the_input_that_ends_in_mid_job_ends_the_engine(engine: Engine, video: Path) -> None:
+def test_the_input_that_ends_in_mid_job_ends_the_engine(engine: JobEngine, video: Path) -> None:
     engine.say(engine.start, engine.job(1, video))
     engine.answers(Progress)
     assert engine.close() == 0
@@ -114,7 +114,7 @@ def test_the_input_that_ends_in_mid_job_ends_the_engine(engine: Engine, video: P
     ],
 )
 def test_a_cancel_stops_its_run_before_the_first_step_and_no_other(
-    engine: Engine, video: Path, commands: str, ends: list[str]
+    engine: JobEngine, video: Path, commands: str, ends: list[str]
 ) -> None:
     messages: list[Message] = []
     for command in commands.split(", "):
@@ -133,7 +133,7 @@ def test_a_cancel_stops_its_run_before_the_first_step_and_no_other(
             assert steps == []
 
 
-def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: Engine, tmp_path: Path) -> None:
+def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: JobEngine, tmp_path: Path) -> None:
     engine.say(engine.start, engine.job(1, plain(tmp_path / "long.mp4", 60)))
     engine.answers(Progress)
     engine.say(Cancel(1), engine.job(2, plain(tmp_path / "next.mp4")))
@@ -149,7 +149,7 @@ def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: Engine, tmp_path:
         pytest.param(Cancel(1), "expected start, got cancel", id="another message"),
     ],
 )
-def test_another_greeting_is_refused_in_one_line(engine: Engine, greeting: Message | str, words: str) -> None:
+def test_another_greeting_is_refused_in_one_line(engine: JobEngine, greeting: Message | str, words: str) -> None:
     engine.say(greeting)
     assert engine.close() == REFUSED
     (line,) = engine.words().splitlines()
@@ -166,7 +166,7 @@ def test_another_greeting_is_refused_in_one_line(engine: Engine, greeting: Messa
     ],
 )
 def test_what_is_no_command_ends_the_engine_and_is_named(
-    engine: Engine, video: Path, command: Message | str, words: str, in_job: bool
+    engine: JobEngine, video: Path, command: Message | str, words: str, in_job: bool
 ) -> None:
     engine.say(engine.start)
     engine.answers(Ready)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from evaluation.baselines.literal.graphs import LiteralGraphs, open_graphs
 from evaluation.baselines.literal.matching import FAR, nearest, nearest_before
-from evaluation.baselines.literal.tracker import LiteralTracker, Reference, attended, matching_maps
+from evaluation.baselines.literal.tracker import LiteralReference, LiteralTracker, attended, matching_maps
 from evaluation.data.dataset import AnnotatedVideo
 from evaluation.runs.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
@@ -101,7 +101,7 @@ def test_on_the_services_own_window_it_answers_as_the_services_graph(tmp_path: P
         service = await run.networks.run("pixel_embedding", {**here, **banks, **before})
 
         embedding = graphs.embedding(np.ascontiguousarray(inside))
-        chosen = Reference(
+        chosen = LiteralReference(
             reference["foreground_bank"][0][reference["foreground_valid"][0] > 0],
             reference["background_bank"][0][reference["background_valid"][0] > 0],
             np.zeros(0, np.float32),

@@ -16,7 +16,7 @@ import pytest
 from dualtrack.errors import Canceled
 from service.inference.fake.detector import PALETTE
 from service.media.decode import decode as decode_video
-from service.media.frame_source import ClipPart, Footage
+from service.media.frame_source import FrameSource, FrameSubset
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.shots import ShotChanges
@@ -24,12 +24,12 @@ from service.pipeline import result
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
-from service.worker.runner import Meter
+from service.worker.runner import ProgressMeter
 from tests.annotated import HW, context
 from tests.clips import PEDESTRIANS
 from tests.scenes import GREY, Rectangle, draw
@@ -129,9 +129,9 @@ def test_a_repeat_finds_every_chunk_in_the_cache(tmp_path: Path) -> None:
 
 
 def test_progress_only_grows(long: Path, kept: FolderCache, tmp_path: Path) -> None:
-    steps: list[Progress] = []
+    steps: list[StageProgress] = []
     job(long, tmp_path, report=steps.append, cache=kept, **CUT)
-    meter, fractions = Meter(0.0), []
+    meter, fractions = ProgressMeter(0.0), []
     for second, step in enumerate(steps):
         meter.step(step, float(second))
         assert meter.latest is not None
@@ -144,7 +144,7 @@ def test_progress_only_grows(long: Path, kept: FolderCache, tmp_path: Path) -> N
 
 
 def test_cancel_ends_the_job_in_any_chunk(long: Path, kept: FolderCache, tmp_path: Path) -> None:
-    def report(step: Progress) -> None:
+    def report(step: StageProgress) -> None:
         if step.begun > 0.4:
             raise Canceled("job: cancelled")
 
@@ -219,7 +219,7 @@ class Still:
         self.held: list[weakref.ref[np.ndarray]] = []
         self.most = 0
 
-    async def detect(self, clip: Footage, *_: object) -> AsyncIterator[Detections]:
+    async def detect(self, clip: FrameSource, *_: object) -> AsyncIterator[Detections]:
         for t in range(len(clip)):
             probs = np.zeros((1, len(self.vector.classes)), np.float32)
             probs[0, 0] = 0.9
@@ -262,7 +262,7 @@ def test_shot_changes_of_joined_clips_are_found_and_no_others(tmp_path: Path) ->
             while (change := shots.next_change(after, len(clip))) is not None:
                 found.append(change)
                 after = change
-            part = ShotChanges(ClipPart(clip, range(10, 30)))
+            part = ShotChanges(FrameSubset(clip, range(10, 30)))
             assert (part.next_change(0, 9), part.next_change(0, 20), part.next_change(10, 20)) == (None, 10, None)
             return found
         finally:

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from service.processes.heartbeat import pulse
+from service.processes.heartbeat import heartbeat
 
 
 def test_it_acts_at_once_and_again_while_the_block_runs() -> None:
@@ -16,7 +16,7 @@ def test_it_acts_at_once_and_again_while_the_block_runs() -> None:
         acts += 1
 
     async def main() -> int:
-        async with pulse(act, 0.01):
+        async with heartbeat(act, 0.01):
             await asyncio.sleep(0.2)
         at_the_end = acts
         await asyncio.sleep(0.05)
@@ -36,7 +36,7 @@ def test_an_act_that_drops_the_cancel_does_not_hold_the_block() -> None:
             await asyncio.sleep(3600)
 
     async def main() -> None:
-        async with pulse(act, 0.01):
+        async with heartbeat(act, 0.01):
             await entered.wait()
 
     asyncio.run(asyncio.wait_for(main(), 5))
@@ -47,7 +47,7 @@ def test_a_cancel_from_outside_comes_out_as_a_cancel() -> None:
         pass
 
     async def main() -> None:
-        async with pulse(act, 0.01):
+        async with heartbeat(act, 0.01):
             await asyncio.sleep(3600)
 
     async def outer() -> None:

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import FolderCache
 from tests.pipelines import run
 
@@ -18,7 +18,7 @@ EVERY = 4
 
 
 def main(video: str, out: str, cache: str, *end: str) -> None:
-    def report(progress: Progress) -> None:
+    def report(progress: StageProgress) -> None:
         print(json.dumps(asdict(progress)), flush=True)
         if (progress.stage, str(progress.done)) == end:
             os.kill(os.getpid(), signal.SIGKILL)

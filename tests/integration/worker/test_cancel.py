@@ -11,7 +11,7 @@ from dualtrack import protocol
 from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
-from service.worker.engine_main import Answers, Cancels, Engine
+from service.worker.engine_main import Answers, Cancels, JobEngine
 from tests.annotated import context, write_video
 from tests.scenes import Rectangle
 
@@ -49,7 +49,7 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
             calls_before = client.calls
 
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
-    engine = Engine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
+    engine = JobEngine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
     job = {"video": str(tmp_path / "a.mp4"), "out": str(tmp_path / "out"), "parameters": {}}
     asyncio.run(engine.run(protocol.Run(1, job)))
     *steps, last = said

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from dualtrack.errors import InferenceError, InvalidParameter
 from evaluation.bench.clips import ClipSpec, make_clip
 from evaluation.bench.command import bench
-from evaluation.bench.figures import Figure, Outcome
+from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.batches import cut, join, price
-from evaluation.bench.meters.calls import Call, Meter
+from evaluation.bench.meters.calls import Call, CallMeter
 from evaluation.bench.meters.pipeline import Measured, run_pipeline
 from evaluation.bench.meters.profile import chrome_trace
 from evaluation.bench.rows import ROWS, chosen
@@ -25,7 +25,7 @@ from service.inference.specs import graph_specs
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.pipeline.features.batches import detector_batch
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.settings import Settings
 from service.structures.canvas import Canvas
 from tests.pipelines import REPOSITORY
@@ -52,9 +52,9 @@ def test_a_figure_holds_up_to_its_limit(figure, ok):
 @pytest.mark.parametrize(
     ("outcome", "verdict"),
     [
-        (Outcome((Figure("", 1, "", 2), Figure("", 3, "", 4))), "ok"),
-        (Outcome((Figure("", 1, "", 2), Figure("", 5, "", 4))), "falls short"),
-        (Outcome(why_not="no GPU"), "not measured"),
+        (RowOutcome((Figure("", 1, "", 2), Figure("", 3, "", 4))), "ok"),
+        (RowOutcome((Figure("", 1, "", 2), Figure("", 5, "", 4))), "falls short"),
+        (RowOutcome(why_not="no GPU"), "not measured"),
     ],
 )
 def test_verdict_of_a_row(outcome, verdict):
@@ -64,13 +64,15 @@ def test_verdict_of_a_row(outcome, verdict):
 @pytest.mark.parametrize(("figures", "why"), [((), ""), ((Figure("", 1, "", 2),), "no time")])
 def test_an_outcome_is_figures_or_a_reason(figures, why):
     with pytest.raises(ValueError, match="expected figures, or why"):
-        Outcome(figures, why)
+        RowOutcome(figures, why)
 
 
 def test_the_table_shows_target_figure_and_verdict():
     found = {
-        ROWS[7]: Outcome((Figure("detection", 209.4, "ms", 120), Figure("3 objects", 240, "ms", 250)), notes=("a|b",)),
-        ROWS[12]: Outcome(why_not="no GPU"),
+        ROWS[7]: RowOutcome(
+            (Figure("detection", 209.4, "ms", 120), Figure("3 objects", 240, "ms", 250)), notes=("a|b",)
+        ),
+        ROWS[12]: RowOutcome(why_not="no GPU"),
     }
     assert bench_markdown(found).splitlines()[2:] == [
         "| 8 | CPU per 384x640 frame | ≤ 120 ms<br>≤ 250 ms | detection: 209 ms<br>3 objects: 240 ms | falls short | a/b |",
@@ -94,7 +96,7 @@ def _frames(batch):
 
 
 def test_the_meter_records_graph_batch_and_seconds_and_changes_nothing():
-    spec, meter = SPECS["mask_rcnn"], Meter(FakeClient(DIMS), keep=1)
+    spec, meter = SPECS["mask_rcnn"], CallMeter(FakeClient(DIMS), keep=1)
     asyncio.run(meter.infer(spec, _frames(2)))
     found = asyncio.run(meter.infer(spec, _frames(3)))
     plain = asyncio.run(FakeClient(DIMS).infer(spec, _frames(3)))
@@ -106,7 +108,7 @@ def test_the_meter_records_graph_batch_and_seconds_and_changes_nothing():
 
 
 def test_a_failed_call_is_not_counted():
-    meter = Meter(FakeClient(DIMS))
+    meter = CallMeter(FakeClient(DIMS))
     asyncio.run(meter.close())
     with pytest.raises(InferenceError, match="closed"):
         asyncio.run(meter.infer(SPECS["mask_rcnn"], _frames(1)))
@@ -144,7 +146,11 @@ def test_prices_are_for_the_batches_that_the_recorded_calls_make_up():
 
 
 def test_the_trace_has_a_lane_of_stages_and_one_of_graphs_with_batches():
-    steps = ((10.0, Progress("decode", 1, 2)), (10.4, Progress("decode", 2, 2)), (11.0, Progress("detect", 2, 2)))
+    steps = (
+        (10.0, StageProgress("decode", 1, 2)),
+        (10.4, StageProgress("decode", 2, 2)),
+        (11.0, StageProgress("detect", 2, 2)),
+    )
     trace = chrome_trace(Measured(1.0, 0.6, 0.1, (Call("mask_rcnn", 2, 2, 10.5, 0.25, 0.4),), steps))
     spans = {event["name"]: event for event in trace["traceEvents"] if event["ph"] == "X"}
     assert (spans["decode"]["ts"], spans["decode"]["dur"]) == (0, 400_000)

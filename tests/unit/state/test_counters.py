@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.pipeline.run import Progress
+from service.pipeline.run import StageProgress
 from service.state.counters import EDGES_S, counts_of
-from service.worker.runner import Meter
+from service.worker.runner import ProgressMeter
 
 
 def test_nothing_counted_yet() -> None:
@@ -34,8 +34,8 @@ def test_histogram(fields: dict[str, str], expected: dict[float, int]) -> None:
 
 
 def test_the_time_before_a_step_belongs_to_its_stage() -> None:
-    meter = Meter(started=10.0)
+    meter = ProgressMeter(started=10.0)
     for stage, now in (("decode", 11.0), ("detect", 14.0), ("detect", 15.0), ("calibrate", 15.0), ("detect", 17.0)):
-        meter.step(Progress(stage, 1, 2), now)
+        meter.step(StageProgress(stage, 1, 2), now)
     assert meter.seconds == {"decode": 1.0, "detect": 6.0, "calibrate": 0.0}
     assert sum(meter.seconds.values()) == 7.0

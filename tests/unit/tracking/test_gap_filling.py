@@ -11,7 +11,7 @@ from service.structures.detections import Candidate
 from service.structures.masks import Rle, area, bounding_box, decode, encode
 from service.structures.masks import filled as filled_rectangle
 from service.structures.tubelets import Tubelet
-from service.tracking.flow_interpolation import SIDE, Carrier, Look
+from service.tracking.flow_interpolation import SIDE, Carrier, WindowView
 from service.tracking.gap_filling import Filling, tracked_step
 from service.tracking.params import FusionParams
 
@@ -185,10 +185,10 @@ def test_a_mask_of_the_smallest_area_is_one(min_area: int, frames: int) -> None:
     assert len(found.frames) == frames
 
 
-def edge_at(x: float, window: list[float]) -> Look:
+def edge_at(x: float, window: list[float]) -> WindowView:
     """An object left of sample column `x`, in a picture of one brightness, which shows no motion."""
     distance = np.tile(x - np.arange(SIDE, dtype=np.float32), (SIDE, 1))
-    return Look(np.array(window, np.float32), distance, np.zeros((SIDE, SIDE), np.uint8))
+    return WindowView(np.array(window, np.float32), distance, np.zeros((SIDE, SIDE), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def edge_at(x: float, window: list[float]) -> Look:
     ],
 )
 @pytest.mark.parametrize(("share", "x"), [(0.25, 30), (0.5, 40), (0.75, 50)])
-def test_the_nearer_frame_counts_more(before: Look, after: Look, share: float, x: int) -> None:
+def test_the_nearer_frame_counts_more(before: WindowView, after: WindowView, share: float, x: int) -> None:
     """The edge is at 20 px in the frame before and at 60 px in the one after."""
     carrier = Carrier(Canvas(HW, HW))
     mask = decode(carrier.between(before, after, np.zeros(HW, np.uint8), share))

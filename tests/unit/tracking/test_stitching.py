@@ -14,7 +14,7 @@ from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import Votes, label_tubelet
 from service.tracking.params import ChunkParams, ScoreEstimator, TubeletParams
-from service.tracking.stitching import Chain, Part, ended, overlap_iou, packed, part_of, stitch
+from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, overlap_iou, packed, stitch
 from tests.unit.builders import candidate, frame, mask, tube
 
 PARAMS = TubeletParams()
@@ -40,14 +40,14 @@ def stitched(
         here = frames[chunk.first : chunk.end]
         pieces = [piece(whole, chunk) for whole in wholes]
         # another order in every chunk: places must not matter
-        parts = [part_of(each, here, chunk, params) for each in reversed(pieces) if each is not None]
+        parts = [chunk_tubelet(each, here, chunk, params) for each in reversed(pieces) if each is not None]
         chains, over = stitch(chains, parts, chunk, 0.5)
         done += [packed(ended(chain, params)) for chain in over]
     return done + [packed(ended(chain, params)) for chain in chains]
 
 
-def parts(*tubelets: Tubelet) -> list[Part]:
-    return [Part(tubelet, {}) for tubelet in tubelets]
+def parts(*tubelets: Tubelet) -> list[ChunkTubelet]:
+    return [ChunkTubelet(tubelet, {}) for tubelet in tubelets]
 
 
 def uncut(length: int, frames: int, overlap: int) -> list[Chunk]:
