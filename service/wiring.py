@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dualtrack.errors import ConfigurationError, Unavailable
-from service.inference.repository.manifest import Manifest, load_editions, load_manifest, verify
-from service.inference.triton.health import editions_alive
+from service.inference.repository.manifest import Manifest, load_releases, load_manifest, verify
+from service.inference.triton.health import releases_alive
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.detection.description import load_detector_file
 from service.processes import liveness
@@ -123,8 +123,8 @@ async def run_job(job_id: str) -> None:
     raise ConfigurationError(f"job {job_id}: delivered to a process that is no worker")
 
 
-async def edition(parts: Parts) -> Manifest:
-    """The newest edition in the repository: one that is published meanwhile needs no new start.
+async def release(parts: Parts) -> Manifest:
+    """The newest release in the repository: one that is published meanwhile needs no new start.
 
     Raises:
         ConfigurationError: the repository is not readable any more.
@@ -133,12 +133,12 @@ async def edition(parts: Parts) -> Manifest:
 
 
 async def _answering(url: str, repository: Path) -> str | bool:
-    """Whether the models of the editions in `repository` answer at `url`."""
+    """Whether the models of the releases in `repository` answer at `url`."""
     try:
-        editions = await asyncio.to_thread(load_editions, repository)
+        releases = await asyncio.to_thread(load_releases, repository)
     except ConfigurationError as error:
         return error.detail
-    return await editions_alive(url, editions)
+    return await releases_alive(url, releases)
 
 
 async def workers(parts: Parts) -> int:

@@ -55,10 +55,10 @@ def lite(
 ) -> None:
     """Export the preset `lite`, compare every graph with torch, write manifest, configurations and cards."""
     require_models()
-    from export.repository.build import Edition, write_repository  # noqa: PLC0415 (needs torch)
+    from export.repository.build import Release, write_repository  # noqa: PLC0415 (needs torch)
 
-    edition = Edition("lite", version, commit, LITE, _read_card(card))
-    report(write_repository(out, _lite(weights).graphs(), edition, clip))
+    release = Release("lite", version, commit, LITE, _read_card(card))
+    report(write_repository(out, _lite(weights).graphs(), release, clip))
 
 
 @export.command()
@@ -71,10 +71,10 @@ def paper(
 ) -> None:
     """Export the preset `paper` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
     require_models()
-    from export.repository.build import Edition, write_repository  # noqa: PLC0415 (needs torch)
+    from export.repository.build import Release, write_repository  # noqa: PLC0415 (needs torch)
 
-    edition = Edition("paper", version, commit, PAPER, Card())
-    report(write_repository(out, _paper(weights).graphs(), edition, clip))
+    release = Release("paper", version, commit, PAPER, Card())
+    report(write_repository(out, _paper(weights).graphs(), release, clip))
 
 
 @export.command()
@@ -90,13 +90,13 @@ def tensorrt(
 ) -> None:
     """Export the form for TensorRT (fixed shapes, half precision), compare it with the CPU's, build engines."""
     require_models()
-    from export.repository.build import Edition  # noqa: PLC0415 (needs torch)
+    from export.repository.build import Release  # noqa: PLC0415 (needs torch)
     from export.tensorrt.repository import write_tensorrt_repository  # noqa: PLC0415
 
     lite = preset is PresetName.LITE
     network = _lite(weights or DEFAULT_WEIGHTS) if lite else _paper(weights)
-    edition = Edition(preset.value, version, commit, DIMS[preset], _read_card(card) if lite else Card())
-    report(write_tensorrt_repository(out, network, edition, clip))
+    release = Release(preset.value, version, commit, DIMS[preset], _read_card(card) if lite else Card())
+    report(write_tensorrt_repository(out, network, release, clip))
     typer.echo(f"{out}: graphs, manifest and configurations")
     if not engines:
         return
@@ -192,12 +192,12 @@ def model_cards(
 
 
 @export.command("publish")
-def publish_edition(
-    edition: Annotated[Path, typer.Argument(help="An exported repository.")],
+def publish_release(
+    release: Annotated[Path, typer.Argument(help="An exported repository.")],
     served: Annotated[Path, typer.Option(help="The repository that a server serves.")] = REPOSITORY,
 ) -> None:
-    """Add an edition to a served repository as its next version; the old one stays for running jobs (no extra)."""
-    typer.echo(f"{served}: version {publish(edition, served)}; now let the server load the models")
+    """Add a release to a served repository as its next version; the old one stays for running jobs (no extra)."""
+    typer.echo(f"{served}: version {publish(release, served)}; now let the server load the models")
 
 
 def require_models() -> None:

@@ -44,7 +44,7 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     """Convert a torchvision Mask R-CNN, compare it with torchvision and with onnxruntime, write a whole repository."""
     require_models()
     from export.models.paper import PaperMaskRcnn  # noqa: PLC0415
-    from export.repository.build import Edition, write_repository  # noqa: PLC0415
+    from export.repository.build import Release, write_repository  # noqa: PLC0415
     from export.torchvision.borrowed_trackers import BorrowedTrackers  # noqa: PLC0415 (needs torch)
     from export.torchvision.checkpoint import frozen, read_checkpoint  # noqa: PLC0415
     from export.torchvision.output_columns import output_columns  # noqa: PLC0415
@@ -63,8 +63,8 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     if all(row.ok for row in rows):
         card = _card(file, checkpoint, rows, licence)
         name = version or checkpoint.sha256[:12]
-        edition = Edition(checkpoint.name, name, commit, dims, card, columns.classes)
-        rows += write_repository(out, {"mask_rcnn": ours}, edition, clip, borrowed)
+        release = Release(checkpoint.name, name, commit, dims, card, columns.classes)
+        rows += write_repository(out, {"mask_rcnn": ours}, release, clip, borrowed)
     report(rows)
     typer.echo(f"{out}: {checkpoint.name} with {len(columns.classes)} classes, trackers of {borrowed.name}")
     typer.echo(f"DUALTRACK_MODEL_REPOSITORY={out} dualtrack segment VIDEO")

@@ -21,8 +21,8 @@ from service.inference.specs import ModelDims, graph_specs
 
 
 @dataclass(frozen=True)
-class Edition:
-    """What a repository is an edition of.
+class Release:
+    """What a repository is a release of.
 
     Attributes:
         preset: `lite`, `paper`, or what an imported detector is called.
@@ -44,7 +44,7 @@ class Edition:
 def write_repository(
     folder: Path,
     graphs: Graphs,
-    edition: Edition,
+    release: Release,
     clip: Path | None = None,
     trackers: BorrowedTrackers | None = None,
 ) -> list[Parity]:
@@ -56,14 +56,14 @@ def write_repository(
     Args:
         folder: the repository.
         graphs: module by name.
-        edition: names and numbers.
+        release: names and numbers.
         clip: a video to compare on, besides random pictures.
         trackers: of another repository, where `graphs` has none.
 
     Returns:
         The comparisons; if one is not `ok`, `folder` is as it was.
     """
-    specs = graph_specs(edition.dims)
+    specs = graph_specs(release.dims)
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
         rows: list[Parity] = []
@@ -72,35 +72,35 @@ def write_repository(
             entries, rows = trackers.write(fresh)
         for graph, module in graphs.items():
             path = fresh / graph / "1" / "model.onnx"
-            export_graph(module, specs[graph], edition.dims, path)
-            found = compare(module, specs[graph], edition.dims, path, clip)
+            export_graph(module, specs[graph], release.dims, path)
+            found = compare(module, specs[graph], release.dims, path, clip)
             entries[graph] = graph_entry(path, found)
             rows += found
         if all(row.ok for row in rows):
-            write_texts(fresh, entries, edition)
+            write_texts(fresh, entries, release)
             put_in_place(fresh, folder)
     return rows
 
 
-def write_texts(folder: Path, entries: dict[str, dict[str, Any]], edition: Edition, file: str = ONNX_FILE) -> None:
+def write_texts(folder: Path, entries: dict[str, dict[str, Any]], release: Release, file: str = ONNX_FILE) -> None:
     """Write manifest, configurations, and the cards of those graphs that did not bring one.
 
     Args:
         folder: the repository.
         entries: the manifest's, by graph.
-        edition: names and numbers.
+        release: names and numbers.
         file: what the repository's files are called.
     """
     for graph, entry in entries.items():
         card = folder / graph / "README.md"
         if not card.is_file():
-            card.write_text(model_card(graph, edition.preset, edition.version, entry, edition.card))
+            card.write_text(model_card(graph, release.preset, release.version, entry, release.card))
     manifest = {
-        "preset": edition.preset,
-        "version": edition.version,
-        "commit": edition.commit,
-        "dims": asdict(edition.dims),
-        "classes": [asdict(item) for item in edition.classes] or class_list(edition.preset),
+        "preset": release.preset,
+        "version": release.version,
+        "commit": release.commit,
+        "dims": asdict(release.dims),
+        "classes": [asdict(item) for item in release.classes] or class_list(release.preset),
         "graphs": entries,
     }
     if file != ONNX_FILE:

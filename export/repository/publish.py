@@ -1,4 +1,4 @@
-"""Hot swap: a further edition of the models joins a repository that is being served."""
+"""Hot swap: a further release of the models joins a repository that is being served."""
 
 import json
 import shutil
@@ -10,39 +10,39 @@ from service.inference.repository.manifest import (
     MANIFEST,
     SERVED_VERSIONS,
     earlier_manifest,
-    load_editions,
+    load_releases,
     load_manifest,
     verify,
 )
 
 
-def publish(edition: Path, served: Path) -> int:
-    """Add the repository `edition` to the repository `served` as its next version; the version's number.
+def publish(release: Path, served: Path) -> int:
+    """Add the repository `release` to the repository `served` as its next version; the version's number.
 
-    Files go first, the manifest after them: a job that starts meanwhile takes the old edition. Configurations are
-    last; the server then has to load them (it polls, or is told by `load`). Editions that no server serves any more
+    Files go first, the manifest after them: a job that starts meanwhile takes the old release. Configurations are
+    last; the server then has to load them (it polls, or is told by `load`). Releases that no server serves any more
     are removed.
 
     Raises:
         ConfigurationError: the two differ in more than the weights, or the version's name is taken.
     """
-    new, editions = load_manifest(edition), load_editions(served)
+    new, releases = load_manifest(release), load_releases(served)
     verify(new)
-    current = editions[0]
+    current = releases[0]
     for what in ("preset", "dims", "classes", "file"):
         if getattr(new, what) != getattr(current, what):
-            raise ConfigurationError(f"{edition}: expected the {what} of {served}, got others: that needs a new start")
-    if any(new.version == old.version and new.identity != old.identity for old in editions):
-        raise ConfigurationError(f"{edition}: version {new.version} is already the name of other weights in {served}")
-    number = max(old.number for old in editions) + 1
+            raise ConfigurationError(f"{release}: expected the {what} of {served}, got others: that needs a new start")
+    if any(new.version == old.version and new.identity != old.identity for old in releases):
+        raise ConfigurationError(f"{release}: version {new.version} is already the name of other weights in {served}")
+    number = max(old.number for old in releases) + 1
     for graph in new.graphs:
         _place(new.graph_path(graph), served / graph / str(number) / new.file)
-        if (card := edition / graph / "README.md").is_file():
+        if (card := release / graph / "README.md").is_file():
             _place(card, served / graph / "README.md")
-    document = json.loads((edition / MANIFEST).read_text()) | {"number": number}
+    document = json.loads((release / MANIFEST).read_text()) | {"number": number}
     _place(served / MANIFEST, served / earlier_manifest(current.number))
     _write(served / MANIFEST, json.dumps(document, indent=1) + "\n")
-    for old in editions[SERVED_VERSIONS - 1 :]:
+    for old in releases[SERVED_VERSIONS - 1 :]:
         (served / earlier_manifest(old.number)).unlink(missing_ok=True)
         for graph in old.graphs:
             shutil.rmtree(served / graph / str(old.number))

@@ -11,7 +11,7 @@ from service.inference.repository.manifest import (
     MANIFEST,
     SERVED_VERSIONS,
     Manifest,
-    load_editions,
+    load_releases,
     load_manifest,
     sha256_parameter,
     version_parameter,
@@ -43,12 +43,12 @@ def write_configs(repository: Path, specs: Iterable[GraphSpec], accelerator: Acc
 
     Where the repository has a manifest, the configurations also say which file each served version is.
     """
-    editions = load_editions(repository) if (repository / MANIFEST).is_file() else []
+    releases = load_releases(repository) if (repository / MANIFEST).is_file() else []
     paths = []
     for spec in specs:
         path = repository / spec.name / "config.pbtxt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(triton_config(spec, editions, accelerator))
+        path.write_text(triton_config(spec, releases, accelerator))
         paths.append(path)
     return paths
 
@@ -66,7 +66,7 @@ def write_own_configs(repository: Path, accelerator: Accelerator | None = None) 
     return write_configs(repository, [specs[name] for name in current.graphs], accelerator)
 
 
-def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = (), accelerator: Accelerator | None = None) -> str:
+def triton_config(spec: GraphSpec, releases: Sequence[Manifest] = (), accelerator: Accelerator | None = None) -> str:
     """Text of the configuration.
 
     `mask_rcnn` and `pixel_features` are batched by the server; the track graphs have two batch axes, so the worker
@@ -74,10 +74,10 @@ def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = (), accelerato
 
     Args:
         spec: the graph.
-        editions: the manifests of the versions that lie in the repository; their file says which backend serves them.
+        releases: the manifests of the versions that lie in the repository; their file says which backend serves them.
         accelerator: for onnxruntime on a GPU.
     """
-    engines = any(edition.file == ENGINE_FILE for edition in editions)
+    engines = any(release.file == ENGINE_FILE for release in releases)
     parts = [
         f'name: "{spec.name}"',
         *(ENGINE_PLATFORM if engines else ['backend: "onnxruntime"']),
@@ -85,7 +85,7 @@ def triton_config(spec: GraphSpec, editions: Sequence[Manifest] = (), accelerato
         _tensors("input", spec.inputs, spec.max_batch_size),
         _tensors("output", spec.outputs, spec.max_batch_size),
         *(_engine_instance(spec) if engines else _session(spec, accelerator)),
-        *_identity(spec.name, editions),
+        *_identity(spec.name, releases),
         f"version_policy: {{ latest {{ num_versions: {SERVED_VERSIONS} }} }}",
     ]
     if spec.max_batch_size:
@@ -158,12 +158,12 @@ def _parameter(key: str, value: str) -> str:
     return f'parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}'
 
 
-def _identity(graph: str, editions: Sequence[Manifest]) -> list[str]:
+def _identity(graph: str, releases: Sequence[Manifest]) -> list[str]:
     """What each version is: the start-up check reads it back from the server."""
     lines = []
-    for edition in sorted(editions, key=lambda edition: edition.number):
-        lines.append(_parameter(version_parameter(edition.number), edition.version))
-        lines.append(_parameter(sha256_parameter(edition.number), edition.graphs[graph]))
+    for release in sorted(releases, key=lambda release: release.number):
+        lines.append(_parameter(version_parameter(release.number), release.version))
+        lines.append(_parameter(sha256_parameter(release.number), release.graphs[graph]))
     return lines
 
 

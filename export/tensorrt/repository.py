@@ -11,7 +11,7 @@ from export.models.half import Rounded
 from export.onnx.graphs import Lite, Paper
 from export.onnx.parity import HALF_TOLERANCES, Parity, compare, compare_modules
 from export.onnx.to_onnx import export_graph
-from export.repository.build import Edition, put_in_place, write_texts
+from export.repository.build import Release, put_in_place, write_texts
 from export.repository.graph_entry import graph_entry
 from export.tensorrt.engines import source_path
 from export.tensorrt.form import cast_bytes_first, tensorrt_graph
@@ -21,7 +21,7 @@ from service.inference.specs import graph_specs
 
 
 def write_tensorrt_repository(
-    folder: Path, network: Lite | Paper, edition: Edition, clip: Path | None = None
+    folder: Path, network: Lite | Paper, release: Release, clip: Path | None = None
 ) -> list[Parity]:
     """Export all graphs in the form for TensorRT, check their operators, compare each with the form for the CPU.
 
@@ -32,7 +32,7 @@ def write_tensorrt_repository(
     Args:
         folder: the repository.
         network: the weights.
-        edition: names and numbers.
+        release: names and numbers.
         clip: a video to compare on, besides random pictures.
 
     Returns:
@@ -41,7 +41,7 @@ def write_tensorrt_repository(
     Raises:
         ContractViolation: TensorRT does not take a graph; names graph, node, wanted, found.
     """
-    specs, dims = graph_specs(edition.dims), edition.dims
+    specs, dims = graph_specs(release.dims), release.dims
     with tempfile.TemporaryDirectory() as name:
         fresh = Path(name)
         rows: list[Parity] = []
@@ -58,7 +58,7 @@ def write_tensorrt_repository(
             entries[graph] = {**entry, "sha256": "", "source_sha256": entry["sha256"]}
             rows += found
         if all(row.ok for row in rows):
-            write_texts(fresh, entries, edition, ENGINE_FILE)
+            write_texts(fresh, entries, release, ENGINE_FILE)
             put_in_place(fresh, folder)
     return rows
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dualtrack.errors import NotFound
-from service.inference.repository.manifest import Manifest, earlier_editions, load_manifest, manifest_entry, verify
-from service.inference.repository.removal import remove_edition
+from service.inference.repository.manifest import Manifest, earlier_releases, load_manifest, manifest_entry, verify
+from service.inference.repository.removal import remove_release
 from service.inference.repository.verification import ModelCheck, verify_repository
 from service.inference.specs import TensorSpec, graph_specs
 from service.settings import Settings
@@ -40,7 +40,7 @@ def without_command(context: typer.Context, as_json: AsJson = False) -> None:
 def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
     """List the graphs of the model repository and check their files against the manifest."""
     folder = _folder(repository)
-    manifest, earlier = load_manifest(folder), earlier_editions(folder)
+    manifest, earlier = load_manifest(folder), earlier_releases(folder)
     verify(manifest)
     if as_json:
         typer.echo(json.dumps(_document(manifest, earlier), indent=2))
@@ -51,8 +51,8 @@ def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
         size = manifest.graph_path(name).stat().st_size
         table.add_row(name, f"{size / 1e6:.1f}", digest[:16])
     Console().print(table)
-    for edition in earlier:
-        typer.echo(f"earlier edition {edition.number}: {edition.preset} {edition.version}")
+    for release in earlier:
+        typer.echo(f"earlier release {release.number}: {release.preset} {release.version}")
 
 
 @models.command()
@@ -81,7 +81,7 @@ def show(
 
 @models.command("verify")
 def verify_models(repository: Repository = None, as_json: AsJson = False) -> None:
-    """Check sha256, version and tensors of every model of every edition; exit code 6 if one does not fit."""
+    """Check sha256, version and tensors of every model of every release; exit code 6 if one does not fit."""
     checks = verify_repository(_folder(repository))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
@@ -93,13 +93,13 @@ def verify_models(repository: Repository = None, as_json: AsJson = False) -> Non
 
 @models.command()
 def remove(
-    edition: Annotated[str, typer.Argument(help="Number of an earlier edition, or version of its weights.")],
+    release: Annotated[str, typer.Argument(help="Number of an earlier release, or version of its weights.")],
     repository: Repository = None,
 ) -> None:
-    """Remove an edition that is not the one in use; jobs that still run on it fail."""
+    """Remove a release that is not the one in use; jobs that still run on it fail."""
     folder = _folder(repository)
-    removed = remove_edition(folder, edition)
-    what = f"edition {removed.number} (version {removed.version})" if removed.version else f"number {removed.number}"
+    removed = remove_release(folder, release)
+    what = f"release {removed.number} (version {removed.version})" if removed.version else f"number {removed.number}"
     files = f"{', '.join(removed.graphs) or 'no graph'}; {removed.freed / 1e6:.1f} MB"
     typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has it loaded must load the models anew.")
 
@@ -116,7 +116,7 @@ def _document(manifest: Manifest, earlier: Sequence[Manifest]) -> dict[str, Any]
         "dims": asdict(manifest.dims),
         "classes": [asdict(item) for item in manifest.classes],
         "graphs": dict(manifest.graphs),
-        "earlier": [{"number": edition.number, "version": edition.version} for edition in earlier],
+        "earlier": [{"number": release.number, "version": release.version} for release in earlier],
     }
 
 
@@ -125,7 +125,7 @@ def _line(tensor: TensorSpec) -> str:
 
 
 def _print(checks: Sequence[ModelCheck]) -> None:
-    table = Table("edition", "version", "what", "")
+    table = Table("release", "version", "what", "")
     for check in checks:
         table.add_row(str(check.number), check.version, check.name, "ok" if check.problem is None else "FAILS")
     Console().print(table)

@@ -1,4 +1,4 @@
-"""The networks of the newest edition in the repository: looked at before every job, so that a swap needs no restart."""
+"""The networks of the newest release in the repository: looked at before every job, so that a swap needs no restart."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,12 +16,12 @@ Open = Callable[[Manifest], Awaitable[InferenceClient]]
 
 
 class CurrentNetworks:
-    """One edition's networks at a time.
+    """One release's networks at a time.
 
     Args:
         repository: whose manifest is looked at.
         networks: opened already.
-        open_client: opens the client of an edition.
+        open_client: opens the client of a release.
     """
 
     def __init__(self, repository: Path, networks: Networks, open_client: Open) -> None:
@@ -29,19 +29,19 @@ class CurrentNetworks:
 
     @classmethod
     async def open(cls, repository: Path, open_client: Open) -> Self:
-        """Open the edition that the repository holds now; errors as `open_client` raises them."""
+        """Open the release that the repository holds now; errors as `open_client` raises them."""
         manifest = load_manifest(repository)
         return cls(repository, Networks(await open_client(manifest), manifest), open_client)
 
     async def renewed(self) -> Networks:
-        """The newest edition's networks; those of the edition before while the new one can't be used yet."""
+        """The newest release's networks; those of the release before while the new one can't be used yet."""
         try:
             manifest = load_manifest(self._repository)
             if manifest == self.networks.manifest:
                 return self.networks
             fresh = Networks(await self._open(manifest), manifest)
         except (ConfigurationError, Unavailable) as error:  # most often: published, but not loaded by the server yet
-            log.warning("edition not in use", staying_with=self.networks.manifest.version, why=error.detail)
+            log.warning("release not in use", staying_with=self.networks.manifest.version, why=error.detail)
             return self.networks
         old, self.networks = self.networks, fresh
         await old.client.close()

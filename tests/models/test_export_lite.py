@@ -14,7 +14,7 @@ from export.onnx.graphs import Lite
 from export.onnx.parity import TOLERANCES, compare, difference, match_slots, settled
 from export.onnx.random_networks import random_lite
 from export.onnx.to_onnx import check_graph
-from export.repository.build import Edition, write_repository
+from export.repository.build import Release, write_repository
 from export.repository.checkpoint import load_weights, pack_lite
 from export.repository.classes import class_list
 from service.inference.repository.manifest import load_manifest, verify
@@ -33,7 +33,7 @@ def network():
 @pytest.fixture(scope="module")
 def exported(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lite") / "repository"
-    rows = write_repository(folder, network.graphs(), Edition("lite", "0.0.0", "abc", LITE, CARD))
+    rows = write_repository(folder, network.graphs(), Release("lite", "0.0.0", "abc", LITE, CARD))
     return folder, rows
 
 
@@ -79,7 +79,7 @@ def test_files_hold_no_paths_of_the_machine_and_only_standard_operators(exported
 def test_a_broken_graph_is_not_put_in_place(network, tmp_path, monkeypatch):
     monkeypatch.setitem(TOLERANCES, "templates", -1.0)
     graphs = {"siamese_rpn_template": network.graphs()["siamese_rpn_template"]}
-    rows = write_repository(tmp_path / "repository", graphs, Edition("lite", "0", "", LITE, {}))
+    rows = write_repository(tmp_path / "repository", graphs, Release("lite", "0", "", LITE, {}))
     assert not any(row.ok for row in rows)
     assert list(tmp_path.iterdir()) == []
 

@@ -21,7 +21,7 @@ from export.onnx.graphs import Lite
 from export.onnx.parity import HALF_TOLERANCES, compare_modules
 from export.onnx.random_networks import random_paper
 from export.onnx.sample_inputs import frames
-from export.repository.build import Edition
+from export.repository.build import Release
 from export.repository.checkpoint import load_weights
 from export.tensorrt import form, repository
 from export.tensorrt.engines import build_engine, parse, source_path
@@ -238,5 +238,5 @@ def test_a_graph_that_tensorrt_does_not_take_is_not_put_in_place(network, tmp_pa
     monkeypatch.setattr(repository, "problems", lambda _: ["node (Loop): not taken"])
     monkeypatch.setattr(network, "graphs", lambda: {"siamese_rpn_template": Lite().graphs()["siamese_rpn_template"]})
     with pytest.raises(ContractViolation, match=r"siamese_rpn_template: TensorRT does not take .*Loop"):
-        repository.write_tensorrt_repository(tmp_path / "out", network, Edition("lite", "0", "", LITE, {}))
+        repository.write_tensorrt_repository(tmp_path / "out", network, Release("lite", "0", "", LITE, {}))
     assert list(tmp_path.iterdir()) == []

@@ -107,7 +107,7 @@ def edited(**changes: Any) -> Manifest:
             id="another-file",
         ),
         pytest.param(
-            edited(version="9.9.9"), "expected dualtrack_version_1 '9.9.9' .*, the server has '0", id="another-edition"
+            edited(version="9.9.9"), "expected dualtrack_version_1 '9.9.9' .*, the server has '0", id="another-release"
         ),
         pytest.param(
             edited(dims=replace(MANIFEST.dims, classes=7)),

@@ -1,4 +1,4 @@
-"""A new edition joins a running server: who runs goes on with the old one, who starts takes the new one."""
+"""A new release joins a running server: who runs goes on with the old one, who starts takes the new one."""
 
 import asyncio
 import json
@@ -11,9 +11,9 @@ import pytest
 from dualtrack.errors import ConfigurationError
 from export.repository.publish import publish
 from service.inference.open import open_client
-from service.inference.repository.manifest import load_editions, load_manifest
+from service.inference.repository.manifest import load_releases, load_manifest
 from service.inference.specs import graph_specs
-from service.inference.triton.health import editions_alive
+from service.inference.triton.health import releases_alive
 from service.worker.current_networks import CurrentNetworks
 from tests.contract.inference.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
@@ -26,10 +26,10 @@ SPEC = graph_specs(load_manifest(REPOSITORY).dims)["siamese_rpn_template"]
 
 def another_edition(folder: Path, version: str) -> Path:
     """The bundled graphs under the name of another version."""
-    edition = Path(shutil.copytree(REPOSITORY, folder))
-    document = json.loads((edition / "manifest.json").read_text())
-    (edition / "manifest.json").write_text(json.dumps({**document, "version": version}))
-    return edition
+    release = Path(shutil.copytree(REPOSITORY, folder))
+    document = json.loads((release / "manifest.json").read_text())
+    (release / "manifest.json").write_text(json.dumps({**document, "version": version}))
+    return release
 
 
 def open_on(repository: Path, url: str):
@@ -38,19 +38,19 @@ def open_on(repository: Path, url: str):
 
 def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: Path, triton_python: Path) -> None:
     served = Path(shutil.copytree(REPOSITORY, tmp_path / "served"))
-    edition, inputs = another_edition(tmp_path / "edition", "0.9.0"), inputs_for(SPEC, Sizes())
+    release, inputs = another_edition(tmp_path / "release", "0.9.0"), inputs_for(SPEC, Sizes())
     options = ("--model-control-mode=explicit", "--load-model=*")
 
     async def work(url: str) -> None:
         old = await open_on(served, url)
         engine = await CurrentNetworks.open(served, lambda manifest: open_on(served, url))
         before = await old.infer(SPEC, inputs)
-        assert publish(edition, served) == 2
+        assert publish(release, served) == 2
         with pytest.raises(ConfigurationError, match="model mask_rcnn: expected version 2 on Triton"):
             await open_on(served, url)
         assert (await engine.renewed()).manifest.number == 1  # the server has not loaded the new one
-        assert await editions_alive(url, load_editions(served)) is True  # jobs go on with the old one
-        assert await editions_alive(url, load_editions(served)[:1]) is not True
+        assert await releases_alive(url, load_releases(served)) is True  # jobs go on with the old one
+        assert await releases_alive(url, load_releases(served)[:1]) is not True
         raw = old._inner._inner._inner._client
         loading = asyncio.gather(*(raw.load_model(name) for name in load_manifest(served).graphs))
         calls = 0
@@ -66,27 +66,27 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
         }
         assert counted["2"] == 1
         assert (await engine.renewed()).manifest.number == 2
-        assert await editions_alive(url, load_editions(served)[:1]) is True
+        assert await releases_alive(url, load_releases(served)[:1]) is True
         await engine.close()
         await new.close()
         await old.close()
 
     with triton(served, tmp_path / "home", triton_python, options=options) as server:
         asyncio.run(work(server.grpc_url))
-    old, new = load_editions(served)[::-1]
+    old, new = load_releases(served)[::-1]
     assert (old.number, new.number, new.version) == (1, 2, "0.9.0")
     assert old.identity != new.identity
-    document = json.loads((edition / "manifest.json").read_text())
+    document = json.loads((release / "manifest.json").read_text())
     document["dims"]["bank"] = 7
-    (edition / "manifest.json").write_text(json.dumps(document))
+    (release / "manifest.json").write_text(json.dumps(document))
     with pytest.raises(ConfigurationError, match="expected the dims"):
-        publish(edition, served)
+        publish(release, served)
 
 
 def test_only_the_last_two_editions_stay(tmp_path: Path) -> None:
     served = Path(shutil.copytree(REPOSITORY, tmp_path / "served"))
     for number, version in ((2, "0.9.0"), (3, "0.9.1")):
         assert publish(another_edition(tmp_path / version, version), served) == number
-    assert [edition.number for edition in load_editions(served)] == [3, 2]
+    assert [release.number for release in load_releases(served)] == [3, 2]
     assert not (served / "siamese_rpn" / "1").exists()
     assert "dualtrack_sha256_1" not in (served / "siamese_rpn" / "config.pbtxt").read_text()

@@ -45,7 +45,7 @@ class Manifest:
         dims: numbers of the specs.
         classes: of the class vector, in order.
         graphs: sha256 of each graph's file; empty for an engine that is still to be built.
-        number: Triton's version number of the edition: the folder that the files lie in.
+        number: Triton's version number of the release: the folder that the files lie in.
         file: what the files are called, `ONNX_FILE` or `ENGINE_FILE`.
     """
 
@@ -89,30 +89,30 @@ def load_manifest(path: Path) -> Manifest:
     return _load(path, MANIFEST)
 
 
-def load_editions(path: Path) -> list[Manifest]:
-    """The current edition, then the earlier ones that still lie in the repository, newest first.
+def load_releases(path: Path) -> list[Manifest]:
+    """The current release, then the earlier ones that still lie in the repository, newest first.
 
     Raises:
         ConfigurationError: as `load_manifest`.
     """
     current = load_manifest(path)
-    earlier = earlier_editions(path)
-    kept = [edition for edition in earlier if all(edition.graph_path(name).is_file() for name in edition.graphs)]
+    earlier = earlier_releases(path)
+    kept = [release for release in earlier if all(release.graph_path(name).is_file() for name in release.graphs)]
     return [current, *kept]
 
 
-def earlier_editions(path: Path) -> list[Manifest]:
-    """Every edition whose manifest was kept when another took its place, whole or not, newest first.
+def earlier_releases(path: Path) -> list[Manifest]:
+    """Every release whose manifest was kept when another took its place, whole or not, newest first.
 
     Raises:
         ConfigurationError: as `load_manifest`.
     """
     found = (_load(path, file.name) for file in path.glob(earlier_manifest("*")))
-    return sorted(found, key=lambda edition: -edition.number)
+    return sorted(found, key=lambda release: -release.number)
 
 
 def earlier_manifest(number: object) -> str:
-    """Name of the file that keeps an edition's manifest once another has taken its place."""
+    """Name of the file that keeps a release's manifest once another has taken its place."""
     return f"manifest-{number}.json"
 
 

@@ -1,4 +1,4 @@
-"""An edition that is not the current one leaves a model repository."""
+"""A release that is not the current one leaves a model repository."""
 
 import shutil
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from dualtrack.errors import Conflict, NotFound
 from service.inference.repository.manifest import (
     Manifest,
-    earlier_editions,
+    earlier_releases,
     earlier_manifest,
     load_manifest,
     sha256_parameter,
@@ -21,7 +21,7 @@ class Removed:
     """What is gone.
 
     Attributes:
-        number: of the edition.
+        number: of the release.
         version: of its weights; None if no manifest had the number.
         graphs: names of those that had files.
         freed: bytes.
@@ -33,26 +33,26 @@ class Removed:
     freed: int
 
 
-def remove_edition(path: Path, which: str) -> Removed:
-    """Remove an earlier edition, or version folders that no manifest names.
+def remove_release(path: Path, which: str) -> Removed:
+    """Remove an earlier release, or version folders that no manifest names.
 
-    The manifest goes first: nobody takes the edition up while its files vanish.
+    The manifest goes first: nobody takes the release up while its files vanish.
 
     Args:
         path: the repository.
-        which: the edition's number, or the version of its weights.
+        which: the release's number, or the version of its weights.
 
     Raises:
         ConfigurationError: a manifest can't be read.
-        NotFound: there is no such edition.
+        NotFound: there is no such release.
         Conflict: it is the one in use, or several have this version.
     """
-    current, earlier = load_manifest(path), earlier_editions(path)
+    current, earlier = load_manifest(path), earlier_releases(path)
     if which == str(current.number):
-        raise Conflict(f"models: {which} is the edition in use (version {current.version}); publish another one first")
+        raise Conflict(f"models: {which} is the release in use (version {current.version}); publish another one first")
     number, version = _identify(current, earlier, which, path)
     (path / earlier_manifest(number)).unlink(missing_ok=True)
-    graphs = sorted({graph for edition in (current, *earlier) for graph in edition.graphs})
+    graphs = sorted({graph for release in (current, *earlier) for graph in release.graphs})
     gone = [graph for graph in graphs if (path / graph / str(number)).is_dir()]
     freed = 0
     for graph in gone:
@@ -65,19 +65,19 @@ def remove_edition(path: Path, which: str) -> Removed:
 
 
 def _identify(current: Manifest, earlier: list[Manifest], which: str, path: Path) -> tuple[int, str | None]:
-    by_number = [edition for edition in earlier if str(edition.number) == which]
-    found = by_number or [edition for edition in earlier if edition.version == which]
+    by_number = [release for release in earlier if str(release.number) == which]
+    found = by_number or [release for release in earlier if release.version == which]
     if len(found) == 1:
         return found[0].number, found[0].version
     if found:
-        numbers = ", ".join(str(edition.number) for edition in found)
-        raise Conflict(f"models: several editions have the version {which}; say which by its number: {numbers}")
+        numbers = ", ".join(str(release.number) for release in found)
+        raise Conflict(f"models: several releases have the version {which}; say which by its number: {numbers}")
     if current.version == which:
         raise Conflict(f"models: {which} is the version in use; publish another one first")
     if any(folder.name == which for folder in stray_folders(path, [current, *earlier])):
         return int(which), None
-    there = ", ".join(f"{edition.number} ({edition.version})" for edition in earlier) or "none"
-    raise NotFound(f"models: expected an earlier edition of {path}, that is {there}; got {which}")
+    there = ", ".join(f"{release.number} ({release.version})" for release in earlier) or "none"
+    raise NotFound(f"models: expected an earlier release of {path}, that is {there}; got {which}")
 
 
 def _forget(config: Path, number: int) -> None:

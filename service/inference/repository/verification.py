@@ -12,7 +12,7 @@ from service.inference.repository.manifest import (
     MANIFEST,
     ONNX_FILE,
     Manifest,
-    earlier_editions,
+    earlier_releases,
     earlier_manifest,
     load_manifest,
     sha256_parameter,
@@ -28,7 +28,7 @@ class ModelCheck:
     """One thing that was looked at.
 
     Attributes:
-        number: of the edition.
+        number: of the release.
         version: of its weights; empty where no manifest says it.
         name: of the graph, or of the manifest's file.
         problem: None if all is well.
@@ -41,32 +41,32 @@ class ModelCheck:
 
 
 def verify_repository(path: Path) -> list[ModelCheck]:
-    """Check every model of every edition: sha256, tensors against the specs, what config.pbtxt says of the version.
+    """Check every model of every release: sha256, tensors against the specs, what config.pbtxt says of the version.
 
     Raises:
         ConfigurationError: a manifest can't be read.
     """
-    current, earlier = load_manifest(path), earlier_editions(path)
-    names = [MANIFEST, *(earlier_manifest(edition.number) for edition in earlier)]
+    current, earlier = load_manifest(path), earlier_releases(path)
+    names = [MANIFEST, *(earlier_manifest(release.number) for release in earlier)]
     checks: list[ModelCheck] = []
-    for file, edition in zip(names, [current, *earlier], strict=True):
-        checks.append(ModelCheck(edition.number, edition.version, file, _problem(partial(_whole, edition))))
-        for graph in edition.graphs:
-            problem = _problem(partial(_check_graph, edition, graph))
-            checks.append(ModelCheck(edition.number, edition.version, graph, problem))
+    for file, release in zip(names, [current, *earlier], strict=True):
+        checks.append(ModelCheck(release.number, release.version, file, _problem(partial(_whole, release))))
+        for graph in release.graphs:
+            problem = _problem(partial(_check_graph, release, graph))
+            checks.append(ModelCheck(release.number, release.version, graph, problem))
     return [*checks, *_strays(path, [current, *earlier])]
 
 
-def stray_folders(path: Path, editions: list[Manifest]) -> list[Path]:
-    """Version folders that belong to no edition, as a `publish` that was killed leaves them."""
-    numbers = {str(edition.number) for edition in editions}
-    graphs = sorted({graph for edition in editions for graph in edition.graphs})
+def stray_folders(path: Path, releases: list[Manifest]) -> list[Path]:
+    """Version folders that belong to no release, as a `publish` that was killed leaves them."""
+    numbers = {str(release.number) for release in releases}
+    graphs = sorted({graph for release in releases for graph in release.graphs})
     folders = (folder for graph in graphs for folder in sorted((path / graph).glob("*")))
     return [folder for folder in folders if folder.name.isdecimal() and folder.is_dir() and folder.name not in numbers]
 
 
-def _strays(path: Path, editions: list[Manifest]) -> Iterator[ModelCheck]:
-    for folder in stray_folders(path, editions):
+def _strays(path: Path, releases: list[Manifest]) -> Iterator[ModelCheck]:
+    for folder in stray_folders(path, releases):
         problem = f"{folder}: no manifest has this number, and Triton may serve it"
         yield ModelCheck(int(folder.name), "", folder.parent.name, problem)
 
@@ -79,32 +79,32 @@ def _problem(check: Callable[[], None]) -> str | None:
     return None
 
 
-def _whole(edition: Manifest) -> None:
+def _whole(release: Manifest) -> None:
     """Graphs and classes are those that the manifest's own numbers ask for."""
-    wanted, found = set(graph_specs(edition.dims)), set(edition.graphs)
+    wanted, found = set(graph_specs(release.dims)), set(release.graphs)
     if wanted != found:
         raise ConfigurationError(f"manifest: expected the graphs {sorted(wanted)}, found {sorted(found)}")
-    if len(edition.classes) != edition.dims.classes:
-        raise ConfigurationError(f"manifest: expected {edition.dims.classes} classes, found {len(edition.classes)}")
+    if len(release.classes) != release.dims.classes:
+        raise ConfigurationError(f"manifest: expected {release.dims.classes} classes, found {len(release.classes)}")
 
 
-def _check_graph(edition: Manifest, graph: str) -> None:
-    verify_graph(edition, graph)
-    spec = graph_specs(edition.dims).get(graph)
+def _check_graph(release: Manifest, graph: str) -> None:
+    verify_graph(release, graph)
+    spec = graph_specs(release.dims).get(graph)
     # of an engine only TensorRT knows the tensors; Triton's are compared at start
-    if spec is not None and edition.file == ONNX_FILE:
-        compare_signature(spec, signature(f"model {graph}", edition.graph_path(graph)))
-    _check_config(edition, graph)
+    if spec is not None and release.file == ONNX_FILE:
+        compare_signature(spec, signature(f"model {graph}", release.graph_path(graph)))
+    _check_config(release, graph)
 
 
-def _check_config(edition: Manifest, graph: str) -> None:
-    file = edition.path / graph / "config.pbtxt"
+def _check_config(release: Manifest, graph: str) -> None:
+    file = release.path / graph / "config.pbtxt"
     if not file.is_file():
         raise ConfigurationError(f"model {graph}: expected {file}, found no such file")
     text = file.read_text()
     wanted = {
-        version_parameter(edition.number): edition.version,
-        sha256_parameter(edition.number): edition.graphs[graph],
+        version_parameter(release.number): release.version,
+        sha256_parameter(release.number): release.graphs[graph],
     }
     for key, value in wanted.items():
         said = re.search(rf'key:\s*"{key}"\s*value:\s*{{\s*string_value:\s*"([^"]*)"', text)

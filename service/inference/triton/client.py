@@ -85,7 +85,7 @@ class TritonClient:
                 metadata = await self._client.get_model_metadata(name, self._number, client_timeout=self._deadline_s)
             except InferenceServerException as error:
                 raise self._absent(name, error) from error
-            _compare_edition(manifest, name, config.config)
+            _compare_release(manifest, name, config.config)
             _compare(specs[name], metadata)
 
     def _absent(self, name: str, error: InferenceServerException) -> DualtrackError:
@@ -294,7 +294,7 @@ def _outputs(spec: GraphSpec, answer: triton.InferResult, elsewhere: Collection[
     return {name: array for name, array in arrays.items() if array is not None}
 
 
-def _compare_edition(manifest: Manifest, model: str, config: Any) -> None:
+def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
     if manifest.file == ENGINE_FILE and config.backend != ENGINE_BACKEND:
         raise ConfigurationError(
             f"model {model}: expected the backend {ENGINE_BACKEND} (manifest of {manifest.path} names "

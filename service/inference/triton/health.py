@@ -15,20 +15,20 @@ PROBE_HW = (128, 192)
 """The lite detector takes its 400 best of at least as many cells."""
 
 
-async def editions_alive(url: str, editions: Sequence[Manifest]) -> str | bool:
-    """Whether the newest edition answers or, while the server does not have it yet, the one before: jobs go on with it.
+async def releases_alive(url: str, releases: Sequence[Manifest]) -> str | bool:
+    """Whether the newest release answers or, while the server does not have it yet, the one before: jobs go on with it.
 
     Args:
         url: host:port of the gRPC endpoint.
-        editions: newest first, at least one.
+        releases: newest first, at least one.
 
     Returns:
         True, or what is wrong with the newest.
     """
-    newest, *earlier = editions[:SERVED_VERSIONS]
+    newest, *earlier = releases[:SERVED_VERSIONS]
     said = await models_alive(url, newest)
-    for edition in earlier:
-        if said is True or await models_alive(url, edition) is True:
+    for release in earlier:
+        if said is True or await models_alive(url, release) is True:
             return True
     return said
 

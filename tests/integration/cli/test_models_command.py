@@ -14,8 +14,8 @@ from dualtrack.errors import Conflict, NotFound
 from export.repository.publish import publish
 from export.repository.triton_config import write_own_configs
 from service.cli.main import build_app
-from service.inference.repository.manifest import load_editions, load_manifest
-from service.inference.repository.removal import remove_edition
+from service.inference.repository.manifest import load_releases, load_manifest
+from service.inference.repository.removal import remove_release
 from service.inference.repository.verification import verify_repository
 from tests.pipelines import REPOSITORY
 
@@ -36,11 +36,11 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(repository: Path, tmp_path: Path) -> Path:
-    """A repository with editions 2 (in use) and 1; the newer one has cards of its own."""
-    edition = Path(shutil.copytree(REPOSITORY, tmp_path / "edition"))
-    change(edition / "manifest.json", lambda document: document.update(version="0.9.0"))
-    (edition / "mask_rcnn" / "README.md").write_text("# the newer one")
-    assert publish(edition, repository) == 2
+    """A repository with releases 2 (in use) and 1; the newer one has cards of its own."""
+    release = Path(shutil.copytree(REPOSITORY, tmp_path / "release"))
+    change(release / "manifest.json", lambda document: document.update(version="0.9.0"))
+    (release / "mask_rcnn" / "README.md").write_text("# the newer one")
+    assert publish(release, repository) == 2
     return repository
 
 
@@ -65,7 +65,7 @@ def test_list(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_list_names_earlier_editions(served: Path) -> None:
     text = dualtrack("list", "--repository", served)
     assert "lite 0.9.0" in text
-    assert f"earlier edition 1: lite {load_manifest(REPOSITORY).version}" in text
+    assert f"earlier release 1: lite {load_manifest(REPOSITORY).version}" in text
 
 
 def test_a_misplaced_option_is_not_swallowed() -> None:
@@ -152,8 +152,8 @@ def test_verify_names_what_is_wrong(spoil: Callable[[Path], None], message: str,
 @pytest.mark.parametrize("which", ["1", load_manifest(REPOSITORY).version])
 def test_remove_leaves_the_repository_as_if_it_had_never_been_there(which: str, served: Path) -> None:
     text = dualtrack("remove", which, "--repository", served)
-    assert f"removed edition 1 (version {load_manifest(REPOSITORY).version}): mask_rcnn, pixel_embedding" in text
-    assert [edition.number for edition in load_editions(served)] == [2]
+    assert f"removed release 1 (version {load_manifest(REPOSITORY).version}): mask_rcnn, pixel_embedding" in text
+    assert [release.number for release in load_releases(served)] == [2]
     assert not list(served.glob("*/1"))
     assert problems(served) == []
     before = {path: path.read_text() for path in served.glob("*/config.pbtxt")}
@@ -164,7 +164,7 @@ def test_remove_leaves_the_repository_as_if_it_had_never_been_there(which: str, 
 @pytest.mark.parametrize(
     ("which", "error", "message"),
     [
-        ("2", Conflict, "2 is the edition in use"),
+        ("2", Conflict, "2 is the release in use"),
         ("0.9.0", Conflict, "0.9.0 is the version in use"),
         ("3", NotFound, r"that is 1 \(0\..*\); got 3"),
         ("0.1.7", NotFound, "got 0.1.7"),
@@ -173,7 +173,7 @@ def test_remove_leaves_the_repository_as_if_it_had_never_been_there(which: str, 
 def test_remove_refuses(which: str, error: type[Exception], message: str, served: Path) -> None:
     files = sorted(served.rglob("*"))
     with pytest.raises(error, match=message):
-        remove_edition(served, which)
+        remove_release(served, which)
     assert sorted(served.rglob("*")) == files
 
 

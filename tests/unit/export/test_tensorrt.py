@@ -26,7 +26,7 @@ from service.inference.checks import check_inputs
 from service.inference.open import open_client
 from service.inference.repository.manifest import ENGINE_FILE, Manifest, load_manifest, verify
 from service.inference.specs import LITE, PAPER, graph_specs
-from service.inference.triton.client import _compare_edition
+from service.inference.triton.client import _compare_release
 from service.pipeline.params import DetectorParams
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit
@@ -175,8 +175,8 @@ def engines(tmp_path):
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_configuration_of_an_engine(spec):
-    edition = Manifest(Path(), "lite", "1", LITE, (), {spec.name: "a" * 64}, file=ENGINE_FILE)
-    config = text_format.Parse(triton_config(spec, [edition]), model_config_pb2.ModelConfig())
+    release = Manifest(Path(), "lite", "1", LITE, (), {spec.name: "a" * 64}, file=ENGINE_FILE)
+    config = text_format.Parse(triton_config(spec, [release]), model_config_pb2.ModelConfig())
     assert (config.platform, config.backend) == ("tensorrt_plan", "tensorrt")
     (group,) = config.instance_group
     assert (group.count, group.kind) == (1, model_config_pb2.ModelInstanceGroup.KIND_GPU)
@@ -292,4 +292,4 @@ def test_a_server_that_runs_another_backend_than_the_manifest_says_is_refused(tm
     manifest = load_manifest(engines(tmp_path))
     config = SimpleNamespace(backend="onnxruntime", parameters={})
     with pytest.raises(ConfigurationError, match=r"mask_rcnn: expected the backend tensorrt .* uses 'onnxruntime'"):
-        _compare_edition(manifest, "mask_rcnn", config)
+        _compare_release(manifest, "mask_rcnn", config)

@@ -23,11 +23,11 @@ SPECS = [
 ]
 
 
-def parsed(spec, *editions):
-    return text_format.Parse(triton_config(spec, editions), model_config_pb2.ModelConfig())
+def parsed(spec, *releases):
+    return text_format.Parse(triton_config(spec, releases), model_config_pb2.ModelConfig())
 
 
-def edition(number, version, digest):
+def release(number, version, digest):
     return Manifest(Path(), "lite", version, LITE, (), dict.fromkeys(graph_specs(LITE), digest), number)
 
 
@@ -88,7 +88,7 @@ def test_warm_up_brings_every_input_in_a_size_that_fits(spec):
 
 def test_every_version_says_what_it_is():
     spec = graph_specs(LITE)["siamese_rpn"]
-    config = parsed(spec, edition(2, "0.3.0", "b" * 64), edition(1, "0.2.0", "a" * 64))
+    config = parsed(spec, release(2, "0.3.0", "b" * 64), release(1, "0.2.0", "a" * 64))
     found = {key: value.string_value for key, value in config.parameters.items() if key.startswith("dualtrack")}
     assert found == {
         "dualtrack_version_1": "0.2.0",
