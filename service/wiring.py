@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dualtrack.errors import ConfigurationError, Unavailable
-from service.inference.repository.manifest import Manifest, load_releases, load_manifest, verify
+from service.inference.repository.manifest import Manifest, load_manifest, load_releases, verify
 from service.inference.triton.health import releases_alive
 from service.pipeline.categories.class_vector import ClassVector, bundled, described
 from service.pipeline.detection.description import load_detector_file

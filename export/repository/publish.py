@@ -10,8 +10,8 @@ from service.inference.repository.manifest import (
     MANIFEST,
     SERVED_VERSIONS,
     earlier_manifest,
-    load_releases,
     load_manifest,
+    load_releases,
     verify,
 )
 

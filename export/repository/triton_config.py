@@ -11,8 +11,8 @@ from service.inference.repository.manifest import (
     MANIFEST,
     SERVED_VERSIONS,
     Manifest,
-    load_releases,
     load_manifest,
+    load_releases,
     sha256_parameter,
     version_parameter,
 )

@@ -11,7 +11,7 @@ import pytest
 from dualtrack.errors import ConfigurationError
 from export.repository.publish import publish
 from service.inference.open import open_client
-from service.inference.repository.manifest import load_releases, load_manifest
+from service.inference.repository.manifest import load_manifest, load_releases
 from service.inference.specs import graph_specs
 from service.inference.triton.health import releases_alive
 from service.worker.current_networks import CurrentNetworks

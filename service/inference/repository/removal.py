@@ -7,8 +7,8 @@ from pathlib import Path
 from dualtrack.errors import Conflict, NotFound
 from service.inference.repository.manifest import (
     Manifest,
-    earlier_releases,
     earlier_manifest,
+    earlier_releases,
     load_manifest,
     sha256_parameter,
     version_parameter,

@@ -14,7 +14,7 @@ from dualtrack.errors import Conflict, NotFound
 from export.repository.publish import publish
 from export.repository.triton_config import write_own_configs
 from service.cli.main import build_app
-from service.inference.repository.manifest import load_releases, load_manifest
+from service.inference.repository.manifest import load_manifest, load_releases
 from service.inference.repository.removal import remove_release
 from service.inference.repository.verification import verify_repository
 from tests.pipelines import REPOSITORY
