@@ -6,7 +6,8 @@
     │   ├── InvalidVideo        the file can't be used (code: too-large, malformed, no-video, …)
     │   ├── InvalidDetections   a file of detections can't be used: which record, and why
     │   ├── TooLarge            the body is over the limit
-    │   └── InvalidDataset      an annotation file that evaluation can't use
+    │   ├── InvalidDataset      an annotation file that evaluation can't use
+    │   └── InvalidResult       a file or document that is no result
     ├── Unauthorized            the API key is missing or wrong
     ├── NotFound                no such video, job or model
     ├── Conflict                right request, wrong moment (result before it is ready)
@@ -17,7 +18,8 @@
     ├── InferenceError          a graph failed
     │   ├── ContractViolation   a tensor differs from its spec
     │   └── InferenceTimeout    no answer within the deadline
-    └── ConfigurationError      the installation can't work as configured
+    ├── ConfigurationError      the installation can't work as configured
+    └── NewerFormat             a newer version wrote this: its format number is higher than the reader's
 
 Exceptions of libraries stop at the adapter that calls the library and are chained to one of these.
 A message names the thing, what was wanted and what came.
@@ -74,6 +76,12 @@ class InvalidDataset(InvalidInput):
     """An annotation file or its folder can't be used."""
 
     code = "invalid-dataset"
+
+
+class InvalidResult(InvalidInput):
+    """A file or document is no result, or not all of it is there."""
+
+    code = "invalid-result"
 
 
 class Unauthorized(DualtrackError):
@@ -148,3 +156,9 @@ class ConfigurationError(DualtrackError):
     """The installation can't work as it is configured."""
 
     code = "configuration"
+
+
+class NewerFormat(DualtrackError):
+    """A newer version wrote this: its format number is higher than the reader's; the message has both."""
+
+    code = "newer-format"

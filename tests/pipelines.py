@@ -1,7 +1,6 @@
 """Runs the whole pipeline on a file, in process or through Triton."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from service.pipeline.networks import Networks
 from service.pipeline.run import Report
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import PipelineContext, segment
+from tests.results import document_in
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
 
@@ -52,5 +52,4 @@ def run(
             await client.close()
 
     asyncio.run(work())
-    document: dict[str, Any] = json.loads((out / "tubelets.json").read_text())
-    return document
+    return document_in(out)

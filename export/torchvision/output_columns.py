@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
+from dualtrack.result.model import Category
 from service.inference.repository.manifest import OWN, ModelClass
 from service.pipeline.categories.tables import TABLES, category_table
-from service.structures.categories import Category
 
 COCO_OUTPUTS = 91
 """Of torchvision's COCO weights: background, then COCO's ids up to 90; ten of these numbers stand for nothing."""

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from dualtrack.result.schema import result_schema
 from service.api import problems
 from service.api.schemas import EXAMPLE_VIDEO, VIDEO_ID, JobRequest, ProblemDetails
 
@@ -112,7 +113,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     _, definitions = models_json_schema([(JobRequest, "validation"), (ProblemDetails, "validation")], ref_template=REF)
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(definitions["$defs"])
+    components.setdefault("schemas", {}).update(definitions["$defs"] | {"Result": result_schema()})
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, item in document["paths"].items():
         for operation in item.values() if path.startswith("/v1/") else ():

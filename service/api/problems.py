@@ -17,6 +17,7 @@ from dualtrack.errors import (
     Gone,
     InferenceTimeout,
     InvalidInput,
+    NewerFormat,
     NotFound,
     Overloaded,
     TooLarge,
@@ -50,6 +51,7 @@ STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
     (Overloaded, 429),
     (Unavailable, 503),
     (InferenceTimeout, 503),
+    (NewerFormat, 503),
 )
 """First match counts; every other error is a 500."""
 

@@ -66,6 +66,7 @@ class VideoInfoOut(BaseModel):
     rotation: int
     variable_frame_rate: bool
     stream: int = Field(0, description="Of several video streams, the index of the one that is taken.")
+    time_base: str | None = Field(None, description="Unit of the stream's own time stamps, seconds as a fraction.")
 
 
 class CachedStageOut(BaseModel):

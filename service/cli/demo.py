@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidVideo, Unavailable
+from dualtrack.formats.table import FILES, ResultFormat
 from service.cli.display import tubelet_table
 from service.cli.submit import run_job
 from service.client import Client
@@ -40,7 +41,8 @@ def demo(
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
         document = run_job(client, clip, out, {"overlay": True, "th_det": SURE_SCORE})
     console.print(tubelet_table(document))
-    console.print(f"overlay:  {out / 'overlay.mp4'}\ntubelets: {out / 'tubelets.json'}", markup=False)
+    overlay, tubelets = (out / FILES[kind].name for kind in (ResultFormat.OVERLAY_MP4, ResultFormat.COCO_RLE))
+    console.print(f"overlay:  {overlay}\ntubelets: {tubelets}", markup=False)
 
 
 @contextlib.contextmanager

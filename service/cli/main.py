@@ -19,6 +19,7 @@ from dualtrack.errors import (
     Gone,
     InferenceError,
     InvalidInput,
+    NewerFormat,
     NotFound,
     Overloaded,
     Unavailable,
@@ -33,6 +34,7 @@ EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
     (Unavailable, 5),
     (InferenceError, 6),
     (ConfigurationError, 6),
+    (NewerFormat, 6),
 )
 PLUGINS = "dualtrack.commands"
 """Entry points by which `evaluate` and `export` join: the service itself imports neither. A command joins the group

@@ -3,13 +3,15 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidVideo
+from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.result.file import ResultFile
 from service.cli.display import StageBar, stage_bar, tubelet_table
 from service.cli.parameters import (
     CategoriesOption,
@@ -54,12 +56,23 @@ def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
     console = Console(stderr=True)
     with stage_bar(console) as bar:
         asyncio.run(_run(settings, video, detections, folder, parameters, bar))
-    document = json.loads((folder / "tubelets.json").read_text())
+    document = _as_document(folder)
     if as_json:
         typer.echo(json.dumps(document))
     else:
         Console().print(tubelet_table(document))
         typer.echo(f"written to {folder}/")
+
+
+def _as_document(folder: Path) -> dict[str, Any]:
+    """Put the JSON document in the place of the stored result; the document."""
+    file = FILES[ResultFormat.COCO_RLE]
+    stored, path = folder / file.stored, folder / file.name
+    with path.open("w") as target:
+        target.writelines(ResultFile.open(stored).document())
+    stored.unlink()
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
 
 
 async def _run(

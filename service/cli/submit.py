@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidDetections, InvalidVideo
+from dualtrack.formats.table import FILES, ResultFormat
 from service.cli.display import stage_bar, tubelet_table
 from service.cli.parameters import (
     CategoriesOption,
@@ -62,8 +63,9 @@ def run_job(
         client.wait(job.id, on_progress=show)
     document: dict[str, object] = client.result(job.id)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tubelets.json").write_text(json.dumps(document))
-    (folder / "ytvis.json").write_text(json.dumps(client.result(job.id, "ytvis")))
+    names = {kind: folder / file.name for kind, file in FILES.items()}
+    names[ResultFormat.COCO_RLE].write_text(json.dumps(document))
+    names[ResultFormat.YTVIS].write_text(json.dumps(client.result(job.id, "ytvis")))
     if parameters.get("overlay", True):
-        client.overlay(job.id, folder / "overlay.mp4")
+        client.overlay(job.id, names[ResultFormat.OVERLAY_MP4])
     return document

@@ -29,7 +29,7 @@ def look(job: Document) -> Document:
         first = _first_frame(container, stream, limits)
         times = _packet_times(path, limits)
         # read while the container is open: the streams of a closed one hold rubbish
-        index, codec = stream.index, stream.codec_context.name
+        index, codec, unit = stream.index, stream.codec_context.name, stream.time_base
         fps, duration, variable = _timing(times, stream)
         _check_frames(len(times), limits)
     rotation = rotation_of(first)
@@ -51,6 +51,7 @@ def look(job: Document) -> Document:
         variable_frame_rate=variable,
         size_bytes=path.stat().st_size,
         stream=index,
+        time_base=None if unit is None else f"{unit.numerator}/{unit.denominator}",
     )
     return info.to_json()
 

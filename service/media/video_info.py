@@ -18,6 +18,7 @@ class VideoInfo:
         variable_frame_rate: the distance between frames changes.
         size_bytes: of the file.
         stream: index of the stream in its container, of several video streams the one that was taken.
+        time_base: unit of the stream's own time stamps, seconds as a fraction ("1/12800"); None if unknown.
     """
 
     container: str
@@ -31,6 +32,7 @@ class VideoInfo:
     variable_frame_rate: bool
     size_bytes: int
     stream: int = 0
+    time_base: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object."""

@@ -1,143 +1,95 @@
-"""The result of a job as documents: dualtrack's own JSON and YouTube-VIS's."""
+"""What the spine gives, as a result of schema 1: its head, and the entries of its tubelets block by block."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
+from dualtrack.formats import ytvis
+from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.result.file import ResultFile, write_result
+from dualtrack.result.model import Category, Chunk, Entry, Head, TubeletHead, Video
 from service.pipeline.frame_rate import step_of
 from service.pipeline.run import ChunkNote, Run, VideoResult
-from service.structures.categories import Category
+from service.structures.masks import bounding_box
 from service.structures.tubelets import LabelledTubelet, Tubelet
 
-Document = dict[str, Any]
-MOST_ENTRIES = 2_000_000
-"""Frames of the video times tubelets. With more, a tubelet's lists hold its own frames only, from `offset` on: an hour
-with thousands of short tubelets would be many gigabytes of null."""
+BOX_DIGITS, SCORE_DIGITS, TIME_DIGITS = 2, 4, 6
 
 
-def write_tubelets(path: Path, result: VideoResult, run: Run, parameters: Document) -> None:
-    """Write the result in dualtrack's own form, one tubelet after the other.
-
-    Masks are COCO RLE, boxes x1 y1 x2 y2 in pixels of the frame after rotation.
-
-    `segmentations`, `boxes` and `track_scores` have one entry per frame of the video, null where the object is
-    not visible; see also `MOST_ENTRIES`. `timestamps` are the frames' times in seconds; `detector` names what took
-    the bundled one's place; `chunks` tells where the video was cut and whether `max_seeds` was reached there.
-    `tracked_every`: of so many frames one was tracked, the others are filled in (parameter `track_fps`).
-    """
-    length = _length(result.tubelets, len(run.clip))
-    tubelets = (_tubelet(i, item, run.categories, length) for i, item in enumerate(result.tubelets, start=1))
-    head = json.dumps(_head(result, run, parameters))
-    with path.open("w") as file:
-        file.write(f'{head[:-1]}, "tubelets": ')
-        _write_list(file, tubelets)
-        file.write("}")
-
-
-def write_ytvis(path: Path, result: VideoResult, run: Run) -> None:
-    """Write YouTube-VIS `results.json`, one record after the other; see `ytvis_records` and `MOST_ENTRIES`."""
-    ids = [category.id for category in run.categories]
-    length = _length(result.tubelets, len(run.clip))
-    with path.open("w") as file:
-        _write_list(file, (_record(item, 1, ids, length) for item in result.tubelets))
-
-
-def _head(result: VideoResult, run: Run, parameters: Document) -> Document:
-    clip, manifest, given = run.clip, run.networks.manifest, run.given
-    return {
-        "video": {
-            **clip.info.to_json(),
-            "timestamps": [round(float(t), 6) for t in clip.timestamps],
-            "damage": clip.damage,
-        },
-        "model": {"preset": manifest.preset, "version": manifest.version},
-        "detector": None if given is None else given.vector.source,
-        "parameters": parameters,
-        "tracked_every": step_of(run),
-        "chunks": [_chunk(note) for note in result.chunks],
-    }
-
-
-def _chunk(note: ChunkNote) -> Document:
-    chunk = note.chunk
-    frames = {"first_frame": chunk.first, "last_frame": chunk.end - 1}
-    return {**frames, "seeds": note.seeds, "max_seeds_reached": note.capped}
-
-
-def ytvis_records(
-    labelled: Sequence[LabelledTubelet], length: int, *, video_id: int, category_ids: Sequence[int]
-) -> list[Document]:
-    """One record per tubelet.
+def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> ResultFile:
+    """Write a result into `folder`, which must exist: the result itself, and YouTube-VIS's `results.json`.
 
     Args:
-        labelled: the tubelets.
-        length: frames of the video.
-        video_id: their video.
-        category_ids: category id by class index.
+        folder: of the result's files.
+        result: of the spine.
+        run: the whole video.
+        parameters: effective value of every parameter.
     """
-    return [_record(item, video_id, category_ids, length) for item in labelled]
+    path = folder / FILES[ResultFormat.COCO_RLE].stored
+    tubelets = [item.tubelet for item in result.tubelets]
+    write_result(path, head_of(result, run, parameters), lambda place, frames: entries_of(tubelets[place], frames))
+    written = ResultFile.open(path)
+    with (folder / FILES[ResultFormat.YTVIS].stored).open("w") as file:
+        file.writelines(ytvis.pieces(written.head, written.tubelets()))
+    return written
 
 
-def _record(item: LabelledTubelet, video_id: int, category_ids: Sequence[int], length: int | None) -> Document:
-    masks = [None if mask is None else mask.json() for mask in item.tubelet.masks]
-    return {
-        "video_id": video_id,
-        "category_id": category_ids[item.label],
-        "score": item.score,
-        **_offset(item.tubelet, length),
-        "segmentations": _padded(masks, item.tubelet, length),
-    }
+def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Head:
+    """All that a result says but for the frames of its tubelets."""
+    manifest, given = run.networks.manifest, run.given
+    return Head(
+        video=video_of(run),
+        models={"architecture": manifest.preset, "release": manifest.version},
+        detector=None if given is None else given.vector.source,
+        parameters=parameters,
+        categories=run.categories,
+        tracked_every=step_of(run),
+        chunks=tuple(_chunk(note) for note in result.chunks),
+        tubelets=tuple(
+            tubelet_head(number, item, run.categories) for number, item in enumerate(result.tubelets, start=1)
+        ),
+    )
 
 
-def _tubelet(number: int, item: LabelledTubelet, categories: Sequence[Category], length: int | None) -> Document:
-    tubelet, category = item.tubelet, categories[item.label]
-    frames = tubelet.frames
-    masks = [None if mask is None else mask.json() for mask in tubelet.masks]
-    boxes = [
-        None if mask is None else [round(float(x), 2) for x in box]
-        for box, mask in zip(tubelet.boxes, masks, strict=True)
-    ]
-    scores = [
-        None if mask is None else round(float(np.clip(score, 0, 1)), 4)
-        for score, mask in zip(tubelet.scores, masks, strict=True)
-    ]
-    return {
-        "id": number,
-        "category_id": category.id,
-        "category": category.name,
-        "score": round(item.score, 6),
-        "first_frame": frames[0] if frames else None,
-        "last_frame": frames[-1] if frames else None,
-        "frames": len(frames),
-        "seed_frame": tubelet.seed.frame,
-        **_offset(tubelet, length),
-        "segmentations": _padded(masks, tubelet, length),
-        "boxes": _padded(boxes, tubelet, length),
-        "track_scores": _padded(scores, tubelet, length),
-    }
+def video_of(run: Run) -> Video:
+    """What the probe and the decoder have found."""
+    times = tuple(round(float(t), TIME_DIGITS) for t in run.clip.timestamps)
+    return Video(**run.clip.info.to_json(), timestamps=times, damage=run.clip.damage)
 
 
-def _length(labelled: Sequence[LabelledTubelet], frames: int) -> int | None:
-    """How long a tubelet's lists are; None: as long as the tubelet."""
-    return frames if frames * len(labelled) <= MOST_ENTRIES else None
+def tubelet_head(number: int, item: LabelledTubelet, categories: tuple[Category, ...]) -> TubeletHead:
+    """A tubelet without its frames; it must have a mask somewhere."""
+    frames, category = item.tubelet.frames, categories[item.label]
+    return TubeletHead(
+        id=number,
+        category_id=category.id,
+        category=category.name,
+        score=item.score,
+        first_frame=frames[0],
+        last_frame=frames[-1],
+        frames=len(frames),
+        seed_frame=item.tubelet.seed.frame,
+    )
 
 
-def _offset(tubelet: Tubelet, length: int | None) -> Document:
-    return {"offset": tubelet.start} if length is None else {}
+def entries_of(tubelet: Tubelet, frames: range) -> Iterator[Entry | None]:
+    """What a tubelet shows in these frames of the video."""
+    for t in frames:
+        place, mask = t - tubelet.start, tubelet.mask_at(t)
+        if mask is None:
+            yield None
+            continue
+        score = round(float(np.clip(tubelet.scores[place], 0, 1)), SCORE_DIGITS)
+        counts = mask.counts.decode("ascii")
+        yield Entry(counts, _box(bounding_box(mask)), _box(tubelet.boxes[place]), score)
 
 
-def _padded(values: list[Any], tubelet: Tubelet, length: int | None) -> list[Any]:
-    """Null before and after, so that there is an entry for every frame."""
-    if length is None:
-        return values
-    return [*[None] * tubelet.start, *values, *[None] * (length - tubelet.start - len(values))]
+def _box(box: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[float, float, float, float]:
+    x1, y1, x2, y2 = (round(float(edge), BOX_DIGITS) for edge in box)
+    return (x1, y1, x2, y2)
 
 
-def _write_list(file: TextIO, documents: Iterable[Document]) -> None:
-    """A JSON list as `json.dumps` writes it, without the whole of it in memory."""
-    file.write("[")
-    file.writelines((", " if number else "") + json.dumps(document) for number, document in enumerate(documents))
-    file.write("]")
+def _chunk(note: ChunkNote) -> Chunk:
+    return Chunk(note.chunk.first, note.chunk.end - 1, note.seeds, note.capped)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from dualtrack.result.model import Category
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
@@ -32,7 +33,6 @@ from service.pipeline.store.detection_checkpoints import DetectionCheckpoints
 from service.pipeline.tracks.caching import CachingTracker, SeedTracker
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas, fit
-from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut

@@ -5,16 +5,16 @@ A video that went through before is neither looked at nor decoded unless a stage
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dualtrack.formats.table import FILES, ResultFormat
+from service.artifacts.overlay import write_overlay
 from service.media.clip import Clip
 from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
-from service.media.render import Drawing, render_overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
@@ -23,16 +23,11 @@ from service.pipeline.detection.given import read_detections
 from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.result import write_tubelets, write_ytvis
+from service.pipeline.result import write_results
 from service.pipeline.run import Report, Run, StageProgress
 from service.pipeline.store.cache import StageCache, clip_key, recall
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
 from service.structures.canvas import Canvas, fit
-from service.structures.categories import Category
-from service.structures.tubelets import LabelledTubelet
-
-TUBELETS, YTVIS, OVERLAY = "tubelets.json", "ytvis.json", "overlay.mp4"
-"""Names of the files of a result."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ async def segment(
     report: Report,
     detections: Path | None = None,
 ) -> None:
-    """Write the results of `video` into the folder `out`: tubelets.json, ytvis.json and, if asked, overlay.mp4.
+    """Write the results of `video` into the folder `out`: the files of `dualtrack.formats.table`.
 
     Args:
         video: the file.
@@ -119,17 +114,16 @@ async def segment(
     finally:
         clip.close()
     out.mkdir(parents=True, exist_ok=True)
-    write_tubelets(out / TUBELETS, result, run, parameters.model_dump())
-    write_ytvis(out / YTVIS, result, run)
+    written = write_results(out, result, run, parameters.model_dump())
     if parameters.overlay:
-        drawings = overlay_drawings(result.tubelets, run.categories, parameters.overlay_min_score)
-        await render_overlay(
+        await write_overlay(
             video,
             info,
-            context.limits,
-            drawings,
-            out / OVERLAY,
-            lambda done: report(StageProgress("render", done, info.frames)),
+            written,
+            out / FILES[ResultFormat.OVERLAY_MP4].stored,
+            limits=context.limits,
+            min_score=parameters.overlay_min_score,
+            on_frame=lambda done: report(StageProgress("render", done, info.frames)),
         )
 
 
@@ -156,19 +150,6 @@ def _canvas(info: VideoInfo, parameters: JobParameters) -> Canvas:
 def _given(detections: Path | None, info: VideoInfo, context: PipelineContext) -> Detector | None:
     """What takes the bundled detector's place, if anything does."""
     return context.detector if detections is None else read_detections(detections, info, context.vector)
-
-
-def overlay_drawings(
-    labelled: Sequence[LabelledTubelet], categories: Sequence[Category], min_score: float
-) -> list[Drawing]:
-    """What the overlay shows of each tubelet; its number is that of the result."""
-    return [
-        Drawing(
-            number, categories[item.label].name, item.score, item.tubelet.masks, item.tubelet.boxes, item.tubelet.start
-        )
-        for number, item in enumerate(labelled, start=1)
-        if item.score >= min_score
-    ]
 
 
 def content_hash(path: Path) -> str:

@@ -1,14 +1,4 @@
-"""A category as results name it."""
-
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Category:
-    """One category: its id in its set, and its name."""
-
-    id: int
-    name: str
+"""Names of categories, as they are compared."""
 
 
 def plain_name(name: str) -> str:

@@ -26,6 +26,7 @@ from service.pipeline.job_parameters import JobParameters  # noqa: E402
 from service.pipeline.video_file import segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
 from tests.annotated import HW, context, write_dataset, write_video  # noqa: E402
+from tests.results import document_in  # noqa: E402
 from tests.scenes import Rectangle  # noqa: E402
 
 FRAMES = 4
@@ -161,7 +162,7 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     settings = replace(context(folder / "scratch"), detector=detector)
     chosen = JobParameters(overlay=False, **parameters)
     asyncio.run(segment(folder / "clip.mp4", folder, context=settings, parameters=chosen, report=lambda _: None))
-    document = json.loads((folder / "tubelets.json").read_text())
+    document = document_in(folder)
     assert document["detector"].startswith("detector ")
     return list(document["tubelets"])
 

@@ -121,7 +121,7 @@ def main() -> None:
     clip, result = cut(out / "clip.mp4", 6), out / "result"
     own = {"DUALTRACK_MODEL_REPOSITORY": str(repository), "DUALTRACK_DATA_DIR": str(out / "service")}
     run(dualtrack, "segment", clip, "--out", result, **own)
-    version = json.loads((result / "tubelets.json").read_text())["model"]["version"]
+    version = json.loads((result / "tubelets.json").read_text())["models"]["release"]
     print(f"{result}: made by the models {version!r} in {repository}")
 
 

@@ -29,6 +29,7 @@ from tests.contract.inference.backends import Sizes, inputs_for
 from tests.integration.api.api_service import running, wait_for
 from tests.pipelines import REPOSITORY
 from tests.ports import free_ports
+from tests.results import STORED
 from tests.triton.server import Triton, triton
 
 pytestmark = pytest.mark.triton
@@ -280,7 +281,7 @@ def test_server_killed_and_started_again_in_mid_job(serve: Serve, tmp_path: Path
                 done = client.job(job)
                 assert (done.state, done.attempt) == ("done", 1)
                 assert client.result(job)["tubelets"]
-            results = list((tmp_path / "blobs" / "results").glob("*/*/tubelets.json"))
+            results = list((tmp_path / "blobs" / "results").glob(f"*/*/{STORED}"))
             assert len(results) == 1
         finally:
             worker.terminate()

@@ -1,16 +1,17 @@
 """Results of a job, in three formats."""
 
-import os
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, StreamingResponse
 
 from dualtrack.errors import Gone, NotFound
+from dualtrack.formats.table import BEFORE_SCHEMA_1, FILES, ResultFormat
+from dualtrack.result.file import ResultFile
+from dualtrack.result.model import SCHEMA
 from service.api.deps import JobId, PartsDep
 from service.api.openapi import refusals
 from service.api.problems import Problem, RequestProblem
@@ -20,32 +21,11 @@ from service.state.jobs import Job, JobState
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 
-class ResultFormat(StrEnum):
-    """How a result is written."""
-
-    COCO_RLE = "coco-rle"
-    YTVIS = "ytvis"
-    OVERLAY_MP4 = "overlay-mp4"
-
-
-@dataclass(frozen=True, slots=True)
-class ResultFile:
-    """Where a format lies in a job's result folder."""
-
-    name: str
-    media_type: str
-
-
-FILES = {
-    ResultFormat.COCO_RLE: ResultFile("tubelets.json", "application/json"),
-    ResultFormat.YTVIS: ResultFile("ytvis.json", "application/json"),
-    ResultFormat.OVERLAY_MP4: ResultFile("overlay.mp4", "video/mp4"),
-}
 OK = {
     "description": "The file.",
     "headers": {"ETag": {"schema": {"type": "string"}}},
     "content": {
-        "application/json": {"schema": {}},
+        "application/json": {"schema": {"$ref": "#/components/schemas/Result"}},
         "video/mp4": {"schema": {"type": "string", "format": "binary"}},
     },
 }
@@ -73,15 +53,36 @@ async def get_result(
         raise _not_there(job)
     if kind is ResultFormat.OVERLAY_MP4 and job.parameters.get("overlay") is False:
         raise NotFound(f"job {job.id}: it was asked for no overlay", code="no-overlay")
-    etag = f'"{job.id}-{job.attempt}-{kind}"'
-    if if_none_match is not None and _matches(if_none_match, etag):
-        return Response(status_code=304, headers={"ETag": etag})
-    file = FILES[kind]
-    path: Path = parts.blobs.root / job.result / file.name
-    stat = await run_in_threadpool(_stat, path)
-    if stat is None:
-        raise Gone(f"job {job.id}: its result was deleted", code="result-deleted")
+    etag = f'"{job.id}-{job.attempt}-{kind}-{SCHEMA}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and _matches(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    folder = parts.blobs.root / job.result
+    try:
+        if kind is ResultFormat.COCO_RLE:
+            return await run_in_threadpool(_document, folder, headers)
+        return await run_in_threadpool(_file, folder, kind, headers)
+    except FileNotFoundError as error:
+        raise Gone(f"job {job.id}: its result was deleted", code="result-deleted") from error
+
+
+def _document(folder: Path, headers: dict[str, str]) -> Response:
+    """The JSON document of a result, made while it is sent."""
+    file = FILES[ResultFormat.COCO_RLE]
+    stored = folder / file.stored
+    result = ResultFile.open(stored if stored.exists() else folder / BEFORE_SCHEMA_1)
+    disposition = {"Content-Disposition": f'inline; filename="{file.name}"'}
+    return StreamingResponse(_bytes(result), headers=headers | disposition, media_type=file.media_type)
+
+
+def _bytes(result: ResultFile) -> Iterator[bytes]:
+    return (piece.encode() for piece in result.document())
+
+
+def _file(folder: Path, kind: ResultFormat, headers: dict[str, str]) -> Response:
+    file = FILES[kind]
+    path = folder / file.stored
+    stat = path.stat()
     return FileResponse(
         path,
         headers=headers,
@@ -108,10 +109,3 @@ def _not_there(job: Job) -> RequestProblem:
 def _matches(header: str, etag: str) -> bool:
     given = {each.strip().removeprefix("W/") for each in header.split(",")}
     return "*" in given or etag in given
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except FileNotFoundError:
-        return None

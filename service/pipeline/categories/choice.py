@@ -7,11 +7,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from dualtrack.errors import InvalidParameter
+from dualtrack.result.model import Category
 from service.inference.repository.manifest import display_names
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, TableName, category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
-from service.structures.categories import Category, plain_name
+from service.structures.categories import plain_name
 
 MOST = 5000
 Name = Annotated[str, Field(min_length=1, max_length=200)]

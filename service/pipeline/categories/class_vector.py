@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dualtrack.result.model import Category
 from service.inference.repository.manifest import Manifest, ModelClass, display_names
 from service.pipeline.detection.description import DetectorFile
-from service.structures.categories import Category
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-from service.structures.categories import Category
+from dualtrack.result.model import Category
 
 FOLDER = Path(__file__).resolve().parent / "sets"
 TableName = Literal["coco", "ytvis2019", "ytvis2021", "ovis"]

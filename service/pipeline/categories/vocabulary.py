@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dualtrack.result.model import Category
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.tables import Renames, category_table
 from service.structures.arrays import F32, I64
-from service.structures.categories import Category, plain_name
+from service.structures.categories import plain_name
 from service.structures.detections import Detections
 
 

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dualtrack.errors import ConfigurationError
+from dualtrack.result.model import Category
 from service.inference.repository.manifest import OWN, ModelClass
 from service.pipeline.categories.tables import TABLES, TableName, category_table
-from service.structures.categories import Category
 
 Pixels = Annotated[int, Field(gt=0, le=8192)]
 Activation = Literal["probability", "sigmoid", "softmax"]

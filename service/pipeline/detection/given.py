@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from dualtrack.errors import InvalidDetections
+from dualtrack.result.model import Category
 from service.inference.repository.manifest import OWN, ModelClass
 from service.media.frame_source import FrameSource
 from service.media.video_info import VideoInfo
@@ -24,7 +25,6 @@ from service.pipeline.params import DetectorParams
 from service.structures.arrays import F32, Bool
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas
-from service.structures.categories import Category
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, bounding_box, filled, from_coco
 

@@ -15,6 +15,7 @@ from service.worker.engine import COMMAND
 from service.worker.engine_main import REFUSED
 from tests.clips import plain
 from tests.pipelines import REPOSITORY
+from tests.results import STORED
 
 
 class JobEngine:
@@ -92,7 +93,7 @@ def test_one_job_after_the_other_until_the_input_ends(engine: JobEngine, video: 
     assert last == Done(2)
     assert {step.run for step in steps} == {2}
     assert {step.stage for step in steps if isinstance(step, Progress)} >= {"decode", "detect"}
-    assert (engine.folder / "out2" / "tubelets.json").exists()
+    assert (engine.folder / "out2" / STORED).exists()
     assert engine.close() == 0
 
 

@@ -24,6 +24,7 @@ from service.api.app import create_app
 from service.settings import Settings
 from service.state.jobs import Job, JobProgress
 from service.wiring import Parts, open_parts
+from tests.results import write_empty
 
 RAW = {"Content-Type": "video/mp4"}
 
@@ -65,7 +66,7 @@ async def finish(parts: Parts, job_id: str) -> None:
     job = await begin(parts, job_id)
     folder = parts.blobs.result_folder(job_id, job.attempt)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tubelets.json").write_text('{"tubelets": []}')
+    write_empty(folder)
     (folder / "ytvis.json").write_text("[]")
     (folder / "overlay.mp4").write_bytes(bytes(range(100)))
     await parts.jobs.commit(job_id, job.attempt, str(folder.relative_to(parts.blobs.root)))

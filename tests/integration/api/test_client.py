@@ -41,7 +41,7 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
         timer.join()
     assert done.state == "done"
     assert [each.progress.done for each in seen if each.progress and each.state == "running"][-1] == 2
-    assert client.result(job) == {"tubelets": []}
+    assert client.result(job)["tubelets"] == []
     assert client.result(job.id, "ytvis") == []
     assert client.overlay(job, tmp_path / "o.mp4").read_bytes() == bytes(range(100))
 

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
+from dualtrack.formats.table import BEFORE_SCHEMA_1
+from dualtrack.result.schema import result_schema
+from service.wiring import Parts
 from tests.integration.api.api_service import RAW, Api, clip, fail, finish, problem, progress, running
+from tests.results import STORED
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +283,11 @@ def test_results_in_three_formats(api: Api, http: httpx.Client, video_id: str) -
     job_id = create(http, video_id)
     api.act(partial(finish, job_id=job_id))
     url = f"/v1/jobs/{job_id}/result"
-    assert http.get(url).json() == {"tubelets": []}
+    document = http.get(url)
+    jsonschema.validate(document.json(), result_schema())
+    assert document.json()["tubelets"] == []
+    known = http.get(url, headers={"If-None-Match": document.headers["etag"]})
+    assert (known.status_code, known.content) == (304, b"")
     assert http.get(url, params={"format": "ytvis"}).json() == []
     overlay = http.get(url, params={"format": "overlay-mp4"})
     assert (overlay.headers["content-type"], overlay.content) == ("video/mp4", bytes(range(100)))
@@ -289,6 +298,33 @@ def test_results_in_three_formats(api: Api, http: httpx.Client, video_id: str) -
     assert part.headers["content-range"] == "bytes 10-19/100"
     problem(http.get(url, params={"format": "overlay-mp4"}, headers={"Range": "bytes=100-"}), 416)
     problem(http.get(url, params={"format": "zip"}), 422, "invalid-parameter")
+
+
+def test_result_from_before_schema_1(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+
+    async def finish_as_then(parts: Parts) -> None:
+        await finish(parts, job_id)
+        folder = parts.blobs.result_folder(job_id, 1)
+        (folder / STORED).unlink()
+        (folder / BEFORE_SCHEMA_1).write_text('{"tubelets": []}')
+
+    api.act(finish_as_then)
+    document = http.get(f"/v1/jobs/{job_id}/result").json()
+    jsonschema.validate(document, result_schema())
+    assert (document["schema"], document["tubelets"]) == (1, [])
+
+
+def test_result_that_a_newer_version_wrote(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+
+    async def finish_later(parts: Parts) -> None:
+        await finish(parts, job_id)
+        (parts.blobs.result_folder(job_id, 1) / STORED).write_text('{"schema": 2, "tubelets": []}')
+
+    api.act(finish_later)
+    told = problem(http.get(f"/v1/jobs/{job_id}/result"), 503, "newer-format")
+    assert told["detail"] == "result: schema 2 is newer than 1, the newest that this version reads"
 
 
 def test_overlay_that_was_not_asked_for(api: Api, http: httpx.Client, video_id: str) -> None:

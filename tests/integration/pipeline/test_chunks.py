@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import Canceled
+from dualtrack.result import document as result_document
 from service.inference.fake.detector import PALETTE
 from service.media.decode import decode as decode_video
 from service.media.frame_source import FrameSource, FrameSubset
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.shots import ShotChanges
-from service.pipeline import result
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.job_parameters import JobParameters
@@ -32,6 +32,7 @@ from service.structures.masks import filled, from_json, iou_matrix
 from service.worker.runner import ProgressMeter
 from tests.annotated import HW, context
 from tests.clips import PEDESTRIANS
+from tests.results import document_in
 from tests.scenes import GREY, Rectangle, draw
 
 RENDERED = Path(__file__).parent.parent.parent / "data" / "rendered" / "videos"
@@ -67,8 +68,7 @@ def job(
     parameters = JobParameters(**{"overlay": False, **values})
     given = context(out / "scratch", cache)
     asyncio.run(segment(video, out, context=given, parameters=parameters, report=report))
-    document: dict[str, Any] = json.loads((out / "tubelets.json").read_text())
-    return document
+    return document_in(out)
 
 
 def places(document: dict[str, Any]) -> list[tuple[int, int]]:
@@ -168,15 +168,16 @@ def test_lists_of_a_very_long_video_hold_the_tubelets_own_frames(
     long: Path, kept: FolderCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dense = job(long, tmp_path / "dense", cache=kept, **CUT)
-    monkeypatch.setattr(result, "MOST_ENTRIES", 3 * FRAMES - 1)
+    monkeypatch.setattr(result_document, "MOST_ENTRIES", 3 * FRAMES - 1)
     sparse = job(long, tmp_path / "sparse", cache=kept, **CUT)
     ytvis = json.loads((tmp_path / "sparse" / "ytvis.json").read_text())
     (late,) = (item for item in sparse["tubelets"] if item["first_frame"] == 14)
-    assert (late["offset"], len(late["segmentations"])) == (6, FRAMES - 6)
+    assert (late["offset"], len(late["segmentations"])) == (14, late["last_frame"] - 13)
     for one, other, record in zip(dense["tubelets"], sparse["tubelets"], ytvis, strict=True):
         assert "offset" not in one
-        for name in ("segmentations", "boxes", "track_scores"):
-            assert one[name] == [None] * other["offset"] + other[name]
+        for name in ("segmentations", "boxes", "track_boxes", "track_scores"):
+            behind = FRAMES - other["last_frame"] - 1
+            assert one[name] == [*[None] * other["offset"], *other[name], *[None] * behind]
         assert (record["offset"], record["segmentations"]) == (other["offset"], other["segmentations"])
 
 
@@ -193,7 +194,7 @@ def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: Folde
     parameters, out = JobParameters(overlay=False, **CUT), tmp_path / "given"
     given = context(tmp_path / "scratch")
     asyncio.run(segment(long, out, context=given, parameters=parameters, report=lambda _: None, detections=file))
-    found = json.loads((out / "tubelets.json").read_text())["tubelets"]
+    found = document_in(out)["tubelets"]
     assert sorted((item["category"], item["first_frame"], item["last_frame"]) for item in found) == sorted(
         (item["category"], item["first_frame"], item["last_frame"]) for item in whole["tubelets"]
     )
@@ -208,7 +209,8 @@ def test_the_overlay_has_every_frame_with_its_objects(long: Path, kept: FolderCa
     x1, y1, x2, y2 = LATE.box(0)
     inside = (slice(y1 + 5, y2 - 5), slice(x1 + 5, x2 - 5))
     changed = [np.abs(image[inside] - truth[inside]).mean() for image, truth in zip(frames, plain, strict=True)]
-    assert min(changed[14:]) > 20 > max(changed[:14])
+    # the encoder spreads a change over the frame before
+    assert min(changed[14:]) > 2 * max(changed[:14])
 
 
 class Still:
@@ -237,7 +239,7 @@ def test_what_is_held_does_not_grow_with_the_video(tmp_path: Path) -> None:
     given = replace(opened, detector=still)
     parameters = JobParameters(overlay=False, bidirectional=False, chunk_frames=8, chunk_overlap=2, fusion="instance")
     asyncio.run(segment(video, tmp_path, context=given, parameters=parameters, report=lambda _: None))
-    document = json.loads((tmp_path / "tubelets.json").read_text())
+    document = document_in(tmp_path)
     assert len(document["chunks"]) == 8
     assert [item["frames"] for item in document["tubelets"]] == [50]
     assert still.most <= 2 * 8

@@ -16,6 +16,7 @@ from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import segment
 from service.structures.masks import decode, from_json
 from tests.annotated import HW, context, write_video
+from tests.results import document_in
 from tests.scenes import GREY, Rectangle
 
 RED = Rectangle((220, 40, 40), 30, 40, 40, 60, step_xy=(4, 0))
@@ -44,8 +45,7 @@ def run(
     chosen = JobParameters(overlay=False, **parameters)
     settings = context(out / "scratch", cache)
     asyncio.run(segment(video, out, context=settings, parameters=chosen, report=lambda _: None, detections=detections))
-    document: dict[str, Any] = json.loads((out / "tubelets.json").read_text())
-    return document
+    return document_in(out)
 
 
 def test_given_boxes_are_tracked_under_their_own_category(video: Path, tmp_path: Path) -> None:

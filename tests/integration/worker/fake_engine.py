@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from dualtrack import protocol
+from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
 
 canceled: set[int] = set()
@@ -75,7 +76,7 @@ def work(command: Run) -> None:
         cached(run, Path(job["video"]).name)
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
-    (out / "tubelets.json").write_text('{"tubelets": []}')
+    (out / FILES[ResultFormat.COCO_RLE].stored).write_text('{"tubelets": []}')
     say(Done(run))
 
 

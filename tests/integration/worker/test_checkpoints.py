@@ -10,6 +10,7 @@ import pytest
 
 from tests.clips import cut
 from tests.integration.worker.interrupted_job import EVERY
+from tests.results import STORED, document_in
 
 FRAMES = 10
 
@@ -31,7 +32,7 @@ def attempt(video: Path, folder: Path, *end: str) -> list[tuple[str, int]]:
 
 
 def result(folder: Path) -> list[bytes]:
-    return [(folder / name).read_bytes() for name in ("tubelets.json", "ytvis.json")]
+    return [(folder / name).read_bytes() for name in (STORED, "ytvis.json")]
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -49,7 +50,7 @@ def unbroken(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> list[bytes
     steps = attempt(clip, folder)
     assert [done for stage, done in steps if stage == "track"][: 2 * FRAMES] == list(range(1, 2 * FRAMES + 1))
     assert not checkpoints(folder)
-    document = json.loads((folder / "tubelets.json").read_text())
+    document = document_in(folder)
     assert document["tubelets"]
     return result(folder)
 

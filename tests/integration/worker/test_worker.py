@@ -19,6 +19,7 @@ from service.state.jobs import TERMINAL, Job, JobState, JobStore
 from service.state.videos import Video
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, running, wait_for
+from tests.results import STORED
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Bench:
             "DUALTRACK_DATA_DIR": str(self.folder),
             "DUALTRACK_MODEL_REPOSITORY": str(self.folder / "models"),
             "DUALTRACK_LEASE_S": "2",
-            "DUALTRACK_ALIVE_FILE": str(self.folder / "alive"),
+            "DUALTRACK_LIVENESS_FILE": str(self.folder / "alive"),
         }
         command = [sys.executable, "-m", "tests.integration.worker.worker_process"]
         with (self.folder / f"worker{len(self.workers)}.log").open("wb") as log:
@@ -68,7 +69,7 @@ class Bench:
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
     def results(self, job_id: str) -> list[Path]:
-        return sorted((self.folder / "blobs" / "results").glob(f"{job_id}/*/tubelets.json"))
+        return sorted((self.folder / "blobs" / "results").glob(f"{job_id}/*/{STORED}"))
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import InvalidDataset, InvalidParameter
+from dualtrack.formats import ytvis
+from dualtrack.result.model import Category, Document, Head, Tubelet, Video
 from evaluation.baselines.deepsort import DeepSortParams, deepsort
 from evaluation.data.dataset import load_dataset
 from evaluation.metrics.ytvis import tubelet_metrics
@@ -15,7 +17,8 @@ from evaluation.runs.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.vocabulary import match_vocabulary
-from service.pipeline.result import ytvis_records
+from service.pipeline.result import entries_of, tubelet_head
+from service.structures.tubelets import LabelledTubelet
 from tests.unit.builders import HW, frame, labelled, mask, tube
 
 
@@ -44,10 +47,16 @@ def dataset(folder: Path) -> Any:
     return load_dataset(folder)
 
 
+def results_of(item: LabelledTubelet, category_id: int) -> list[Document]:
+    """What the service writes of one tubelet as YouTube-VIS results."""
+    head = tubelet_head(1, item, (Category(category_id, "it"),))
+    whole = Head(Video(60, 40, 4), {}, None, {}, (), 1, (), (head,))
+    return list(ytvis.records(whole, [Tubelet(head, tuple(entries_of(item.tubelet, head.span)))], video_id=7))
+
+
 def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
-    found = [labelled(tube(range(4), length=4), 0.9, label=0)]
-    results = ytvis_records(found, 4, video_id=7, category_ids=[1, 13])
+    results = results_of(labelled(tube(range(4), length=4), 0.9, label=0), 1)
     second = {**results[0], "category_id": 13, "segmentations": [None, None, mask(30).json(), mask(32).json()]}
     scores = tubelet_metrics(truth, [7], [*results, second])
     assert scores == pytest.approx(dict.fromkeys(scores, 1.0))
@@ -55,7 +64,7 @@ def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
 
 def test_wrong_class_counts_only_without_classes(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
-    results = ytvis_records([labelled(tube(range(4), length=4), 0.9)], 4, video_id=7, category_ids=[13])
+    results = results_of(labelled(tube(range(4), length=4), 0.9), 13)
     scores = tubelet_metrics(truth, [7], results)
     assert scores["AP"] == 0
     assert scores["AP50_agnostic"] > 0.4

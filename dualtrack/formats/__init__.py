@@ -1,0 +1,1 @@
+"""Results in other tools' formats: pure functions that take a result."""

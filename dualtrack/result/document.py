@@ -1,0 +1,185 @@
+"""A result as its JSON document, what the API answers and `dualtrack segment` writes; `schema-1.json` describes it.
+
+A document without `schema` is of format 0, written before there were numbers; it is read, too, and what was unknown
+then is absent.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+from dualtrack.errors import InvalidResult, NewerFormat
+from dualtrack.result.model import (
+    SCHEMA,
+    Box,
+    Category,
+    Chunk,
+    Document,
+    Entry,
+    Head,
+    Result,
+    Tubelet,
+    TubeletHead,
+    Video,
+)
+
+MOST_ENTRIES = 2_000_000
+"""Frames of the video times tubelets. With more, a tubelet's lists hold its own span only, from `offset` on: an hour
+with thousands of short tubelets would be gigabytes of null."""
+SCORE_DIGITS = 6
+T = TypeVar("T")
+
+
+def pieces(head: Head, tubelets: Iterable[Tubelet]) -> Iterator[str]:
+    """The document as text, one tubelet after the other."""
+    yield f'{json.dumps(head_json(head))[:-1]}, "tubelets": ['
+    length = list_length(head)
+    for number, tubelet in enumerate(tubelets):
+        yield (", " if number else "") + json.dumps(_tubelet_json(tubelet, head.video, length))
+    yield "]}"
+
+
+def head_json(head: Head) -> Document:
+    """The members of the document but for the tubelets."""
+    return {
+        "schema": SCHEMA,
+        "video": asdict(head.video),
+        "models": dict(head.models),
+        "detector": head.detector,
+        "parameters": dict(head.parameters),
+        "categories": [asdict(category) for category in head.categories],
+        "tracked_every": head.tracked_every,
+        "chunks": [asdict(chunk) for chunk in head.chunks],
+    }
+
+
+def list_length(head: Head) -> int | None:
+    """How long a tubelet's lists are in a document: as the video, or (None) as the tubelet's span."""
+    frames = head.video.frames
+    return frames if frames * len(head.tubelets) <= MOST_ENTRIES else None
+
+
+def padded(values: Sequence[T | None], head: TubeletHead, length: int | None) -> list[T | None]:
+    """Values of a tubelet's span as one list entry per frame of the video, `length` in all; unchanged if None."""
+    if length is None:
+        return list(values)
+    return [*[None] * head.first_frame, *values, *[None] * (length - head.last_frame - 1)]
+
+
+def segmentation(entry: Entry | None, video: Video) -> Document | None:
+    """The mask as COCO's RLE."""
+    return None if entry is None else {"size": [video.height, video.width], "counts": entry.counts}
+
+
+def from_document(document: object) -> Result:
+    """A document of schema 1 or of format 0 -> the result.
+
+    Raises:
+        NewerFormat: its schema is higher than this reader's.
+        InvalidResult: it is no result, or a member is missing or wrong.
+    """
+    if not isinstance(document, dict):
+        raise InvalidResult(f"result: expected a JSON object, got {type(document).__name__}")
+    schema = check_schema(document)
+    try:
+        video = _of(Video, document.get("video", {"width": 0, "height": 0, "frames": 0}))
+        own_ids = schema > 0 or (document.get("parameters") or {}).get("categories") is not None
+        tubelets = tuple(_tubelet_of(item, schema, own_ids=own_ids) for item in document["tubelets"])
+        return Result(head_of(document, video, tuple(tubelet.head for tubelet in tubelets)), tubelets)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidResult(f"result: a member is missing or wrong: {error!r}") from error
+
+
+def check_schema(document: Mapping[str, Any]) -> int:
+    """The document's schema; 0 if it names none.
+
+    Raises:
+        NewerFormat: it is higher than this reader's.
+    """
+    schema = document.get("schema", 0)
+    if not isinstance(schema, int):
+        raise InvalidResult(f"result: expected a whole number as schema, got {schema!r:.40}")
+    if schema > SCHEMA:
+        raise NewerFormat(f"result: schema {schema} is newer than {SCHEMA}, the newest that this version reads")
+    return schema
+
+
+def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHead, ...]) -> Head:
+    """The head that the document's members tell."""
+    chunks = document.get("chunks", document.get("segments", []))
+    model = document.get("model", {})
+    models = document.get("models") or {
+        name: model[old] for name, old in (("architecture", "preset"), ("release", "version")) if old in model
+    }
+    return Head(
+        video=video,
+        models=models,
+        detector=document.get("detector"),
+        parameters=document.get("parameters") or {},
+        categories=tuple(_of(Category, item) for item in document.get("categories", [])),
+        tracked_every=document.get("tracked_every", 1),
+        chunks=tuple(_of(Chunk, item) for item in chunks),
+        tubelets=tubelets,
+    )
+
+
+def video_of(document: Mapping[str, Any]) -> Video:
+    """The video of a head or document."""
+    return _of(Video, document["video"])
+
+
+def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
+    """The head that a tubelet's members tell."""
+    return _of(TubeletHead, {"category_id": None, **item})
+
+
+def box_of(value: Sequence[float] | None) -> Box | None:
+    """Four numbers as a box."""
+    if value is None:
+        return None
+    x1, y1, x2, y2 = value
+    return (x1, y1, x2, y2)
+
+
+def _tubelet_json(tubelet: Tubelet, video: Video, length: int | None) -> Document:
+    head, entries = tubelet.head, tubelet.entries
+    lists: dict[str, list[Any]] = {
+        "segmentations": [segmentation(entry, video) for entry in entries],
+        "boxes": [entry and entry.box for entry in entries],
+        "track_boxes": [entry and entry.track_box for entry in entries],
+        "track_scores": [entry and entry.track_score for entry in entries],
+    }
+    known = {name: value for name, value in asdict(head).items() if name != "category_id" or value is not None}
+    known["score"] = round(head.score, SCORE_DIGITS)
+    offset = {"offset": head.first_frame} if length is None else {}
+    return {**known, **offset, **{name: padded(values, head, length) for name, values in lists.items()}}
+
+
+def _tubelet_of(item: Mapping[str, Any], schema: int, *, own_ids: bool) -> Tubelet:
+    head = tubelet_head_of(item if own_ids else {**item, "category_id": None})
+    first = head.first_frame - item.get("offset", 0)
+    here = slice(first, first + len(head.span))
+    # before schema 1 `boxes` were the tracker's
+    tracked = item["track_boxes" if schema else "boxes"][here]
+    tight = item["boxes"][here] if schema else [None] * len(tracked)
+    rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], strict=True)
+    return Tubelet(head, tuple(_entry_of(*row) for row in rows))
+
+
+def _entry_of(
+    mask: Mapping[str, Any] | None, box: Sequence[float] | None, track_box: Sequence[float] | None, score: float | None
+) -> Entry | None:
+    tracked = box_of(track_box)
+    if mask is None or tracked is None or score is None:
+        return None
+    return Entry(mask["counts"], box_of(box), tracked, score)
+
+
+def _of(kind: type[T], values: Mapping[str, Any]) -> T:
+    """The dataclass `kind` of the members that it knows; lists as tuples."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names
+    }
+    return kind(**known)

@@ -1,0 +1,236 @@
+"""A result on disk: lines of JSON that are written once and read in parts.
+
+    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: all that is told of the video and of every tubelet
+    {"first_frame": 0, "last_frame": 31, "tubelets": […]}   blocks of frames: the masks and boxes of the tubelets there
+    …
+    {"blocks": [[first_frame, last_frame, offset, bytes], …]}   index
+    {"index_at": 123456}                                    where the index begins
+
+It is written when all rules on finished tubelets have run, so nothing is written twice. The JSON document of a result
+is made from it tubelet by tubelet; a range of frames costs its own blocks only.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dualtrack.errors import InvalidResult, NewerFormat
+from dualtrack.result.document import (
+    box_of,
+    check_schema,
+    from_document,
+    head_json,
+    head_of,
+    pieces,
+    tubelet_head_of,
+    video_of,
+)
+from dualtrack.result.model import Document, Entry, Head, Result, Tubelet, TubeletHead
+
+LAYOUT = 1
+"""Of the lines; a reader refuses a higher number than its own."""
+BLOCK_FRAMES = 32
+AT_ONCE = 200_000
+"""Entries of tubelets that are held while a document is made; each further lot reads its blocks again."""
+TAIL_BYTES = 64
+
+Entries = Callable[[int, range], Iterable[Entry | None]]
+"""Place of a tubelet in the head, and frames of its span -> its entries there."""
+
+
+def write_result(path: Path, head: Head, entries: Entries) -> None:
+    """Write a result.
+
+    Args:
+        path: of the file; its folder must exist.
+        head: all but the frames.
+        entries: asked block by block, tubelet by tubelet.
+
+    Raises:
+        OSError: the disk is full or refuses.
+    """
+    index: list[list[int]] = []
+    with path.open("wb") as file:
+        described = {**head_json(head), "tubelets": [asdict(item) for item in head.tubelets]}
+        _write_line(file, {"layout": LAYOUT, **described})
+        for first in range(0, head.video.frames, BLOCK_FRAMES):
+            frames = range(first, min(first + BLOCK_FRAMES, head.video.frames))
+            tubelets = [
+                _part_json(item, _common(item.span, frames), entries(place, _common(item.span, frames)))
+                for place, item in enumerate(head.tubelets)
+                if _common(item.span, frames)
+            ]
+            at = file.tell()
+            block = {"first_frame": frames[0], "last_frame": frames[-1], "tubelets": tubelets}
+            index.append([frames[0], frames[-1], at, _write_line(file, block)])
+        at = file.tell()
+        _write_line(file, {"blocks": index})
+        _write_line(file, {"index_at": at})
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTubelet:
+    """What a block holds of a tubelet: its entries of the frames from `first_frame` on."""
+
+    id: int
+    first_frame: int
+    entries: tuple[Entry | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A result that is read in parts.
+
+    Attributes:
+        path: of the file.
+        head: all but the frames.
+        index: first and last frame, offset and bytes of every block.
+        whole: the tubelets of a file that is a JSON document and has no blocks.
+    """
+
+    path: Path
+    head: Head
+    index: tuple[tuple[int, int, int, int], ...] = ()
+    whole: tuple[Tubelet, ...] | None = None
+
+    @classmethod
+    def open(cls, path: Path) -> "ResultFile":
+        """Read the head and the index; a JSON document of schema 1 or format 0 is read whole.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            NewerFormat: a newer version wrote it.
+            InvalidResult: it is no result, or not all of it is there.
+        """
+        with path.open("rb") as file:
+            try:
+                first = _first_line(file)
+                if first is None:
+                    result = _whole(file, path)
+                    return cls(path, result.head, whole=result.tubelets)
+                _check_layout(first, path)
+                heads = tuple(tubelet_head_of(item) for item in first["tubelets"])
+                index = tuple((a, b, at, size) for a, b, at, size in _index(file))
+                return cls(path, head_of(first, video_of(first), heads), index)
+            except (ValueError, KeyError, TypeError) as error:
+                raise InvalidResult(f"result {path.name}: expected a whole result: {error!r}") from error
+
+    def parts(self, frames: range) -> Iterator[list[BlockTubelet]]:
+        """What the blocks that hold some of these frames say of all tubelets there, block by block."""
+        with self.path.open("rb") as file:
+            for first, last, at, size in self.index:
+                if _common(range(first, last + 1), frames):
+                    file.seek(at)
+                    yield _block(file.read(size), f"result {self.path.name}: frames {first} to {last}")
+
+    def tubelets(self) -> Iterator[Tubelet]:
+        """All tubelets, in the head's order."""
+        if self.whole is not None:
+            yield from self.whole
+            return
+        for lot in _lots(self.head.tubelets):
+            found: dict[int, list[Entry | None]] = {item.id: [] for item in lot}
+            for parts in self.parts(range(min(i.first_frame for i in lot), max(i.last_frame for i in lot) + 1)):
+                for part in parts:
+                    if part.id in found:
+                        found[part.id] += part.entries
+            yield from (Tubelet(item, tuple(found[item.id])) for item in lot)
+
+    def document(self) -> Iterator[str]:
+        """The JSON document, piece by piece."""
+        yield from pieces(self.head, self.tubelets())
+
+
+def _lots(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
+    """Tubelets in order, as many together as may be held at once."""
+    lot: list[TubeletHead] = []
+    held = 0
+    for item in tubelets:
+        if lot and held + len(item.span) > AT_ONCE:
+            yield lot
+            lot, held = [], 0
+        lot.append(item)
+        held += len(item.span)
+    if lot:
+        yield lot
+
+
+def _first_line(file: BinaryIO) -> Document | None:
+    """The head; None of a file that is one JSON document, which is then to be read from its start."""
+    try:
+        first = json.loads(file.readline())
+    except ValueError:
+        first = None
+    if isinstance(first, dict) and "layout" in first:
+        return first
+    file.seek(0)
+    return None
+
+
+def _whole(file: BinaryIO, path: Path) -> Result:
+    try:
+        return from_document(json.load(file))
+    except InvalidResult as error:
+        raise InvalidResult(f"result {path.name}: {error.detail.removeprefix('result: ')}") from error
+
+
+def _index(file: BinaryIO) -> list[list[int]]:
+    file.seek(0, os.SEEK_END)
+    size = file.tell()
+    file.seek(max(0, size - TAIL_BYTES))
+    last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    file.seek(json.loads(last)["index_at"])
+    index: list[list[int]] = json.loads(file.readline())["blocks"]
+    return index
+
+
+def _check_layout(first: Document, path: Path) -> None:
+    check_schema(first)
+    if first["layout"] > LAYOUT:
+        raise NewerFormat(
+            f"result {path.name}: layout {first['layout']} is newer than {LAYOUT}, the newest that this version reads"
+        )
+
+
+def _write_line(file: BinaryIO, document: Document) -> int:
+    line = json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    return file.write(line)
+
+
+def _part_json(head: TubeletHead, frames: range, entries: Iterable[Entry | None]) -> Document:
+    found = list(entries)
+    if len(found) != len(frames):
+        raise ValueError(f"tubelet {head.id}: expected {len(frames)} entries for {frames}, got {len(found)}")
+    return {
+        "id": head.id,
+        "first_frame": frames.start,
+        "counts": [entry and entry.counts for entry in found],
+        "boxes": [entry and entry.box for entry in found],
+        "track_boxes": [entry and entry.track_box for entry in found],
+        "track_scores": [entry and entry.track_score for entry in found],
+    }
+
+
+def _block(line: bytes, where: str) -> list[BlockTubelet]:
+    try:
+        return [_part_of(item) for item in json.loads(line)["tubelets"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidResult(f"{where} can't be read: {error}") from error
+
+
+def _part_of(item: Document) -> BlockTubelet:
+    rows = zip(item["counts"], item["boxes"], item["track_boxes"], item["track_scores"], strict=True)
+    return BlockTubelet(item["id"], item["first_frame"], tuple(_entry(*row) for row in rows))
+
+
+def _entry(counts: str | None, box: list[float], track_box: list[float], score: float) -> Entry | None:
+    tracked = box_of(track_box)
+    return None if counts is None or tracked is None else Entry(counts, box_of(box), tracked, score)
+
+
+def _common(a: range, b: range) -> range:
+    """The frames that both ranges hold."""
+    return range(max(a.start, b.start), min(a.stop, b.stop))
