@@ -1,10 +1,11 @@
 """What the class vectors of a source of candidates mean."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dualtrack.result.model import Category
 from service.inference.repository.manifest import Manifest, ModelClass, display_names
+from service.pipeline.categories.published import published_ids
 from service.pipeline.detection.description import DetectorFile
 
 
@@ -23,20 +24,31 @@ class ClassVector:
     categories: tuple[Category, ...]
 
 
+def numbered(source: str, classes: Sequence[ModelClass]) -> ClassVector:
+    """Classes under their published ids; counted from 1 where some have none."""
+    ids = published_ids(classes)
+    return counted(source, classes) if ids is None else _with_ids(source, classes, ids)
+
+
 def counted(source: str, classes: Sequence[ModelClass]) -> ClassVector:
-    """Classes that have no ids of their own: counted from 1."""
-    categories = tuple(Category(number, name) for number, name in enumerate(display_names(classes), start=1))
-    return ClassVector(source, tuple(classes), categories)
+    """Classes counted from 1: those without published ids, and all of them in results from before schema 1."""
+    return _with_ids(source, classes, range(1, len(classes) + 1))
 
 
 def bundled(manifest: Manifest) -> ClassVector:
     """The classes of the repository's `mask_rcnn`."""
-    return counted(manifest.version, manifest.classes)
+    return numbered(manifest.version, manifest.classes)
 
 
 def described(file: DetectorFile) -> ClassVector:
     """The classes of a detector from outside; a bundled set's ids stay."""
     source = f"detector {file.version}"
     if file.categories is None:
-        return counted(source, file.classes)
+        return numbered(source, file.classes)
     return ClassVector(source, file.classes, file.categories)
+
+
+def _with_ids(source: str, classes: Sequence[ModelClass], ids: Iterable[int]) -> ClassVector:
+    names = display_names(classes)
+    categories = tuple(Category(number, name) for number, name in zip(ids, names, strict=True))
+    return ClassVector(source, tuple(classes), categories)
