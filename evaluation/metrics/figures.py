@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from evaluation.data.dataset import Document
 from evaluation.metrics.ytvis import figures
-from evaluation.runs.given import mean_figures
+
+COUNTS = ("crossings", "switches", "unanswered_crossings")
+"""Of a clip whose instances were followed from their first masks."""
 
 
 def figures_of(clips: Sequence[Document]) -> dict[str, float]:
@@ -12,3 +16,13 @@ def figures_of(clips: Sequence[Document]) -> dict[str, float]:
     if not clips:
         return {}
     return mean_figures(clips) if "tracks" in clips[0] else figures(clips)
+
+
+def mean_figures(clips: Sequence[Document]) -> dict[str, float]:
+    """Means over the tracks of all clips (`tracks`), and counts over the clips with `switch_rate`, per crossing."""
+    tracks = [track for clip in clips for track in clip["tracks"]]
+    names = dict.fromkeys(name for track in tracks for name in track if name != "id")
+    columns = {name: [track[name] for track in tracks if track[name] is not None] for name in names}
+    means = {name: float(np.mean(values)) if values else 0.0 for name, values in columns.items()}
+    counts = {name: sum(clip.get(name, 0) for clip in clips) for name in COUNTS}
+    return {**means, **counts, "switch_rate": counts["switches"] / max(counts["crossings"], 1)}

@@ -103,11 +103,11 @@ def _page(evaluation: Evaluation, title: str, field: str | None, broken: Breakdo
     document = evaluation.document()
     rows = [(name, number(value)) for name, value in document.items() if not isinstance(value, list | dict)]
     parts = [f"<h1>{escape(title)}</h1>", _table(("metric", "value"), rows)]
-    if evaluation.data.strata:
-        names = list(next(iter(evaluation.data.strata.values())))
+    if evaluation.metrics.strata:
+        names = list(next(iter(evaluation.metrics.strata.values())))
         parts += [
             f"<h2>By {escape(str(field))}</h2>",
-            _table((str(field), *names), _stratum_rows(evaluation.data.strata)),
+            _table((str(field), *names), _stratum_rows(evaluation.metrics.strata)),
         ]
     parts += ["<h2>Errors</h2>", *_breakdown(broken), "<h2>Worst clips</h2>", _SHOWN]
     parts += [_clip(clip, evaluation) for clip in worst] or ["<p>None has an error.</p>"]

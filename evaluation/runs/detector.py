@@ -13,9 +13,9 @@ from pycocotools.coco import COCO
 
 from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import Document
-from evaluation.data.strata import group_by_field
 from evaluation.metrics.coco import coco_figures
 from evaluation.metrics.reliability import Outcomes, calibration_error, join, judge, reliability_table
+from evaluation.metrics.strata import group_by_field
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.tables import category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary

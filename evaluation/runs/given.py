@@ -16,6 +16,7 @@ from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import AnnotatedVideo, Dataset, Document
 from evaluation.metrics.crossings import count_switches
 from evaluation.metrics.davis import boundary_accuracy, region_similarity
+from evaluation.metrics.figures import COUNTS
 from evaluation.runs.session import open_run
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
@@ -33,8 +34,6 @@ Given = Literal["first-box", "first-mask"]
 Figures = dict[str, float | None]
 SUCCESS = 0.5
 """A frame is a success above this box IoU."""
-COUNTS = ("crossings", "switches", "unanswered_crossings")
-"""Of a clip."""
 
 
 @dataclass(frozen=True)
@@ -221,13 +220,3 @@ def _mask_figures(wanted: Rle | None, found: Rle | None) -> tuple[float, float]:
 
 def _mean(values: np.ndarray[Any, Any]) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def mean_figures(clips: Sequence[Document]) -> dict[str, float]:
-    """Means over the tracks of all clips (`tracks`), and counts over the clips with `switch_rate`, per crossing."""
-    tracks = [track for clip in clips for track in clip["tracks"]]
-    names = dict.fromkeys(name for track in tracks for name in track if name != "id")
-    columns = {name: [track[name] for track in tracks if track[name] is not None] for name in names}
-    means = {name: float(np.mean(values)) if values else 0.0 for name, values in columns.items()}
-    counts = {name: sum(clip.get(name, 0) for clip in clips) for name in COUNTS}
-    return {**means, **counts, "switch_rate": counts["switches"] / max(counts["crossings"], 1)}

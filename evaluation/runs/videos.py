@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
-from evaluation.data.strata import check_field, stratum_figures
 from evaluation.metrics.figures import figures_of
+from evaluation.metrics.strata import check_field, stratum_figures
 from evaluation.metrics.ytvis import match_clips
 from evaluation.runs.given import Given, given_clips
 from evaluation.runs.methods import Method, records, run_method

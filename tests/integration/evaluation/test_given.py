@@ -8,7 +8,8 @@ import pytest
 
 from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import load_dataset
-from evaluation.runs.given import Given, given_clips, mean_figures, tracker_params
+from evaluation.metrics.figures import mean_figures
+from evaluation.runs.given import Given, given_clips, tracker_params
 from service.inference.fake.detector import PALETTE
 from service.pipeline.job_parameters import JobParameters
 from tests.annotated import context, write_dataset, write_masks, write_video

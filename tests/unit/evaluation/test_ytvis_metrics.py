@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 
 from dualtrack.errors import InvalidParameter
 from evaluation.data.dataset import Dataset, load_dataset
-from evaluation.data.strata import stratum_figures
+from evaluation.metrics.strata import stratum_figures
 from evaluation.metrics.ytvis import IOU_THRESHOLDS, figures, match_clips
 from tests.unit.builders import HW, mask
 
