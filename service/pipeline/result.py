@@ -53,7 +53,7 @@ def _head(result: VideoResult, run: Run, parameters: Document) -> Document:
             "timestamps": [round(float(t), 6) for t in clip.timestamps],
             "damage": clip.damage,
         },
-        "model": {"preset": manifest.preset, "version": manifest.version},
+        "model": {"architecture": manifest.architecture, "release": manifest.release},
         "detector": None if given is None else given.vector.source,
         "parameters": parameters,
         "tracked_every": step_of(run),

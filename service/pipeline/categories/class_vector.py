@@ -31,7 +31,7 @@ def counted(source: str, classes: Sequence[ModelClass]) -> ClassVector:
 
 def bundled(manifest: Manifest) -> ClassVector:
     """The classes of the repository's `mask_rcnn`."""
-    return counted(manifest.version, manifest.classes)
+    return counted(manifest.release, manifest.classes)
 
 
 def described(file: DetectorFile) -> ClassVector:
