@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dualtrack.errors import Conflict, NotFound
+from dualtrack.errors import ConfigurationError, Conflict, NotFound
 from export.repository.publish import publish
 from export.repository.triton_config import write_own_configs
 from service.cli.main import build_app
@@ -182,6 +182,14 @@ def test_a_repository_of_before_is_verified_gets_a_release_and_loses_its_own(rep
     assert problems(repository) == []
     assert "removed release 0.3.0 (number 1)" in dualtrack("remove", "0.3.0", "--repository", repository)
     assert problems(repository) == []
+
+
+def test_another_architecture_is_not_published(repository: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(REPOSITORY, tmp_path / "release"))
+    change(release / "manifest.json", lambda document: document.update(architecture="resnext"))
+    with pytest.raises(ConfigurationError, match="expected the architecture of"):
+        publish(release, repository)
+    assert [kept.number for kept in load_releases(repository)] == [1]
 
 
 def test_remove_forgets_the_earlier_parameter(served: Path) -> None:
