@@ -172,7 +172,7 @@ def test_fixed_shapes_alone_change_nothing(network, monkeypatch):
 
 
 @torch.no_grad()
-def test_fixed_shapes_alone_change_nothing_in_paper(monkeypatch):
+def test_fixed_shapes_alone_change_nothing_in_resnext(monkeypatch):
     monkeypatch.setitem(form.HALVED, "TorchvisionMaskRcnn", ())
     graph = random_resnext(trunk="resnet18", pixel_trunk="resnet50").graphs()["mask_rcnn"]
     fixed = tensorrt_graph(graph)
