@@ -16,10 +16,10 @@ from export.repository.model_card import Card, model_card
 from export.repository.publish import publish
 from export.repository.triton_config import Accelerator, write_configs, write_own_configs
 from service.inference.repository.manifest import MANIFEST, load_manifest, manifest_entry
-from service.inference.specs import LITE, PAPER, graph_specs
+from service.inference.specs import LITE, RESNEXT, graph_specs
 
 if TYPE_CHECKING:  # needs the extra `models`
-    from export.onnx.graphs import Lite, Paper
+    from export.onnx.graphs import Lite, Resnext
     from export.onnx.parity import Parity
 
 export = typer.Typer(no_args_is_help=True, help="Write graphs of the model repository (needs the extra `models`).")
@@ -27,20 +27,23 @@ export = typer.Typer(no_args_is_help=True, help="Write graphs of the model repos
 DEFAULT_WEIGHTS = Path("export/weights/lite.safetensors")
 DEFAULT_CARD = Path("export/weights/lite.json")
 REPOSITORY = Path("model_repository")
-PAPER_REPOSITORY = Path("build/paper_repository")
+RESNEXT_REPOSITORY = Path("build/resnext_repository")
 TENSORRT_REPOSITORY = Path("build/tensorrt_repository")
+UNNAMED = "{}-0"
+"""Name of a release that nobody named, by its architecture."""
 
 
-class PresetName(StrEnum):
-    """The presets."""
+class Architecture(StrEnum):
+    """The architectures that can be exported."""
 
     LITE = "lite"
-    PAPER = "paper"
+    RESNEXT = "resnext"
 
 
-DIMS = {PresetName.LITE: LITE, PresetName.PAPER: PAPER}
+DIMS = {Architecture.LITE: LITE, Architecture.RESNEXT: RESNEXT}
 Clip = Annotated[Path | None, typer.Option(help="A video whose frames are compared on, besides random pictures.")]
 Commit = Annotated[str, typer.Option(help="Commit of the source, for the manifest.")]
+ReleaseName = Annotated[str | None, typer.Option(help="Name of the release; default: ARCHITECTURE-0.")]
 OptionalWeights = Annotated[Path | None, typer.Option(help="Weights; without, random ones.")]
 
 
@@ -49,41 +52,41 @@ def lite(
     weights: Annotated[Path, typer.Option(help="Trained weights, see `pack`.")] = DEFAULT_WEIGHTS,
     card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
     out: Annotated[Path, typer.Option(help="The repository to write.")] = REPOSITORY,
-    version: Annotated[str, typer.Option(help="Version of the weights.")] = "0.1.0",
+    release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
 ) -> None:
-    """Export the preset `lite`, compare every graph with torch, write manifest, configurations and cards."""
+    """Export the architecture `lite`, compare every graph with torch, write manifest, configurations and cards."""
     require_models()
     from export.repository.build import Release, write_repository  # noqa: PLC0415 (needs torch)
 
-    release = Release("lite", version, commit, LITE, _read_card(card))
-    report(write_repository(out, _lite(weights).graphs(), release, clip))
+    made = Release("lite", release or UNNAMED.format("lite"), commit, LITE, _read_card(card))
+    report(write_repository(out, _lite(weights).graphs(), made, clip))
 
 
 @export.command()
-def paper(
+def resnext(
     weights: OptionalWeights = None,
-    out: Annotated[Path, typer.Option(help="The repository to write.")] = PAPER_REPOSITORY,
-    version: Annotated[str, typer.Option(help="Version of the weights.")] = "0.0.0",
+    out: Annotated[Path, typer.Option(help="The repository to write.")] = RESNEXT_REPOSITORY,
+    release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
 ) -> None:
-    """Export the preset `paper` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
+    """Export the architecture `resnext` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
     require_models()
     from export.repository.build import Release, write_repository  # noqa: PLC0415 (needs torch)
 
-    release = Release("paper", version, commit, PAPER, Card())
-    report(write_repository(out, _paper(weights).graphs(), release, clip))
+    made = Release("resnext", release or UNNAMED.format("resnext"), commit, RESNEXT, Card())
+    report(write_repository(out, _resnext(weights).graphs(), made, clip))
 
 
 @export.command()
 def tensorrt(
-    preset: Annotated[PresetName, typer.Option(help="Which networks.")] = PresetName.LITE,
+    architecture: Annotated[Architecture, typer.Option(help="Which networks.")] = Architecture.LITE,
     weights: OptionalWeights = None,
     card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
     out: Annotated[Path, typer.Option(help="The repository to write.")] = TENSORRT_REPOSITORY,
-    version: Annotated[str, typer.Option(help="Version of the weights.")] = "0.1.0",
+    release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
     engines: Annotated[bool, typer.Option(help="Build the engines, compare and time them; needs a GPU.")] = True,
@@ -93,10 +96,11 @@ def tensorrt(
     from export.repository.build import Release  # noqa: PLC0415 (needs torch)
     from export.tensorrt.repository import write_tensorrt_repository  # noqa: PLC0415
 
-    lite = preset is PresetName.LITE
-    network = _lite(weights or DEFAULT_WEIGHTS) if lite else _paper(weights)
-    release = Release(preset.value, version, commit, DIMS[preset], _read_card(card) if lite else Card())
-    report(write_tensorrt_repository(out, network, release, clip))
+    lite = architecture is Architecture.LITE
+    network = _lite(weights or DEFAULT_WEIGHTS) if lite else _resnext(weights)
+    name, said = release or UNNAMED.format(architecture), _read_card(card) if lite else Card()
+    made = Release(architecture.value, name, commit, DIMS[architecture], said)
+    report(write_tensorrt_repository(out, network, made, clip))
     typer.echo(f"{out}: graphs, manifest and configurations")
     if not engines:
         return
@@ -105,7 +109,7 @@ def tensorrt(
 
     library = load_library()
     build_engines(out, library, typer.echo)
-    rows, times = compare_engines(out, network.graphs(), DIMS[preset], library, clip)
+    rows, times = compare_engines(out, network.graphs(), DIMS[architecture], library, clip)
     for name, milliseconds in times.items():
         typer.echo(f"{name}: {milliseconds:.2f} ms")
     report(rows)
@@ -137,7 +141,7 @@ def pack(
 
 @export.command()
 def parity(
-    preset: Annotated[PresetName, typer.Option(help="Which networks.")] = PresetName.LITE,
+    architecture: Annotated[Architecture, typer.Option(help="Which networks.")] = Architecture.LITE,
     weights: Annotated[Path | None, typer.Option(help="Weights that the repository was exported from.")] = None,
     repository: Annotated[Path, typer.Option(help="The repository to compare with.")] = REPOSITORY,
     clip: Clip = None,
@@ -146,8 +150,8 @@ def parity(
     require_models()
     from export.onnx.parity import compare  # noqa: PLC0415 (needs torch)
 
-    network = _paper(weights) if preset is PresetName.PAPER else _lite(weights or DEFAULT_WEIGHTS)
-    dims = DIMS[preset]
+    network = _resnext(weights) if architecture is Architecture.RESNEXT else _lite(weights or DEFAULT_WEIGHTS)
+    dims = DIMS[architecture]
     specs = graph_specs(dims)
     rows: list[Parity] = []
     for name, module in network.graphs().items():
@@ -157,8 +161,8 @@ def parity(
 
 @export.command("triton-config")
 def triton_config(
-    preset: Annotated[
-        PresetName | None, typer.Option(help="Which networks, where the repository has no manifest that says it.")
+    architecture: Annotated[
+        Architecture | None, typer.Option(help="Which networks, where the repository has no manifest that says it.")
     ] = None,
     repository: Annotated[Path, typer.Option(help="The repository to write to.")] = REPOSITORY,
     accelerator: Annotated[
@@ -167,11 +171,14 @@ def triton_config(
 ) -> None:
     """Write every config.pbtxt from the specs and the manifest (needs no extra)."""
     if (repository / MANIFEST).is_file():
-        if preset is not None and preset != (found := load_manifest(repository).preset):
-            raise ConfigurationError(f"{repository}: expected the preset {preset.value}, its manifest says {found}")
+        if architecture is not None and architecture != (found := load_manifest(repository).architecture):
+            raise ConfigurationError(
+                f"{repository}: expected the architecture {architecture.value}, its manifest says {found}"
+            )
         paths = write_own_configs(repository, accelerator)
     else:
-        paths = write_configs(repository, graph_specs(DIMS[preset or PresetName.LITE]).values(), accelerator)
+        specs = graph_specs(DIMS[architecture or Architecture.LITE])
+        paths = write_configs(repository, specs.values(), accelerator)
     for path in paths:
         typer.echo(str(path))
 
@@ -179,15 +186,18 @@ def triton_config(
 @export.command("cards")
 def model_cards(
     card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
-    repository: Annotated[Path, typer.Option(help="A repository of the preset `lite`.")] = REPOSITORY,
+    repository: Annotated[Path, typer.Option(help="A repository of the architecture `lite`.")] = REPOSITORY,
 ) -> None:
-    """Write the model cards of the preset `lite` anew, where only their text has changed (needs no extra)."""
+    """Write the model cards of the architecture `lite` anew, where only their text has changed (needs no extra)."""
     manifest, said = load_manifest(repository), _read_card(card)
-    if manifest.preset != PresetName.LITE:
-        raise ConfigurationError(f"{repository}: expected the preset lite, its manifest says {manifest.preset}")
+    if manifest.architecture != Architecture.LITE:
+        raise ConfigurationError(
+            f"{repository}: expected the architecture lite, its manifest says {manifest.architecture}"
+        )
     for graph in manifest.graphs:
         path = repository / graph / "README.md"
-        path.write_text(model_card(graph, manifest.preset, manifest.version, manifest_entry(manifest, graph), said))
+        entry = manifest_entry(manifest, graph)
+        path.write_text(model_card(graph, manifest.architecture, manifest.release, entry, said))
         typer.echo(str(path))
 
 
@@ -197,7 +207,7 @@ def publish_release(
     served: Annotated[Path, typer.Option(help="The repository that a server serves.")] = REPOSITORY,
 ) -> None:
     """Add a release to a served repository as its next version; the old one stays for running jobs (no extra)."""
-    typer.echo(f"{served}: version {publish(release, served)}; now let the server load the models")
+    typer.echo(f"{served}: Triton's version {publish(release, served)}; now let the server load the models")
 
 
 def require_models() -> None:
@@ -218,11 +228,11 @@ def _lite(weights: Path) -> "Lite":
     return network.eval()
 
 
-def _paper(weights: Path | None) -> "Paper":
-    from export.onnx.random_networks import random_paper  # noqa: PLC0415
+def _resnext(weights: Path | None) -> "Resnext":
+    from export.onnx.random_networks import random_resnext  # noqa: PLC0415
     from export.repository.checkpoint import load_weights  # noqa: PLC0415 (needs torch)
 
-    network = random_paper()
+    network = random_resnext()
     if weights is not None:
         load_weights(network, weights)
     return network

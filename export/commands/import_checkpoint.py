@@ -33,7 +33,9 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
         Path | None,
         typer.Option(metavar="DIR", help="Repository whose trackers are taken; default: DUALTRACK_MODEL_REPOSITORY."),
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Version of the weights; default: the file's sha256.")] = None,
+    release: Annotated[
+        str | None, typer.Option(help="Name of the release; default: the architecture and the file's sha256.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Of the weights, for the model card.")] = NO_LICENCE,
     eps: Annotated[
         float | None, typer.Option(help="Of v1's batch norms, if they are neither COCO's nor fresh.")
@@ -43,7 +45,7 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
 ) -> None:
     """Convert a torchvision Mask R-CNN, compare it with torchvision and with onnxruntime, write a whole repository."""
     require_models()
-    from export.models.paper import PaperMaskRcnn  # noqa: PLC0415
+    from export.models.torchvision_mask_rcnn import TorchvisionMaskRcnn  # noqa: PLC0415
     from export.repository.build import Release, write_repository  # noqa: PLC0415
     from export.torchvision.borrowed_trackers import BorrowedTrackers  # noqa: PLC0415 (needs torch)
     from export.torchvision.checkpoint import frozen, read_checkpoint  # noqa: PLC0415
@@ -58,13 +60,13 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     checkpoint = read_checkpoint(file, eps)
     columns = output_columns(checkpoint.outputs, categories)
     dims = borrowed.dims(len(columns.classes))
-    ours = PaperMaskRcnn(frozen(checkpoint.network), dims.slots, columns.columns).eval()
+    ours = TorchvisionMaskRcnn(frozen(checkpoint.network), dims.slots, columns.columns).eval()
     rows = compare_with_torchvision(checkpoint.network, ours)
     if all(row.ok for row in rows):
         card = _card(file, checkpoint, rows, licence)
-        name = version or checkpoint.sha256[:12]
-        release = Release(checkpoint.name, name, commit, dims, card, columns.classes)
-        rows += write_repository(out, {"mask_rcnn": ours}, release, clip, borrowed)
+        name = release or f"{checkpoint.name}-{checkpoint.sha256[:12]}"
+        made = Release(checkpoint.name, name, commit, dims, card, columns.classes)
+        rows += write_repository(out, {"mask_rcnn": ours}, made, clip, borrowed)
     report(rows)
     typer.echo(f"{out}: {checkpoint.name} with {len(columns.classes)} classes, trackers of {borrowed.name}")
     typer.echo(f"DUALTRACK_MODEL_REPOSITORY={out} dualtrack segment VIDEO")

@@ -1,4 +1,4 @@
-"""Features of the `paper` trackers: DeepLabv3+ (Chen et al. 2018) on a torchvision ResNet, decoder at stride 4."""
+"""Features of the `resnext` trackers: DeepLabv3+ (Chen et al. 2018) on a torchvision ResNet, decoder at stride 4."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-class PaperPixelFeatures(nn.Module):
+class DeepLabFeatures(nn.Module):
     """Graph `pixel_features`: f4 is the decoder's output, f8 joins layer 2 with the ASPP's context.
 
     Args:

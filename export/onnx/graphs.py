@@ -3,19 +3,19 @@
 from torch import Tensor, nn
 
 from export.models.deeplab import TRUNK as PIXEL_TRUNK
-from export.models.deeplab import PaperPixelFeatures
+from export.models.deeplab import DeepLabFeatures
 from export.models.lite_detector import LiteMaskRcnn
-from export.models.paper import TRUNK, PaperMaskRcnn, build_mask_rcnn
 from export.models.pixel_embedding import PixelEmbedding, PixelReference
 from export.models.siamese_rpn import SiameseRpn, SiameseTemplate
+from export.models.torchvision_mask_rcnn import TRUNK, TorchvisionMaskRcnn, build_mask_rcnn
 from export.models.trackers import Trackers
-from service.inference.specs import LITE, PAPER, ModelDims
+from service.inference.specs import LITE, RESNEXT, ModelDims
 
 Graphs = dict[str, nn.Module]
 
 
 class LiteMaskRcnnGraph(nn.Module):
-    """`mask_rcnn` of the preset `lite`: the detector and the features that the trackers share."""
+    """`mask_rcnn` of the architecture `lite`: the detector and the features that the trackers share."""
 
     def __init__(self, detector: LiteMaskRcnn, trackers: Trackers) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class LiteMaskRcnnGraph(nn.Module):
 
 
 class Lite(nn.Module):
-    """All weights of the preset `lite`."""
+    """All weights of the architecture `lite`."""
 
     def __init__(self, dims: ModelDims = LITE) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class Lite(nn.Module):
         return {name: graph.eval() for name, graph in graphs.items()}
 
 
-class Paper(nn.Module):
-    """All weights of the preset `paper`; other trunks than the defaults are for tests."""
+class Resnext(nn.Module):
+    """All weights of the architecture `resnext`; other trunks than the defaults are for tests."""
 
-    def __init__(self, dims: ModelDims = PAPER, *, trunk: str = TRUNK, pixel_trunk: str = PIXEL_TRUNK) -> None:
+    def __init__(self, dims: ModelDims = RESNEXT, *, trunk: str = TRUNK, pixel_trunk: str = PIXEL_TRUNK) -> None:
         super().__init__()
-        self.detector = PaperMaskRcnn(build_mask_rcnn(dims.classes, trunk), dims.slots)
-        self.features = PaperPixelFeatures(dims.f4_channels, dims.f8_channels, pixel_trunk)
+        self.detector = TorchvisionMaskRcnn(build_mask_rcnn(dims.classes, trunk), dims.slots)
+        self.features = DeepLabFeatures(dims.f4_channels, dims.f8_channels, pixel_trunk)
         self.siamese = SiameseRpn(dims.template_channels)
         self.pixel = PixelEmbedding(dims)
         self._dims = dims

@@ -92,7 +92,7 @@ def cases(spec: GraphSpec, dims: ModelDims, clip: Path | None = None) -> Iterato
 
     Args:
         spec: of the graph.
-        dims: of the preset.
+        dims: of the architecture.
         clip: a video whose frames are added to the random pictures, on which trained weights see little.
     """
     if spec.inputs[0].name == "frames":

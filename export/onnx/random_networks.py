@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.ops import FrozenBatchNorm2d
 
-from export.models.deeplab import PaperPixelFeatures
+from export.models.deeplab import DeepLabFeatures
 from export.models.lite_detector import LiteMaskRcnn
 from export.models.mask_head import align_levels
-from export.models.paper import BOX_GRID, MASK_GRID, PaperMaskRcnn
-from export.onnx.graphs import Lite, Paper
+from export.models.torchvision_mask_rcnn import BOX_GRID, MASK_GRID, TorchvisionMaskRcnn
+from export.onnx.graphs import Lite, Resnext
 from export.onnx.sample_inputs import frames
 
 RESIDUAL = 0.25
@@ -24,17 +24,17 @@ OBJECTNESS, RPN_DELTAS, CLASSES, BOX_DELTAS, MASKS = 2.0, 0.3, 2.0, 0.5, 1.5
 
 
 def random_lite(seed: int = 0) -> Lite:
-    """The preset `lite` with random weights."""
+    """The architecture `lite` with random weights."""
     torch.manual_seed(seed)
     network = Lite().apply(_unit_gain)
     _spread_dense(network.detector)
     return network.eval()
 
 
-def random_paper(seed: int = 0, **trunks: str) -> Paper:
-    """The preset `paper` with random weights; `trunks` as for `Paper`."""
+def random_resnext(seed: int = 0, **trunks: str) -> Resnext:
+    """The architecture `resnext` with random weights; `trunks` as for `Resnext`."""
     torch.manual_seed(seed)
-    network = Paper(**trunks).eval()
+    network = Resnext(**trunks).eval()
     network.siamese.apply(_unit_gain)
     network.pixel.apply(_unit_gain)
     spread_detector(network.detector)
@@ -63,7 +63,7 @@ def _spread_dense(detector: LiteMaskRcnn) -> None:
             output.bias[: detector.classes] -= RARE
 
 
-def _spread_features(network: PaperPixelFeatures) -> None:
+def _spread_features(network: DeepLabFeatures) -> None:
     """Set all batch norms from random pictures."""
     _calm(network)
     with torch.no_grad(), _statistics(network):
@@ -71,7 +71,7 @@ def _spread_features(network: PaperPixelFeatures) -> None:
         network(inputs["frames"], inputs["hw"])
 
 
-def spread_detector(detector: PaperMaskRcnn) -> None:
+def spread_detector(detector: TorchvisionMaskRcnn) -> None:
     """Set the frozen batch norms from random pictures, then scale every output layer."""
     _calm(detector.backbone)
     image = detector.normalise(frames(1, 128, 192, seed=12)["frames"])

@@ -16,7 +16,7 @@ from export.repository.graph_entry import graph_entry
 from export.repository.model_card import Card, model_card
 from export.repository.triton_config import write_own_configs
 from export.torchvision.borrowed_trackers import BorrowedTrackers
-from service.inference.repository.manifest import ONNX_FILE, ModelClass
+from service.inference.repository.manifest import FORMAT, ONNX_FILE, ModelClass
 from service.inference.specs import ModelDims, graph_specs
 
 
@@ -25,16 +25,16 @@ class Release:
     """What a repository is a release of.
 
     Attributes:
-        preset: `lite`, `paper`, or what an imported detector is called.
-        version: of the weights.
+        architecture: `lite`, `resnext`, or what an imported detector is called.
+        name: of this set of weights, such as `lite-3`.
         commit: of the source that exported it.
-        dims: numbers of the preset.
+        dims: numbers of the architecture.
         card: what the model cards say.
-        classes: of the class vector, in order; by default the preset's.
+        classes: of the class vector, in order; by default the architecture's.
     """
 
-    preset: str
-    version: str
+    architecture: str
+    name: str
     commit: str
     dims: ModelDims
     card: Card
@@ -94,13 +94,14 @@ def write_texts(folder: Path, entries: dict[str, dict[str, Any]], release: Relea
     for graph, entry in entries.items():
         card = folder / graph / "README.md"
         if not card.is_file():
-            card.write_text(model_card(graph, release.preset, release.version, entry, release.card))
+            card.write_text(model_card(graph, release.architecture, release.name, entry, release.card))
     manifest = {
-        "preset": release.preset,
-        "version": release.version,
+        "format": FORMAT,
+        "architecture": release.architecture,
+        "release": release.name,
         "commit": release.commit,
         "dims": asdict(release.dims),
-        "classes": [asdict(item) for item in release.classes] or class_list(release.preset),
+        "classes": [asdict(item) for item in release.classes] or class_list(release.architecture),
         "graphs": entries,
     }
     if file != ONNX_FILE:

@@ -1,4 +1,4 @@
-"""Weights in files: what training writes, and the one file that a preset is exported from."""
+"""Weights in files: what training writes, and the one file that an architecture is exported from."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def pack_lite(detector: Path, trackers: Path, out: Path) -> None:
     """Join a trained detector and trained trackers into one file, float16, which keeps it small.
 
     Raises:
-        ConfigurationError: a file cannot be read, or its tensors are not those of the preset.
+        ConfigurationError: a file cannot be read, or its tensors are not those of the architecture.
     """
     parts = {"detector": detector, "trackers": trackers}
     joined = {f"{part}.{name}": value for part, path in parts.items() for name, value in _read(path).items()}
@@ -24,7 +24,7 @@ def pack_lite(detector: Path, trackers: Path, out: Path) -> None:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fill a preset's network from one file, float32.
+    """Fill an architecture's network from one file, float32.
 
     Raises:
         ConfigurationError: the file cannot be read, or its tensors are not those of the network.

@@ -1,4 +1,4 @@
-"""The classes: of `lite` COCO's 80, then the YouTube-VIS 2019 categories that COCO lacks; of `paper` those 40."""
+"""The classes: of `lite` COCO's 80, then the YouTube-VIS 2019 categories that COCO lacks; of `resnext` those 40."""
 
 from service.pipeline.categories.tables import category_table
 from service.structures.categories import plain_name
@@ -15,9 +15,9 @@ YTVIS_NAMES = (
 computer's. The vocabulary tells them apart."""
 
 
-def class_list(preset: str = "lite") -> list[dict[str, str]]:
-    """The manifest's `classes` of a preset, in the order of the class vector."""
-    if preset == "paper":
+def class_list(architecture: str = "lite") -> list[dict[str, str]]:
+    """The manifest's `classes` of an architecture, in the order of the class vector."""
+    if architecture == "resnext":
         return [{"name": name, "vocabulary": "ytvis2019"} for name in YTVIS_2019]
     coco = [{"name": name, "vocabulary": "coco"} for name in COCO_NAMES]
     return coco + [{"name": name, "vocabulary": "ytvis2019"} for name in YTVIS_NAMES]

@@ -4,7 +4,7 @@ from typing import Any, TypedDict
 
 
 class Card(TypedDict, total=False):
-    """What the cards of a preset say; `what`, `recipe`, `effort`, `figures` and `failures` by graph.
+    """What the cards of an architecture's graphs say; `what`, `recipe`, `effort`, `figures` and `failures` by graph.
 
     Attributes:
         what: what the graph does, a sentence or two.
@@ -33,13 +33,13 @@ class Card(TypedDict, total=False):
     licence: str
 
 
-def model_card(graph: str, preset: str, version: str, entry: dict[str, Any], card: Card) -> str:
+def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any], card: Card) -> str:
     """Markdown of one graph's card; parts that nobody wrote are left out.
 
     Args:
         graph: its name.
-        preset: of the repository.
-        version: of the weights.
+        architecture: of the repository.
+        release: name of the weights.
         entry: of the graph in the manifest; of an engine the card tells of the graph that it is built from.
         card: what there is to say.
     """
@@ -68,7 +68,7 @@ def model_card(graph: str, preset: str, version: str, entry: dict[str, Any], car
         ("Limits", [card.get("limits", "")]),
         ("Licence", [card.get("licence", "")]),
     ]
-    parts = [f"# {graph} ({preset} {version})"]
+    parts = [f"# {graph} ({release}, architecture {architecture})"]
     for title, lines in sections:
         if any(lines):
             parts.append("\n".join([*([f"## {title}", ""] if title else []), *lines]))

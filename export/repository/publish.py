@@ -17,23 +17,23 @@ from service.inference.repository.manifest import (
 
 
 def publish(release: Path, served: Path) -> int:
-    """Add the repository `release` to the repository `served` as its next version; the version's number.
+    """Add the repository `release` to the repository `served` as its next version; the number that it gets.
 
     Files go first, the manifest after them: a job that starts meanwhile takes the old release. Configurations are
     last; the server then has to load them (it polls, or is told by `load`). Releases that no server serves any more
     are removed.
 
     Raises:
-        ConfigurationError: the two differ in more than the weights, or the version's name is taken.
+        ConfigurationError: the two differ in more than the weights, or the release's name is taken.
     """
     new, releases = load_manifest(release), load_releases(served)
     verify(new)
     current = releases[0]
-    for what in ("preset", "dims", "classes", "file"):
+    for what in ("architecture", "dims", "classes", "file"):
         if getattr(new, what) != getattr(current, what):
             raise ConfigurationError(f"{release}: expected the {what} of {served}, got others: that needs a new start")
-    if any(new.version == old.version and new.identity != old.identity for old in releases):
-        raise ConfigurationError(f"{release}: version {new.version} is already the name of other weights in {served}")
+    if any(new.release == old.release and new.identity != old.identity for old in releases):
+        raise ConfigurationError(f"{release}: {new.release} is already the name of other weights in {served}")
     number = max(old.number for old in releases) + 1
     for graph in new.graphs:
         _place(new.graph_path(graph), served / graph / str(number) / new.file)

@@ -13,9 +13,8 @@ from service.inference.repository.manifest import (
     Manifest,
     load_manifest,
     load_releases,
-    sha256_parameter,
-    version_parameter,
 )
+from service.inference.repository.triton_parameters import release_parameter, sha256_parameter
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 
 TYPES = {"uint8": "TYPE_UINT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64", "float32": "TYPE_FP32"}
@@ -161,9 +160,9 @@ def _parameter(key: str, value: str) -> str:
 def _identity(graph: str, releases: Sequence[Manifest]) -> list[str]:
     """What each version is: the start-up check reads it back from the server."""
     lines = []
-    for release in sorted(releases, key=lambda release: release.number):
-        lines.append(_parameter(version_parameter(release.number), release.version))
-        lines.append(_parameter(sha256_parameter(release.number), release.graphs[graph]))
+    for manifest in sorted(releases, key=lambda manifest: manifest.number):
+        lines.append(_parameter(release_parameter(manifest.number), manifest.release))
+        lines.append(_parameter(sha256_parameter(manifest.number), manifest.graphs[graph]))
     return lines
 
 

@@ -6,7 +6,7 @@ import onnx
 from torch import nn
 
 from export.models.half import Half, Rounded, halve
-from export.onnx.graphs import Graphs, Lite, Paper
+from export.onnx.graphs import Graphs, Lite, Resnext
 
 SIAMESE = ("embed_template", "embed_search", "parts", "look", "tower", "discriminator", "correlator")
 PIXEL = ("embed", "enter", "attention.gate", "blocks", "predict")
@@ -24,8 +24,8 @@ HALVED = {
         *(f"detector.mask_head.{layer}" for layer in MASK_LAYERS),
         *(f"features.{layer}" for layer in ("trunk", "f8", "down", "fine", "spatial")),
     ),
-    "PaperMaskRcnn": ("backbone", "rpn_head", "box_head", "box_predictor", "mask_head", "mask_predictor"),
-    "PaperPixelFeatures": ("stem", *(f"layers.{layer}" for layer in range(4)), "aspp", "low_level", "decoder", "f8"),
+    "TorchvisionMaskRcnn": ("backbone", "rpn_head", "box_head", "box_predictor", "mask_head", "mask_predictor"),
+    "DeepLabFeatures": ("stem", *(f"layers.{layer}" for layer in range(4)), "aspp", "low_level", "decoder", "f8"),
     "SiameseTemplate": (),
     "SiameseRpn": SIAMESE,
     "PixelReference": ("embed",),
@@ -36,7 +36,7 @@ distances between embeddings stay float32: from 512 on float16 is half a pixel a
 of large numbers."""
 
 
-def tensorrt_graphs(network: Lite | Paper) -> Graphs:
+def tensorrt_graphs(network: Lite | Resnext) -> Graphs:
     """Copies of the network's graphs, in the form for TensorRT."""
     return {name: tensorrt_graph(graph) for name, graph in network.graphs().items()}
 

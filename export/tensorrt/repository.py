@@ -8,7 +8,7 @@ import onnx
 
 from dualtrack.errors import ContractViolation
 from export.models.half import Rounded
-from export.onnx.graphs import Lite, Paper
+from export.onnx.graphs import Lite, Resnext
 from export.onnx.parity import HALF_TOLERANCES, Parity, compare, compare_modules
 from export.onnx.to_onnx import export_graph
 from export.repository.build import Release, put_in_place, write_texts
@@ -21,7 +21,7 @@ from service.inference.specs import graph_specs
 
 
 def write_tensorrt_repository(
-    folder: Path, network: Lite | Paper, release: Release, clip: Path | None = None
+    folder: Path, network: Lite | Resnext, release: Release, clip: Path | None = None
 ) -> list[Parity]:
     """Export all graphs in the form for TensorRT, check their operators, compare each with the form for the CPU.
 

@@ -41,8 +41,8 @@ class BorrowedTrackers:
 
     @property
     def name(self) -> str:
-        """Preset and version that they are of."""
-        return f"{self._source.preset} {self._source.version}"
+        """The release that they are of."""
+        return self._source.release
 
     def dims(self, classes: int) -> ModelDims:
         """Numbers of a repository that has these trackers and a detector of `classes` classes."""
@@ -71,9 +71,10 @@ class BorrowedTrackers:
         """The file's facts, and all that is known of its weights: the card of the graph that it was cut from."""
         facts = f"ONNX opset {entry['opset']}, {entry['bytes'] / 1e6:.2f} MB, sha256 `{entry['sha256']}`"
         text = (
-            f"# {FEATURES} ({self.name})\n\nThe features f4 and f8 of `mask_rcnn` of {self.name}: that graph, cut off "
+            f"# {FEATURES} ({self.name}, architecture {self._source.architecture})\n\n"
+            f"The features f4 and f8 of `mask_rcnn` of {self.name}: that graph, cut off behind them, so that the "
+            f"trackers run beside another detector.\n\n## File\n\n- {facts}\n"
         )
-        text += f"behind them, so that the trackers run beside another detector.\n\n## File\n\n- {facts}\n"
         card = self._source.path / "mask_rcnn" / "README.md"
         return text + (f"\n---\n\nThe card of that graph:\n\n{card.read_text()}" if card.is_file() else "")
 

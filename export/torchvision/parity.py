@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 
-from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
+from export.models.torchvision_mask_rcnn import PRE_NMS, PROPOSALS, TorchvisionMaskRcnn
 from export.onnx.parity import Parity, difference
 from export.onnx.sample_inputs import frames
 
@@ -46,7 +46,7 @@ class Seen:
 
 
 def compare_with_torchvision(
-    theirs: MaskRCNN, ours: PaperMaskRcnn, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW
+    theirs: MaskRCNN, ours: TorchvisionMaskRcnn, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW
 ) -> list[Parity]:
     """Feature pyramid, proposals, and on the same proposals class probabilities, boxes and masks of the best class.
 
@@ -112,7 +112,9 @@ def _our_limits(theirs: MaskRCNN, image: Tensor) -> Iterator[None]:
         transform.min_size, transform.max_size, rpn._pre_nms_top_n, rpn._post_nms_top_n = before  # noqa: SLF001
 
 
-def _rows(seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, inputs: dict[str, Tensor], case: str) -> Iterator[Parity]:
+def _rows(
+    seen: Seen, theirs: MaskRCNN, ours: TorchvisionMaskRcnn, inputs: dict[str, Tensor], case: str
+) -> Iterator[Parity]:
     limit = inputs["hw"].float()
     pyramid = list(ours.backbone(ours.normalise(inputs["frames"])).values())
     for wanted, got in zip(seen.pyramid, pyramid, strict=True):
@@ -133,7 +135,7 @@ def _rows(seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, inputs: dict[str, T
 
 
 def _masks(
-    seen: Seen, theirs: MaskRCNN, ours: PaperMaskRcnn, scores: Tensor, size: tuple[int, int]
+    seen: Seen, theirs: MaskRCNN, ours: TorchvisionMaskRcnn, scores: Tensor, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
     """Masks (R, 28, 28) of the first proposals, theirs and ours."""
     heads, boxes = theirs.roi_heads, seen.proposals[0][:MASKS]

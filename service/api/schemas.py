@@ -182,8 +182,8 @@ class ClassOut(BaseModel):
 class ModelsOut(BaseModel):
     """The networks in use."""
 
-    preset: str
-    version: str
+    architecture: str = Field(description="Of the networks, such as `lite`.")
+    release: str = Field(description="Name of this set of weights, such as `lite-3`.")
     classes: list[ClassOut]
     graphs: dict[str, str] = Field(description="SHA-256 of each graph's file.")
 
@@ -191,8 +191,8 @@ class ModelsOut(BaseModel):
     def of(cls, manifest: Manifest, classes: Sequence[ModelClass]) -> "ModelsOut":
         """The wire form of `manifest`, with the classes of the detector in use."""
         return cls(
-            preset=manifest.preset,
-            version=manifest.version,
+            architecture=manifest.architecture,
+            release=manifest.release,
             classes=[ClassOut(name=each.name, vocabulary=each.vocabulary) for each in classes],
             graphs=dict(manifest.graphs),
         )

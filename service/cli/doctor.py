@@ -78,7 +78,9 @@ def _providers(settings: Settings) -> Check:
 def _models(settings: Settings) -> str:
     manifest = load_manifest(settings.model_repository)
     verify(manifest)
-    return f"{manifest.preset} {manifest.version}, {len(manifest.graphs)} graphs, {len(manifest.classes)} classes"
+    return (
+        f"{manifest.release} ({manifest.architecture}), {len(manifest.graphs)} graphs, {len(manifest.classes)} classes"
+    )
 
 
 def _detector(settings: Settings) -> str:

@@ -45,14 +45,14 @@ def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(_document(manifest, earlier), indent=2))
         return
-    title = f"{manifest.preset} {manifest.version}: {len(manifest.classes)} classes, in {folder}"
+    title = f"{manifest.release} ({manifest.architecture}): {len(manifest.classes)} classes, in {folder}"
     table = Table("graph", "MB", "sha256", title=title, title_justify="left")
     for name, digest in sorted(manifest.graphs.items()):
         size = manifest.graph_path(name).stat().st_size
         table.add_row(name, f"{size / 1e6:.1f}", digest[:16])
     Console().print(table)
-    for release in earlier:
-        typer.echo(f"earlier release {release.number}: {release.preset} {release.version}")
+    for kept in earlier:
+        typer.echo(f"earlier release: {kept.release} (number {kept.number})")
 
 
 @models.command()
@@ -81,7 +81,7 @@ def show(
 
 @models.command("verify")
 def verify_models(repository: Repository = None, as_json: AsJson = False) -> None:
-    """Check sha256, version and tensors of every model of every release; exit code 6 if one does not fit."""
+    """Check sha256, name and tensors of every model of every release; exit code 6 if one does not fit."""
     checks = verify_repository(_folder(repository))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
@@ -93,13 +93,13 @@ def verify_models(repository: Repository = None, as_json: AsJson = False) -> Non
 
 @models.command()
 def remove(
-    release: Annotated[str, typer.Argument(help="Number of an earlier release, or version of its weights.")],
+    release: Annotated[str, typer.Argument(help="Name or number of an earlier release.")],
     repository: Repository = None,
 ) -> None:
     """Remove a release that is not the one in use; jobs that still run on it fail."""
     folder = _folder(repository)
     removed = remove_release(folder, release)
-    what = f"release {removed.number} (version {removed.version})" if removed.version else f"number {removed.number}"
+    what = f"release {removed.release} (number {removed.number})" if removed.release else f"number {removed.number}"
     files = f"{', '.join(removed.graphs) or 'no graph'}; {removed.freed / 1e6:.1f} MB"
     typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has it loaded must load the models anew.")
 
@@ -110,13 +110,13 @@ def _folder(repository: Path | None) -> Path:
 
 def _document(manifest: Manifest, earlier: Sequence[Manifest]) -> dict[str, Any]:
     return {
-        "preset": manifest.preset,
-        "version": manifest.version,
+        "architecture": manifest.architecture,
+        "release": manifest.release,
         "number": manifest.number,
         "dims": asdict(manifest.dims),
         "classes": [asdict(item) for item in manifest.classes],
         "graphs": dict(manifest.graphs),
-        "earlier": [{"number": release.number, "version": release.version} for release in earlier],
+        "earlier": [{"number": kept.number, "release": kept.release} for kept in earlier],
     }
 
 
@@ -125,9 +125,9 @@ def _line(tensor: TensorSpec) -> str:
 
 
 def _print(checks: Sequence[ModelCheck]) -> None:
-    table = Table("release", "version", "what", "")
+    table = Table("number", "release", "what", "")
     for check in checks:
-        table.add_row(str(check.number), check.version, check.name, "ok" if check.problem is None else "FAILS")
+        table.add_row(str(check.number), check.release, check.name, "ok" if check.problem is None else "FAILS")
     Console().print(table)
     for check in checks:
         if check.problem is not None:

@@ -56,7 +56,7 @@ class GraphSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelDims:
-    """The numbers in which two presets differ.
+    """The numbers in which two architectures differ.
 
     Attributes:
         classes: K, length of the class vector (without background).
@@ -81,7 +81,7 @@ class ModelDims:
 
 
 LITE = ModelDims(classes=101)
-PAPER = replace(
+RESNEXT = replace(
     LITE, classes=40, f4_channels=256, f8_channels=256, template_channels=256, embedding=100, shared_trunk=False
 )
 
@@ -91,7 +91,7 @@ TEMPLATE_SIDE = 7
 
 
 def graph_specs(dims: ModelDims) -> dict[str, GraphSpec]:
-    """All graphs of a preset by name."""
+    """All graphs of an architecture by name."""
     frames = (TensorSpec("frames", "uint8", ("B", "H", "W", 3)), TensorSpec("hw", "int32", ("B", 2)))
     features = (
         TensorSpec("f4", "float32", ("B", dims.f4_channels, "H/4", "W/4")),

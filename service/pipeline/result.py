@@ -41,7 +41,7 @@ def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Hea
     manifest, given = run.networks.manifest, run.given
     return Head(
         video=video_of(run),
-        models={"architecture": manifest.preset, "release": manifest.version},
+        models={"architecture": manifest.architecture, "release": manifest.release},
         detector=None if given is None else given.vector.source,
         parameters=parameters,
         categories=run.categories,

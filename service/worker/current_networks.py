@@ -41,7 +41,7 @@ class CurrentNetworks:
                 return self.networks
             fresh = Networks(await self._open(manifest), manifest)
         except (ConfigurationError, Unavailable) as error:  # most often: published, but not loaded by the server yet
-            log.warning("release not in use", staying_with=self.networks.manifest.version, why=error.detail)
+            log.warning("release not in use", staying_with=self.networks.manifest.release, why=error.detail)
             return self.networks
         old, self.networks = self.networks, fresh
         await old.client.close()

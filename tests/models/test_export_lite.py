@@ -1,4 +1,4 @@
-"""The preset `lite` with random weights: exported, compared with torch, packed and read again."""
+"""The architecture `lite` with random weights: exported, compared with torch, packed and read again."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ def network():
 @pytest.fixture(scope="module")
 def exported(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lite") / "repository"
-    rows = write_repository(folder, network.graphs(), Release("lite", "0.0.0", "abc", LITE, CARD))
+    rows = write_repository(folder, network.graphs(), Release("lite", "lite-0", "abc", LITE, CARD))
     return folder, rows
 
 
@@ -56,7 +56,7 @@ def test_the_service_reads_the_repository(exported):
     folder, _ = exported
     manifest = load_manifest(folder)
     verify(manifest)
-    assert (manifest.preset, manifest.dims) == ("lite", LITE)
+    assert (manifest.architecture, manifest.release, manifest.dims) == ("lite", "lite-0", LITE)
     assert [(item.name, item.vocabulary) for item in manifest.classes] == [
         (item["name"], item["vocabulary"]) for item in class_list()
     ]
@@ -79,7 +79,7 @@ def test_files_hold_no_paths_of_the_machine_and_only_standard_operators(exported
 def test_a_broken_graph_is_not_put_in_place(network, tmp_path, monkeypatch):
     monkeypatch.setitem(TOLERANCES, "templates", -1.0)
     graphs = {"siamese_rpn_template": network.graphs()["siamese_rpn_template"]}
-    rows = write_repository(tmp_path / "repository", graphs, Release("lite", "0", "", LITE, {}))
+    rows = write_repository(tmp_path / "repository", graphs, Release("lite", "lite-0", "", LITE, {}))
     assert not any(row.ok for row in rows)
     assert list(tmp_path.iterdir()) == []
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError
 from export.commands.import_checkpoint import NO_LICENCE, import_checkpoint
-from export.models.paper import PRE_NMS, PROPOSALS, PaperMaskRcnn
+from export.models.torchvision_mask_rcnn import PRE_NMS, PROPOSALS, TorchvisionMaskRcnn
 from export.onnx.sample_inputs import frames
 from export.torchvision.checkpoint import frozen, read_checkpoint
 from export.torchvision.output_columns import output_columns
@@ -65,7 +65,7 @@ def official(weights, build, state):
 
 def ours_of(path, **options):
     checkpoint = read_checkpoint(path, **options)
-    return PaperMaskRcnn(frozen(checkpoint.network), 50, COCO.columns).eval()
+    return TorchvisionMaskRcnn(frozen(checkpoint.network), 50, COCO.columns).eval()
 
 
 @pytest.mark.parametrize("form", ["v1", "v2"])
@@ -257,7 +257,8 @@ def test_command_writes_a_whole_repository(imported, v1):
     assert result.exit_code == 0, (result.output, result.exception)
     assert "0 beyond the tolerance" in result.output
     manifest, bundled = load_manifest(folder), load_manifest(REPOSITORY)
-    assert manifest.preset == "maskrcnn_resnet50_fpn"
+    assert manifest.architecture == "maskrcnn_resnet50_fpn"
+    assert manifest.release == f"maskrcnn_resnet50_fpn-{hashlib.sha256(v1[0].read_bytes()).hexdigest()[:12]}"
     assert manifest.classes == COCO.classes
     assert [check for check in verify_repository(folder) if check.problem] == []
     for graph in set(bundled.graphs) - {"mask_rcnn"}:
@@ -282,7 +283,7 @@ def test_the_repository_segments_a_video(imported, tmp_path, monkeypatch):
     result = CliRunner().invoke(build_app(["segment"]), [*map(str, words), *few])
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())
-    assert document["model"]["preset"] == "maskrcnn_resnet50_fpn"
+    assert document["model"]["architecture"] == "maskrcnn_resnet50_fpn"
     assert {item["category"] for item in document["tubelets"]} <= {item.name for item in COCO.classes}
     assert document["tubelets"]
 

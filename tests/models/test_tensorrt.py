@@ -19,7 +19,7 @@ from export.models.half import Half, Rounded
 from export.models.mask_head import align_levels
 from export.onnx.graphs import Lite
 from export.onnx.parity import HALF_TOLERANCES, compare_modules
-from export.onnx.random_networks import random_paper
+from export.onnx.random_networks import random_resnext
 from export.onnx.sample_inputs import frames
 from export.repository.build import Release
 from export.repository.checkpoint import load_weights
@@ -62,7 +62,7 @@ def test_one_command_writes_everything_up_to_the_engines(exported):
     out, result = exported
     assert "0 beyond the tolerance" in result.output, result.output
     manifest = load_manifest(out)
-    assert (manifest.preset, manifest.file, sorted(manifest.graphs)) == ("lite", "model.plan", GRAPHS)
+    assert (manifest.architecture, manifest.file, sorted(manifest.graphs)) == ("lite", "model.plan", GRAPHS)
     assert {path.parent.name for path in out.glob("*/config.pbtxt")} == set(GRAPHS)
     assert all('backend: "tensorrt"' in path.read_text() for path in out.glob("*/config.pbtxt"))
     if find_spec("tensorrt") is None:
@@ -172,9 +172,9 @@ def test_fixed_shapes_alone_change_nothing(network, monkeypatch):
 
 
 @torch.no_grad()
-def test_fixed_shapes_alone_change_nothing_in_paper(monkeypatch):
-    monkeypatch.setitem(form.HALVED, "PaperMaskRcnn", ())
-    graph = random_paper(trunk="resnet18", pixel_trunk="resnet50").graphs()["mask_rcnn"]
+def test_fixed_shapes_alone_change_nothing_in_resnext(monkeypatch):
+    monkeypatch.setitem(form.HALVED, "TorchvisionMaskRcnn", ())
+    graph = random_resnext(trunk="resnet18", pixel_trunk="resnet50").graphs()["mask_rcnn"]
     fixed = tensorrt_graph(graph)
     for batch, height, width in ((1, 128, 192), (2, 160, 128)):
         inputs = frames(batch, height, width, seed=height)
@@ -186,15 +186,15 @@ def test_fixed_shapes_alone_change_nothing_in_paper(monkeypatch):
 
 def test_every_graph_says_what_of_it_is_half():
     classes = {
-        type(graph).__name__ for graph in random_paper(trunk="resnet18", pixel_trunk="resnet50").graphs().values()
+        type(graph).__name__ for graph in random_resnext(trunk="resnet18", pixel_trunk="resnet50").graphs().values()
     }
     classes |= {type(graph).__name__ for graph in Lite().graphs().values()}
     assert set(form.HALVED) == classes
 
 
 def test_nothing_with_weights_is_left_in_float32(network):
-    paper = random_paper(trunk="resnet18", pixel_trunk="resnet50")
-    for graph in (*network.graphs().values(), *paper.graphs().values()):
+    resnext = random_resnext(trunk="resnet18", pixel_trunk="resnet50")
+    for graph in (*network.graphs().values(), *resnext.graphs().values()):
         kinds = {name: value.dtype for name, value in tensorrt_graph(graph).named_parameters() if value.dim() > 1}
         assert set(kinds.values()) <= {torch.float16}, kinds
 

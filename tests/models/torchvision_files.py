@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN, maskrcnn_resnet50_fpn, maskrcnn_resnet50_fpn_v2
 
-from export.models.paper import PaperMaskRcnn
+from export.models.torchvision_mask_rcnn import TorchvisionMaskRcnn
 from export.onnx.random_networks import spread_detector
 
 State = dict[str, Tensor]
@@ -48,7 +48,7 @@ def random_state(network: MaskRCNN) -> State:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    spread_detector(PaperMaskRcnn(network.eval(), 50))
+    spread_detector(TorchvisionMaskRcnn(network.eval(), 50))
     return {key: value.contiguous() for key, value in network.state_dict().items()}
 
 

@@ -108,7 +108,9 @@ def edited(**changes: Any) -> Manifest:
             id="another-file",
         ),
         pytest.param(
-            edited(version="9.9.9"), "expected dualtrack_version_1 '9.9.9' .*, the server has '0", id="another-release"
+            edited(release="lite-99"),
+            "expected dualtrack_release_1 'lite-99' .*, the server has 'lite-",
+            id="another-release",
         ),
         pytest.param(
             edited(dims=replace(MANIFEST.dims, classes=7)),

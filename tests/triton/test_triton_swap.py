@@ -24,11 +24,11 @@ pytestmark = pytest.mark.triton
 SPEC = graph_specs(load_manifest(REPOSITORY).dims)["siamese_rpn_template"]
 
 
-def another_edition(folder: Path, version: str) -> Path:
-    """The bundled graphs under the name of another version."""
+def another_release(folder: Path, name: str) -> Path:
+    """The bundled graphs under another name."""
     release = Path(shutil.copytree(REPOSITORY, folder))
     document = json.loads((release / "manifest.json").read_text())
-    (release / "manifest.json").write_text(json.dumps({**document, "version": version}))
+    (release / "manifest.json").write_text(json.dumps({**document, "release": name}))
     return release
 
 
@@ -36,9 +36,9 @@ def open_on(repository: Path, url: str):
     return open_client(load_manifest(repository), triton_url=url, providers=(), threads=1, deadline_s=20)
 
 
-def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: Path, triton_python: Path) -> None:
+def test_running_jobs_keep_the_old_release_and_new_ones_take_the_new(tmp_path: Path, triton_python: Path) -> None:
     served = Path(shutil.copytree(REPOSITORY, tmp_path / "served"))
-    release, inputs = another_edition(tmp_path / "release", "0.9.0"), inputs_for(SPEC, Sizes())
+    release, inputs = another_release(tmp_path / "release", "lite-4"), inputs_for(SPEC, Sizes())
     options = ("--model-control-mode=explicit", "--load-model=*")
 
     async def work(url: str) -> None:
@@ -74,7 +74,7 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
     with triton(served, tmp_path / "home", triton_python, options=options) as server:
         asyncio.run(work(server.grpc_url))
     old, new = load_releases(served)[::-1]
-    assert (old.number, new.number, new.version) == (1, 2, "0.9.0")
+    assert (old.number, new.number, new.release) == (1, 2, "lite-4")
     assert old.identity != new.identity
     document = json.loads((release / "manifest.json").read_text())
     document["dims"]["bank"] = 7
@@ -83,10 +83,10 @@ def test_running_jobs_keep_the_old_edition_and_new_ones_take_the_new(tmp_path: P
         publish(release, served)
 
 
-def test_only_the_last_two_editions_stay(tmp_path: Path) -> None:
+def test_only_the_last_two_releases_stay(tmp_path: Path) -> None:
     served = Path(shutil.copytree(REPOSITORY, tmp_path / "served"))
-    for number, version in ((2, "0.9.0"), (3, "0.9.1")):
-        assert publish(another_edition(tmp_path / version, version), served) == number
+    for number, name in ((2, "lite-4"), (3, "lite-5")):
+        assert publish(another_release(tmp_path / name, name), served) == number
     assert [release.number for release in load_releases(served)] == [3, 2]
     assert not (served / "siamese_rpn" / "1").exists()
     assert "dualtrack_sha256_1" not in (served / "siamese_rpn" / "config.pbtxt").read_text()

@@ -12,5 +12,5 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 @router.get("", responses=refusals())
 async def get_models(parts: PartsDep) -> ModelsOut:
-    """Preset, version, classes and graphs."""
+    """Architecture, release, classes and graphs."""
     return ModelsOut.of(await release(parts), parts.classes.classes)

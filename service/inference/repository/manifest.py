@@ -12,6 +12,10 @@ from dualtrack.errors import ConfigurationError
 from service.inference.specs import ModelDims
 
 MANIFEST = "manifest.json"
+FORMAT = 1
+"""Of the manifests that are written here. A manifest without a number is older, format 0, and is still read."""
+RENAMED = {"paper": "resnext"}
+"""Architectures that a manifest of format 0 calls otherwise."""
 ONNX_FILE, ENGINE_FILE = "model.onnx", "model.plan"
 """What a repository's files are called: graphs for onnxruntime, or engines that TensorRT built for one kind of GPU."""
 SERVED_VERSIONS = 2
@@ -40,8 +44,8 @@ class Manifest:
 
     Attributes:
         path: its folder.
-        preset: `lite` or `paper`.
-        version: of the weights; part of every cache key.
+        architecture: of the networks: `lite`, `resnext`, or what an imported detector is called.
+        release: name of this set of weights, such as `lite-3`; part of every cache key.
         dims: numbers of the specs.
         classes: of the class vector, in order.
         graphs: sha256 of each graph's file; empty for an engine that is still to be built.
@@ -50,8 +54,8 @@ class Manifest:
     """
 
     path: Path
-    preset: str
-    version: str
+    architecture: str
+    release: str
     dims: ModelDims
     classes: tuple[ModelClass, ...]
     graphs: Mapping[str, str]
@@ -60,9 +64,9 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """Names these weights and no others: the version, and a digest of all files. Part of every cache key."""
+        """Names these weights and no others: the release, and a digest of all files. Part of every cache key."""
         files = json.dumps(sorted(self.graphs.items()))
-        return f"{self.version}-{hashlib.sha256(files.encode()).hexdigest()[:12]}"
+        return f"{self.release}-{hashlib.sha256(files.encode()).hexdigest()[:12]}"
 
     @property
     def display_names(self) -> tuple[str, ...]:
@@ -84,7 +88,8 @@ def load_manifest(path: Path) -> Manifest:
     """Read `path`/manifest.json.
 
     Raises:
-        ConfigurationError: it is missing or not what it should be; the message names the file and the field.
+        ConfigurationError: it is missing, of a format that is not known yet, or not what it should be; the message
+            names the file and the field.
     """
     return _load(path, MANIFEST)
 
@@ -126,24 +131,15 @@ def manifest_entry(manifest: Manifest, graph: str) -> dict[str, Any]:
     return entry
 
 
-def version_parameter(number: int) -> str:
-    """Key of the parameter in config.pbtxt that says which weights version `number` of a model holds."""
-    return f"dualtrack_version_{number}"
-
-
-def sha256_parameter(number: int) -> str:
-    """Key of the parameter in config.pbtxt that says which file version `number` of a model is."""
-    return f"dualtrack_sha256_{number}"
-
-
 def _load(path: Path, name: str) -> Manifest:
     file = path / name
     try:
         document: dict[str, Any] = json.loads(file.read_text())
+        architecture, release = _names(document, file)
         return Manifest(
             path=path,
-            preset=document["preset"],
-            version=document["version"],
+            architecture=architecture,
+            release=release,
             dims=ModelDims(**document["dims"]),
             classes=tuple(ModelClass(item["name"], item["vocabulary"]) for item in document["classes"]),
             graphs={name: entry["sha256"] for name, entry in document["graphs"].items()},
@@ -154,6 +150,23 @@ def _load(path: Path, name: str) -> Manifest:
         raise ConfigurationError(f"model repository: expected {file}, found no such file") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"model repository: {file} can't be read: {error!r}") from error
+
+
+def _names(document: dict[str, Any], file: Path) -> tuple[str, str]:
+    """Architecture and release, whichever format says them."""
+    if not isinstance(document, dict):
+        raise TypeError(f"expected an object, found {type(document).__name__}")
+    found = document.get("format", 0)
+    if not isinstance(found, int) or found < 0:
+        raise ValueError(f"format: expected a number from 0 to {FORMAT}, found {found!r}")
+    if found > FORMAT:
+        raise ConfigurationError(
+            f"model repository: {file} has format {found}, this version of dualtrack reads up to format {FORMAT}"
+        )
+    if found == 0:
+        preset: str = document["preset"]
+        return RENAMED.get(preset, preset), document["version"]
+    return document["architecture"], document["release"]
 
 
 def verify(manifest: Manifest) -> None:

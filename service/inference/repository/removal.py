@@ -10,8 +10,11 @@ from service.inference.repository.manifest import (
     earlier_manifest,
     earlier_releases,
     load_manifest,
+)
+from service.inference.repository.triton_parameters import (
+    earlier_release_parameter,
+    release_parameter,
     sha256_parameter,
-    version_parameter,
 )
 from service.inference.repository.verification import stray_folders
 
@@ -22,13 +25,13 @@ class Removed:
 
     Attributes:
         number: of the release.
-        version: of its weights; None if no manifest had the number.
+        release: its name; None if no manifest had the number.
         graphs: names of those that had files.
         freed: bytes.
     """
 
     number: int
-    version: str | None
+    release: str | None
     graphs: tuple[str, ...]
     freed: int
 
@@ -40,17 +43,17 @@ def remove_release(path: Path, which: str) -> Removed:
 
     Args:
         path: the repository.
-        which: the release's number, or the version of its weights.
+        which: the release's name or number.
 
     Raises:
         ConfigurationError: a manifest can't be read.
         NotFound: there is no such release.
-        Conflict: it is the one in use, or several have this version.
+        Conflict: it is the one in use, or several have this name.
     """
     current, earlier = load_manifest(path), earlier_releases(path)
     if which == str(current.number):
-        raise Conflict(f"models: {which} is the release in use (version {current.version}); publish another one first")
-    number, version = _identify(current, earlier, which, path)
+        raise Conflict(f"models: {which} is the release in use ({current.release}); publish another one first")
+    number, name = _identify(current, earlier, which, path)
     (path / earlier_manifest(number)).unlink(missing_ok=True)
     graphs = sorted({graph for release in (current, *earlier) for graph in release.graphs})
     gone = [graph for graph in graphs if (path / graph / str(number)).is_dir()]
@@ -61,30 +64,31 @@ def remove_release(path: Path, which: str) -> Removed:
         shutil.rmtree(folder)
     for graph in graphs:
         _forget(path / graph / "config.pbtxt", number)
-    return Removed(number, version, tuple(gone), freed)
+    return Removed(number, name, tuple(gone), freed)
 
 
 def _identify(current: Manifest, earlier: list[Manifest], which: str, path: Path) -> tuple[int, str | None]:
     by_number = [release for release in earlier if str(release.number) == which]
-    found = by_number or [release for release in earlier if release.version == which]
+    found = by_number or [manifest for manifest in earlier if manifest.release == which]
     if len(found) == 1:
-        return found[0].number, found[0].version
+        return found[0].number, found[0].release
     if found:
         numbers = ", ".join(str(release.number) for release in found)
-        raise Conflict(f"models: several releases have the version {which}; say which by its number: {numbers}")
-    if current.version == which:
-        raise Conflict(f"models: {which} is the version in use; publish another one first")
+        raise Conflict(f"models: several releases have the name {which}; say which by its number: {numbers}")
+    if current.release == which:
+        raise Conflict(f"models: {which} is the release in use; publish another one first")
     if any(folder.name == which for folder in stray_folders(path, [current, *earlier])):
         return int(which), None
-    there = ", ".join(f"{release.number} ({release.version})" for release in earlier) or "none"
+    there = ", ".join(f"{manifest.number} ({manifest.release})" for manifest in earlier) or "none"
     raise NotFound(f"models: expected an earlier release of {path}, that is {there}; got {which}")
 
 
 def _forget(config: Path, number: int) -> None:
-    """Drop what config.pbtxt says of a version; each parameter stands on a line of its own."""
+    """Drop what config.pbtxt says of a release; each parameter stands on a line of its own."""
     if not config.is_file():
         return
-    keys = [f'"{key}"' for key in (version_parameter(number), sha256_parameter(number))]
+    named = (release_parameter, earlier_release_parameter, sha256_parameter)
+    keys = [f'"{key(number)}"' for key in named]
     lines = config.read_text().splitlines(keepends=True)
     part = config.with_name(config.name + ".part")
     part.write_text("".join(line for line in lines if not any(key in line for key in keys)))

@@ -15,12 +15,13 @@ from service.inference.repository.manifest import (
     earlier_manifest,
     earlier_releases,
     load_manifest,
-    sha256_parameter,
     verify_graph,
-    version_parameter,
 )
 from service.inference.repository.signature import compare_signature
+from service.inference.repository.triton_parameters import check_parameters
 from service.inference.specs import graph_specs
+
+PARAMETER = re.compile(r'key:\s*"([^"]*)"\s*value:\s*{\s*string_value:\s*"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +30,19 @@ class ModelCheck:
 
     Attributes:
         number: of the release.
-        version: of its weights; empty where no manifest says it.
+        release: its name; empty where no manifest has the number.
         name: of the graph, or of the manifest's file.
         problem: None if all is well.
     """
 
     number: int
-    version: str
+    release: str
     name: str
     problem: str | None
 
 
 def verify_repository(path: Path) -> list[ModelCheck]:
-    """Check every model of every release: sha256, tensors against the specs, what config.pbtxt says of the version.
+    """Check every model of every release: sha256, tensors against the specs, what config.pbtxt says of the release.
 
     Raises:
         ConfigurationError: a manifest can't be read.
@@ -49,11 +50,11 @@ def verify_repository(path: Path) -> list[ModelCheck]:
     current, earlier = load_manifest(path), earlier_releases(path)
     names = [MANIFEST, *(earlier_manifest(release.number) for release in earlier)]
     checks: list[ModelCheck] = []
-    for file, release in zip(names, [current, *earlier], strict=True):
-        checks.append(ModelCheck(release.number, release.version, file, _problem(partial(_whole, release))))
-        for graph in release.graphs:
-            problem = _problem(partial(_check_graph, release, graph))
-            checks.append(ModelCheck(release.number, release.version, graph, problem))
+    for file, manifest in zip(names, [current, *earlier], strict=True):
+        checks.append(ModelCheck(manifest.number, manifest.release, file, _problem(partial(_whole, manifest))))
+        for graph in manifest.graphs:
+            problem = _problem(partial(_check_graph, manifest, graph))
+            checks.append(ModelCheck(manifest.number, manifest.release, graph, problem))
     return [*checks, *_strays(path, [current, *earlier])]
 
 
@@ -101,13 +102,5 @@ def _check_config(release: Manifest, graph: str) -> None:
     file = release.path / graph / "config.pbtxt"
     if not file.is_file():
         raise ConfigurationError(f"model {graph}: expected {file}, found no such file")
-    text = file.read_text()
-    wanted = {
-        version_parameter(release.number): release.version,
-        sha256_parameter(release.number): release.graphs[graph],
-    }
-    for key, value in wanted.items():
-        said = re.search(rf'key:\s*"{key}"\s*value:\s*{{\s*string_value:\s*"([^"]*)"', text)
-        found = said[1] if said else None
-        if found != value:
-            raise ConfigurationError(f"model {graph}: expected {key} {value!r}, {file} has {found!r}")
+    said = dict(PARAMETER.findall(file.read_text()))
+    check_parameters(release, graph, said, str(file))

@@ -20,7 +20,8 @@ from dualtrack.errors import (
 )
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository.manifest import ENGINE_FILE, Manifest, sha256_parameter, version_parameter
+from service.inference.repository.manifest import ENGINE_FILE, Manifest
+from service.inference.repository.triton_parameters import check_parameters
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 from service.inference.triton.shared_call import Layout, layout
 from service.inference.triton.shared_memory import Region, Regions, is_stale, sweep
@@ -76,7 +77,7 @@ class TritonClient:
 
         Raises:
             Unavailable: the server can't be reached or a model is not ready.
-            ConfigurationError: version, file or tensors of a model differ; names model, tensor, wanted, found.
+            ConfigurationError: release, file or tensors of a model differ; names model, tensor, wanted, found.
         """
         specs = graph_specs(manifest.dims)
         for name in manifest.graphs:
@@ -300,16 +301,8 @@ def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
             f"model {model}: expected the backend {ENGINE_BACKEND} (manifest of {manifest.path} names "
             f"{ENGINE_FILE}), the server uses {config.backend!r}"
         )
-    wanted = {
-        version_parameter(manifest.number): manifest.version,
-        sha256_parameter(manifest.number): manifest.graphs[model],
-    }
-    for key, value in wanted.items():
-        found = config.parameters[key].string_value if key in config.parameters else None
-        if found != value:
-            raise ConfigurationError(
-                f"model {model}: expected {key} {value!r} (manifest of {manifest.path}), the server has {found!r}"
-            )
+    said = {key: value.string_value for key, value in config.parameters.items()}
+    check_parameters(manifest, model, said, "the server")
 
 
 def _compare(spec: GraphSpec, metadata: object) -> None:

@@ -37,7 +37,7 @@ def counted(source: str, classes: Sequence[ModelClass]) -> ClassVector:
 
 def bundled(manifest: Manifest) -> ClassVector:
     """The classes of the repository's `mask_rcnn`."""
-    return numbered(manifest.version, manifest.classes)
+    return numbered(manifest.release, manifest.classes)
 
 
 def described(file: DetectorFile) -> ClassVector:

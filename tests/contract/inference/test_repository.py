@@ -4,6 +4,8 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from dualtrack.errors import ConfigurationError
 from service.inference.client import InferenceClient
 from service.inference.open import open_client
-from service.inference.repository.manifest import load_manifest, verify
+from service.inference.repository.manifest import FORMAT, load_manifest, load_releases, verify
+from service.inference.repository.triton_parameters import check_parameters
 from service.inference.specs import graph_specs
 from tests.pipelines import REPOSITORY
 
@@ -70,7 +73,7 @@ def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
     [
         (lambda _: "{", "can't be read: JSONDecodeError"),
         (lambda _: "[]", "can't be read: TypeError"),
-        (_edit(lambda document: document.pop("version")), "can't be read: KeyError.*version"),
+        (_edit(lambda document: document.pop("release")), "can't be read: KeyError.*release"),
         (_edit(lambda document: document["dims"].update(colour=3)), "can't be read: TypeError.*colour"),
         (_edit(lambda document: document["graphs"]["siamese_rpn"].pop("sha256")), "can't be read: KeyError.*sha256"),
     ],
@@ -80,6 +83,94 @@ def test_spoilt_manifest(repository: Path, edit: Callable[[str], str], message: 
     file.write_text(edit(file.read_text()))
     with pytest.raises(ConfigurationError, match=f"manifest.json {message}"):
         load_manifest(repository)
+
+
+def of_format_0(preset: str, version: str) -> Callable[[str], str]:
+    """The names that manifests had until they got a format."""
+
+    def change(document: dict[str, Any]) -> None:
+        for key in ("format", "architecture", "release"):
+            del document[key]
+        document.update(preset=preset, version=version)
+
+    return _edit(change)
+
+
+@pytest.mark.parametrize(
+    ("preset", "version", "names"),
+    [
+        pytest.param("lite", "0.3.0", ("lite", "0.3.0"), id="the bundled one before it was renamed"),
+        pytest.param("paper", "0.0.0", ("resnext", "0.0.0"), id="an architecture that was renamed"),
+        pytest.param("maskrcnn_resnet50_fpn", "ab12", ("maskrcnn_resnet50_fpn", "ab12"), id="an imported one"),
+    ],
+)
+def test_manifests_of_format_0_are_read(repository: Path, preset: str, version: str, names: tuple[str, str]) -> None:
+    bundled, file = load_manifest(REPOSITORY), repository / "manifest.json"
+    text = of_format_0(preset, version)(file.read_text())
+    for written in (file, repository / "manifest-1.json"):
+        written.write_text(text)
+    current, earlier = load_releases(repository)
+    assert (current.architecture, current.release) == names
+    assert (earlier.architecture, earlier.release) == names
+    assert replace(current, path=bundled.path, architecture=bundled.architecture, release=bundled.release) == bundled
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest-1.json"])
+def test_a_newer_format_is_refused_with_both_numbers(repository: Path, name: str) -> None:
+    newer = _edit(lambda document: document.update(format=FORMAT + 1, architecture=None))
+    (repository / name).write_text(newer((repository / "manifest.json").read_text()))
+    with pytest.raises(ConfigurationError) as caught:
+        load_releases(repository)
+    said = f"model repository: {repository / name} has format 2, this version of dualtrack reads up to format 1"
+    assert caught.value.detail == said
+
+
+@pytest.mark.parametrize("value", ["1", -1, 1.5, None])
+def test_a_format_that_is_no_number_is_refused(repository: Path, value: object) -> None:
+    file = repository / "manifest.json"
+    file.write_text(_edit(lambda document: document.update(format=value))(file.read_text()))
+    with pytest.raises(ConfigurationError, match=r"can't be read: ValueError.*format: expected a number from 0 to 1"):
+        load_manifest(repository)
+
+
+SHA256 = load_manifest(REPOSITORY).graphs["siamese_rpn"]
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        pytest.param({"dualtrack_release_1": "lite-3", "dualtrack_sha256_1": SHA256}, None, id="the same"),
+        pytest.param({"dualtrack_version_1": "lite-3", "dualtrack_sha256_1": SHA256}, None, id="the earlier key"),
+        pytest.param(
+            {"dualtrack_version_1": "0.3.0", "dualtrack_sha256_1": SHA256}, None, id="the same file by its earlier name"
+        ),
+        pytest.param(
+            {"dualtrack_version_1": "0.3.0", "dualtrack_sha256_1": "0" * 64},
+            f"dualtrack_sha256_1 '{SHA256}' .*, the server has '0{{64}}'",
+            id="another file under the earlier key",
+        ),
+        pytest.param(
+            {"dualtrack_release_1": "lite-4", "dualtrack_sha256_1": SHA256},
+            "dualtrack_release_1 'lite-3' .*, the server has 'lite-4'",
+            id="another release",
+        ),
+        pytest.param(
+            {"dualtrack_release_1": "lite-4", "dualtrack_version_1": "lite-3", "dualtrack_sha256_1": SHA256},
+            "dualtrack_release_1 'lite-3' .*, the server has 'lite-4'",
+            id="another release beside the earlier key",
+        ),
+        pytest.param(
+            {"dualtrack_release_2": "lite-3", "dualtrack_sha256_2": SHA256},
+            "dualtrack_release_1 'lite-3' .*, the server has None",
+            id="another number",
+        ),
+        pytest.param({"dualtrack_release_1": "lite-3"}, "dualtrack_sha256_1 .*, the server has None", id="no sha256"),
+    ],
+)
+def test_what_a_server_says_is_compared_with_the_manifest(said: dict[str, str], problem: str | None) -> None:
+    expected = pytest.raises(ConfigurationError, match=f"model siamese_rpn: expected {problem}")
+    with nullcontext() if problem is None else expected:
+        check_parameters(load_manifest(REPOSITORY), "siamese_rpn", said, "the server")
 
 
 def test_absent_manifest(tmp_path: Path) -> None:

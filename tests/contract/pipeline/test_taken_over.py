@@ -59,8 +59,8 @@ def of_part(part: str, **values: object) -> Change:
     return with_params(replace(PARAMS, **{part: replace(getattr(PARAMS, part), **values)}))
 
 
-def other_edition(run: Run) -> Run:
-    manifest = replace(run.networks.manifest, version="other")
+def other_release(run: Run) -> Run:
+    manifest = replace(run.networks.manifest, release="other")
     return replace(run, networks=replace(run.networks, manifest=manifest))
 
 
@@ -77,7 +77,7 @@ FUSION = replace(PARAMS.tracker.fusion, margin=1.5)
         pytest.param(of_part("chunks", stitch_iou=0.2), set(), id="stitch_iou"),
         pytest.param(of_part("tracker", fusion=FUSION), {"tubelets"}, id="margin"),
         pytest.param(of_part("detector", th_det=0.3), {"detections", "tubelets"}, id="th_det"),
-        pytest.param(other_edition, {"detections", "tubelets"}, id="other models"),
+        pytest.param(other_release, {"detections", "tubelets"}, id="other models"),
         pytest.param(with_params(replace(PARAMS, track_fps=5.0)), ALL, id="track_fps"),
         pytest.param(lambda run: replace(run, video="other"), ALL, id="other video"),
     ],

@@ -147,8 +147,9 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 def write_manifest(repository: Path) -> None:
     repository.mkdir(exist_ok=True)
     manifest = {
-        "preset": "lite",
-        "version": "0.1.0",
+        "format": 1,
+        "architecture": "lite",
+        "release": "lite-1",
         "dims": {"classes": 2},
         "classes": [{"name": "person", "vocabulary": "coco"}, {"name": "ape", "vocabulary": "ytvis2019"}],
         "graphs": {},

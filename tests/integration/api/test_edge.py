@@ -57,7 +57,7 @@ def test_wrong_key(api: Api, header: str | None) -> None:
 def test_models(http: httpx.Client) -> None:
     body = http.get("/v1/models").json()
     assert body["classes"][0] == {"name": "person", "vocabulary": "coco"}
-    assert (body["preset"], body["version"]) == ("lite", "0.1.0")
+    assert (body["architecture"], body["release"]) == ("lite", "lite-1")
 
 
 def test_request_id_comes_back(http: httpx.Client) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dualtrack.errors import Conflict, NotFound
+from dualtrack.errors import ConfigurationError, Conflict, NotFound
 from export.repository.publish import publish
 from export.repository.triton_config import write_own_configs
 from service.cli.main import build_app
@@ -38,10 +38,22 @@ def repository(tmp_path: Path) -> Path:
 def served(repository: Path, tmp_path: Path) -> Path:
     """A repository with releases 2 (in use) and 1; the newer one has cards of its own."""
     release = Path(shutil.copytree(REPOSITORY, tmp_path / "release"))
-    change(release / "manifest.json", lambda document: document.update(version="0.9.0"))
+    change(release / "manifest.json", lambda document: document.update(release="lite-4"))
     (release / "mask_rcnn" / "README.md").write_text("# the newer one")
     assert publish(release, repository) == 2
     return repository
+
+
+def as_before(repository: Path) -> None:
+    """What a repository had in manifest and configurations until releases got names of their own."""
+    file = repository / "manifest.json"
+    document = json.loads(file.read_text())
+    for key in ("format", "architecture", "release"):
+        del document[key]
+    file.write_text(json.dumps({"preset": "lite", "version": "0.3.0", **document}))
+    for config in repository.glob("*/config.pbtxt"):
+        text = config.read_text().replace("dualtrack_release_", "dualtrack_version_").replace('"lite-3"', '"0.3.0"')
+        config.write_text(text)
 
 
 def change(file: Path, edit: Callable[[dict[str, Any]], object]) -> None:
@@ -62,10 +74,10 @@ def test_list(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert (document["number"], document["earlier"]) == (1, [])
 
 
-def test_list_names_earlier_editions(served: Path) -> None:
+def test_list_names_earlier_releases(served: Path) -> None:
     text = dualtrack("list", "--repository", served)
-    assert "lite 0.9.0" in text
-    assert f"earlier release 1: lite {load_manifest(REPOSITORY).version}" in text
+    assert "lite-4 (lite)" in text
+    assert f"earlier release: {load_manifest(REPOSITORY).release} (number 1)" in text
 
 
 def test_a_misplaced_option_is_not_swallowed() -> None:
@@ -114,8 +126,8 @@ def other_dims(repository: Path) -> None:
     change(repository / "manifest.json", lambda document: document["dims"].update(template_channels=7))
 
 
-def other_version(repository: Path) -> None:
-    change(repository / "manifest.json", lambda document: document.update(version="3.0"))
+def other_release(repository: Path) -> None:
+    change(repository / "manifest.json", lambda document: document.update(release="lite-99"))
 
 
 def fewer_classes(repository: Path) -> None:
@@ -137,7 +149,7 @@ def stray(repository: Path) -> None:
         (drop_file, "model siamese_rpn: expected .*model.onnx, found no such file"),
         (swap_graphs, r"model siamese_rpn: expected inputs .*'windows'.*, found .*'boxes'"),
         (other_dims, r"model siamese_rpn: tensor templates: expected float32\['N', 7, 7, 7\], found .*128"),
-        (other_version, "expected dualtrack_version_1 '3.0', .*config.pbtxt has '0"),
+        (other_release, "expected dualtrack_release_1 'lite-99' .*config.pbtxt has 'lite-3'"),
         (fewer_classes, "manifest: expected 101 classes, found 100"),
         (fewer_graphs, "manifest: expected the graphs .*'siamese_rpn'"),
         (stray, "siamese_rpn/7: no manifest has this number"),
@@ -149,10 +161,10 @@ def test_verify_names_what_is_wrong(spoil: Callable[[Path], None], message: str,
     dualtrack("verify", "--repository", repository, exit_code=6)
 
 
-@pytest.mark.parametrize("which", ["1", load_manifest(REPOSITORY).version])
+@pytest.mark.parametrize("which", ["1", load_manifest(REPOSITORY).release])
 def test_remove_leaves_the_repository_as_if_it_had_never_been_there(which: str, served: Path) -> None:
     text = dualtrack("remove", which, "--repository", served)
-    assert f"removed release 1 (version {load_manifest(REPOSITORY).version}): mask_rcnn, pixel_embedding" in text
+    assert f"removed release {load_manifest(REPOSITORY).release} (number 1): mask_rcnn, pixel_embedding" in text
     assert [release.number for release in load_releases(served)] == [2]
     assert not list(served.glob("*/1"))
     assert problems(served) == []
@@ -161,13 +173,42 @@ def test_remove_leaves_the_repository_as_if_it_had_never_been_there(which: str, 
     assert before == {path: path.read_text() for path in served.glob("*/config.pbtxt")}
 
 
+def test_a_repository_of_before_is_verified_gets_a_release_and_loses_its_own(repository: Path, tmp_path: Path) -> None:
+    as_before(repository)
+    assert problems(repository) == []
+    release = Path(shutil.copytree(REPOSITORY, tmp_path / "release"))
+    assert publish(release, repository) == 2
+    assert [kept.release for kept in load_releases(repository)] == ["lite-3", "0.3.0"]
+    assert problems(repository) == []
+    assert "removed release 0.3.0 (number 1)" in dualtrack("remove", "0.3.0", "--repository", repository)
+    assert problems(repository) == []
+
+
+def test_another_architecture_is_not_published(repository: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(REPOSITORY, tmp_path / "release"))
+    change(release / "manifest.json", lambda document: document.update(architecture="resnext"))
+    with pytest.raises(ConfigurationError, match="expected the architecture of"):
+        publish(release, repository)
+    assert [kept.number for kept in load_releases(repository)] == [1]
+
+
+def test_remove_forgets_the_earlier_parameter(served: Path) -> None:
+    for config in served.glob("*/config.pbtxt"):
+        config.write_text(config.read_text().replace("dualtrack_release_1", "dualtrack_version_1"))
+    dualtrack("remove", "1", "--repository", served)
+    for config in served.glob("*/config.pbtxt"):
+        text = config.read_text()
+        assert "dualtrack_version_1" not in text
+        assert "dualtrack_release_2" in text
+
+
 @pytest.mark.parametrize(
     ("which", "error", "message"),
     [
         ("2", Conflict, "2 is the release in use"),
-        ("0.9.0", Conflict, "0.9.0 is the version in use"),
-        ("3", NotFound, r"that is 1 \(0\..*\); got 3"),
-        ("0.1.7", NotFound, "got 0.1.7"),
+        ("lite-4", Conflict, "lite-4 is the release in use"),
+        ("3", NotFound, r"that is 1 \(lite-3\); got 3"),
+        ("lite-2", NotFound, "got lite-2"),
     ],
 )
 def test_remove_refuses(which: str, error: type[Exception], message: str, served: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_bundled_card_is_what_the_export_writes(graph: str) -> None:
     manifest = load_manifest(ROOT / REPOSITORY)
     said = json.loads((ROOT / DEFAULT_CARD).read_text())
     entry = manifest_entry(manifest, graph)
-    assert card_of(graph) == model_card(graph, manifest.preset, manifest.version, entry, said)
+    assert card_of(graph) == model_card(graph, manifest.architecture, manifest.release, entry, said)
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
@@ -74,8 +74,8 @@ def test_cards_are_written_anew_without_an_export(tmp_path: Path) -> None:
 
 def test_only_lite_has_cards_to_be_written(tmp_path: Path) -> None:
     document = json.loads((ROOT / REPOSITORY / MANIFEST).read_text())
-    (tmp_path / MANIFEST).write_text(json.dumps(document | {"preset": "paper"}))
+    (tmp_path / MANIFEST).write_text(json.dumps(document | {"architecture": "resnext"}))
     words = ["cards", "--card", str(ROOT / DEFAULT_CARD), "--repository", str(tmp_path)]
     error = CliRunner().invoke(export, words).exception
     assert isinstance(error, ConfigurationError)
-    assert "expected the preset lite, its manifest says paper" in str(error)
+    assert "expected the architecture lite, its manifest says resnext" in str(error)

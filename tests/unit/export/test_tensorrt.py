@@ -25,15 +25,15 @@ from service.cli.main import build_app
 from service.inference.checks import check_inputs
 from service.inference.open import open_client
 from service.inference.repository.manifest import ENGINE_FILE, Manifest, load_manifest, verify
-from service.inference.specs import LITE, PAPER, graph_specs
+from service.inference.specs import LITE, RESNEXT, graph_specs
 from service.inference.triton.client import _compare_release
 from service.pipeline.params import DetectorParams
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit
 
 SPECS = [
-    pytest.param(spec, id=f"{preset}-{name}")
-    for preset, dims in (("lite", LITE), ("paper", PAPER))
+    pytest.param(spec, id=f"{architecture}-{name}")
+    for architecture, dims in (("lite", LITE), ("resnext", RESNEXT))
     for name, spec in graph_specs(dims).items()
 ]
 

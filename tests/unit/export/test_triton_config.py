@@ -14,11 +14,11 @@ from export.commands.export import REPOSITORY, export
 from export.repository.triton_config import triton_config
 from service.inference.checks import check_inputs
 from service.inference.repository.manifest import Manifest
-from service.inference.specs import LITE, PAPER, graph_specs
+from service.inference.specs import LITE, RESNEXT, graph_specs
 
 SPECS = [
-    pytest.param(spec, id=f"{preset}-{name}")
-    for preset, dims in (("lite", LITE), ("paper", PAPER))
+    pytest.param(spec, id=f"{architecture}-{name}")
+    for architecture, dims in (("lite", LITE), ("resnext", RESNEXT))
     for name, spec in graph_specs(dims).items()
 ]
 
@@ -27,8 +27,8 @@ def parsed(spec, *releases):
     return text_format.Parse(triton_config(spec, releases), model_config_pb2.ModelConfig())
 
 
-def release(number, version, digest):
-    return Manifest(Path(), "lite", version, LITE, (), dict.fromkeys(graph_specs(LITE), digest), number)
+def release(number, name, digest):
+    return Manifest(Path(), "lite", name, LITE, (), dict.fromkeys(graph_specs(LITE), digest), number)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -88,27 +88,27 @@ def test_warm_up_brings_every_input_in_a_size_that_fits(spec):
 
 def test_every_version_says_what_it_is():
     spec = graph_specs(LITE)["siamese_rpn"]
-    config = parsed(spec, release(2, "0.3.0", "b" * 64), release(1, "0.2.0", "a" * 64))
+    config = parsed(spec, release(2, "lite-4", "b" * 64), release(1, "lite-3", "a" * 64))
     found = {key: value.string_value for key, value in config.parameters.items() if key.startswith("dualtrack")}
     assert found == {
-        "dualtrack_version_1": "0.2.0",
+        "dualtrack_release_1": "lite-3",
         "dualtrack_sha256_1": "a" * 64,
-        "dualtrack_version_2": "0.3.0",
+        "dualtrack_release_2": "lite-4",
         "dualtrack_sha256_2": "b" * 64,
     }
 
 
 def test_command_writes_every_file(tmp_path):
-    result = CliRunner().invoke(export, ["triton-config", "--preset", "paper", "--repository", str(tmp_path)])
+    result = CliRunner().invoke(export, ["triton-config", "--architecture", "resnext", "--repository", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert {path.parent.name for path in tmp_path.glob("*/config.pbtxt")} == set(graph_specs(PAPER))
+    assert {path.parent.name for path in tmp_path.glob("*/config.pbtxt")} == set(graph_specs(RESNEXT))
 
 
-def test_command_does_not_write_another_preset_into_a_repository(request):
+def test_command_does_not_write_another_architecture_into_a_repository(request):
     repository = request.config.rootpath / REPOSITORY
-    result = CliRunner().invoke(export, ["triton-config", "--preset", "paper", "--repository", str(repository)])
+    result = CliRunner().invoke(export, ["triton-config", "--architecture", "resnext", "--repository", str(repository)])
     assert isinstance(result.exception, ConfigurationError)
-    assert "expected the preset paper, its manifest says lite" in str(result.exception)
+    assert "expected the architecture resnext, its manifest says lite" in str(result.exception)
 
 
 def test_bundled_files_are_what_the_command_writes(request, tmp_path):

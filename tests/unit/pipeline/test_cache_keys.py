@@ -117,7 +117,7 @@ def test_every_parameter_is_in_the_keys_of_those_that_depend_on_it(params, stage
 @pytest.mark.parametrize(
     "manifest",
     [
-        pytest.param(replace(MANIFEST, version="other"), id="version"),
+        pytest.param(replace(MANIFEST, release="other"), id="release"),
         *[
             pytest.param(replace(MANIFEST, graphs={**MANIFEST.graphs, name: "0" * 64}), id=f"sha256 of {name}")
             for name in MANIFEST.graphs

@@ -1,4 +1,4 @@
-"""The `paper` Mask R-CNN: torchvision's, on ResNeXt-101-32x8d-FPN, with post-processing that exports.
+"""Mask R-CNN of torchvision with post-processing that exports; in `resnext` on ResNeXt-101-32x8d-FPN.
 
 Modules and weights are torchvision's, so its state dicts load. Its post-processing is not exported: it makes lists
 of lengths that depend on the data, and gives one class per detection. Here everything has fixed slots, NMS is
@@ -45,7 +45,7 @@ def build_mask_rcnn(classes: int, trunk: str = TRUNK, *, agnostic_masks: bool = 
     return network.eval()
 
 
-class PaperMaskRcnn(nn.Module):
+class TorchvisionMaskRcnn(nn.Module):
     """Graph `mask_rcnn` around the modules of a torchvision Mask R-CNN.
 
     Args:

@@ -1,19 +1,26 @@
-"""The preset `paper`: equal to torchvision where it says so, exported and compared with torch."""
+"""The architecture `resnext`: equal to torchvision where it says so, exported and compared with torch."""
 
 import pytest
 import torch
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 
-from export.models.paper import NMS_IOU, PRE_NMS, PROPOSALS, SCORE_THRESHOLD, PaperMaskRcnn, build_mask_rcnn
+from export.models.torchvision_mask_rcnn import (
+    NMS_IOU,
+    PRE_NMS,
+    PROPOSALS,
+    SCORE_THRESHOLD,
+    TorchvisionMaskRcnn,
+    build_mask_rcnn,
+)
 from export.onnx.parity import compare
-from export.onnx.random_networks import random_paper, spread_detector
+from export.onnx.random_networks import random_resnext, spread_detector
 from export.onnx.sample_inputs import frames
 from export.onnx.to_onnx import export_graph
-from service.inference.specs import PAPER, graph_specs
+from service.inference.specs import RESNEXT, graph_specs
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]
-SPECS = graph_specs(PAPER)
+SPECS = graph_specs(RESNEXT)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +30,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def network():
-    return random_paper()
+    return random_resnext()
 
 
 def small_pair(classes, *, agnostic_masks=True):
@@ -33,8 +40,8 @@ def small_pair(classes, *, agnostic_masks=True):
     theirs.rpn._pre_nms_top_n["testing"] = PRE_NMS
     theirs.rpn._post_nms_top_n["testing"] = PROPOSALS
     heads = theirs.roi_heads
-    heads.score_thresh, heads.nms_thresh, heads.detections_per_img = SCORE_THRESHOLD, NMS_IOU, PAPER.slots
-    ours = PaperMaskRcnn(theirs, PAPER.slots).eval()
+    heads.score_thresh, heads.nms_thresh, heads.detections_per_img = SCORE_THRESHOLD, NMS_IOU, RESNEXT.slots
+    ours = TorchvisionMaskRcnn(theirs, RESNEXT.slots).eval()
     spread_detector(ours)
     return theirs, ours
 
@@ -88,8 +95,8 @@ def _channel(predictor, label):
 def test_graph_passes_parity(name, network, tmp_path):
     path = tmp_path / "model.onnx"
     module = network.graphs()[name]
-    export_graph(module, SPECS[name], PAPER, path)
-    rows = compare(module, SPECS[name], PAPER, path)
+    export_graph(module, SPECS[name], RESNEXT, path)
+    rows = compare(module, SPECS[name], RESNEXT, path)
     assert [row for row in rows if not row.ok] == []
     assert {row.output for row in rows} == {tensor.name for tensor in SPECS[name].outputs}
     if name == "mask_rcnn":
