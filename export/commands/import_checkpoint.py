@@ -46,8 +46,8 @@ def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     """Convert a torchvision Mask R-CNN, compare it with torchvision and with onnxruntime, write a whole repository."""
     require_models()
     from export.models.torchvision_mask_rcnn import TorchvisionMaskRcnn  # noqa: PLC0415
+    from export.repository.borrowed_trackers import BorrowedTrackers  # noqa: PLC0415 (needs torch)
     from export.repository.build import Release, write_repository  # noqa: PLC0415
-    from export.torchvision.borrowed_trackers import BorrowedTrackers  # noqa: PLC0415 (needs torch)
     from export.torchvision.checkpoint import frozen, read_checkpoint  # noqa: PLC0415
     from export.torchvision.output_columns import output_columns  # noqa: PLC0415
     from export.torchvision.parity import compare_with_torchvision  # noqa: PLC0415

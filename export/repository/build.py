@@ -11,11 +11,11 @@ from typing import Any
 from export.onnx.graphs import Graphs
 from export.onnx.parity import Parity, compare
 from export.onnx.to_onnx import export_graph
+from export.repository.borrowed_trackers import BorrowedTrackers
 from export.repository.classes import class_list
 from export.repository.graph_entry import graph_entry
 from export.repository.model_card import Card, model_card
 from export.repository.triton_config import write_own_configs
-from export.torchvision.borrowed_trackers import BorrowedTrackers
 from service.inference.repository.manifest import FORMAT, ONNX_FILE, ModelClass
 from service.inference.specs import ModelDims, graph_specs
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from dualtrack.errors import ConfigurationError
-from export.tensorrt.profiles import profiles
+from export.repository.profiles import profiles
 from service.inference.repository.manifest import (
     ENGINE_FILE,
     MANIFEST,

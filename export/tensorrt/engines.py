@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dualtrack.errors import ConfigurationError
+from export.repository.profiles import Profile, profiles
 from export.repository.triton_config import write_own_configs
-from export.tensorrt.profiles import Profile, profiles
 from service.inference.repository.manifest import ENGINE_FILE, MANIFEST, Manifest, load_manifest
 from service.inference.specs import graph_specs
 

@@ -23,11 +23,11 @@ from export.onnx.random_networks import random_resnext
 from export.onnx.sample_inputs import frames
 from export.repository.build import Release
 from export.repository.checkpoint import load_weights
+from export.repository.profiles import profiles
 from export.tensorrt import form, repository
 from export.tensorrt.engines import build_engine, parse, source_path
 from export.tensorrt.form import tensorrt_graph
 from export.tensorrt.operators import problems
-from export.tensorrt.profiles import profiles
 from export.tensorrt.run_engines import BuiltEngine, engine_cases
 from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import LITE, graph_specs

@@ -117,12 +117,12 @@ def main() -> None:
     run("training.trackers", *common, "--trunk-weights", trained, "--out", trackers)
     dualtrack = "service.cli.main"
     run(dualtrack, "export", "pack", trained, trackers / "final.safetensors", "--out", weights)
-    run(dualtrack, "export", "lite", "--weights", weights, "--out", repository, "--version", "smoke")
+    run(dualtrack, "export", "lite", "--weights", weights, "--out", repository, "--release", "smoke")
     clip, result = cut(out / "clip.mp4", 6), out / "result"
     own = {"DUALTRACK_MODEL_REPOSITORY": str(repository), "DUALTRACK_DATA_DIR": str(out / "service")}
     run(dualtrack, "segment", clip, "--out", result, **own)
-    version = json.loads((result / "tubelets.json").read_text())["models"]["release"]
-    print(f"{result}: made by the models {version!r} in {repository}")
+    release = json.loads((result / "tubelets.json").read_text())["models"]["release"]
+    print(f"{result}: made by the release {release!r} in {repository}")
 
 
 if __name__ == "__main__":

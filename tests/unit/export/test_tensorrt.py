@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError
 from export.commands.export import REPOSITORY, export
+from export.repository.profiles import TRACKS, profiles
 from export.repository.publish import publish
 from export.repository.triton_config import Accelerator, triton_config, write_own_configs
 from export.tensorrt.engines import build_engines, load_library, source_path
 from export.tensorrt.operators import model_problems, problems, table
-from export.tensorrt.profiles import TRACKS, profiles
 from service.cli.main import build_app
 from service.inference.checks import check_inputs
 from service.inference.open import open_client
