@@ -59,15 +59,14 @@ def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | 
         field: by which the strata were made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = evaluation.data.dataset
+    dataset = evaluation.dataset
     results = {
-        video.id: [item for item in evaluation.found if item["video_id"] == video.id]
-        for video in evaluation.runs.videos
+        video.id: [item for item in evaluation.found if item["video_id"] == video.id] for video in evaluation.videos
     }
-    faults = [clip_faults(video, dataset.annotations_of(video), results[video.id]) for video in evaluation.runs.videos]
+    faults = [clip_faults(video, dataset.annotations_of(video), results[video.id]) for video in evaluation.videos]
     worst = worst_clips(evaluation.clips, faults)
     for clip in worst:
-        video = evaluation.runs.videos[clip.index]
+        video = evaluation.videos[clip.index]
         annotations = dataset.annotations_of(video)
         best = sorted(results[video.id], key=lambda item: -item["score"])[: len(annotations) + MORE]
         path = folder / _picture(clip)
@@ -103,11 +102,11 @@ def _page(evaluation: Evaluation, title: str, field: str | None, broken: Breakdo
     document = evaluation.document()
     rows = [(name, number(value)) for name, value in document.items() if not isinstance(value, list | dict)]
     parts = [f"<h1>{escape(title)}</h1>", _table(("metric", "value"), rows)]
-    if evaluation.metrics.strata:
-        names = list(next(iter(evaluation.metrics.strata.values())))
+    if evaluation.strata:
+        names = list(next(iter(evaluation.strata.values())))
         parts += [
             f"<h2>By {escape(str(field))}</h2>",
-            _table((str(field), *names), _stratum_rows(evaluation.metrics.strata)),
+            _table((str(field), *names), _stratum_rows(evaluation.strata)),
         ]
     parts += ["<h2>Errors</h2>", *_breakdown(broken), "<h2>Worst clips</h2>", _SHOWN]
     parts += [_clip(clip, evaluation) for clip in worst] or ["<p>None has an error.</p>"]
@@ -140,7 +139,7 @@ def _breakdown(broken: Breakdown) -> list[str]:
 
 
 def _clip(clip: WorstClip, evaluation: Evaluation) -> str:
-    video = evaluation.runs.videos[clip.index]
+    video = evaluation.videos[clip.index]
     name = escape(video.name)
     counts = {kind: sum(fault.kind == kind for fault in clip.faults.faults) for kind in KINDS}
     told = [f"{count} {kind}" for kind, count in counts.items() if count]
