@@ -8,15 +8,17 @@ What two detections are compared by is `evaluation.baselines.appearance`, in pla
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Interval
 from scipy.optimize import linear_sum_assignment
 
 from service.structures.arrays import F32, F64
 from service.structures.boxes import iou_matrix
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle
+from service.structures.parameter import Parameter, Share, check_ranges
 from service.structures.tubelets import Tubelet
 
 Appearance = Literal["f4", "box_head", "both"]
@@ -33,20 +35,18 @@ class DeepSortParams:
     """Numbers of the published method, but for `n_init` (3 there) and `min_score`, the detector's threshold here.
 
     Attributes:
-        max_age: frames without a match after which a track ends.
-        max_cosine: largest cosine distance of a match by appearance.
-        max_iou_distance: largest 1 - IoU of a match by overlap.
-        n_init: hits in a row that confirm a track; one that misses before is dropped.
-        min_score: candidates whose calibrated score is below are not tracked.
-        appearance: what is compared.
+        n_init: a track that misses before is dropped.
     """
 
-    max_age: int = 30
-    max_cosine: float = 0.2
-    max_iou_distance: float = 0.7
-    n_init: int = 1
-    min_score: float = 0.2
-    appearance: Appearance = "f4"
+    max_age: Annotated[int, Ge(0), Parameter("Frames without a match after which a track ends.")] = 30
+    max_cosine: Annotated[float, Interval(ge=0, le=2), Parameter("Largest cosine distance of a match.")] = 0.2
+    max_iou_distance: Annotated[Share, Parameter("Largest 1 - IoU of a match.")] = 0.7
+    n_init: Annotated[int, Ge(1), Parameter("Hits in a row that confirm a track.")] = 1
+    min_score: Annotated[Share, Parameter("Calibrated candidates below this are not tracked.")] = 0.2
+    appearance: Annotated[Appearance, Parameter("What two detections are compared by.")] = "f4"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
 from evaluation.runs.session import open_context
 from evaluation.runs.tuning import HalfChoice, Trial, across_halves, best_trial, halves, run_trials, values_text
 from evaluation.runs.videos import console_teller
-from service.cli.parameters import ParameterFileOption, ParameterOption
+from service.cli.parameters import ParameterFileOption, ParameterOption, Tell, silent, warn
 from service.settings import Settings
 
 
@@ -60,12 +60,10 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
         raise InvalidParameter(f"metric: expected one of {', '.join(figures([]))}, got {metric!r}")
     if method not in get_args(Method):
         raise InvalidParameter(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
+    axes = make_grid(grid or (), DEEPSORT_GRID if method == "deepsort" else DEFAULT_GRID)
     pairs = [
-        (values, parse_evaluation([*(param or ()), *(f"{name}={value}" for name, value in values.items())], params))
-        for values in (
-            {},
-            *combinations(make_grid(grid or (), DEEPSORT_GRID if method == "deepsort" else DEFAULT_GRID)),
-        )
+        (values, _parameters(values, param, params, tell=silent if values else warn))
+        for values in ({}, *combinations(axes))
     ]
     trials = asyncio.run(_run(path, pairs, cast("Method", method), limit))
     best, choices = best_trial(trials, metric), across_halves(trials, metric, seed)
@@ -77,6 +75,13 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if json_file is not None:
         json_file.write_text(json.dumps(_document(trials, best, choices, metric), indent=2) + "\n")
+
+
+def _parameters(
+    values: dict[str, str], param: list[str] | None, params: Path | None, *, tell: Tell
+) -> EvaluationParameters:
+    given = [*(param or ()), *(f"{name}={value}" for name, value in values.items())]
+    return parse_evaluation(given, params, tell=tell)
 
 
 async def _run(

@@ -66,7 +66,7 @@ async def given_clips(
 ) -> list[Document]:
     """Per video a record `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.
 
-    A track is the annotation's `id` and `figures_of_track`; the others are counts, see `evaluation.crossings`.
+    A track is the annotation's `id` and `figures_of_track`; the others are counts, see `metrics.crossings`.
 
     Args:
         dataset: the annotations.

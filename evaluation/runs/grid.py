@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dualtrack.errors import InvalidParameter
+from service.pipeline.request_names import OLD_NAMES
 
 DEFAULT_GRID = (
     "estimator/th_cc=frame_max/0.15,frame_max/0.3,topk_frames/0.3,all_candidates/0.05",
@@ -33,13 +34,13 @@ class Axis:
 
 
 def parse_axis(text: str) -> Axis:
-    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis.
+    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis, under the names of now.
 
     Raises:
         InvalidParameter: it does not look so.
     """
     left, equals, right = text.partition("=")
-    names = tuple(name.strip() for name in left.split("/"))
+    names = tuple(OLD_NAMES.get(name.strip(), name.strip()) for name in left.split("/"))
     values = tuple(tuple(part.strip() for part in value.split("/")) for value in right.split(","))
     if not equals or not all(names) or any(len(value) != len(names) or not all(value) for value in values):
         raise InvalidParameter(f"grid: expected NAME=VALUE,VALUE… or NAME/NAME=VALUE/VALUE,…, got {text!r}")

@@ -1,33 +1,43 @@
 """Parameters of an evaluation: those of a job, and those of the DeepSORT baseline, which no job has."""
 
-from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import create_model
 
-from evaluation.baselines.deepsort import Appearance, DeepSortParams
-from service.cli.parameters import parse_as
-from service.pipeline.job_parameters import JobParameters, Share
+from evaluation.baselines.deepsort import DeepSortParams
+from service.cli.parameters import Tell, parse_as, warn
+from service.pipeline.job_parameters import JobParameters, request_field, value_text
+from service.structures.parameter import parameter_fields
 
 PREFIX = "deepsort_"
 
 
-class EvaluationParameters(JobParameters):
-    """Parameters of one evaluation. Absent: the preset's value, or DeepSORT's published one."""
+def _deepsort_fields() -> dict[str, Any]:
+    published = DeepSortParams()
+    return {
+        PREFIX + item.field: request_field(
+            item, description=f"{item.description} Default {value_text(getattr(published, item.field))}."
+        )
+        for item in parameter_fields(DeepSortParams)
+    }
 
-    deepsort_max_age: int | None = Field(None, ge=0, description="Frames without a match after which a track ends.")
-    deepsort_max_cosine: float | None = Field(None, ge=0, le=2, description="Largest cosine distance of a match.")
-    deepsort_max_iou_distance: Share | None = Field(None, description="Largest 1 - IoU of a match.")
-    deepsort_n_init: int | None = Field(None, ge=1, description="Hits in a row that confirm a track.")
-    deepsort_min_score: Share | None = Field(None, description="Calibrated candidates below this are not tracked.")
-    deepsort_appearance: Appearance | None = Field(None, description="What two detections are compared by.")
+
+if TYPE_CHECKING:
+    _WithDeepSort = JobParameters
+else:
+    _WithDeepSort = create_model("_WithDeepSort", __base__=JobParameters, **_deepsort_fields())
+
+
+class EvaluationParameters(_WithDeepSort):
+    """Parameters of one evaluation. Absent: the preset's value, or DeepSORT's published one."""
 
     def deepsort_params(self) -> DeepSortParams:
         """DeepSORT's numbers with the given ones put in."""
-        values = {item.name: getattr(self, PREFIX + item.name) for item in fields(DeepSortParams)}
+        values = {item.field: getattr(self, PREFIX + item.field) for item in parameter_fields(DeepSortParams)}
         return DeepSortParams(**{name: value for name, value in values.items() if value is not None})
 
 
-def parse_evaluation(given: list[str] | None, file: Path | None = None) -> EvaluationParameters:
+def parse_evaluation(given: list[str] | None, file: Path | None = None, *, tell: Tell = warn) -> EvaluationParameters:
     """`NAME=VALUE` pairs over the values of a file -> parameters; see `parse_parameters`."""
-    return parse_as(EvaluationParameters, given, file)
+    return parse_as(EvaluationParameters, given, file, tell=tell)

@@ -32,6 +32,7 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.features.by_frame import FeatureCache
+from service.pipeline.request_names import TABLE
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
 from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
@@ -144,8 +145,10 @@ def joined_video(
 
 
 async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[Detections]]:
-    """One clip in one piece, and its candidates."""
-    uncut = replace(run.params.chunks, frames=max(len(run.clip), 2), overlap=1, shots=False)
+    """One clip in one piece, as far as `chunk_frames` goes, and its candidates."""
+    most = TABLE["chunk_frames"]
+    frames = min(max(len(run.clip), int(most.minimum)), int(most.maximum))
+    uncut = replace(run.params.chunks, frames=frames, overlap=1, shots=False)
     own = replace(run, params=replace(run.params, chunks=uncut), vocabulary=vocabulary)
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     return await process_video(own), await detect_all(own, features)

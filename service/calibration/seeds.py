@@ -1,7 +1,6 @@
 """Key detections: which candidates are tracked (IPDT section 3.2, spatial and temporal proposal filtering)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,9 +16,13 @@ def greedy(frames: Sequence[Detections], params: ProposalParams) -> list[Candida
 
     Masks are compared where they lie in the image, without motion compensation.
     """
+    return _apart(frames, params, params.max_seeds)
+
+
+def _apart(frames: Sequence[Detections], params: ProposalParams, most: int) -> list[Candidate]:
     kept: list[Candidate] = []
     for candidate in _sorted(_candidates(frames)):
-        if len(kept) == params.max_seeds:
+        if len(kept) == most:
             break
         others = [other.mask for other in kept]
         if not others or iou_matrix([candidate.mask], others).max() <= params.th_iou:
@@ -77,7 +80,7 @@ def left_over(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params:
     if len(tubelets) < params.max_seeds:
         return False
     if params.strategy == "greedy":
-        return len(greedy(frames, replace(params, max_seeds=params.max_seeds + 1))) > params.max_seeds
+        return len(_apart(frames, params, params.max_seeds + 1)) > params.max_seeds
     return any(len(frame) for frame in unexplained(frames, tubelets, params))
 
 

@@ -49,6 +49,7 @@ OWN = {
     "models": "service.cli.models:models",
     "doctor": "service.cli.doctor:doctor",
     "config": "service.cli.config:config",
+    "parameters": "service.cli.parameter_list:parameters",
     "demo": "service.cli.demo:demo",
 }
 """The service's own commands, in the order of the help text."""

@@ -1,6 +1,8 @@
 """Job parameters on the command line: `-p th_seq=0.4 -p strategy=greedy`, or `--params FILE`."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -9,13 +11,20 @@ from pydantic import ValidationError
 
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.tables import TABLES
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters, refusal
+from service.pipeline.request_names import deprecations, renamed
+from service.structures.parameter import ParameterError
 
 Parameters = TypeVar("Parameters", bound=JobParameters)
 
 ParameterOption = Annotated[
     list[str] | None,
-    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter of the job; may be given again."),
+    typer.Option(
+        "--param",
+        "-p",
+        metavar="NAME=VALUE",
+        help="A parameter of the job; may be given again. `dualtrack parameters` lists them.",
+    ),
 ]
 ParameterFileOption = Annotated[
     Path | None,
@@ -36,10 +45,18 @@ CategoriesOption = Annotated[
 ]
 
 
+Tell = Callable[[str], None]
+warn: Tell = partial(typer.echo, err=True)
+
+
+def silent(_: str) -> None:
+    """For values of which the user was told before."""
+
+
 def parse_parameters(
     given: list[str] | None, file: Path | None = None, *, categories: str | None = None, overlay: bool = True
 ) -> JobParameters:
-    """`NAME=VALUE` pairs over the values of a file -> parameters.
+    """`NAME=VALUE` pairs over the values of a file -> parameters; old names are told on standard error.
 
     Raises:
         InvalidParameter: a pair without `=`, an unknown name, a value out of range, or no such file.
@@ -54,22 +71,40 @@ def parse_as(
     *,
     categories: str | None = None,
     overlay: bool = True,
+    tell: Tell = warn,
 ) -> Parameters:
-    """The same for a program that has parameters of its own besides."""
-    values: dict[str, object] = {"overlay": overlay, **(_read(file) if file else {})}
-    if categories is not None:
-        values["categories"] = _categories(categories)
-    for pair in given or []:
+    """The same for a program that has parameters of its own besides; `tell` gets a line per old name."""
+    options: dict[str, object] = {} if categories is None else {"categories": _categories(categories)}
+    values = {
+        "overlay": overlay,
+        **_renamed(_read(file) if file else {}, tell),
+        **options,
+        **_renamed(_pairs(given or []), tell),
+    }
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise InvalidParameter(refusal(error)) from error
+
+
+def _pairs(given: list[str]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for pair in given:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InvalidParameter(f"parameter: expected NAME=VALUE, got {pair!r}")
         values[name.strip()] = value.strip()
+    return values
+
+
+def _renamed(values: dict[str, object], tell: Tell) -> dict[str, object]:
+    """One source's values under the names of now, so that the next source goes before it by either name."""
+    for line in deprecations(values):
+        tell(f"warning: {line}")
     try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidParameter(f"{name}: {first['msg']}, got {first['input']!r:.200}") from error
+        return renamed(values)
+    except ParameterError as error:
+        raise InvalidParameter(str(error)) from error
 
 
 def _read(file: Path) -> dict[str, object]:

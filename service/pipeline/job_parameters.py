@@ -1,36 +1,79 @@
-"""What a caller may set for one job, with the field's names; everything left out comes from the preset."""
+"""What a caller may set for one job, by request name; everything left out comes from the preset.
 
-from dataclasses import replace
-from typing import Annotated, Any
+The parameters of the run are generated from the dataclasses that hold them (`service.pipeline.params`); here are those
+of the job alone.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationError,
-    ValidationInfo,
     ValidatorFunctionWrapHandler,
+    create_model,
     field_validator,
+    model_validator,
 )
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from service.calibration.params import CalibrationParams, Estimator, ProposalParams, Strategy
+from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.choice import WANTED, CategoryChoice
 from service.pipeline.params import PipelineParams, PresetName, preset
-from service.tracking.params import (
-    ChunkParams,
-    Fusion,
-    FusionParams,
-    ScoreEstimator,
-    TrackerParams,
-    TubeletIou,
-    TubeletParams,
+from service.pipeline.request_names import (
+    OLD_NAMES,
+    PRESETS,
+    TABLE,
+    deprecations,
+    renamed,
+    unknown_parameter,
+    values_of,
+    with_values,
 )
+from service.structures.parameter import ParameterError, ParameterField, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
+UNKNOWN = "extra_forbidden"
+"""Pydantic's type of the error of a name that the model does not have."""
+MOST_SUGGESTIONS = 10
+"""So many unknown names of a request are answered with the nearest: each costs some time."""
 
 
-class JobParameters(BaseModel):
-    """Parameters of one job. `null` or absent: the preset's value."""
+def request_field(item: ParameterField, *, description: str, schema: dict[str, Any] | None = None) -> Any:
+    """An optional field of a pydantic model for a parameter, as `create_model` takes it."""
+    return item.hint | None, Field(None, description=description, json_schema_extra=schema)
+
+
+def defaults_text(default: object, paper: object) -> str:
+    """Both presets' values in words."""
+    if default == paper:
+        return f"Default {value_text(default)} in both presets."
+    return f"Default {value_text(default)}; preset `paper` {value_text(paper)}."
+
+
+def value_text(value: object) -> str:
+    """A value as descriptions have it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"`{value}`" if isinstance(value, str) else f"{value:g}"
+
+
+def _run_fields() -> dict[str, Any]:
+    fields = {}
+    for name, item in TABLE.items():
+        values = {chosen: PRESETS[chosen][name] for chosen in PRESETS}
+        description = f"{item.description} {defaults_text(values['default'], values['paper'])}"
+        fields[name] = request_field(item, description=description, schema={"x-defaults": values})
+    return fields
+
+
+class _Preset(BaseModel):
+    """The first field; those of the run come between it and the job's others."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -39,53 +82,18 @@ class JobParameters(BaseModel):
     )
 
     preset: PresetName = Field("default", description="`default`, or `paper`: the literal reading of the paper.")
-    th_det: Share | None = Field(None, description="Candidates of the detector below this score are dropped.")
-    max_per_frame: int | None = Field(None, ge=1, le=50, description="Most candidates per frame.")
-    estimator: Estimator | None = Field(None, description="How a class's average over the video is taken.")
-    th_cc: Share | None = Field(None, description="A class is reliable if its average is above this.")
-    beta: Share | None = Field(None, description="Weight of unreliable classes; 1 switches calibration off.")
-    relabel: bool | None = Field(None, description="Take the label anew after calibration.")
-    th_key: Share | None = Field(None, description="Calibrated candidates below this score are dropped.")
-    strategy: Strategy | None = Field(None, description="How the key detections are chosen.")
-    th_iou: Share | None = Field(None, description="Mask IoU above which two candidates count as one.")
-    max_seeds: int | None = Field(None, ge=1, le=100, description="Most key detections per chunk.")
-    penalty_k: float | None = Field(None, ge=0, le=2, description="Siamese RPN: penalty on change of shape.")
-    window_influence: Share | None = Field(None, description="Siamese RPN: weight of the cosine window.")
-    lr: Share | None = Field(None, description="Siamese RPN: smoothing of the box's size.")
-    lost_enter: Share | None = Field(None, description="A target is lost below this Siamese score.")
-    lost_leave: Share | None = Field(None, description="A lost target is found again above this score.")
-    lost_max_frames: int | None = Field(None, ge=0, description="A direction stops after so many; 0 = never.")
-    lost_reach: float | None = Field(
-        None, ge=0, le=100, description="How many of its sizes a frame a lost target can move; 0 = any."
-    )
-    fusion: Fusion | None = Field(None, description="`box`: mask × box; `none`, `instance`: one tracker alone.")
-    margin: float | None = Field(None, ge=1, le=2, description="Factor on the box before it cuts the mask.")
-    couple: Share | None = Field(None, description="Weight of the mask's own box in the tracked box.")
-    mask_thresh: Share | None = Field(None, description="Probability from which a pixel belongs to the object.")
-    min_area: int | None = Field(None, ge=0, description="Smaller masks count as empty (pixels).")
-    second_look: float | None = Field(
-        None,
-        ge=0,
-        le=100,
-        description="Boxes of more pixels than so many times the samples of a window get a finer mask; 0 = none.",
-    )
-    bidirectional: bool | None = Field(None, description="Track backward from the key detection, too.")
-    th_seq: Share | None = Field(None, description="Tubelet NMS: the worse of two above this IoU is dropped.")
-    tubelet_iou: TubeletIou | None = Field(None, description="Frames over which tubelet IoU is averaged.")
-    class_agnostic: bool | None = Field(None, description="Tubelet NMS across classes.")
-    score: ScoreEstimator | None = Field(None, description="How per-frame scores become the tubelet's.")
-    match_iou: Share | None = Field(None, description="Mask IoU above which a detection supports a tubelet.")
-    track_fps: float | None = Field(
-        None, ge=0, le=1000, description="Frames per second that are tracked; those between are filled in. 0 = all."
-    )
-    chunk_frames: int | None = Field(
-        None, ge=8, le=2000, description="Most frames that are calibrated and tracked together."
-    )
-    chunk_overlap: int | None = Field(
-        None, ge=1, le=1000, description="Frames that neighbouring chunks share; at most half of `chunk_frames`."
-    )
-    shots: bool | None = Field(None, description="Cut at shot changes; no object goes on there.")
-    stitch_iou: Share | None = Field(None, description="Mask IoU there from which tubelets of neighbours are one.")
+
+
+if TYPE_CHECKING:
+    # mypy knows the fields of the job; those of the run are read by name
+    _WithRun = _Preset
+else:
+    _WithRun = create_model("_WithRun", __base__=_Preset, **_run_fields())
+
+
+class JobParameters(_WithRun):
+    """Parameters of one job. `null` or absent: the preset's value."""
+
     overlay: bool = Field(True, description="Also write the overlay video.")
     overlay_min_score: Share = Field(0.1, description="Tubelets below this are not drawn; the result has them.")
     categories: CategoryChoice | None = Field(
@@ -94,6 +102,12 @@ class JobParameters(BaseModel):
         "each, and `of`, the names of the classes that stand for it.",
         examples=["ytvis2019", ["person", "dog"], [{"id": 1, "name": "vehicle", "of": ["car", "bus", "truck"]}]],
     )
+    _deprecations: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def deprecations(self) -> tuple[str, ...]:
+        """What to tell a caller who used old names, one line each."""
+        return self._deprecations
 
     @field_validator("categories", mode="wrap")
     @classmethod
@@ -104,58 +118,87 @@ class JobParameters(BaseModel):
         except ValidationError as error:
             raise ValueError(WANTED) from error
 
-    @field_validator("chunk_overlap")
+    @model_validator(mode="wrap")
     @classmethod
-    def _fits(cls, overlap: int | None, others: ValidationInfo) -> int | None:
-        frames = others.data.get("chunk_frames") or ChunkParams().frames
-        if overlap is not None and overlap > frames // 2:
-            raise ValueError(f"expected 1 to {frames // 2} frames, half of chunk_frames {frames}")
-        return overlap
+    def _checked(cls, raw: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Take old names, refuse what the dataclasses refuse, and blame the names that the request gave."""
+        if not isinstance(raw, Mapping):
+            return validate(raw)
+        try:
+            made = validate(renamed(raw))
+            made.pipeline_params()
+        except ParameterError as error:
+            raise ValidationError.from_exception_data(cls.__name__, [_misfit(raw, error)]) from error
+        except ValidationError as error:
+            lines = _renamed_errors(raw, error, tuple(cls.model_fields))
+            raise ValidationError.from_exception_data(cls.__name__, lines) from error
+        made._deprecations = tuple(deprecations(raw))  # noqa: SLF001 (its own class's)
+        return made
 
     def pipeline_params(self) -> PipelineParams:
         """The parameters of the run: the preset with this job's values put in."""
         base = preset(self.preset)
-        return PipelineParams(
-            detector=replace(base.detector, **self._given("th_det", "max_per_frame")),
-            calibration=self._calibration(base.calibration),
-            proposals=self._proposals(base.proposals),
-            tracker=self._tracker(base.tracker),
-            tubelets=self._tubelets(base.tubelets),
-            track_fps=base.track_fps if self.track_fps is None else self.track_fps,
-            chunks=self._chunks(base.chunks),
-        )
+        values = {name: value for name in TABLE if (value := getattr(self, name)) is not None}
+        if "chunk_frames" in values:
+            # an overlap that nobody asked for gives way to short chunks
+            values.setdefault("chunk_overlap", min(base.chunks.overlap, values["chunk_frames"] // 2))
+        params: PipelineParams = with_values(base, values)
+        return params
 
-    def _calibration(self, base: CalibrationParams) -> CalibrationParams:
-        return replace(base, **self._given("estimator", "th_cc", "beta", "relabel", "th_key"))
 
-    def _proposals(self, base: ProposalParams) -> ProposalParams:
-        return replace(base, **self._given("strategy", "th_iou", "max_seeds"))
+def effective_parameters(parameters: JobParameters) -> dict[str, object]:
+    """The value in force of every parameter of a job by its request name, as JSON has it; a request for the same."""
+    own = parameters.model_dump(mode="json")
+    values = own | values_of(parameters.pipeline_params())
+    return {name: values[name] for name in own}
 
-    def _tracker(self, base: TrackerParams) -> TrackerParams:
-        lost = replace(
-            base.siamese.lost,
-            **self._renamed(enter="lost_enter", leave="lost_leave", max_frames="lost_max_frames", reach="lost_reach"),
-        )
-        siamese = replace(base.siamese, lost=lost, **self._given("penalty_k", "window_influence", "lr"))
-        return TrackerParams(siamese=siamese, fusion=self._fusion(base.fusion))
 
-    def _fusion(self, base: FusionParams) -> FusionParams:
-        same = self._given("margin", "couple", "mask_thresh", "min_area", "bidirectional", "second_look")
-        return replace(base, **same, **self._renamed(kind="fusion"))
+def stored_parameters(raw: Mapping[str, Any]) -> JobParameters:
+    """The parameters of a job that an earlier release may have stored.
 
-    def _tubelets(self, base: TubeletParams) -> TubeletParams:
-        same = self._given("th_seq", "class_agnostic", "score", "match_iou")
-        return replace(base, **same, **self._renamed(iou="tubelet_iou"))
+    Raises:
+        InvalidParameter: this release does not take them any more.
+    """
+    try:
+        return JobParameters.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidParameter(refusal(error)) from error
 
-    def _chunks(self, base: ChunkParams) -> ChunkParams:
-        frames = self.chunk_frames or base.frames
-        overlap = self.chunk_overlap or min(base.overlap, frames // 2)
-        return replace(base, frames=frames, overlap=overlap, **self._given("shots", "stitch_iou"))
 
-    def _given(self, *names: str) -> dict[str, Any]:
-        return self._renamed(**{name: name for name in names})
+def refusal(error: ValidationError) -> str:
+    """The first thing that is wrong with parameters, in one line."""
+    first = error.errors()[0]
+    if first["type"] == UNKNOWN:
+        return f"parameters: {first['msg']}"
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}, got {first['input']!r:.200}"
 
-    def _renamed(self, **field_of: str) -> dict[str, Any]:
-        """Values that the caller set, by the name of the parameter they go to."""
-        values = {target: getattr(self, name) for target, name in field_of.items()}
-        return {target: value for target, value in values.items() if value is not None}
+
+def _misfit(raw: Mapping[str, Any], error: ParameterError) -> InitErrorDetails:
+    """The error at the parameter that the request gave, of those that don't fit together."""
+    given = {name: _given_name(raw, name) for name in error.wanted}
+    name = next((name for name in error.wanted if raw.get(given[name]) is not None), next(iter(error.wanted)))
+    message = PydanticCustomError("parameter", error.wanted[name])
+    return InitErrorDetails(type=message, loc=(given[name],), input=raw.get(given[name], error.got))
+
+
+def _renamed_errors(raw: Mapping[str, Any], error: ValidationError, known: tuple[str, ...]) -> list[InitErrorDetails]:
+    """The same errors under the names that the request gave, unknown names with the nearest known one."""
+    lines, suggested = [], 0
+    for item in error.errors(include_url=False):
+        first, *rest = item["loc"] or ("",)
+        message = item["msg"]
+        if _is_unknown(item):
+            message = unknown_parameter(str(first), known if suggested < MOST_SUGGESTIONS else ())
+            suggested += 1
+        where = (_given_name(raw, str(first)), *rest) if item["loc"] else ()
+        lines.append(InitErrorDetails(type=PydanticCustomError(item["type"], message), loc=where, input=item["input"]))
+    return lines
+
+
+def _is_unknown(item: ErrorDetails) -> bool:
+    return item["type"] == UNKNOWN and len(item["loc"]) == 1
+
+
+def _given_name(raw: Mapping[str, Any], name: str) -> str:
+    """The name under which a request gave a parameter: an old one, or its own."""
+    return next((old for old, new in OLD_NAMES.items() if new == name and raw.get(old) is not None), name)

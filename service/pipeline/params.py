@@ -1,9 +1,12 @@
 """All parameters of one run, by the field's names, and the two presets."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from service.calibration.params import CalibrationParams, ProposalParams
+from service.structures.parameter import Parameter, Share, check_ranges
 from service.tracking.params import ChunkParams, FusionParams, LostParams, SiameseParams, TrackerParams, TubeletParams
 
 PresetName = Literal["default", "paper"]
@@ -14,36 +17,42 @@ class DetectorParams:
     """What the host asks of the detector.
 
     Attributes:
-        th_det: candidates below this score are dropped (paper: 0.2).
-        max_per_frame: most candidates per frame.
         short_side, long_side: size of the network frame in pixels: the short side is scaled to `short_side`
             unless the long one would then be longer than `long_side`.
         batch: frames per call.
     """
 
-    th_det: float = 0.2
-    max_per_frame: int = 20
+    th_det: Annotated[Share, Parameter("Candidates of the detector below this score are dropped.")] = 0.2
+    max_per_frame: Annotated[int, Interval(ge=1, le=50), Parameter("Most candidates per frame.")] = 20
     short_side: int = 384
     long_side: int = 640
     batch: int = 2
 
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineParams:
-    """Parameters of one run, stage by stage.
-
-    Attributes:
-        track_fps: about so many frames per second go through the stages, those between are filled in; 0 = all do. Clips
-            below are not touched.
-    """
+    """Parameters of one run, stage by stage."""
 
     detector: DetectorParams = field(default_factory=DetectorParams)
     calibration: CalibrationParams = field(default_factory=CalibrationParams)
     proposals: ProposalParams = field(default_factory=ProposalParams)
     tracker: TrackerParams = field(default_factory=TrackerParams)
     tubelets: TubeletParams = field(default_factory=TubeletParams)
-    track_fps: float = 12.0
+    track_fps: Annotated[
+        float,
+        Interval(ge=0, le=1000),
+        Parameter(
+            "About so many frames per second are tracked, those between are filled in; slower videos are not touched. "
+            "0 = all."
+        ),
+    ] = 12.0
     chunks: ChunkParams = field(default_factory=ChunkParams)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 def preset(name: PresetName) -> PipelineParams:

@@ -21,7 +21,7 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
 from service.pipeline.frame_rate import process_at_rate
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.job_parameters import JobParameters, effective_parameters
 from service.pipeline.networks import Networks
 from service.pipeline.result import write_results
 from service.pipeline.run import Report, Run, StageProgress
@@ -114,7 +114,7 @@ async def segment(
     finally:
         clip.close()
     out.mkdir(parents=True, exist_ok=True)
-    written = write_results(out, result, run, parameters.model_dump())
+    written = write_results(out, result, run, effective_parameters(parameters))
     if parameters.overlay:
         await write_overlay(
             video,

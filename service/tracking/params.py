@@ -1,7 +1,11 @@
 """Parameters of the dual tracker and of merging; defaults of the preset `default`."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Interval
+
+from service.structures.parameter import Parameter, ParameterError, Share, check_ranges
 
 ScoreEstimator = Literal["matched_zero", "matched_skip", "seed"]
 """E1z, E1s, E3: how per-frame scores become the tubelet's."""
@@ -17,17 +21,32 @@ class LostParams:
     """Hysteresis of a lost target.
 
     Attributes:
-        enter: lost below this Siamese score; at it still tracked.
-        leave: found again above this one; at it still lost.
-        max_frames: a direction stops after so many lost frames in a row; 0 = never.
+        enter: at it still tracked.
+        leave: at it still lost; not below `enter`, where a target would be lost and found again at once.
+        max_frames: lost frames in a row.
         reach: a candidate can be the lost target if it is at most so many of the target's sizes away per lost frame,
-            or one; 0 = anywhere. Without it a hidden walker is found again at once in another one on the far side.
+            or one. Without it a hidden walker is found again at once in another one on the far side.
     """
 
-    enter: float = 0.15
-    leave: float = 0.5
-    max_frames: int = 0
-    reach: float = 0.25
+    enter: Annotated[Share, Parameter("A target is lost below this Siamese score.", "lost_enter")] = 0.15
+    leave: Annotated[Share, Parameter("A lost target is found again above this score.", "lost_leave")] = 0.5
+    max_frames: Annotated[
+        int, Ge(0), Parameter("A direction stops after so many lost frames in a row; 0 = never.", "lost_max_frames")
+    ] = 0
+    reach: Annotated[
+        float,
+        Interval(ge=0, le=100),
+        Parameter("How many of its sizes a frame a lost target can move; 0 = any.", "lost_reach"),
+    ] = 0.25
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.enter > self.leave:
+            wanted = {
+                "lost_enter": f"expected at most lost_leave {self.leave:g}",
+                "lost_leave": f"expected at least lost_enter {self.enter:g}",
+            }
+            raise ParameterError(wanted, self.enter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +57,13 @@ class SiameseParams:
     pysot's 0.42 and 0.38 were chosen for (preset `paper`).
     """
 
-    penalty_k: float = 0.05
-    window_influence: float = 0.3
-    lr: float = 0.9
+    penalty_k: Annotated[float, Interval(ge=0, le=2), Parameter("Siamese RPN: penalty on change of shape.")] = 0.05
+    window_influence: Annotated[Share, Parameter("Siamese RPN: weight of the cosine window.")] = 0.3
+    lr: Annotated[Share, Parameter("Siamese RPN: smoothing of the box's size.")] = 0.9
     lost: LostParams = field(default_factory=LostParams)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +72,28 @@ class FusionParams:
 
     Attributes:
         kind: see `Fusion`.
-        margin: factor on the box's sides before it cuts the mask; 1 is the paper's.
-        couple: weight of the mask's own tight box in the tracked box; 0 is the paper's (decision record 4).
-        mask_thresh: probability from which a pixel belongs to the object.
-        min_area: smaller masks count as empty, in pixels of the original frame; one of just this area does not.
-        bidirectional: track backward from the seed, too.
+        margin: 1 is the paper's.
+        couple: 0 is the paper's (decision record 4).
+        min_area: in pixels of the original frame; a mask of just this area is not empty.
+        second_look: of the window's side, compared with the longer side of the box.
         window_context: side of the pixel window over the longer side of the box.
-        second_look: boxes whose longer side is above so many times the samples of the window's side, px, get a finer
-            mask; 0 = none.
     """
 
-    kind: Fusion = "box"
-    margin: float = 1.3
-    couple: float = 0.5
-    mask_thresh: float = 0.5
-    min_area: int = 16
-    bidirectional: bool = True
+    kind: Annotated[Fusion, Parameter("`box`: mask × box; `none`, `instance`: one tracker alone.", "fusion")] = "box"
+    margin: Annotated[float, Interval(ge=1, le=2), Parameter("Factor on the box before it cuts the mask.")] = 1.3
+    couple: Annotated[Share, Parameter("Weight of the mask's own box in the tracked box.")] = 0.5
+    mask_thresh: Annotated[Share, Parameter("Probability from which a pixel belongs to the object.")] = 0.5
+    min_area: Annotated[int, Ge(0), Parameter("Smaller masks count as empty (pixels).")] = 16
+    second_look: Annotated[
+        float,
+        Interval(ge=0, le=100),
+        Parameter("Boxes of more pixels than so many times the samples of a window get a finer mask; 0 = none."),
+    ] = 4.0
+    bidirectional: Annotated[bool, Parameter("Track backward from the key detection, too.")] = True
     window_context: float = 1.5
-    second_look: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +101,18 @@ class TubeletParams:
     """Tubelet NMS, final class and score.
 
     Attributes:
-        th_seq: the worse of two tubelets is dropped if their IoU is above this; at it both stay.
-        iou: over which frames that IoU is averaged.
-        class_agnostic: compare tubelets of different classes, too.
-        score: how per-frame scores become the tubelet's.
-        match_iou: a detection supports a tubelet in its frame if their mask IoU is above this; at it, it does not.
+        th_seq: at it both stay.
+        match_iou: at it a detection does not support the tubelet.
     """
 
-    th_seq: float = 0.3
-    iou: TubeletIou = "union"
-    class_agnostic: bool = True
-    score: ScoreEstimator = "matched_zero"
-    match_iou: float = 0.7
+    th_seq: Annotated[Share, Parameter("Tubelet NMS: the worse of two above this IoU is dropped.")] = 0.3
+    iou: Annotated[TubeletIou, Parameter("Frames over which tubelet IoU is averaged.", "tubelet_iou")] = "union"
+    class_agnostic: Annotated[bool, Parameter("Tubelet NMS across classes.")] = True
+    score: Annotated[ScoreEstimator, Parameter("How per-frame scores become the tubelet's.")] = "matched_zero"
+    match_iou: Annotated[Share, Parameter("Mask IoU above which a detection supports a tubelet.")] = 0.7
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +128,25 @@ class ChunkParams:
     """How a long video is cut, and its tubelets stitched.
 
     Attributes:
-        frames: most frames of a chunk.
-        overlap: frames that two chunks of one shot share; at most half of `frames`.
-        shots: also cut where the shot changes; no object goes on there.
-        stitch_iou: mask IoU over the shared frames from which two tubelets are one object.
+        overlap: of two chunks of one shot.
+        stitch_iou: over the shared frames.
     """
 
-    frames: int = 160
-    overlap: int = 12
-    shots: bool = True
-    stitch_iou: float = 0.5
+    frames: Annotated[
+        int,
+        Interval(ge=8, le=2000),
+        Parameter("Most frames that are calibrated and tracked together.", "chunk_frames"),
+    ] = 160
+    overlap: Annotated[
+        int,
+        Interval(ge=1, le=1000),
+        Parameter("Frames that neighboring chunks share; at most half of `chunk_frames`.", "chunk_overlap"),
+    ] = 12
+    shots: Annotated[bool, Parameter("Cut at shot changes; no object goes on there.")] = True
+    stitch_iou: Annotated[Share, Parameter("Mask IoU there from which tubelets of neighbors are one.")] = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.overlap <= self.frames // 2:
-            raise ValueError(
-                f"chunk_overlap: expected 1 to {self.frames // 2} frames, half of chunk_frames {self.frames}, "
-                f"got {self.overlap}"
-            )
+            wanted = f"expected 1 to {self.frames // 2} frames, half of chunk_frames {self.frames}"
+            raise ParameterError({"chunk_overlap": wanted}, self.overlap)
+        check_ranges(self)

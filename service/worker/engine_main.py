@@ -20,7 +20,7 @@ from dualtrack.errors import Canceled, DualtrackError, InvalidInput
 from service.inference.open import open_client
 from service.media.limits import VideoLimits
 from service.pipeline.detection.outside import open_detector
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.job_parameters import stored_parameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote, FolderCache
@@ -113,7 +113,7 @@ class JobEngine:
                 Path(job["video"]),
                 Path(job["out"]),
                 context=self._context,
-                parameters=JobParameters.model_validate(job["parameters"]),
+                parameters=stored_parameters(job["parameters"]),
                 report=partial(self._report, run.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )

@@ -1,5 +1,6 @@
 """Jobs over HTTP, from the request to the result, and every way in which that can go wrong."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -129,6 +130,9 @@ def test_detections_over_the_limit(tmp_path: Path, content: bytes) -> None:
         ({"th_iou": "high"}, "#/parameters/th_iou"),
         ({"max_seeds": 0}, "#/parameters/max_seeds"),
         ({"a/b~c": 1}, "#/parameters/a~1b~0c"),
+        ({"lost_enter": 0.6, "lost_leave": 0.4}, "#/parameters/lost_enter"),
+        ({"lost_leave": 0.1}, "#/parameters/lost_leave"),
+        ({"segment_frames": 20, "chunk_frames": 20}, "#/parameters/segment_frames"),
         ({"categories": "lvis"}, "#/parameters/categories"),
         ({"categories": [{"id": 1}]}, "#/parameters/categories"),
     ],
@@ -141,6 +145,40 @@ def test_wrong_parameter_is_named(
     text = httpx.Request("POST", "http://x", json=parameters).content.decode()
     form = http.post("/v1/jobs", data={"parameters": text}, files={"file": ("a.mp4", content)})
     assert problem(form, 422, "invalid-parameter")["errors"][0]["pointer"] == pointer  # type: ignore[index]
+
+
+def test_an_unknown_parameter_is_answered_with_the_nearest(http: httpx.Client, video_id: str) -> None:
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"th_sq": 0.5}})
+    [error] = problem(answer, 422, "invalid-parameter")["errors"]  # type: ignore[misc]
+    expected = {"pointer": "#/parameters/th_sq", "detail": "unknown parameter 'th_sq'; did you mean 'th_seq'?"}
+    assert error == expected
+
+
+def test_old_names_are_taken_with_a_warning(http: httpx.Client, video_id: str, content: bytes) -> None:
+    old = {"segment_frames": 20, "segment_overlap": 4}
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": old})
+    form = http.post("/v1/jobs", data={"parameters": json.dumps(old)}, files={"file": ("a.mp4", content)})
+    for each in (answer, form):
+        assert each.status_code == 202, each.text
+        given = each.json()["parameters"]
+        assert (given["chunk_frames"], given["chunk_overlap"]) == (20, 4)
+        assert not given.keys() & old.keys()
+        assert each.headers["deprecation"] == "true"
+        assert each.headers["warning"] == ", ".join(
+            f'299 - "segment_{name} is now chunk_{name}; the old name will be refused in the next release"'
+            for name in ("frames", "overlap")
+        )
+    new = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"chunk_frames": 20}})
+    assert not new.headers.keys() & {"deprecation", "warning"}
+
+
+def test_old_and_new_name_are_one_request(http: httpx.Client, video_id: str) -> None:
+    key = {"Idempotency-Key": "renamed"}
+    ids = {
+        http.post("/v1/jobs", json={"video_id": video_id, "parameters": {name: 20}}, headers=key).json()["id"]
+        for name in ("segment_frames", "chunk_frames")
+    }
+    assert len(ids) == 1
 
 
 @pytest.mark.parametrize(

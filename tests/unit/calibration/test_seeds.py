@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from service.calibration.params import ProposalParams
-from service.calibration.seeds import greedy, group_leaders, unexplained
+from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
 from tests.unit.builders import frame, mask, tube
 
 PARAMS = ProposalParams()
@@ -54,6 +54,13 @@ def test_cap_and_empty(choose) -> None:
     assert len(choose(frames, ProposalParams(max_seeds=2))) == 2
     assert choose([], PARAMS) == []
     assert choose([frame(0), frame(1)], PARAMS) == []
+
+
+@pytest.mark.parametrize(("most", "left"), [(4, True), (5, False), (100, False)])
+def test_candidates_left_over_by_the_cap(most: int, left: bool) -> None:
+    frames = [frame(0, *[(x, [0.5 + x / 1000, 0, 0]) for x in range(0, 50, 12)])]
+    tubelets = [tube(range(1))] * most
+    assert left_over(frames, tubelets, ProposalParams(strategy="greedy", max_seeds=most)) == left
 
 
 def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:

@@ -14,6 +14,7 @@ from service.cli.parameters import parse_parameters
 def test_axes() -> None:
     assert parse_axis("th_seq=0.3, 0.5") == Axis(("th_seq",), (("0.3",), ("0.5",)))
     assert parse_axis("a/b=1/2,3/4") == Axis(("a", "b"), (("1", "2"), ("3", "4")))
+    assert parse_axis("segment_frames=20,40").names == ("chunk_frames",)
 
 
 @pytest.mark.parametrize("text", ["th_seq", "th_seq=", "a/b=1", "=1", "a=1,,2", "a/=1/2"])

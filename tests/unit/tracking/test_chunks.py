@@ -49,7 +49,7 @@ def test_cut(length: int, changes: list[int], expected: list[tuple[int, int, int
 
 @st.composite
 def bounds(draw: st.DrawFn) -> ChunkParams:
-    frames = draw(st.integers(2, 30))
+    frames = draw(st.integers(8, 30))
     return ChunkParams(frames=frames, overlap=draw(st.integers(1, frames // 2)))
 
 

@@ -79,7 +79,7 @@ def videos(draw: st.DrawFn) -> tuple[list[Tubelet], list[Detections]]:
 
 
 @settings(deadline=None)
-@given(videos(), st.integers(4, 20), st.data(), st.sampled_from(["matched_zero", "matched_skip"]))
+@given(videos(), st.integers(8, 20), st.data(), st.sampled_from(["matched_zero", "matched_skip"]))
 def test_a_cut_video_gives_the_tubelets_of_the_uncut_one(
     video: tuple[list[Tubelet], list[Detections]], most: int, data: st.DataObject, score: ScoreEstimator
 ) -> None:

@@ -1,0 +1,98 @@
+"""The parameters of a run by the names that requests use: which there are, their old names, and the name nearest."""
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import is_dataclass, replace
+from typing import Any, get_args
+
+from service.pipeline.params import PipelineParams, PresetName, preset
+from service.structures.parameter import ParameterError, ParameterField, parameter_fields
+
+OLD_NAMES: Mapping[str, str] = {"segment_frames": "chunk_frames", "segment_overlap": "chunk_overlap"}
+"""Names that were renamed, and what they are called now; accepted for one release."""
+NEAR = 0.7
+"""Names less alike than that (difflib's ratio) are no misspelling of each other."""
+
+
+def _requestable(kind: Any) -> Iterator[ParameterField]:
+    for item in parameter_fields(kind):
+        if is_dataclass(item.kind):
+            yield from _requestable(item.kind)
+        elif item.description is not None:
+            yield item
+
+
+def _table() -> dict[str, ParameterField]:
+    items = list(_requestable(PipelineParams))
+    table = {item.name: item for item in items}
+    if len(table) < len(items):
+        raise TypeError("parameters: expected every request name once")
+    return table
+
+
+TABLE: Mapping[str, ParameterField] = _table()
+"""What a request may set of a run, by request name, in the order of the stages."""
+
+
+def values_of(params: Any) -> dict[str, Any]:
+    """The values of a run's parameters by request name."""
+    values: dict[str, Any] = {}
+    for item in parameter_fields(type(params)):
+        now = getattr(params, item.field)
+        if is_dataclass(now):
+            values |= values_of(now)
+        elif item.description is not None:
+            values[item.name] = now
+    return values
+
+
+def with_values(params: Any, values: Mapping[str, Any]) -> Any:
+    """A copy of a run's parameters with `values`, by request name, put in.
+
+    Raises:
+        ParameterError: one is out of its range, or two don't fit together.
+    """
+    changes: dict[str, Any] = {}
+    for item in parameter_fields(type(params)):
+        now = getattr(params, item.field)
+        if is_dataclass(now):
+            changes[item.field] = with_values(now, values)
+        elif item.description is not None and item.name in values:
+            changes[item.field] = values[item.name]
+    return replace(params, **changes)
+
+
+PRESETS: Mapping[PresetName, Mapping[str, Any]] = {name: values_of(preset(name)) for name in get_args(PresetName)}
+"""What each preset sets, by request name."""
+
+
+def renamed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values under the names of now.
+
+    Raises:
+        ParameterError: a parameter comes under both its names.
+    """
+    values = dict(raw)
+    for old, new in OLD_NAMES.items():
+        if old in values:
+            value = values.pop(old)
+            if value is not None and values.get(new) is not None:
+                raise ParameterError({old: f"expected one of {old} and {new}; {old} is the old name of {new}"}, value)
+            if value is not None or new not in values:
+                values[new] = value
+    return values
+
+
+def deprecations(raw: Mapping[str, Any]) -> list[str]:
+    """One line per old name among the given ones."""
+    return [
+        f"{old} is now {new}; the old name will be refused in the next release"
+        for old, new in OLD_NAMES.items()
+        if old in raw
+    ]
+
+
+def unknown_parameter(name: str, known: Collection[str]) -> str:
+    """What to answer to a name that is no parameter's: the nearest that is one, if there is a near one."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
+    return f"unknown parameter {name[:80]!r}" + "".join(f"; did you mean {found!r}?" for found in near)

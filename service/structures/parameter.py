@@ -1,0 +1,137 @@
+"""What is known of a parameter besides its value: range, description and name in requests, as metadata of its field.
+
+    th_det: Annotated[Share, Parameter("Candidates of the detector below this score are dropped.")] = 0.2
+
+A field without `Parameter` can't be set by a request; its range is checked all the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from math import inf
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, GroupedMetadata, Interval, Le
+
+Share = Annotated[float, Interval(ge=0, le=1)]
+
+
+class ParameterError(ValueError):
+    """A value that a parameter can't have.
+
+    Args:
+        wanted: what was expected, by request name; where several parameters don't fit together, of each of them, the
+            one to blame first.
+        got: the value of the first.
+    """
+
+    def __init__(self, wanted: Mapping[str, str], got: object) -> None:
+        self.wanted, self.got = dict(wanted), got
+        name, text = next(iter(wanted.items()))
+        super().__init__(f"{name}: {text}, got {got!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Metadata of a field that a request may set.
+
+    Attributes:
+        description: one or two sentences for callers.
+        name: in requests, where it is not the field's.
+    """
+
+    description: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterField:
+    """One field of a dataclass of parameters.
+
+    Attributes:
+        field: name of the field.
+        name: in requests and messages.
+        hint: the type with its metadata.
+        kind: the type without it; of a choice, `str`.
+        choices: of a choice, the values; else none.
+        minimum, maximum: the range, both ends included.
+        description: for callers; None if a request can't set it.
+    """
+
+    field: str
+    name: str
+    hint: Any
+    kind: Any
+    choices: tuple[str, ...]
+    minimum: float
+    maximum: float
+    description: str | None
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, in words."""
+        if self.choices:
+            *others, last = self.choices
+            return f"{', '.join(others)} or {last}"
+        if self.kind is bool:
+            return "true or false"
+        if self.maximum == inf:
+            return "a number" if self.minimum == -inf else f"at least {self.minimum:g}"
+        return f"{self.minimum:g} to {self.maximum:g}"
+
+    def check(self, value: Any) -> None:
+        """Refuse a value out of the range, NaN, or none of the choices.
+
+        Raises:
+            ParameterError: so it is.
+        """
+        if self.choices:
+            fits = value in self.choices
+        else:
+            fits = self.kind not in (int, float) or self.minimum <= value <= self.maximum
+        if not fits:
+            raise ParameterError({self.name: f"expected {self.expected}"}, value)
+
+
+def parameter_field(field: str, hint: Any) -> ParameterField:
+    """What the annotation of a field says."""
+    kind, metadata = (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
+    own = next((item for item in metadata if isinstance(item, Parameter)), None)
+    bounds = [bound for item in metadata for bound in (tuple(item) if isinstance(item, GroupedMetadata) else (item,))]
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    return ParameterField(
+        field,
+        name=own.name if own and own.name else field,
+        hint=hint,
+        kind=str if choices else kind,
+        choices=choices,
+        minimum=max((_number(bound.ge) for bound in bounds if isinstance(bound, Ge)), default=-inf),
+        maximum=min((_number(bound.le) for bound in bounds if isinstance(bound, Le)), default=inf),
+        description=own.description if own else None,
+    )
+
+
+def parameter_fields(kind: Any) -> tuple[ParameterField, ...]:
+    """The fields of a dataclass of parameters, in their order."""
+    return _parameter_fields(kind)
+
+
+@cache
+def _parameter_fields(kind: type) -> tuple[ParameterField, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(parameter_field(item.name, hints[item.name]) for item in fields(kind))
+
+
+def check_ranges(parameters: Any) -> None:
+    """Refuse a dataclass of parameters with a value out of its range; called by its `__post_init__`.
+
+    Raises:
+        ParameterError: so it is.
+    """
+    for item in parameter_fields(type(parameters)):
+        item.check(getattr(parameters, item.field))
+
+
+def _number(bound: Any) -> float:
+    number: float = bound
+    return number
