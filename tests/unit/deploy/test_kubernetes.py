@@ -152,7 +152,7 @@ def test_probes_ask_what_the_service_answers(overlay: Rendered) -> None:
     for kind in ("startup", "liveness", "readiness"):
         command = overlay.container("worker")[f"{kind}Probe"]["exec"]["command"]
         assert command[:3] == ["python", "-m", liveness.__name__]
-        assert command[3:] == [overlay.settings()["DUALTRACK_ALIVE_FILE"]]
+        assert command[3:] == [overlay.settings()["DUALTRACK_LIVENESS_FILE"]]
     for name, workload in overlay.workloads().items():
         if workload["kind"] != "Job":
             assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(overlay.container(name))
