@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from dualtrack.errors import Canceled, DualtrackError, Unavailable
+from dualtrack.errors import Canceled, DualtrackError, JobFailed, Unavailable
 from service.pipeline.run import STAGES, StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
@@ -18,7 +18,7 @@ from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
 from service.state.jobs import Job, JobProgress, JobStore
-from service.worker.engine import EngineHandle, JobFailed
+from service.worker.engine import EngineHandle
 
 log = structlog.get_logger()
 T = TypeVar("T")

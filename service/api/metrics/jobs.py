@@ -7,11 +7,17 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from dualtrack.errors import ConfigurationError, ContractViolation, InferenceError, InferenceTimeout, Unavailable
+from dualtrack.errors import (
+    ConfigurationError,
+    ContractViolation,
+    EngineDied,
+    InferenceError,
+    InferenceTimeout,
+    Unavailable,
+)
 from service.inference.triton.client import DEAD_CODE
 from service.state.counters import EDGES_S, Counts
 from service.state.jobs import TERMINAL
-from service.worker.engine import EngineDied
 
 FORESEEN = (
     "worker-died",
