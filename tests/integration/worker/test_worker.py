@@ -14,7 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
+from service.state import redis_keys
 from service.state.jobs import TERMINAL, Job, JobState, JobStore
 from service.state.videos import Video
 from service.wiring import Parts
@@ -187,6 +189,14 @@ def test_a_worker_that_dies_after_a_new_checkpoint_does_not_count(bench: Bench) 
 
     assert bench.api.act(deaths) == [1, 2, 3, 4, 5, 6, 7]
     assert bench.job(job_id).state is JobState.FAILED
+
+
+def test_deliveries_name_the_task_as_earlier_versions_did(bench: Bench) -> None:
+    bench.submit("ok")
+    # docket's fields are bytes, pickled arguments among them
+    with Redis(unix_socket_path=str(bench.api.valkey.socket)) as redis:
+        (entry,) = redis.xrange(f"{redis_keys.DOCKET}:stream")
+    assert entry[1][b"function"] == b"run_job"
 
 
 async def _undelivered(_job: str, _key: str) -> None:
