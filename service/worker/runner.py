@@ -26,6 +26,8 @@ T = TypeVar("T")
 BEAT_S = 0.25
 """How often progress goes to Redis and a wish to cancel is looked for."""
 RETRY_S = 1.0
+FAULT = DualtrackError("worker: it failed on this job; its log says how")
+"""What a job is told of a fault that no other error names."""
 SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge": 0.0, "render": 0.1}
 """Share of each stage in a job of common length: what `fraction` and the ETA are reckoned with."""
 PER_SEGMENT = STAGES[STAGES.index("detect") : STAGES.index("render")]
@@ -122,6 +124,13 @@ class JobRunner:
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
+        except Exception:
+            # a fault of the worker itself: not raised, for the queue knows nothing of attempts
+            log.exception("attempt failed", job=job.id, attempt=job.attempt, code=FAULT.code)
+            await asyncio.sleep(RETRY_S)
+            # released first: a job that was done before the fault keeps its result
+            if await _insist(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
+                await self._blobs.remove_result(job.id, job.attempt)
 
     async def _attempt(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
         try:

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from dualtrack.errors import (
     ConfigurationError,
     ContractViolation,
+    DualtrackError,
     EngineDied,
     InferenceError,
     InferenceTimeout,
@@ -26,6 +27,7 @@ FORESEEN = (
     *(
         kind.code
         for kind in (
+            DualtrackError,
             EngineDied,
             InferenceError,
             InferenceTimeout,

@@ -158,6 +158,22 @@ def test_poison_job_fails_after_three_attempts_and_others_go_on(bench: Bench) ->
     assert series['dualtrack_jobs_ended_total{state="failed"}'] == 1
 
 
+def test_a_fault_of_the_worker_itself_ends_the_attempt_and_others_go_on(bench: Bench) -> None:
+    bench.start_worker()
+    faulty, fine = bench.submit("odd"), bench.submit("ok 2")
+    job = bench.until(faulty, ended, 60)
+    assert (job.state, job.attempt) == (JobState.FAILED, 3)
+    assert job.error is not None
+    assert "the last: internal: " in job.error["detail"]
+    assert bench.until(fine, ended).state is JobState.DONE
+    assert not bench.results(faulty)
+    assert bench.series()['dualtrack_attempt_failures_total{cause="service",code="internal"}'] == 3
+    log = (bench.folder / "worker0.log").read_text()
+    assert log.count("attempt failed") == 3
+    assert "Traceback" in log
+    assert "ValueError" in log
+
+
 def test_attempts_that_get_further_do_not_count(bench: Bench) -> None:
     bench.start_worker()
     job = bench.until(bench.submit("climb 5"), ended, 60)
