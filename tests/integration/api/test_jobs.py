@@ -1,5 +1,6 @@
 """Jobs over HTTP, from the request to the result, and every way in which that can go wrong."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -136,6 +137,13 @@ def test_wrong_parameter_is_named(
     text = httpx.Request("POST", "http://x", json=parameters).content.decode()
     form = http.post("/v1/jobs", data={"parameters": text}, files={"file": ("a.mp4", content)})
     assert problem(form, 422, "invalid-parameter")["errors"][0]["pointer"] == pointer  # type: ignore[index]
+
+
+def test_wrong_parameters_before_the_file_store_nothing(http: httpx.Client, tmp_path: Path) -> None:
+    content = clip(tmp_path / "c.mp4", seed=3).read_bytes()
+    answer = http.post("/v1/jobs", data={"parameters": '{"th_det": 2}'}, files={"file": ("c.mp4", content)})
+    problem(answer, 422, "invalid-parameter")
+    problem(http.get(f"/v1/videos/{hashlib.sha256(content).hexdigest()}"), 404, "unknown-video")
 
 
 @pytest.mark.parametrize(
