@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from dualtrack.errors import InvalidVideo, NotFound
-from service.api.metrics.http import HttpMetrics
+from service.api.metrics.api import ApiMetrics
 from service.media.probe import probe
 from service.state.videos import Video
 from service.wiring import Parts
@@ -14,7 +14,7 @@ NAME_LENGTH = 200
 
 
 async def store_video(
-    chunks: AsyncIterator[bytes], filename: str | None, parts: Parts, metrics: HttpMetrics
+    chunks: AsyncIterator[bytes], filename: str | None, parts: Parts, metrics: ApiMetrics
 ) -> tuple[Video, bool]:
     """Store a video; a known one is not probed again.
 
@@ -47,7 +47,7 @@ async def store_video(
     return await parts.videos.add(video)
 
 
-async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: HttpMetrics) -> str:
+async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: ApiMetrics) -> str:
     """Store a file of detections; its sha256.
 
     Whether it fits is only known with its video. One that does not stays until the sweep: the same file may serve

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from dualtrack.errors import InvalidParameter
 from service.api.deps import UploadSlots
 from service.api.intake import body, files
-from service.api.metrics.http import HttpMetrics
+from service.api.metrics.api import ApiMetrics
 from service.api.schemas import JobRequest
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
@@ -48,7 +48,7 @@ class NewJob:
     fingerprint: str
 
 
-async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: HttpMetrics) -> NewJob:
+async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> NewJob:
     """The job asked for; files that come with a form are stored on the way.
 
     Raises:
@@ -82,7 +82,7 @@ def _idempotency_key(request: Request) -> str | None:
     return match.group(1)
 
 
-async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> JobRequest:
+async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> JobRequest:
     max_video, max_detections = parts.settings.max_body_bytes, parts.settings.max_detections_bytes
     said: dict[str, object] = {}
     async for part in body.form(request, max_video + max_detections):

@@ -4,14 +4,14 @@ from starlette.requests import Request
 
 from service.api.deps import UploadSlots
 from service.api.intake import body, files
-from service.api.metrics.http import HttpMetrics
+from service.api.metrics.api import ApiMetrics
 from service.state.videos import Video
 from service.wiring import Parts
 
 RAW = "application/octet-stream"
 
 
-async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: HttpMetrics) -> tuple[Video, bool]:
+async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> tuple[Video, bool]:
     """Store the video; it and whether it is new.
 
     Raises:
@@ -29,7 +29,7 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: Http
         raise body.unsupported(request, body.FORM, "video/*", RAW)
 
 
-async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> tuple[Video, bool]:
+async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> tuple[Video, bool]:
     stored: tuple[Video, bool] | None = None
     async for part in body.form(request, parts.settings.max_body_bytes):
         if part.name != "file" or stored is not None:

@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dualtrack.errors import Unavailable
 from service.api.deps import MetricsDep, PartsDep
-from service.api.metrics.http import StateFigures
+from service.api.metrics.api import StateFigures
 from service.api.openapi import problem_response
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import HealthOut

@@ -40,7 +40,7 @@ FORESEEN = (
 """Failures of the service that are shown before they happen: a counter that appears as 1 never shows an increase."""
 
 
-class JobCollector(Collector):
+class WorkersCollector(Collector):
     """Shows the counters that were read last; none while they are not known.
 
     Every API process shows the same ones, so they are to be joined with `max`, not `sum`.
