@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -244,11 +243,10 @@ def test_long_poll_ends_with_the_job(api: Api, http: httpx.Client, video_id: str
     job_id = create(http, video_id)
     timer = threading.Timer(0.4, lambda: api.act(partial(finish, job_id=job_id)))
     timer.start()
-    start = time.monotonic()
-    job = http.get(f"/v1/jobs/{job_id}?wait=20").json()
+    # the client waits half as long as the poll may take: an answer at its end would come too late
+    job = http.get(f"/v1/jobs/{job_id}?wait=60").json()
     timer.join()
     assert job["state"] == "done"
-    assert time.monotonic() - start < 5
     assert "retry-after" not in http.get(f"/v1/jobs/{job_id}").headers
 
 
@@ -258,7 +256,7 @@ def test_long_poll_ends_after_its_time_or_a_change(api: Api, http: httpx.Client,
     assert job["state"] == "queued"
     timer = threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job_id, done=1)))
     timer.start()
-    changed = http.get(f"/v1/jobs/{job_id}?wait=20&version={job['version']}").json()
+    changed = http.get(f"/v1/jobs/{job_id}?wait=60&version={job['version']}").json()
     timer.join()
     assert changed["version"] > job["version"]
     assert changed["state"] == "running"
