@@ -31,21 +31,29 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """The job to make, as the job store takes it.
+    """The job to make.
 
     Attributes:
         video_id: of a stored video.
-        parameters: only those that were given, so that equal requests are equal.
+        parameters: as they were given, checked.
         detections: sha256 of a stored file, or None.
         idempotency_key: as the request gave it, without quotes.
-        fingerprint: says whether two requests with one idempotency key ask for the same.
     """
 
     video_id: str
-    parameters: dict[str, Any]
+    parameters: JobParameters
     detections: str | None
     idempotency_key: str | None
-    fingerprint: str
+
+    def stored_parameters(self) -> dict[str, Any]:
+        """Only those that were given, so that equal requests are equal."""
+        return self.parameters.model_dump(mode="json", exclude_none=True)
+
+    def fingerprint(self) -> str:
+        """Says whether two requests with one idempotency key ask for the same."""
+        said = [self.video_id, self.stored_parameters(), *([self.detections] if self.detections else [])]
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> NewJob:
@@ -68,8 +76,7 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
             await _check(asked, parts)
     else:
         raise body.unsupported(request, body.JSON, body.FORM)
-    parameters = asked.parameters.model_dump(mode="json", exclude_none=True)
-    return NewJob(asked.video_id, parameters, asked.detections, key, _fingerprint(asked, parameters))
+    return NewJob(asked.video_id, asked.parameters, asked.detections, key)
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -124,9 +131,3 @@ async def _check(asked: JobRequest, parts: Parts) -> None:
         given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)
         vector = given.vector
     choose(vector, asked.parameters.categories)
-
-
-def _fingerprint(asked: JobRequest, parameters: dict[str, Any]) -> str:
-    said = [asked.video_id, parameters, *([asked.detections] if asked.detections else [])]
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -46,10 +46,10 @@ async def create_job(
     asked = await job_request.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
         asked.video_id,
-        asked.parameters,
+        asked.stored_parameters(),
         detections=asked.detections,
         idempotency_key=asked.idempotency_key,
-        fingerprint=asked.fingerprint,
+        fingerprint=asked.fingerprint(),
     )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_S
