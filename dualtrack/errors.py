@@ -15,9 +15,11 @@
     ├── Overloaded              a bounded queue is full: try again later
     ├── Unavailable             Redis, Triton or the disk can't be reached now
     ├── Canceled                the job was cancelled while it ran
+    ├── JobFailed               the engine said that a job failed, and whether for good
     ├── InferenceError          a graph failed
     │   ├── ContractViolation   a tensor differs from its spec
-    │   └── InferenceTimeout    no answer within the deadline
+    │   ├── InferenceTimeout    no answer within the deadline
+    │   └── EngineDied          the engine process ended, or was stopped, in the middle of a job
     ├── ConfigurationError      the installation can't work as configured
     └── NewerFormat             a newer version wrote this: its format number is higher than the reader's
 
@@ -134,6 +136,14 @@ class Canceled(DualtrackError):
     code = "canceled"
 
 
+class JobFailed(DualtrackError):
+    """The engine said that the job failed; `final` if another attempt would, too."""
+
+    def __init__(self, detail: str, *, code: str, final: bool) -> None:
+        super().__init__(detail, code=code)
+        self.final = final
+
+
 class InferenceError(DualtrackError):
     """A graph failed."""
 
@@ -150,6 +160,12 @@ class InferenceTimeout(InferenceError):
     """A graph gave no answer within its deadline."""
 
     code = "inference-timeout"
+
+
+class EngineDied(InferenceError):
+    """The engine process ended in the middle of a job, or was stopped because its answers make no sense."""
+
+    code = "engine-died"
 
 
 class ConfigurationError(DualtrackError):

@@ -18,9 +18,8 @@ from dualtrack.errors import DualtrackError
 from service.api import openapi, problems
 from service.api.auth import require_key
 from service.api.deps import UploadSlots
-from service.api.lingering_close import LingeringCloseMiddleware
-from service.api.metrics.http import HttpMetrics
-from service.api.middleware import RequestMiddleware
+from service.api.metrics.api import ApiMetrics
+from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
 from service.api.problems import RequestProblem
 from service.api.routes import health, jobs, models, page, results, videos
 from service.settings import Settings
@@ -39,7 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
         async with open_parts(settings) as parts:
             yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS)}
 
-    metrics = HttpMetrics(CollectorRegistry())
+    metrics = ApiMetrics(CollectorRegistry())
     app = FastAPI(title="dualtrack", version=_version(), description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.metrics = metrics
     app.add_middleware(LingeringCloseMiddleware)

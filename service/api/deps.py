@@ -9,7 +9,7 @@ from fastapi import Depends, Path
 from starlette.requests import Request
 
 from dualtrack.errors import NotFound, Overloaded
-from service.api.metrics.http import HttpMetrics
+from service.api.metrics.api import ApiMetrics
 from service.api.schemas import EXAMPLE_JOB, EXAMPLE_VIDEO
 from service.wiring import Parts
 
@@ -50,9 +50,9 @@ def get_slots(request: Request) -> UploadSlots:
     return slots
 
 
-def get_metrics(request: Request) -> HttpMetrics:
+def get_metrics(request: Request) -> ApiMetrics:
     """The API's series."""
-    metrics: HttpMetrics = request.app.state.metrics
+    metrics: ApiMetrics = request.app.state.metrics
     return metrics
 
 
@@ -72,6 +72,6 @@ def get_job_id(job_id: Annotated[str, Path(examples=[EXAMPLE_JOB])]) -> str:
 
 PartsDep = Annotated[Parts, Depends(get_parts)]
 SlotsDep = Annotated[UploadSlots, Depends(get_slots)]
-MetricsDep = Annotated[HttpMetrics, Depends(get_metrics)]
+MetricsDep = Annotated[ApiMetrics, Depends(get_metrics)]
 VideoId = Annotated[str, Depends(get_video_id)]
 JobId = Annotated[str, Depends(get_job_id)]

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import Scope
@@ -112,15 +111,9 @@ def of_status(status: int, detail: str, *, headers: Mapping[str, str] | None = N
     return Problem(status, code, detail or phrase, headers=headers or {})
 
 
-def of_validation(error: RequestValidationError | ValidationError, *, prefix: tuple[str, ...] = ()) -> Problem:
-    """The problem of parameters that don't fit their model.
-
-    Args:
-        error: what pydantic found.
-        prefix: where in the body the value is that the edge itself validated.
-    """
-    start = prefix if isinstance(error, RequestValidationError) else ("body", *prefix)
-    errors = [_location((*start, *item["loc"])) | {"detail": str(item["msg"])} for item in error.errors()]
+def of_validation(error: RequestValidationError) -> Problem:
+    """The problem of parameters that don't fit their model."""
+    errors = [_location(item["loc"]) | {"detail": str(item["msg"])} for item in error.errors()]
     first = errors[0]
     where = first.get("pointer") or first.get("parameter") or "body"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

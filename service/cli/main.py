@@ -43,7 +43,7 @@ of commands X by the entry points `dualtrack.commands.X`."""
 
 OWN = {
     "serve": "service.cli.serve:serve",
-    "worker": "service.cli.serve:worker",
+    "worker": "service.cli.worker:worker",
     "segment": "service.cli.segment:segment",
     "submit": "service.cli.submit:submit",
     "models": "service.cli.models:models",

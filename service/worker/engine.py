@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dualtrack import protocol
-from dualtrack.errors import Canceled, DualtrackError, InferenceError
+from dualtrack.errors import Canceled, EngineDied, JobFailed
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
 
@@ -20,20 +20,6 @@ CANCEL_S = 1.0
 LINE_BYTES = 1 << 20
 CANCELED = "job: cancelled"
 Document = dict[str, Any]
-
-
-class EngineDied(InferenceError):
-    """The engine process ended in the middle of a job, or was stopped because its answers make no sense."""
-
-    code = "engine-died"
-
-
-class JobFailed(DualtrackError):
-    """The engine said that the job failed; `final` if another attempt would, too."""
-
-    def __init__(self, detail: str, *, code: str, final: bool) -> None:
-        super().__init__(detail, code=code)
-        self.final = final
 
 
 class EngineHandle:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from dualtrack.errors import Canceled, DualtrackError, Unavailable
+from dualtrack.errors import Canceled, DualtrackError, JobFailed, Unavailable
 from service.pipeline.run import STAGES, StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
@@ -18,7 +18,7 @@ from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
 from service.state.jobs import Job, JobProgress, JobStore
-from service.worker.engine import EngineHandle, JobFailed
+from service.worker.engine import EngineHandle
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -26,6 +26,8 @@ T = TypeVar("T")
 BEAT_S = 0.25
 """How often progress goes to Redis and a wish to cancel is looked for."""
 RETRY_S = 1.0
+FAULT = DualtrackError("worker: it failed on this job; its log says how")
+"""What a job is told of a fault that no other error names."""
 SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge": 0.0, "render": 0.1}
 """Share of each stage in a job of common length: what `fraction` and the ETA are reckoned with."""
 PER_SEGMENT = STAGES[STAGES.index("detect") : STAGES.index("render")]
@@ -122,6 +124,13 @@ class JobRunner:
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
+        except Exception:
+            # a fault of the worker itself: not raised, for the queue knows nothing of attempts
+            log.exception("attempt failed", job=job.id, attempt=job.attempt, code=FAULT.code)
+            await asyncio.sleep(RETRY_S)
+            # released first: a job that was done before the fault keeps its result
+            if await _insist(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
+                await self._blobs.remove_result(job.id, job.attempt)
 
     async def _attempt(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
         try:

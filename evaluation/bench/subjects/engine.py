@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dualtrack.errors import EngineDied
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.processes import children, kill_children, resident
@@ -13,8 +14,8 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import StageProgress
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
-from service.wiring import engine_settings
-from service.worker.engine import EngineDied, EngineHandle
+from service.worker.engine import EngineHandle
+from service.worker.main import engine_settings
 
 EVERY_S = 0.05
 MOST_BYTES = 1.5e9

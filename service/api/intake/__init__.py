@@ -1,1 +1,1 @@
-"""What a request brings: read as it comes, checked, stored."""
+"""What comes in with a request, on its way down: `job_request` or `video_request`, `body`, `files`."""

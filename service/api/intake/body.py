@@ -1,14 +1,24 @@
-"""Request bodies, read as streams and under limits."""
+"""The body of a request as it comes in: bytes, JSON or the parts of a form, always as a stream and under a limit.
+
+No part of a form is ever held whole, in memory or in a spool file.
+"""
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from dualtrack.errors import InvalidInput, TooLarge
-from service.api.intake.multipart import MultipartReader, boundary_of
+
+JSON = "application/json"
+FORM = "multipart/form-data"
 
 CHUNK_TIMEOUT_S = 30.0
 """A client that sends nothing for so long is cut off."""
@@ -18,17 +28,30 @@ MULTIPART_OVERHEAD = 1024 * 1024
 """Bytes beyond the file that a multipart body may have: boundaries, headers, parameters."""
 
 
+@dataclass(frozen=True, slots=True)
+class FormPart:
+    """One part of a form.
+
+    Attributes:
+        name: of the form field.
+        filename: as the client sent it, or None.
+        chunks: the content; what is left unread is skipped.
+    """
+
+    name: str
+    filename: str | None
+    chunks: AsyncIterator[bytes]
+
+
 def media_type(request: Request) -> str:
     """The content type without its parameters, lower case; empty if none is given."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-def unsupported(request: Request, *expected: str) -> InvalidInput:
-    """The error of a content type that the endpoint does not take."""
-    got = request.headers.get("content-type") or "none"
-    return InvalidInput(
-        f"content type: expected {' or '.join(expected)}, got {got[:100]}", code="unsupported-media-type"
-    )
+def filename(request: Request) -> str | None:
+    """The file name that the request gives its body, as the client sent it."""
+    _, options = parse_options_header(request.headers.get("content-disposition"))
+    return _text_or_none(options.get(b"filename"))
 
 
 async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
@@ -58,10 +81,20 @@ async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def multipart(request: Request, max_file_bytes: int) -> MultipartReader:
-    """The parts of a multipart body whose file may have `max_file_bytes`."""
-    boundary = boundary_of(request.headers.get("content-type", ""))
-    return MultipartReader(stream(request, max_file_bytes + MULTIPART_OVERHEAD), boundary)
+async def form(request: Request, max_file_bytes: int) -> AsyncIterator[FormPart]:
+    """The parts of a form whose files may have `max_file_bytes`; each must be read before the next is asked for.
+
+    Raises:
+        TooLarge, InvalidInput: as `stream`; the form is malformed.
+    """
+    content_type = request.headers.get("content-type", "")
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if not boundary:
+        raise _malformed(f"content type {content_type!r} names no boundary")
+    reader = _FormReader(stream(request, max_file_bytes + MULTIPART_OVERHEAD), boundary)
+    async for part in reader.parts():
+        yield part
 
 
 async def bounded(chunks: AsyncIterator[bytes], what: str, max_bytes: int) -> AsyncIterator[bytes]:
@@ -89,6 +122,123 @@ async def parse_json(chunks: AsyncIterator[bytes]) -> Any:
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"JSON: {error}", code="malformed-json") from error
     return value
+
+
+def unsupported(request: Request, *expected: str) -> InvalidInput:
+    """The error of a content type that the endpoint does not take."""
+    got = request.headers.get("content-type") or "none"
+    return InvalidInput(
+        f"content type: expected {' or '.join(expected)}, got {got[:100]}", code="unsupported-media-type"
+    )
+
+
+def unexpected_part(name: str, wanted: str) -> InvalidInput:
+    """The error of a part that the form has not, or twice."""
+    return InvalidInput(f"form: expected {wanted}, got another part {name[:80]!r}", code="unexpected-part")
+
+
+def missing_part(name: str) -> InvalidInput:
+    """The error of a form without a part that it needs."""
+    return InvalidInput(f"form: expected a part {name!r}, got none", code="missing-part")
+
+
+class _Kind(Enum):
+    HEADERS = auto()
+    DATA = auto()
+    END = auto()
+
+
+class _FormReader:
+    """The parts of one form, in the order in which they come."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], boundary: bytes) -> None:
+        self._chunks = chunks
+        self._events: deque[tuple[_Kind, bytes]] = deque()
+        self._headers: dict[bytes, bytes] = {}
+        self._field, self._value = b"", b""
+        self._finished = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._headers.clear,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
+            },
+        )
+
+    async def parts(self) -> AsyncIterator[FormPart]:
+        while (event := await self._next()) is not None:
+            kind, payload = event
+            if kind is not _Kind.HEADERS:
+                continue
+            name, filename = _disposition(payload)
+            yield FormPart(name, filename, self._content())
+
+    async def _content(self) -> AsyncIterator[bytes]:
+        while (event := await self._next()) is not None:
+            kind, payload = event
+            if kind is _Kind.END:
+                return
+            yield payload
+
+    async def _next(self) -> tuple[_Kind, bytes] | None:
+        while not self._events:
+            if self._finished:
+                return None
+            await self._feed()
+        return self._events.popleft()
+
+    async def _feed(self) -> None:
+        chunk = await anext(self._chunks, None)
+        if chunk is None:
+            raise _malformed("the body ended before its closing boundary")
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise _malformed(str(error)) from error
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field, self._value = b"", b""
+
+    def _on_headers_finished(self) -> None:
+        self._events.append((_Kind.HEADERS, self._headers.get(b"content-disposition", b"")))
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._events.append((_Kind.DATA, data[start:end]))
+
+    def _on_part_end(self) -> None:
+        self._events.append((_Kind.END, b""))
+
+    def _on_end(self) -> None:
+        self._finished = True
+
+
+def _disposition(header: bytes) -> tuple[str, str | None]:
+    kind, options = parse_options_header(header)
+    name = options.get(b"name")
+    if kind != b"form-data" or name is None:
+        raise _malformed("expected a part with 'Content-Disposition: form-data; name=…'")
+    return name.decode(errors="replace"), _text_or_none(options.get(b"filename"))
+
+
+def _text_or_none(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def _malformed(detail: str) -> InvalidInput:
+    return InvalidInput(f"multipart body: {detail}", code="malformed-multipart")
 
 
 def _no_constant(name: str) -> None:

@@ -1,20 +1,21 @@
-"""What `POST /v1/jobs` asks for, from either of its two forms."""
+"""What `POST /v1/jobs` asks for: JSON about a stored video, or a form that may bring video and detections along."""
 
 import asyncio
 import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from dualtrack.errors import InvalidParameter
-from service.api import problems
 from service.api.deps import UploadSlots
 from service.api.intake import body, files
-from service.api.metrics.http import HttpMetrics
+from service.api.metrics.api import ApiMetrics
 from service.api.schemas import JobRequest
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
@@ -22,44 +23,63 @@ from service.pipeline.detection.given import read_detections
 from service.pipeline.job_parameters import JobParameters
 from service.wiring import Parts
 
-JSON = "application/json"
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
 """The form's parts, and what each says of the request."""
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: HttpMetrics) -> JobRequest:
-    """The job asked for; the file of a one-shot form is stored on the way.
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """The job to make.
+
+    Attributes:
+        video_id: of a stored video.
+        parameters: as they were given, checked.
+        detections: sha256 of a stored file, or None.
+        idempotency_key: as the request gave it, without quotes.
+    """
+
+    video_id: str
+    parameters: JobParameters
+    detections: str | None
+    idempotency_key: str | None
+
+    def stored_parameters(self) -> dict[str, Any]:
+        """Only those that were given, so that equal requests are equal."""
+        return self.parameters.model_dump(mode="json", exclude_none=True)
+
+    def fingerprint(self) -> str:
+        """Says whether two requests with one idempotency key ask for the same."""
+        said = [self.video_id, self.stored_parameters(), *([self.detections] if self.detections else [])]
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> NewJob:
+    """The job asked for; files that come with a form are stored on the way.
 
     Raises:
-        NotFound: no such video.
-        InvalidInput: anything that can't be used.
+        NotFound: no such video, or no such detections.
+        InvalidInput, RequestValidationError: something can't be used.
+        Overloaded: as many uploads run as may.
+        Unavailable: the disk or the state server can't take it now.
     """
+    key = _idempotency_key(request)
     kind = body.media_type(request)
-    if kind == JSON:
+    if kind == body.JSON:
         asked = _validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES)))
-        return await _checked(asked, parts)
-    if kind == files.FORM:
+        await _check(asked, parts)
+    elif kind == body.FORM:
         with slots.hold():
-            return await _checked(await _from_form(request, parts, metrics), parts)
-    raise body.unsupported(request, JSON, files.FORM)
+            asked = await _from_form(request, parts, metrics)
+            await _check(asked, parts)
+    else:
+        raise body.unsupported(request, body.JSON, body.FORM)
+    return NewJob(asked.video_id, asked.parameters, asked.detections, key)
 
 
-def parameters_of(asked: JobRequest) -> dict[str, Any]:
-    """The job's parameters as stored: only those that were given, so that equal requests are equal."""
-    return asked.parameters.model_dump(mode="json", exclude_none=True)
-
-
-def fingerprint(asked: JobRequest) -> str:
-    """Says whether two requests with one idempotency key ask for the same."""
-    said = [asked.video_id, parameters_of(asked), *([asked.detections] if asked.detections else [])]
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The request's Idempotency-Key without its quotes, or None."""
+def _idempotency_key(request: Request) -> str | None:
     given = request.headers.get("idempotency-key")
     if given is None:
         return None
@@ -69,29 +89,41 @@ def idempotency_key(request: Request) -> str | None:
     return match.group(1)
 
 
-async def _from_form(request: Request, parts: Parts, metrics: HttpMetrics) -> JobRequest:
-    settings = parts.settings
+async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> JobRequest:
+    max_video, max_detections = parts.settings.max_body_bytes, parts.settings.max_detections_bytes
     said: dict[str, object] = {}
-    async for part in body.multipart(request, settings.max_body_bytes + settings.max_detections_bytes).parts():
+    async for part in body.form(request, max_video + max_detections):
         field = FIELD_OF_PART.get(part.name, "")
         if not field or field in said:
-            raise files.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
+            raise body.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
         if part.name == "parameters":
-            parameters = await body.parse_json(part.chunks)
-            said[field] = _validated(JobParameters, parameters, prefix=("parameters",))
+            # at once, before a large file is stored in vain
+            said[field] = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
         elif part.name == "video_id":
             said[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
         elif part.name == "detections":
-            said[field] = await files.store_detections(part.chunks, parts, metrics)
+            chunks = body.bounded(part.chunks, "detections", max_detections)
+            said[field] = await files.store_detections(chunks, parts, metrics)
         else:
-            said[field] = (await files.store(part.chunks, part.filename, parts, metrics))[0].id
+            video, _ = await files.store_video(part.chunks, part.filename, parts, metrics)
+            said[field] = video.id
     if "video_id" not in said:
-        raise files.missing_part("file")
+        raise body.missing_part("file")
     return _validated(JobRequest, said)
 
 
-async def _checked(asked: JobRequest, parts: Parts) -> JobRequest:
-    """The same request, if its video is there, its detections are of this video and its categories are known."""
+def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = ()) -> Model:
+    """The value as `model`; what is wrong is told as of a body that the framework reads, `within` a member of it."""
+    validate: Callable[[object], Model] = model.model_validate
+    try:
+        return validate(value)
+    except ValidationError as error:
+        found = [{**item, "loc": ("body", *within, *item["loc"])} for item in error.errors()]
+        raise RequestValidationError(found) from error
+
+
+async def _check(asked: JobRequest, parts: Parts) -> None:
+    """The video is there, the detections are of this video, the categories are known."""
     video = await parts.videos.get(asked.video_id)
     vector = parts.classes
     if asked.detections is not None:
@@ -99,12 +131,3 @@ async def _checked(asked: JobRequest, parts: Parts) -> JobRequest:
         given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)
         vector = given.vector
     choose(vector, asked.parameters.categories)
-    return asked
-
-
-def _validated(model: type[Model], value: object, *, prefix: tuple[str, ...] = ()) -> Model:
-    validate: Callable[[object], Model] = model.model_validate
-    try:
-        return validate(value)
-    except ValidationError as error:
-        raise problems.RequestProblem(problems.of_validation(error, prefix=prefix)) from error

@@ -4,12 +4,12 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dualtrack.errors import Unavailable
-from service import wiring
 from service.api.deps import MetricsDep, PartsDep
-from service.api.metrics.http import StateFigures
+from service.api.metrics.api import StateFigures
 from service.api.openapi import problem_response
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import HealthOut
+from service.wiring import count_workers, ready
 
 router = APIRouter(tags=["operation"])
 
@@ -26,10 +26,9 @@ async def livez() -> dict[str, bool]:
 )
 async def readyz(parts: PartsDep) -> HealthOut:
     """State server, worker, disk and models; 503 names what is missing in `checks`."""
-    checks = await wiring.ready(parts)
-    fine = all(value in {True, "ok"} for value in checks.values())
-    if not fine:
-        missing = ", ".join(name for name, value in checks.items() if value not in {True, "ok"})
+    checks = await ready(parts)
+    missing = ", ".join(name for name, state in checks.items() if state is not True)
+    if missing:
         problem = Problem(503, "not-ready", f"not ready: {missing}", {"checks": checks}, {"Retry-After": "2"})
         raise RequestProblem(problem)
     return HealthOut(ready=True, checks=checks)
@@ -47,7 +46,7 @@ async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
             StateFigures(
                 jobs=await parts.jobs.counts(),
                 oldest_s=await parts.jobs.oldest_queued_s(),
-                workers=await wiring.workers(parts),
+                workers=await count_workers(parts),
                 counts=await parts.counters.read(),
             )
         )

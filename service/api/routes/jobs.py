@@ -43,14 +43,13 @@ async def create_job(
 
     A form may also bring `detections`: COCO results by frame, which take the place of the detector.
     """
-    key = job_request.idempotency_key(request)
     asked = await job_request.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
         asked.video_id,
-        job_request.parameters_of(asked),
+        asked.stored_parameters(),
         detections=asked.detections,
-        idempotency_key=key,
-        fingerprint=job_request.fingerprint(asked),
+        idempotency_key=asked.idempotency_key,
+        fingerprint=asked.fingerprint(),
     )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_S

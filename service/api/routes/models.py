@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from service.api.deps import PartsDep
 from service.api.openapi import refusals
 from service.api.schemas import ModelsOut
-from service.wiring import release
+from service.wiring import current_release
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -13,4 +13,4 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get("", responses=refusals())
 async def get_models(parts: PartsDep) -> ModelsOut:
     """Architecture, release, classes and graphs."""
-    return ModelsOut.of(await release(parts), parts.classes.classes)
+    return ModelsOut.of(await current_release(parts), parts.classes.classes)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response, status
 from starlette.requests import Request
 
 from service.api.deps import MetricsDep, PartsDep, SlotsDep, VideoId
-from service.api.intake import files
+from service.api.intake import video_request
 from service.api.openapi import VIDEO_BODY, refusals
 from service.api.schemas import VideoOut
 
@@ -27,8 +27,7 @@ async def upload_video(
     request: Request, response: Response, parts: PartsDep, slots: SlotsDep, metrics: MetricsDep
 ) -> VideoOut:
     """Upload a video, as the part `file` of a form or as the raw body. Its id is its SHA-256."""
-    with slots.hold():
-        video, created = await files.from_request(request, parts, metrics)
+    video, created = await video_request.read(request, parts, slots, metrics)
     response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
     response.headers["Location"] = f"/v1/videos/{video.id}"
     return VideoOut.of(video, await parts.cache.entries(video.id))

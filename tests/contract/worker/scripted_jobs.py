@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dualtrack.errors import DualtrackError
+from dualtrack.errors import DualtrackError, JobFailed
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
-from service.worker.engine import EngineHandle, JobFailed
+from service.worker.engine import EngineHandle
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 CANCELED = "Canceled: job: cancelled"

@@ -10,9 +10,9 @@ import pytest
 from dualtrack import protocol
 from dualtrack.protocol import Cancel, Done, Failed, Message, Progress, Ready, Run, Start
 from service.settings import Settings
-from service.wiring import engine_settings
 from service.worker.engine import COMMAND
 from service.worker.engine_main import REFUSED
+from service.worker.main import engine_settings
 from tests.clips import plain
 from tests.pipelines import REPOSITORY
 from tests.results import STORED

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dualtrack import protocol
-from service.worker.engine import EngineDied
+from dualtrack.errors import EngineDied
 from tests.contract.worker.scripted_jobs import Told, follow_up, scripted, told
 
 DIED = "EngineDied: engine: the process ended in the middle of a job (exit code {})"

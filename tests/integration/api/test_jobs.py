@@ -1,8 +1,8 @@
 """Jobs over HTTP, from the request to the result, and every way in which that can go wrong."""
 
+import hashlib
 import json
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -181,6 +181,13 @@ def test_old_and_new_name_are_one_request(http: httpx.Client, video_id: str) -> 
     assert len(ids) == 1
 
 
+def test_wrong_parameters_before_the_file_store_nothing(http: httpx.Client, tmp_path: Path) -> None:
+    content = clip(tmp_path / "c.mp4", seed=3).read_bytes()
+    answer = http.post("/v1/jobs", data={"parameters": '{"th_det": 2}'}, files={"file": ("c.mp4", content)})
+    problem(answer, 422, "invalid-parameter")
+    problem(http.get(f"/v1/videos/{hashlib.sha256(content).hexdigest()}"), 404, "unknown-video")
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "status"),
     [
@@ -279,11 +286,10 @@ def test_long_poll_ends_with_the_job(api: Api, http: httpx.Client, video_id: str
     job_id = create(http, video_id)
     timer = threading.Timer(0.4, lambda: api.act(partial(finish, job_id=job_id)))
     timer.start()
-    start = time.monotonic()
-    job = http.get(f"/v1/jobs/{job_id}?wait=20").json()
+    # the client waits half as long as the poll may take: an answer at its end would come too late
+    job = http.get(f"/v1/jobs/{job_id}?wait=60").json()
     timer.join()
     assert job["state"] == "done"
-    assert time.monotonic() - start < 5
     assert "retry-after" not in http.get(f"/v1/jobs/{job_id}").headers
 
 
@@ -293,7 +299,7 @@ def test_long_poll_ends_after_its_time_or_a_change(api: Api, http: httpx.Client,
     assert job["state"] == "queued"
     timer = threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job_id, done=1)))
     timer.start()
-    changed = http.get(f"/v1/jobs/{job_id}?wait=20&version={job['version']}").json()
+    changed = http.get(f"/v1/jobs/{job_id}?wait=60&version={job['version']}").json()
     timer.join()
     assert changed["version"] > job["version"]
     assert changed["state"] == "running"

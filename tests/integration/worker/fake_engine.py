@@ -1,8 +1,8 @@
 """An engine without models, for tests of the worker: reports steps and does what the video's bytes say.
 
 `ok N`: N steps, then a result; `cache`: something for the cache, too. `die`: ends in the middle. `hang`: never answers
-again. `bad`: the video can't be used. `climb N`: each attempt dies at the next of N checkpoints. `stuck N`: the same, but
-never gets beyond the first.
+again. `bad`: the video can't be used. `odd`: more steps than a float can count. `climb N`: each attempt dies at
+the next of N checkpoints. `stuck N`: the same, but never gets beyond the first.
 """
 
 import os
@@ -61,6 +61,8 @@ def work(command: Run) -> None:
     if what == "bad":
         say(Failed(run, "malformed", "video: bad", final=True))
         return
+    if what == "odd":
+        say(Progress(run, "detect", 10**400, 1))
     steps = int(rest[0]) if rest else 3
     for step in range(steps):
         if run in canceled and what != "hang":

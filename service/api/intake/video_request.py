@@ -1,0 +1,40 @@
+"""What `POST /v1/videos` brings: a video as the body, or as the part `file` of a form."""
+
+from starlette.requests import Request
+
+from service.api.deps import UploadSlots
+from service.api.intake import body, files
+from service.api.metrics.api import ApiMetrics
+from service.state.videos import Video
+from service.wiring import Parts
+
+RAW = "application/octet-stream"
+
+
+async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> tuple[Video, bool]:
+    """Store the video; it and whether it is new.
+
+    Raises:
+        InvalidInput: the request or the video can't be used.
+        Overloaded: as many uploads run as may.
+        Unavailable: the disk or the state server can't take it now.
+    """
+    with slots.hold():
+        kind = body.media_type(request)
+        if kind == body.FORM:
+            return await _from_form(request, parts, metrics)
+        if kind in {"", RAW, "image/gif"} or kind.startswith("video/"):
+            chunks = body.stream(request, parts.settings.max_body_bytes)
+            return await files.store_video(chunks, body.filename(request), parts, metrics)
+        raise body.unsupported(request, body.FORM, "video/*", RAW)
+
+
+async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> tuple[Video, bool]:
+    stored: tuple[Video, bool] | None = None
+    async for part in body.form(request, parts.settings.max_body_bytes):
+        if part.name != "file" or stored is not None:
+            raise body.unexpected_part(part.name, "one part 'file'")
+        stored = await files.store_video(part.chunks, part.filename, parts, metrics)
+    if stored is None:
+        raise body.missing_part("file")
+    return stored

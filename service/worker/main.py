@@ -1,0 +1,115 @@
+"""The worker's process: takes jobs from the queue one after the other, and shows that it lives."""
+
+import asyncio
+import contextlib
+import itertools
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from docket import Worker
+
+from dualtrack.errors import Unavailable
+from service.inference.repository.manifest import load_manifest, verify
+from service.processes import liveness
+from service.processes.heartbeat import heartbeat
+from service.processes.scratch import scratch_folder, sweep_scratch
+from service.processes.signals import until_stopped
+from service.settings import Settings
+from service.state import redis_keys
+from service.state.connection import translated
+from service.telemetry import configure_logging
+from service.wiring import JOB_TASK, Parts, open_parts
+from service.worker.engine import COMMAND as ENGINE_COMMAND
+from service.worker.engine import EngineHandle
+from service.worker.runner import JobRunner
+
+log = structlog.get_logger()
+
+BEAT_S = 2.0
+RECONCILE_EVERY, SWEEP_EVERY = 5, 150
+"""Beats between two looks for lost jobs, and between two sweeps of the blob store."""
+
+
+async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGINE_COMMAND) -> None:
+    """Take jobs one after the other until SIGTERM or SIGINT.
+
+    A job under way may then run on for `drain_s`; after that it is given back and another worker takes it.
+
+    Args:
+        settings: of this worker.
+        engine_command: the program that does the jobs.
+    """
+    configure_logging(settings.log_level, json=settings.log_json)
+    verify(load_manifest(settings.model_repository))
+    worker_id = uuid.uuid4().hex[:12]
+    async with open_parts(settings) as parts:
+        with scratch_folder(_scratch(settings), worker_id) as scratch:
+            engine = EngineHandle(engine_settings(settings, str(scratch)), engine_command)
+            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.counters)
+            parts.docket.register(runner.run, names=[JOB_TASK])
+            try:
+                await engine.start()
+                log.info("worker ready", worker=worker_id)
+                await until_stopped(_work(parts, worker_id), drain_s=settings.drain_s)
+            finally:
+                await engine.kill()
+                with contextlib.suppress(Unavailable), translated():
+                    await parts.redis.delete(redis_keys.worker(worker_id))
+
+
+async def _work(parts: Parts, worker_id: str) -> None:
+    worker = Worker(
+        parts.docket,
+        name=worker_id,
+        concurrency=1,
+        redelivery_timeout=timedelta(seconds=parts.settings.lease_s),
+        reconnection_delay=timedelta(seconds=1),
+    )
+    beats = itertools.count()
+    async with heartbeat(lambda: _beat(parts, worker_id, next(beats)), BEAT_S), worker:
+        # a cancel does not come out here: docket takes it as the wish to finish what runs and return
+        await worker.run_forever()
+
+
+async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
+    """Sign of life, second net under the queue, sweep of old files."""
+    settings = parts.settings
+    if settings.liveness_file is not None:
+        liveness.show(settings.liveness_file)
+    with contextlib.suppress(Unavailable):
+        with translated():
+            await parts.redis.set(redis_keys.worker(worker_id), "1", ex=redis_keys.WORKER_TTL_S)
+        if beat % RECONCILE_EVERY == 0:
+            await parts.jobs.reconcile()
+    if beat % RECONCILE_EVERY == 0:
+        await asyncio.to_thread(sweep_scratch, _scratch(settings))
+    if beat % SWEEP_EVERY == 0:
+        await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
+        await asyncio.to_thread(parts.cache.sweep)
+
+
+def engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
+    """The first line that an engine process is given; `scratch` is its folder."""
+    return {
+        "model_repository": str(settings.model_repository),
+        "detector": None if settings.detector is None else str(settings.detector),
+        "triton_url": settings.triton_url,
+        "providers": list(settings.providers),
+        "threads": settings.threads,
+        "inference_deadline_s": settings.inference_deadline_s,
+        "limits": asdict(settings.limits),
+        "scratch": scratch,
+        "cache_dir": str(settings.cache_dir),
+        "cache_max_bytes": settings.cache_max_bytes,
+        "feature_cache_bytes": settings.feature_cache_bytes,
+        "checkpoint_frames": settings.checkpoint_frames,
+        "feature_spill_bytes": settings.feature_spill_bytes,
+    }
+
+
+def _scratch(settings: Settings) -> Path:
+    return settings.data_dir / "scratch"
