@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -26,6 +27,7 @@ from service.wiring import Parts
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
 """The form's parts, and what each says of the request."""
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
+log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -48,6 +50,13 @@ class NewJob:
     def stored_parameters(self) -> dict[str, Any]:
         """Only those that were given, so that equal requests are equal."""
         return self.parameters.model_dump(mode="json", exclude_none=True)
+
+    def deprecation_headers(self) -> dict[str, str]:
+        """Headers for the old names that the request used, none without."""
+        if not self.parameters.deprecations:
+            return {}
+        lines = ", ".join(f'299 - "{line}"' for line in self.parameters.deprecations)
+        return {"Deprecation": "true", "Warning": lines}
 
     def fingerprint(self) -> str:
         """Says whether two requests with one idempotency key ask for the same."""
@@ -76,6 +85,8 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
             await _check(asked, parts)
     else:
         raise body.unsupported(request, body.JSON, body.FORM)
+    if asked.parameters.deprecations:
+        log.warning("deprecated parameters", names=asked.parameters.deprecations)
     return NewJob(asked.video_id, asked.parameters, asked.detections, key)
 
 

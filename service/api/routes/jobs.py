@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query, Response, status
 from starlette.requests import Request
 
 from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
-from service.api.intake import deprecated, job_request
+from service.api.intake import job_request
 from service.api.openapi import JOB_BODY, RETRY_AFTER, refusals
 from service.api.schemas import JobOut
 from service.state.jobs import TERMINAL
@@ -16,6 +16,10 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 MAX_WAIT_S = 60
 POLL_S = "1"
 """What clients that poll are told to wait."""
+DEPRECATION = {
+    "Deprecation": {"description": "The request used old names.", "schema": {"type": "string", "enum": ["true"]}},
+    "Warning": {"description": "With `Deprecation`: each old name and the new one.", "schema": {"type": "string"}},
+}
 LOCATION = {"Location": {"description": "Address of the job.", "schema": {"type": "string"}}}
 
 
@@ -23,7 +27,7 @@ LOCATION = {"Location": {"description": "Address of the job.", "schema": {"type"
     "",
     status_code=status.HTTP_202_ACCEPTED,
     responses={
-        202: {"headers": {**LOCATION, **RETRY_AFTER, **deprecated.HEADERS}},
+        202: {"headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION}},
         **refusals(400, 404, 408, 410, 413, 415, 429, 507),
     },
     openapi_extra=JOB_BODY,
@@ -53,7 +57,7 @@ async def create_job(
     )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_S
-    response.headers.update(deprecated.headers(asked.parameters))
+    response.headers.update(asked.deprecation_headers())
     if not created:
         response.headers["Idempotency-Replayed"] = "true"
     return JobOut.of(job)
