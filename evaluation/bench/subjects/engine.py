@@ -17,7 +17,6 @@ from service.wiring import engine_settings
 from service.worker.engine import EngineDied, EngineHandle
 
 EVERY_S = 0.05
-MOST_BYTES = 1.5e9
 OBJECTS = 2
 LONG_FRAMES, LONG_S = 40_000, 4000.0
 
