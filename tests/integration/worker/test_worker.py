@@ -34,7 +34,7 @@ class Bench:
             "DUALTRACK_DATA_DIR": str(self.folder),
             "DUALTRACK_MODEL_REPOSITORY": str(self.folder / "models"),
             "DUALTRACK_LEASE_S": "2",
-            "DUALTRACK_ALIVE_FILE": str(self.folder / "alive"),
+            "DUALTRACK_LIVENESS_FILE": str(self.folder / "alive"),
         }
         command = [sys.executable, "-m", "tests.integration.worker.worker_process"]
         with (self.folder / f"worker{len(self.workers)}.log").open("wb") as log:
