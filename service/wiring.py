@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from dualtrack.errors import ConfigurationError, Unavailable
 from service.inference.repository.manifest import Manifest, load_manifest, load_releases, verify
 from service.inference.triton.health import releases_alive
-from service.pipeline.categories.class_vector import ClassVector, bundled, described
+from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.processes import liveness
 from service.processes.heartbeat import heartbeat
@@ -115,7 +115,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 def classes_of(settings: Settings, manifest: Manifest) -> ClassVector:
     """What the class vectors of the detector in use mean."""
-    return bundled(manifest) if settings.detector is None else described(load_detector_file(settings.detector))
+    return bundled(manifest) if settings.detector is None else load_detector_file(settings.detector).vector
 
 
 async def run_job(job_id: str) -> None:

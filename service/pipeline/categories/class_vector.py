@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.inference.repository.manifest import Manifest, ModelClass, display_names
-from service.pipeline.detection.description import DetectorFile
 from service.structures.categories import Category
 
 
@@ -34,9 +33,13 @@ def bundled(manifest: Manifest) -> ClassVector:
     return counted(manifest.version, manifest.classes)
 
 
-def described(file: DetectorFile) -> ClassVector:
-    """The classes of a detector from outside; a bundled set's ids stay."""
-    source = f"detector {file.version}"
-    if file.categories is None:
-        return counted(source, file.classes)
-    return ClassVector(source, file.classes, file.categories)
+def described(version: str, classes: tuple[ModelClass, ...], categories: tuple[Category, ...] | None) -> ClassVector:
+    """The classes of a detector from outside.
+
+    Args:
+        version: hash of its description and its graph.
+        classes: in the order of the vector.
+        categories: of a bundled set, whose ids stay; None: the classes have no ids of their own.
+    """
+    source = f"detector {version}"
+    return counted(source, classes) if categories is None else ClassVector(source, classes, categories)
