@@ -97,17 +97,17 @@ class FoundCounter:
         self._own.clear()
         self.found.clear()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         """The bytes kept under `key`, or None."""
-        data = self._inner.get(key)
+        data = self._inner.get(key, checkpoint=checkpoint)
         if data is not None and key not in self._own:
             self.found.append(key)
         return data
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Keep `data`, if there is room."""
         self._own.add(key)
-        self._inner.put(key, data)
+        self._inner.put(key, data, checkpoint=checkpoint)
 
     def drop(self, key: str) -> None:
         """Keep it no longer, if it is there."""

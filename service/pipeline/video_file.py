@@ -25,7 +25,8 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.result import write_tubelets, write_ytvis
 from service.pipeline.run import Report, Run, StageProgress
-from service.pipeline.store.cache import StageCache, clip_key, recall
+from service.pipeline.store.cache import StageCache, recall
+from service.pipeline.store.keys import clip_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
 from service.structures.canvas import Canvas, fit
 from service.structures.categories import Category

@@ -173,7 +173,7 @@ class EngineHandle:
                 case protocol.Progress():
                     report(StageProgress(message.stage, message.done, message.total, message.begun, message.share))
                 case protocol.Cached():
-                    note(CacheNote(message.key, message.size_bytes))
+                    note(CacheNote(message.key, message.size_bytes, message.checkpoint))
                 case protocol.Done() | protocol.Failed():
                     return message
                 case _:

@@ -54,7 +54,7 @@ class Answers:
 
     def cached(self, note: CacheNote) -> None:
         """Something was kept, used or removed."""
-        self._say(protocol.Cached(self._run, note.key, note.size_bytes))
+        self._say(protocol.Cached(self._run, note.key, note.size_bytes, note.checkpoint))
 
     def done(self) -> None:
         """The run has a result."""

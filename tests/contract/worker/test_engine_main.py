@@ -144,7 +144,7 @@ def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: JobEngine, tmp_pa
 @pytest.mark.parametrize(
     ("greeting", "words"),
     [
-        pytest.param(Start({}, 2), "the other side speaks format 2, this one format 1", id="a newer worker"),
+        pytest.param(Start({}, 3), "the other side speaks format 3, this one format 2", id="a newer worker"),
         pytest.param("{}\n", "unknown message None", id="no message"),
         pytest.param(Cancel(1), "expected start, got cancel", id="another message"),
     ],
