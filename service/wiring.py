@@ -7,7 +7,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -179,7 +179,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
-            engine = EngineHandle(engine_settings(settings, str(scratch)), engine_command)
+            engine = EngineHandle({**settings.engine().to_json(), "scratch": str(scratch)}, engine_command)
             runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.counters)
             parts.docket.register(runner.run, names=[run_job.__name__])
             try:
@@ -246,25 +246,6 @@ async def _until_stopped(work: Coroutine[None, None, None], *, drain_s: float | 
 
 def _scratch(settings: Settings) -> Path:
     return settings.data_dir / "scratch"
-
-
-def engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
-    """The first line that an engine process is given; `scratch` is its folder."""
-    return {
-        "model_repository": str(settings.model_repository),
-        "detector": None if settings.detector is None else str(settings.detector),
-        "triton_url": settings.triton_url,
-        "providers": list(settings.providers),
-        "threads": settings.threads,
-        "inference_deadline_s": settings.inference_deadline_s,
-        "limits": asdict(settings.limits),
-        "scratch": scratch,
-        "cache_dir": str(settings.cache_dir),
-        "cache_max_bytes": settings.cache_max_bytes,
-        "feature_cache_bytes": settings.feature_cache_bytes,
-        "checkpoint_frames": settings.checkpoint_frames,
-        "feature_spill_bytes": settings.feature_spill_bytes,
-    }
 
 
 async def serve(settings: Settings) -> None:

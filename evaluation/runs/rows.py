@@ -17,9 +17,9 @@ from evaluation.runs.oracles import detection_records, seed_records, with_true_c
 from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
+from service.pipeline.context import PipelineContext
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.store.cache import StageCache
-from service.pipeline.video_file import PipelineContext
 
 Oracle = Literal["seeds", "detections", "class"]
 

@@ -87,7 +87,7 @@ class EngineHandle:
         """Do one job.
 
         Args:
-            job: `video`, `out`, `parameters`, `detections` if there are some.
+            job: what `protocol.Run` says.
             report: told of every step.
             note: told what of the cache is used or removed.
             canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the

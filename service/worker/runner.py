@@ -156,7 +156,13 @@ class JobRunner:
         if not self._blobs.keep(job.video_id):
             raise JobFailed("video: it was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
-        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
+        # a video's id is its content's sha256
+        work = {
+            "video": str(self._blobs.path(job.video_id)),
+            "sha256": job.video_id,
+            "out": str(out),
+            "parameters": job.parameters,
+        }
         if job.detections is not None:
             if not self._blobs.keep(job.detections):
                 raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)

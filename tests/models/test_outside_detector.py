@@ -23,7 +23,7 @@ from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
 from service.pipeline.detection.outside import open_detector  # noqa: E402
 from service.pipeline.job_parameters import JobParameters  # noqa: E402
-from service.pipeline.video_file import segment  # noqa: E402
+from service.pipeline.video_file import content_hash, segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
 from tests.annotated import HW, context, write_dataset, write_video  # noqa: E402
 from tests.scenes import Rectangle  # noqa: E402
@@ -160,7 +160,9 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     detector = open_detector(description, providers=["CPUExecutionProvider"], threads=1)
     settings = replace(context(folder / "scratch"), detector=detector)
     chosen = JobParameters(overlay=False, **parameters)
-    asyncio.run(segment(folder / "clip.mp4", folder, context=settings, parameters=chosen, report=lambda _: None))
+    clip = folder / "clip.mp4"
+    given = {"digest": content_hash(clip), "context": settings, "parameters": chosen}
+    asyncio.run(segment(clip, folder, **given, report=lambda _: None))
     document = json.loads((folder / "tubelets.json").read_text())
     assert document["detector"].startswith("detector ")
     return list(document["tubelets"])

@@ -9,8 +9,8 @@ import pytest
 
 from dualtrack import protocol
 from dualtrack.protocol import Cancel, Done, Failed, Message, Progress, Ready, Run, Start
+from service.pipeline.video_file import content_hash
 from service.settings import Settings
-from service.wiring import engine_settings
 from service.worker.engine import COMMAND
 from service.worker.engine_main import REFUSED
 from tests.clips import plain
@@ -22,7 +22,7 @@ class JobEngine:
 
     def __init__(self, folder: Path) -> None:
         settings = Settings(data_dir=folder, model_repository=REPOSITORY, threads=1)
-        self.folder, self.start = folder, Start(engine_settings(settings, str(folder / "scratch")))
+        self.folder, self.start = folder, Start({**settings.engine().to_json(), "scratch": str(folder / "scratch")})
         self.log = (folder / "engine.log").open("wb")
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
@@ -37,7 +37,8 @@ class JobEngine:
 
     def job(self, run: int, video: Path, **parameters: Any) -> Run:
         out = self.folder / f"out{run}"
-        return Run(run, {"video": str(video), "out": str(out), "parameters": parameters})
+        sha256 = content_hash(video)
+        return Run(run, {"video": str(video), "sha256": sha256, "out": str(out), "parameters": parameters})
 
     def answers(self, *last: type[Message]) -> list[Message]:
         """Answers up to the first of one of the kinds."""
