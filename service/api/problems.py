@@ -36,6 +36,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "unsupported-container": 415,
     "unsupported-codec": 415,
     "idempotency-key-reused": 422,
+    "newer-format": 503,
     "disk-full": 507,
 }
 """Codes whose status differs from that of their class."""

@@ -10,14 +10,15 @@ from typing import TypeVar
 
 import structlog
 
-from dualtrack.errors import Canceled, DualtrackError, Unavailable
+from dualtrack.errors import Canceled, ConfigurationError, DualtrackError, Unavailable
 from service.pipeline.run import STAGES, StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
-from service.state.jobs import Job, JobProgress, JobStore
+from service.state.job import Job, JobProgress
+from service.state.jobs import JobStore
 from service.worker.engine import EngineHandle, JobFailed
 
 log = structlog.get_logger()
@@ -121,9 +122,13 @@ class JobRunner:
         self._jobs, self._blobs, self._cache, self._engine, self._counters = jobs, blobs, cache, engine, counters
 
     async def run(self, job_id: str) -> None:
-        """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
+        """Take one delivery to its end; one that is not for this worker (`begin`) is left alone."""
         holder = uuid.uuid4().hex
-        job = await _insist(lambda: self._jobs.begin(job_id, holder=holder))
+        try:
+            job = await _insist(lambda: self._jobs.begin(job_id, holder=holder))
+        except ConfigurationError as error:
+            log.warning("job left to a newer version", job=job_id, why=error.detail)
+            return
         if job is None:
             return
         log.info("job started", job=job.id, attempt=job.attempt)

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from dualtrack.errors import ConfigurationError, ContractViolation, InferenceError, InferenceTimeout, Unavailable
 from service.inference.triton.client import DEAD_CODE
 from service.state.counters import EDGES_S, Counts
-from service.state.jobs import TERMINAL
+from service.state.job import TERMINAL
 from service.worker.engine import EngineDied
 
 FORESEEN = (
