@@ -92,9 +92,14 @@ async def _segment(clip: Path, manifest: Manifest, server: Server, way: str) -> 
     try:
         with tempfile.TemporaryDirectory() as folder:
             context = PipelineContext(Networks(client, manifest), VideoLimits(), Path(folder) / "scratch", NoCache())
-            parameters = JobParameters(overlay=False)
-            given = {"digest": content_hash(clip), "context": context, "parameters": parameters}
-            await segment(clip, Path(folder) / "out", **given, report=lambda _: None)
+            await segment(
+                clip,
+                Path(folder) / "out",
+                digest=content_hash(clip),
+                context=context,
+                parameters=JobParameters(overlay=False),
+                report=lambda _: None,
+            )
     finally:
         await client.close()
 

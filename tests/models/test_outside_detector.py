@@ -161,8 +161,8 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     settings = replace(context(folder / "scratch"), detector=detector)
     chosen = JobParameters(overlay=False, **parameters)
     clip = folder / "clip.mp4"
-    given = {"digest": content_hash(clip), "context": settings, "parameters": chosen}
-    asyncio.run(segment(clip, folder, **given, report=lambda _: None))
+    digest = content_hash(clip)
+    asyncio.run(segment(clip, folder, digest=digest, context=settings, parameters=chosen, report=lambda _: None))
     document = json.loads((folder / "tubelets.json").read_text())
     assert document["detector"].startswith("detector ")
     return list(document["tubelets"])
