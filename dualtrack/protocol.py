@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, get_type_hints
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when a message gains, loses or renames a field, or means something else."""
 NAME = "message"
 """Key of the message's name; no message has a field that is called so."""
@@ -39,7 +39,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Do a job: `video`, `out`, `parameters`, `detections` if there are some."""
+    """Do a job: `video` and its `sha256`, `out`, `parameters`, `detections` if there are some."""
 
     run: int
     job: Document
@@ -73,11 +73,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A file of the cache was written or read, checkpoints included; without a size: it was removed."""
+    """A file of the cache was written or read; without a size: it was removed.
+
+    `checkpoint`: this attempt has written a checkpoint, or found one and goes on from it.
+    """
 
     run: int
     key: str
     size_bytes: int | None
+    checkpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)

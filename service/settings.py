@@ -1,12 +1,16 @@
 """Settings: read once from the environment (`DUALTRACK_…`), frozen, handed in where they are needed."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.media.limits import VideoLimits
+
+if TYPE_CHECKING:
+    from service.pipeline.context import EngineSettings
 
 Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
 """A secret; an empty one counts as not given, as compose files write it."""
@@ -63,6 +67,13 @@ class Settings(BaseSettings):
     def cache_dir(self) -> Path:
         """Folder of cached detections and tubelets."""
         return self.data_dir / "cache"
+
+    def engine(self) -> "EngineSettings":
+        """What networks, cache and folders are opened with, in this process or in an engine."""
+        # only here: it brings numpy and OpenCV, which most commands do without
+        from service.pipeline.context import EngineSettings  # noqa: PLC0415
+
+        return EngineSettings(**{field.name: getattr(self, field.name) for field in fields(EngineSettings)})
 
     def masked(self) -> dict[str, Any]:
         """All settings for printing; secrets as asterisks."""

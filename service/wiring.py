@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from dualtrack.errors import ConfigurationError, Unavailable
 from service.inference.repository.manifest import Manifest, load_manifest, load_releases
 from service.inference.triton.health import releases_alive
-from service.pipeline.categories.class_vector import ClassVector, bundled, described
+from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.settings import Settings
 from service.state import redis_keys
@@ -129,7 +129,7 @@ async def _run_nothing(job_id: str) -> None:
 
 def _classes(settings: Settings, manifest: Manifest) -> ClassVector:
     """What the class vectors of the detector in use mean."""
-    return bundled(manifest) if settings.detector is None else described(load_detector_file(settings.detector))
+    return bundled(manifest) if settings.detector is None else load_detector_file(settings.detector).vector
 
 
 async def _answering(url: str, repository: Path) -> str | bool:

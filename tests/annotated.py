@@ -12,9 +12,9 @@ import numpy as np
 from service.inference.fake.client import FakeClient
 from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
+from service.pipeline.context import PipelineContext
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import PipelineContext
 from service.structures.masks import encode
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw

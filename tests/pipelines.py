@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from service.inference.open import open_client
-from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
+from service.pipeline.context import open_context
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.networks import Networks
 from service.pipeline.run import Report
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import PipelineContext, segment
+from service.pipeline.video_file import content_hash, segment
+from service.settings import Settings
 from tests.results import document_in
 
 REPOSITORY = Path(__file__).parent.parent / "model_repository"
@@ -31,25 +31,20 @@ def run(
     **parameters: Any,
 ) -> dict[str, Any]:
     """The result document of `video`."""
+    settings = Settings(
+        data_dir=out,
+        model_repository=REPOSITORY,
+        triton_url=triton_url,
+        inference_deadline_s=60,
+        limits=limits or VideoLimits(),
+    )
+    chosen = JobParameters(**{"overlay": False, **parameters})
 
     async def work() -> None:
-        manifest = load_manifest(REPOSITORY)
-        client = await open_client(
-            manifest, triton_url=triton_url, providers=["CPUExecutionProvider"], threads=2, deadline_s=60
-        )
-        context = PipelineContext(
-            Networks(client, manifest),
-            limits or VideoLimits(),
-            out / "scratch",
-            cache or NoCache(),
-            checkpoint_frames=checkpoint_frames,
-            **(budgets or {}),
-        )
-        try:
-            chosen = JobParameters(**{"overlay": False, **parameters})
-            await segment(video, out, context=context, parameters=chosen, report=report)
-        finally:
-            await client.close()
+        opened = replace(settings.engine(), checkpoint_frames=checkpoint_frames)
+        async with open_context(opened, out / "scratch") as context:
+            own = replace(context, cache=cache or NoCache(), **(budgets or {}))
+            await segment(video, out, digest=content_hash(video), context=own, parameters=chosen, report=report)
 
     asyncio.run(work())
     return document_in(out)

@@ -24,11 +24,11 @@ class MemoryCache:
     asked: list[str] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         self.asked.append(key)
         return self.kept.get(key)
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         self.written.append(key)
         self.kept[key] = data
 

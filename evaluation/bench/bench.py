@@ -7,7 +7,7 @@ from statistics import median
 
 from evaluation.bench.clips import ClipSpec, make_clip
 from evaluation.bench.plan import Plan
-from service.pipeline.video_file import PipelineContext
+from service.pipeline.context import PipelineContext
 from service.settings import Settings
 
 

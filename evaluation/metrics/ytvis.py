@@ -18,19 +18,14 @@ ANY_CLASS = "any"
 HIT, MISS, IGNORED = 1, 0, -1
 
 
-def tubelet_metrics(dataset: Dataset, video_ids: Sequence[int], results: Sequence[Document]) -> dict[str, float]:
-    """`figures` of some videos.
+def match_clips(dataset: Dataset, videos: Iterable[AnnotatedVideo], results: Sequence[Document]) -> list[Document]:
+    """`match_clip` of each video, in their order.
 
     Args:
         dataset: the annotations.
-        video_ids: the videos that count.
+        videos: the videos that count.
         results: YouTube-VIS records of these videos; `segmentations` as long as the video's `file_names`.
     """
-    return figures(match_clips(dataset, [video for video in dataset.videos if video.id in set(video_ids)], results))
-
-
-def match_clips(dataset: Dataset, videos: Iterable[AnnotatedVideo], results: Sequence[Document]) -> list[Document]:
-    """`match_clip` of each video, in their order."""
     return [
         match_clip(video, dataset.annotations_of(video), [r for r in results if r["video_id"] == video.id])
         for video in videos

@@ -18,11 +18,11 @@ from evaluation.metrics.crossings import count_switches
 from evaluation.metrics.davis import boundary_accuracy, region_similarity
 from evaluation.metrics.figures import COUNTS
 from evaluation.runs.session import open_run
+from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.tracks.tracker import Tracker
-from service.pipeline.video_file import PipelineContext
 from service.structures.arrays import F32
 from service.structures.boxes import iou_matrix
 from service.structures.detections import Candidate, Detections

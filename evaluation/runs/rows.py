@@ -17,9 +17,9 @@ from evaluation.runs.oracles import detection_records, seed_records, with_true_c
 from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
+from service.pipeline.context import PipelineContext
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.store.cache import StageCache
-from service.pipeline.video_file import PipelineContext
 
 Oracle = Literal["seeds", "detections", "class"]
 
@@ -97,17 +97,17 @@ class FoundCounter:
         self._own.clear()
         self.found.clear()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         """The bytes kept under `key`, or None."""
-        data = self._inner.get(key)
+        data = self._inner.get(key, checkpoint=checkpoint)
         if data is not None and key not in self._own:
             self.found.append(key)
         return data
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Keep `data`, if there is room."""
         self._own.add(key)
-        self._inner.put(key, data)
+        self._inner.put(key, data, checkpoint=checkpoint)
 
     def drop(self, key: str) -> None:
         """Keep it no longer, if it is there."""

@@ -3,19 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import AnnotatedVideo
-from service.inference.open import open_client
-from service.inference.repository.manifest import load_manifest
 from service.media.probe import probe
-from service.pipeline.detection.outside import open_detector
+from service.pipeline import context as pipeline_context
+from service.pipeline.context import PipelineContext
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.networks import Networks
 from service.pipeline.run import Run
-from service.pipeline.store.cache import FolderCache
-from service.pipeline.video_file import PipelineContext, content_hash, open_clip
+from service.pipeline.video_file import content_hash, open_clip
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 
@@ -25,28 +23,12 @@ async def open_context(settings: Settings) -> AsyncIterator[PipelineContext]:
     """Networks and folders as the settings say; closed and emptied at the end, what a killed run left at the start."""
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
-    manifest = load_manifest(settings.model_repository)
-    client = await open_client(
-        manifest,
-        triton_url=settings.triton_url,
-        providers=settings.providers,
-        threads=settings.threads,
-        deadline_s=settings.inference_deadline_s,
-    )
-    try:
-        with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
-            scratch.mkdir()
-            yield PipelineContext(
-                networks=Networks(client, manifest),
-                limits=settings.limits,
-                scratch=scratch,
-                cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
-                feature_bytes=settings.feature_cache_bytes,
-                spill_bytes=settings.feature_spill_bytes,
-                detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
-            )
-    finally:
-        await client.close()
+    # nobody goes on with a video of an evaluation that was killed
+    opened = replace(settings.engine(), checkpoint_frames=0)
+    with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
+        scratch.mkdir()
+        async with pipeline_context.open_context(opened, scratch) as made:
+            yield made
 
 
 @asynccontextmanager

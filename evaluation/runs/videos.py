@@ -16,7 +16,7 @@ from evaluation.runs.methods import Method, records, run_method
 from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import match_vocabulary
-from service.pipeline.video_file import PipelineContext
+from service.pipeline.context import PipelineContext
 
 Tell = Callable[[str], None]
 

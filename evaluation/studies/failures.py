@@ -21,9 +21,9 @@ from evaluation.output.pictures import read_frames, write_strip
 from evaluation.runs.given import Given, Truth, follow, truths_of
 from evaluation.runs.session import open_context, open_run
 from service.media.painter import Shape, paint
+from service.pipeline.context import PipelineContext
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import detect_all
-from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
 from service.structures.arrays import U8
 from service.structures.boxes import iou_matrix

@@ -22,12 +22,12 @@ from evaluation.metrics.davis import region_similarity
 from evaluation.runs.given import Truth, seed_of, track_seeds, tracker_params, truths_of
 from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import console_teller
+from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.frame_rate import fill_in, process_at_rate, step_of, thinned
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.store.cache import NoCache
-from service.pipeline.video_file import PipelineContext
 from service.settings import Settings
 from service.structures.masks import Rle, decode
 from service.structures.tubelets import LabelledTubelet, Tubelet

@@ -21,10 +21,11 @@ from tritonclient.grpc import InferenceServerClient
 from service.inference.open import SHARED_BYTES, open_client
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.media.limits import VideoLimits
+from service.pipeline.context import PipelineContext
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import NoCache
-from service.pipeline.video_file import PipelineContext, segment
+from service.pipeline.video_file import content_hash, segment
 
 WAYS = {"in process": None, "shared memory": SHARED_BYTES, "messages": 0}
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -91,8 +92,14 @@ async def _segment(clip: Path, manifest: Manifest, server: Server, way: str) -> 
     try:
         with tempfile.TemporaryDirectory() as folder:
             context = PipelineContext(Networks(client, manifest), VideoLimits(), Path(folder) / "scratch", NoCache())
-            parameters = JobParameters(overlay=False)
-            await segment(clip, Path(folder) / "out", context=context, parameters=parameters, report=lambda _: None)
+            await segment(
+                clip,
+                Path(folder) / "out",
+                digest=content_hash(clip),
+                context=context,
+                parameters=JobParameters(overlay=False),
+                report=lambda _: None,
+            )
     finally:
         await client.close()
 

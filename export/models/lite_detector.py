@@ -30,14 +30,6 @@ class Taps(NamedTuple):
     c3: Tensor
 
 
-class Dense(NamedTuple):
-    """What the first stage gives: class scores (B, M, K), boxes (B, M, 4) px, reference points (M, 2) px x y."""
-
-    scores: Tensor
-    boxes: Tensor
-    points: Tensor
-
-
 def extend_classes(net: NanoDetPlus, classes: int) -> None:
     """Give the dense head `classes` outputs: the new ones start silent, so the old ones are as before."""
     for level, old in enumerate(net.head.outputs):

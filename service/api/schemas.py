@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.inference.repository.manifest import Manifest, ModelClass
 from service.pipeline.job_parameters import JobParameters
 from service.state.cache_index import CachedStage
-from service.state.jobs import Job, JobState
+from service.state.job import Job, JobState
 from service.state.videos import Video
 
 VIDEO_ID = r"^[0-9a-f]{64}$"

@@ -20,13 +20,9 @@ from service.cli.parameters import (
     ParameterOption,
     parse_parameters,
 )
-from service.inference.open import open_client
-from service.inference.repository.manifest import load_manifest
-from service.pipeline.detection.outside import open_detector
+from service.pipeline.context import open_context
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.networks import Networks
-from service.pipeline.store.cache import FolderCache
-from service.pipeline.video_file import PipelineContext
+from service.pipeline.video_file import content_hash
 from service.pipeline.video_file import segment as run_segment
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
@@ -78,35 +74,16 @@ def _as_document(folder: Path) -> dict[str, Any]:
 async def _run(
     settings: Settings, video: Path, detections: Path | None, folder: Path, parameters: JobParameters, bar: StageBar
 ) -> None:
-    manifest = load_manifest(settings.model_repository)
-    client = await open_client(
-        manifest,
-        triton_url=settings.triton_url,
-        providers=settings.providers,
-        threads=settings.threads,
-        deadline_s=settings.inference_deadline_s,
-    )
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
-    try:
-        with scratch_folder(scratch_root, f"segment-{uuid4().hex}") as scratch:
-            context = PipelineContext(
-                networks=Networks(client, manifest),
-                limits=settings.limits,
-                scratch=scratch,
-                cache=FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes),
-                feature_bytes=settings.feature_cache_bytes,
-                spill_bytes=settings.feature_spill_bytes,
-                checkpoint_frames=settings.checkpoint_frames,
-                detector=open_detector(settings.detector, providers=settings.providers, threads=settings.threads),
-            )
+    with scratch_folder(scratch_root, f"segment-{uuid4().hex}") as scratch:
+        async with open_context(settings.engine(), scratch) as context:
             await run_segment(
                 video,
                 folder,
+                digest=await asyncio.to_thread(content_hash, video),
                 context=context,
                 parameters=parameters,
                 report=lambda progress: bar.update(progress.stage, progress.done, progress.total),
                 detections=detections,
             )
-    finally:
-        await client.close()

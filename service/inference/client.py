@@ -37,5 +37,5 @@ class InferenceClient(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back sessions and connections."""
+        """Give back sessions and connections; once more is harmless."""
         ...

@@ -88,6 +88,8 @@ RESNEXT = replace(
 MASK_SIDE = 28
 """Side of Mask R-CNN's mask grid."""
 TEMPLATE_SIDE = 7
+BANK = ("foreground_bank", "foreground_valid", "background_bank", "background_valid")
+"""What `pixel_embedding_reference` gives of the reference frame and `pixel_embedding` takes for every later one."""
 
 
 def graph_specs(dims: ModelDims) -> dict[str, GraphSpec]:
@@ -141,14 +143,8 @@ def _pixel(dims: ModelDims) -> tuple[GraphSpec, ...]:
     f4 = TensorSpec("f4", "float32", ("F", dims.f4_channels, "h4", "w4"))
     frame_index = TensorSpec("frame_index", "int64", ("N",))
     windows = TensorSpec("windows", "float32", ("N", 4))
-    bank = tuple(
-        spec
-        for kind in ("foreground", "background")
-        for spec in (
-            TensorSpec(f"{kind}_bank", "float32", ("N", dims.bank, dims.embedding)),
-            TensorSpec(f"{kind}_valid", "float32", ("N", dims.bank)),
-        )
-    )
+    embeddings, valid = ("N", dims.bank, dims.embedding), ("N", dims.bank)
+    bank = tuple(TensorSpec(name, "float32", embeddings if name.endswith("_bank") else valid) for name in BANK)
     embedding = TensorSpec("embedding", "float32", ("N", dims.embedding, side, side))
     return (
         GraphSpec(

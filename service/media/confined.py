@@ -7,14 +7,14 @@ import ctypes
 import errno
 import json
 import resource
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from dualtrack.errors import InvalidVideo
+from service.processes.parent import die_with_parent
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_NO_NEW_PRIVS = 38
 OPEN_FILES = 64
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 Document = dict[str, Any]
@@ -53,6 +53,5 @@ def _confine(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (value, value))
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    die_with_parent()
+    ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -16,7 +16,6 @@ from service.media.stream import open_video, rotation_of, said
 from service.media.video_info import VideoInfo
 
 FIRST_FRAMES = 4
-MICROSECONDS = 1e6
 
 
 def look(job: Document) -> Document:

@@ -38,7 +38,6 @@ CODECS = frozenset(
         "libvpx-vp9",
     ]
 )
-IMAGE_CODECS = frozenset({"png", "apng", "bmp", "tiff", "webp"})
 OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 
 

@@ -26,10 +26,10 @@ from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
-from service.pipeline.store.cache import StageCache, checkpoint_key, detections_key, recall, shots_key, tubelets_key
-from service.pipeline.store.checkpoints import Checkpoints
+from service.pipeline.store.cache import StageCache, recall
+from service.pipeline.store.checkpoints import Checkpoints, Pieces
 from service.pipeline.store.codec import pack_detections, unpack_detections
-from service.pipeline.store.detection_checkpoints import DetectionCheckpoints
+from service.pipeline.store.keys import checkpoint_key, detections_key, shots_key, tubelets_key
 from service.pipeline.tracks.caching import CachingTracker, SeedTracker
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas, fit
@@ -211,9 +211,10 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
         run.report(StageProgress("detect", total, total))
         return kept
-    checkpoints = DetectionCheckpoints(run.checkpoints, run.params.detector.batch)
+    # the frames of one call stay together, also in an attempt that goes on after some
+    pieces = Pieces(run.checkpoints, "detect", pack_detections, unpack_detections, batch=run.params.detector.batch)
     await run.clip.ready()
-    detections = checkpoints.kept()
+    detections = [replace(frame, frame=t) for t, frame in enumerate(pieces.kept())]
     first = len(detections)
     rest = (
         FrameSubset(run.clip, range(first, total)),
@@ -225,9 +226,9 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     async for found in run.detector.detect(*rest):
         detections.append(replace(found, frame=first + found.frame))
         run.report(StageProgress("detect", len(detections), total))
-        checkpoints.keep(detections, total)
+        pieces.keep(detections, total)
     run.cache.put(key, pack_detections(detections))
-    checkpoints.end(total)
+    pieces.end(total)
     return detections
 
 

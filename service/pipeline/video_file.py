@@ -5,7 +5,6 @@ A video that went through before is neither looked at nor decoded unless a stage
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,57 +12,27 @@ from dualtrack.formats.table import FILES, ResultFormat
 from service.artifacts.overlay import write_overlay
 from service.media.clip import Clip
 from service.media.decode import decode
-from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
-from service.pipeline.categories.class_vector import ClassVector, bundled
+from service.pipeline.context import PipelineContext
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
 from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.job_parameters import JobParameters, effective_parameters
-from service.pipeline.networks import Networks
 from service.pipeline.result import write_results
 from service.pipeline.run import Report, Run, StageProgress
-from service.pipeline.store.cache import StageCache, clip_key, recall
+from service.pipeline.store.cache import recall
+from service.pipeline.store.keys import clip_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
 from service.structures.canvas import Canvas, fit
-
-
-@dataclass(frozen=True)
-class PipelineContext:
-    """What does not change from job to job.
-
-    Attributes:
-        networks: the graphs.
-        limits: what a video may be at most.
-        scratch: folder for the decoded frames; emptied after every job.
-        cache: detections and tubelets of earlier runs.
-        feature_bytes: budget of the features kept in memory.
-        spill_bytes: budget of further ones in the scratch folder.
-        checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.
-        detector: in place of the bundled one.
-    """
-
-    networks: Networks
-    limits: VideoLimits
-    scratch: Path
-    cache: StageCache
-    feature_bytes: int = 64 << 20
-    spill_bytes: int = 4 << 30
-    checkpoint_frames: int = 0
-    detector: Detector | None = None
-
-    @property
-    def vector(self) -> ClassVector:
-        """What the detector's class vectors mean."""
-        return bundled(self.networks.manifest) if self.detector is None else self.detector.vector
 
 
 async def segment(
     video: Path,
     out: Path,
     *,
+    digest: str,
     context: PipelineContext,
     parameters: JobParameters,
     report: Report,
@@ -74,6 +43,7 @@ async def segment(
     Args:
         video: the file.
         out: folder, made if need be.
+        digest: sha256 of the file, hex: what is cached of the video is found by it (`content_hash`).
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
         report: told of every step; what it raises ends the job, and the scratch files with it.
@@ -85,7 +55,6 @@ async def segment(
         InvalidParameter: the categories are none of the detector's.
         InferenceError: a graph failed.
     """
-    digest = content_hash(video)
     key = clip_key(digest, context.limits)
     facts = recall(context.cache, key, ClipFacts.unpack)
     info = await probe(video, context.limits) if facts is None else facts.probed

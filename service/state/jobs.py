@@ -1,12 +1,11 @@
-"""Jobs: their state in Redis, every change in one script, fenced by the number of the attempt."""
+"""All jobs: their state in Redis, every change in one script, fenced by the number of the attempt."""
 
 import asyncio
 import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -14,6 +13,7 @@ from redis.asyncio import Redis
 from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
 from service.state import redis_keys
 from service.state.connection import script, translated
+from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse
 
 POLL_S = 0.1
 """How often a long poll looks; a look is one HGETALL of a small hash."""
@@ -21,58 +21,6 @@ RETRY_AFTER_S = 5
 
 Deliver = Callable[[str, str], Awaitable[None]]
 """Hands job id (first) to the queue under a key (second) that makes repeats harmless."""
-
-
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"  # waits for a worker
-    RUNNING = "running"  # an attempt holds it
-    DONE = "done"  # its result is there
-    FAILED = "failed"  # will not be tried again; `error` says why
-    CANCELED = "canceled"  # on request
-
-
-TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELED})
-
-
-@dataclass(frozen=True, slots=True)
-class JobProgress:
-    """How far a job is: stage, steps of it, share of the whole job 0..1, frames per second, seconds to go."""
-
-    stage: str
-    done: int
-    total: int
-    fraction: float
-    rate: float | None
-    eta_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job as stored.
-
-    Attributes:
-        attempt: number of the attempt that holds or held it; the fencing token.
-        detections: sha256 of the file that takes the detector's place, or None.
-        result: folder of the result below the blob store's root.
-        version: grows with every change.
-    """
-
-    id: str
-    video_id: str
-    parameters: dict[str, Any]
-    detections: str | None
-    state: JobState
-    attempt: int
-    progress: JobProgress | None
-    error: dict[str, str] | None
-    result: str | None
-    created_at: float
-    started_at: float | None
-    finished_at: float | None
-    cancel_requested: bool
-    version: int
 
 
 class JobStore:
@@ -112,6 +60,7 @@ class JobStore:
             Overloaded: as many jobs wait as may.
             Conflict: the idempotency key came with another request before.
             Gone: the video was deleted.
+            NewerFormat: the job that the idempotency key stands for is of a newer format.
             Unavailable: Redis can't be reached; the call may be repeated.
         """
         job_id = uuid.uuid4().hex
@@ -135,6 +84,7 @@ class JobStore:
                     mark,
                     min(redis_keys.IDEMPOTENCY_TTL_S, self._ttl_s),
                     detections or "",
+                    FORMAT,
                 ],
             )
             if answer == "full":
@@ -143,7 +93,7 @@ class JobStore:
                 raise Gone(f"video {video_id}: it was deleted", code="video-deleted")
             if answer == "reused":
                 raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
-            job = _job(_fields(stored))
+            job = parse(fields_of(stored))
             if job.state is JobState.QUEUED:
                 # for a known job, too: the first try may have died between the two steps
                 await self._deliver(job.id, f"{job.id}:{job.attempt}")
@@ -155,6 +105,7 @@ class JobStore:
         Raises:
             NotFound: no such job, or it has expired.
             Gone: its video was deleted.
+            NewerFormat: it is of a newer format.
         """
         with translated():
             return await self._found(job_id, cast("dict[str, str]", await self._redis.hgetall(redis_keys.job(job_id))))
@@ -170,13 +121,13 @@ class JobStore:
             await asyncio.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
 
     async def cancel(self, job_id: str) -> Job:
-        """End a waiting job, tell a running one to stop; one that has ended stays as it is."""
+        """End a waiting job, tell a running one to stop; one that has ended stays as it is. Raises as `get` does."""
         with translated():
             answer = await self._cancel(
                 keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
-                args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S],
+                args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S, FORMAT],
             )
-            return await self._found(job_id, _fields(answer))
+            return await self._found(job_id, fields_of(answer))
 
     async def counts(self) -> dict[str, int]:
         """Number of waiting and running jobs."""
@@ -199,6 +150,9 @@ class JobStore:
         Args:
             job_id: which job.
             holder: names this call; a repeated call with the same name gets the same attempt.
+
+        Raises:
+            NewerFormat: the job is of a newer format; it waits on for a worker of a newer version.
         """
         keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
@@ -213,9 +167,10 @@ class JobStore:
                     self._max_attempts,
                     error,
                     redis_keys.COUNTERS_TTL_S,
+                    FORMAT,
                 ],
             )
-        return _job(_fields(answer)) if answer else None
+        return parse(fields_of(answer)) if answer else None
 
     async def progress(
         self, job_id: str, attempt: int, progress: JobProgress | None, checkpoints: Sequence[str] = ()
@@ -299,7 +254,7 @@ class JobStore:
     async def _found(self, job_id: str, fields: dict[str, str]) -> Job:
         if not fields:
             raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
-        job = _job(fields)
+        job = parse(fields)
         if await self._redis.exists(redis_keys.deleted_video(job.video_id)):
             raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
         return job
@@ -311,31 +266,3 @@ class JobStore:
                 args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.COUNTERS_TTL_S],
             )
         return bool(held)
-
-
-def _fields(answer: Sequence[str]) -> dict[str, str]:
-    """A hash as a script answers it: name, value, name, value …."""
-    return dict(zip(answer[::2], answer[1::2], strict=True))
-
-
-def _job(fields: dict[str, str]) -> Job:
-    def number(name: str) -> float | None:
-        return float(fields[name]) if name in fields else None
-
-    progress = JobProgress(**json.loads(fields["progress"])) if "progress" in fields else None
-    return Job(
-        id=fields["id"],
-        video_id=fields["video_id"],
-        parameters=json.loads(fields["parameters"]),
-        detections=fields.get("detections"),
-        state=JobState(fields["state"]),
-        attempt=int(fields["attempt"]),
-        progress=progress,
-        error=json.loads(fields["error"]) if "error" in fields else None,
-        result=fields.get("result"),
-        created_at=float(fields["created_at"]),
-        started_at=number("started_at"),
-        finished_at=number("finished_at"),
-        cancel_requested=fields.get("cancel") == "1",
-        version=int(fields["version"]),
-    )

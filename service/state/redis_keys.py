@@ -11,8 +11,10 @@ QUEUED = f"{PREFIX}:jobs:queued"
 RUNNING = f"{PREFIX}:jobs:running"
 """Sorted set of running jobs by the last sign of life of their attempt, on the server's clock."""
 COUNTERS = f"{PREFIX}:tally"
-"""Hash: counters over all workers, see `counters.py`; named so since the first format. Expires when nothing was counted
-for `COUNTERS_TTL_S`."""
+"""Hash: counters over all workers, see `counters.py`; named so since the first format.
+
+Expires when nothing was counted for `COUNTERS_TTL_S`.
+"""
 COUNTERS_TTL_S = 30 * 24 * 3600
 WORKER_TTL_S = 10
 IDEMPOTENCY_TTL_S = 24 * 3600

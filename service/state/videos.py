@@ -12,6 +12,7 @@ from service.state import redis_keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
+from service.state.job import FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class VideoStore:
             for job_id in jobs:
                 await self._cancel(
                     keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
-                    args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S],
+                    args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S, FORMAT],
                 )
             await self._redis.delete(redis_keys.video(video_id), redis_keys.video_jobs(video_id))
         for sha256 in (video_id, *cast("set[str | None]", given)):

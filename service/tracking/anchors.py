@@ -36,11 +36,6 @@ def anchor_grid() -> F32:
     return np.concatenate([centres, np.tile(sizes, (RESPONSE_SIDE**2, 1))], axis=1).astype(np.float32)
 
 
-def response_side(search: int, *, padded: bool) -> int:
-    """Side of the response for a search window of `search` px: (X - 127) / 8 + 1, + 8 with a padded trunk."""
-    return (search - EXEMPLAR) // STRIDE + 1 + (8 if padded else 0)
-
-
 def decode(anchors: F32, deltas: F32) -> F32:
     """Anchors (M, 4) or (N, M, 4) and deltas dx, dy, dw, dh (N, M, 4) -> boxes cx, cy, w, h (N, M, 4)."""
     centres = deltas[..., :2] * anchors[..., 2:] + anchors[..., :2]

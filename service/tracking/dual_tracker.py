@@ -137,7 +137,7 @@ def after_pixel(
     part, corner = paste_part(probability if finer is None else finer, window / scale, canvas.frame_hw)
     mask = cut_at_box(part, state.box / scale, fusion, corner) >= fusion.mask_thresh
     if np.count_nonzero(mask) < fusion.min_area:
-        return replace(state, score=state.score), absent()
+        return state, absent()
     box = _coupled(state.box, fused, window, fusion)
     moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
     return moved, Outcome(encode_part(mask, corner, canvas.frame_hw), (box / scale).astype(np.float32), state.score)

@@ -7,12 +7,11 @@ from typing import Self
 import structlog
 
 from dualtrack.errors import ConfigurationError, Unavailable
-from service.inference.client import InferenceClient
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.pipeline.networks import Networks
 
 log = structlog.get_logger()
-Open = Callable[[Manifest], Awaitable[InferenceClient]]
+Open = Callable[[Manifest], Awaitable[Networks]]
 
 
 class CurrentNetworks:
@@ -20,33 +19,31 @@ class CurrentNetworks:
 
     Args:
         repository: whose manifest is looked at.
-        networks: opened already.
-        open_client: opens the client of a release.
+        first: opened already. Whoever opened them closes them; here they are closed when another release takes their
+            place.
+        open_networks: opens those of a release.
     """
 
-    def __init__(self, repository: Path, networks: Networks, open_client: Open) -> None:
-        self._repository, self.networks, self._open = repository, networks, open_client
-
-    @classmethod
-    async def open(cls, repository: Path, open_client: Open) -> Self:
-        """Open the release that the repository holds now; errors as `open_client` raises them."""
-        manifest = load_manifest(repository)
-        return cls(repository, Networks(await open_client(manifest), manifest), open_client)
+    def __init__(self, repository: Path, first: Networks, open_networks: Open) -> None:
+        self._repository, self._first, self._networks, self._open = repository, first, first, open_networks
 
     async def renewed(self) -> Networks:
         """The newest release's networks; those of the release before while the new one can't be used yet."""
         try:
             manifest = load_manifest(self._repository)
-            if manifest == self.networks.manifest:
-                return self.networks
-            fresh = Networks(await self._open(manifest), manifest)
+            if manifest == self._networks.manifest:
+                return self._networks
+            fresh = await self._open(manifest)
         except (ConfigurationError, Unavailable) as error:  # most often: published, but not loaded by the server yet
-            log.warning("release not in use", staying_with=self.networks.manifest.release, why=error.detail)
-            return self.networks
-        old, self.networks = self.networks, fresh
+            log.warning("release not in use", staying_with=self._networks.manifest.release, why=error.detail)
+            return self._networks
+        old, self._networks = self._networks, fresh
         await old.client.close()
         return fresh
 
-    async def close(self) -> None:
-        """Close the client in use."""
-        await self.networks.client.close()
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._networks is not self._first:
+            await self._networks.client.close()

@@ -73,7 +73,7 @@ class EngineHandle:
         """Do one job.
 
         Args:
-            job: `video`, `out`, `parameters`, `detections` if there are some.
+            job: what `protocol.Run` says.
             report: told of every step.
             note: told what of the cache is used or removed.
             canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the
@@ -159,7 +159,7 @@ class EngineHandle:
                 case protocol.Progress():
                     report(StageProgress(message.stage, message.done, message.total, message.begun, message.share))
                 case protocol.Cached():
-                    note(CacheNote(message.key, message.size_bytes))
+                    note(CacheNote(message.key, message.size_bytes, message.checkpoint))
                 case protocol.Done() | protocol.Failed():
                     return message
                 case _:

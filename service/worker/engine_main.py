@@ -13,18 +13,16 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InvalidInput
-from service.inference.open import open_client
-from service.media.limits import VideoLimits
-from service.pipeline.detection.outside import open_detector
+from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.job_parameters import stored_parameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import StageProgress
-from service.pipeline.store.cache import CacheNote, FolderCache
-from service.pipeline.video_file import PipelineContext, segment
+from service.pipeline.store.cache import CacheNote
+from service.pipeline.video_file import segment
 from service.processes.parent import die_with_parent
 from service.worker.current_networks import CurrentNetworks
 
@@ -54,7 +52,7 @@ class Answers:
 
     def cached(self, note: CacheNote) -> None:
         """Something was kept, used or removed."""
-        self._say(protocol.Cached(self._run, note.key, note.size_bytes))
+        self._say(protocol.Cached(self._run, note.key, note.size_bytes, note.checkpoint))
 
     def done(self) -> None:
         """The run has a result."""
@@ -112,6 +110,7 @@ class JobEngine:
             await segment(
                 Path(job["video"]),
                 Path(job["out"]),
+                digest=job["sha256"],
                 context=self._context,
                 parameters=stored_parameters(job["parameters"]),
                 report=partial(self._report, run.run),
@@ -135,43 +134,18 @@ def _is_final(error: DualtrackError) -> bool:
     return isinstance(error, InvalidInput | Canceled)
 
 
-async def serve(settings: dict[str, Any], runs: Runs, cancels: Cancels) -> None:
+async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels) -> None:
     """Open the models, then do the jobs that come until the input ends."""
     answers = Answers(partial(_write_line, _own_output()))
-    open_with = partial(
-        open_client,
-        triton_url=settings["triton_url"],
-        providers=settings["providers"],
-        threads=settings["threads"],
-        deadline_s=settings["inference_deadline_s"],
-    )
-    current = await CurrentNetworks.open(Path(settings["model_repository"]), open_with)
-    context = PipelineContext(
-        networks=current.networks,
-        limits=VideoLimits(**settings["limits"]),
-        scratch=Path(settings["scratch"]),
-        cache=FolderCache(
-            Path(settings["cache_dir"]),
-            max_bytes=settings["cache_max_bytes"],
-            note=answers.cached,
-        ),
-        feature_bytes=settings["feature_cache_bytes"],
-        spill_bytes=settings["feature_spill_bytes"],
-        checkpoint_frames=settings["checkpoint_frames"],
-        detector=open_detector(
-            None if settings["detector"] is None else Path(settings["detector"]),
-            providers=settings["providers"],
-            threads=settings["threads"],
-        ),
-    )
-    engine = JobEngine(context, answers, cancels)
-    answers.ready()
-    try:
+    async with (
+        open_context(settings, scratch, note=answers.cached) as context,
+        CurrentNetworks(settings.model_repository, context.networks, partial(open_networks, settings)) as current,
+    ):
+        engine = JobEngine(context, answers, cancels)
+        answers.ready()
         while (run := await asyncio.to_thread(runs.get)) is not None:
             engine.use(await current.renewed())
             await engine.run(run)
-    finally:
-        await current.close()
 
 
 def _own_output() -> TextIO:
@@ -225,10 +199,11 @@ def main() -> None:
     # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = _greeting().settings
+    opened = EngineSettings.from_json(settings), Path(settings["scratch"])
     runs: Runs = queue.Queue()
     cancels = Cancels()
     threading.Thread(target=_read, args=(runs, cancels), daemon=True).start()
-    asyncio.run(serve(settings, runs, cancels))
+    asyncio.run(serve(*opened, runs, cancels))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,7 +47,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
-            engine = EngineHandle(engine_settings(settings, str(scratch)), engine_command)
+            engine = EngineHandle({**settings.engine().to_json(), "scratch": str(scratch)}, engine_command)
             runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.counters)
             parts.docket.register(runner.run, names=[JOB_TASK])
             try:
@@ -90,25 +89,6 @@ async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
     if beat % SWEEP_EVERY == 0:
         await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
         await asyncio.to_thread(parts.cache.sweep)
-
-
-def engine_settings(settings: Settings, scratch: str) -> dict[str, object]:
-    """The first line that an engine process is given; `scratch` is its folder."""
-    return {
-        "model_repository": str(settings.model_repository),
-        "detector": None if settings.detector is None else str(settings.detector),
-        "triton_url": settings.triton_url,
-        "providers": list(settings.providers),
-        "threads": settings.threads,
-        "inference_deadline_s": settings.inference_deadline_s,
-        "limits": asdict(settings.limits),
-        "scratch": scratch,
-        "cache_dir": str(settings.cache_dir),
-        "cache_max_bytes": settings.cache_max_bytes,
-        "feature_cache_bytes": settings.feature_cache_bytes,
-        "checkpoint_frames": settings.checkpoint_frames,
-        "feature_spill_bytes": settings.feature_spill_bytes,
-    }
 
 
 def _scratch(settings: Settings) -> Path:

@@ -10,14 +10,15 @@ from typing import TypeVar
 
 import structlog
 
-from dualtrack.errors import Canceled, DualtrackError, JobFailed, Unavailable
+from dualtrack.errors import Canceled, DualtrackError, JobFailed, NewerFormat, Unavailable
 from service.pipeline.run import STAGES, StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
-from service.state.jobs import Job, JobProgress, JobStore
+from service.state.job import Job, JobProgress
+from service.state.jobs import JobStore
 from service.worker.engine import EngineHandle
 
 log = structlog.get_logger()
@@ -40,7 +41,6 @@ class ProgressMeter:
     Attributes:
         seconds: what each stage has taken so far. The time before a step belongs to the step's stage, so that they
             add up to the time from the start to the last step.
-        checkpoints: keys of those that were reached and are not told yet.
     """
 
     started: float
@@ -49,7 +49,6 @@ class ProgressMeter:
     stage_first: int = 0
     latest: JobProgress | None = field(default=None)
     seconds: dict[str, float] = field(default_factory=dict)
-    checkpoints: set[str] = field(default_factory=set)
 
     def step(self, progress: StageProgress, now: float) -> None:
         """Take in a step; `now` in seconds of any steady clock."""
@@ -91,6 +90,23 @@ def _fraction(progress: StageProgress) -> float:
     return start + progress.begun * sum(SHARES[name] for name in PER_SEGMENT) + progress.share * done
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt under way: what its heartbeat tells the state, and what it learns from it.
+
+    Attributes:
+        job: as it was begun.
+        meter: how far it is.
+        checkpoints: keys of those that it has reached and that the state does not know of yet.
+        canceled: it is to stop.
+    """
+
+    job: Job
+    meter: ProgressMeter
+    checkpoints: set[str] = field(default_factory=set)
+    canceled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class JobRunner:
     """Runs deliveries on one engine.
 
@@ -108,16 +124,20 @@ class JobRunner:
         self._jobs, self._blobs, self._cache, self._engine, self._counters = jobs, blobs, cache, engine, counters
 
     async def run(self, job_id: str) -> None:
-        """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
+        """Take one delivery to its end; one that is not for this worker (`begin`) is left alone."""
         holder = uuid.uuid4().hex
-        job = await _insist(lambda: self._jobs.begin(job_id, holder=holder))
+        try:
+            job = await _insist(lambda: self._jobs.begin(job_id, holder=holder))
+        except NewerFormat as error:
+            log.warning("job left to a newer version", job=job_id, why=error.detail)
+            return
         if job is None:
             return
         log.info("job started", job=job.id, attempt=job.attempt)
-        canceled, meter = asyncio.Event(), ProgressMeter(time.monotonic())
+        attempt = Attempt(job, ProgressMeter(time.monotonic()))
         try:
-            async with heartbeat(lambda: self._beat(job, meter, canceled), BEAT_S):
-                await self._attempt(job, meter, canceled)
+            async with heartbeat(lambda: self._beat(attempt), BEAT_S):
+                await self._attempt(attempt)
         except asyncio.CancelledError:
             # the worker stops; the job may be ended already, with the answer under way
             with contextlib.suppress(Unavailable):
@@ -132,24 +152,31 @@ class JobRunner:
             if await _insist(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
                 await self._blobs.remove_result(job.id, job.attempt)
 
-    async def _attempt(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
+    async def _attempt(self, attempt: Attempt) -> None:
         try:
-            await self._compute(job, meter, canceled)
+            await self._compute(attempt)
         except Canceled:
-            await self._canceled(job)
+            await self._canceled(attempt.job)
         except DualtrackError as error:
-            await self._beat(job, meter, canceled)
-            await self._failed(job, error)
+            await self._beat(attempt)
+            await self._failed(attempt.job, error)
         else:
-            meter.end()
-            await self._beat(job, meter, canceled)
-            await self._commit(job, meter)
+            attempt.meter.end()
+            await self._beat(attempt)
+            await self._commit(attempt.job, attempt.meter)
 
-    async def _compute(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
+    async def _compute(self, attempt: Attempt) -> None:
+        job = attempt.job
         if not self._blobs.keep(job.video_id):
             raise JobFailed("video: it was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
-        work = {"video": str(self._blobs.path(job.video_id)), "out": str(out), "parameters": job.parameters}
+        # a video's id is its content's sha256
+        work = {
+            "video": str(self._blobs.path(job.video_id)),
+            "sha256": job.video_id,
+            "out": str(out),
+            "parameters": job.parameters,
+        }
         if job.detections is not None:
             if not self._blobs.keep(job.detections):
                 raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
@@ -159,10 +186,13 @@ class JobRunner:
         def note(cached: CacheNote) -> None:
             notes.append(cached)
             if cached.checkpoint:
-                meter.checkpoints.add(cached.key)
+                attempt.checkpoints.add(cached.key)
+
+        def report(step: StageProgress) -> None:
+            attempt.meter.step(step, time.monotonic())
 
         try:
-            await self._engine.run(work, lambda step: meter.step(step, time.monotonic()), note, canceled)
+            await self._engine.run(work, report, note, attempt.canceled)
         finally:
             await self._index(job.video_id, notes)
 
@@ -204,13 +234,13 @@ class JobRunner:
             await asyncio.sleep(RETRY_S)
             await _insist(lambda: self._jobs.release(job.id, job.attempt, error))
 
-    async def _beat(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
+    async def _beat(self, attempt: Attempt) -> None:
         """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""
-        reached = list(meter.checkpoints)
+        job, reached = attempt.job, list(attempt.checkpoints)
         with contextlib.suppress(Unavailable):
-            if await self._jobs.progress(job.id, job.attempt, meter.latest, reached) != "ok":
-                canceled.set()
-            meter.checkpoints.difference_update(reached)
+            if await self._jobs.progress(job.id, job.attempt, attempt.meter.latest, reached) != "ok":
+                attempt.canceled.set()
+            attempt.checkpoints.difference_update(reached)
 
 
 async def _insist(act: Callable[[], Awaitable[T]]) -> T:

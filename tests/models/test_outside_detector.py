@@ -23,7 +23,7 @@ from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
 from service.pipeline.detection.outside import open_detector  # noqa: E402
 from service.pipeline.job_parameters import JobParameters  # noqa: E402
-from service.pipeline.video_file import segment  # noqa: E402
+from service.pipeline.video_file import content_hash, segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
 from tests.annotated import HW, context, write_dataset, write_video  # noqa: E402
 from tests.results import document_in  # noqa: E402
@@ -161,7 +161,9 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     detector = open_detector(description, providers=["CPUExecutionProvider"], threads=1)
     settings = replace(context(folder / "scratch"), detector=detector)
     chosen = JobParameters(overlay=False, **parameters)
-    asyncio.run(segment(folder / "clip.mp4", folder, context=settings, parameters=chosen, report=lambda _: None))
+    clip = folder / "clip.mp4"
+    digest = content_hash(clip)
+    asyncio.run(segment(clip, folder, digest=digest, context=settings, parameters=chosen, report=lambda _: None))
     document = document_in(folder)
     assert document["detector"].startswith("detector ")
     return list(document["tubelets"])

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUITE = "tests/contract/state"
-TREE = ("service", "tests", "pyproject.toml")
+TREE = ("dualtrack", "service", "tests", "pyproject.toml")
 # comments and strings first, so that no word in them is taken for a keyword
 TOKEN = re.compile(r"--[^\n]*|'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\b(?P<word>if|do|function|return|end)\b")
 

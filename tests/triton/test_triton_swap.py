@@ -11,9 +11,10 @@ import pytest
 from dualtrack.errors import ConfigurationError
 from export.repository.publish import publish
 from service.inference.open import open_client
-from service.inference.repository.manifest import load_manifest, load_releases
+from service.inference.repository.manifest import Manifest, load_manifest, load_releases
 from service.inference.specs import graph_specs
 from service.inference.triton.health import releases_alive
+from service.pipeline.networks import Networks
 from service.worker.current_networks import CurrentNetworks
 from tests.contract.inference.backends import Sizes, inputs_for
 from tests.pipelines import REPOSITORY
@@ -43,31 +44,37 @@ def test_running_jobs_keep_the_old_release_and_new_ones_take_the_new(tmp_path: P
 
     async def work(url: str) -> None:
         old = await open_on(served, url)
-        engine = await CurrentNetworks.open(served, lambda manifest: open_on(served, url))
-        before = await old.infer(SPEC, inputs)
-        assert publish(release, served) == 2
-        with pytest.raises(ConfigurationError, match="model mask_rcnn: expected version 2 on Triton"):
-            await open_on(served, url)
-        assert (await engine.renewed()).manifest.number == 1  # the server has not loaded the new one
-        assert await releases_alive(url, load_releases(served)) is True  # jobs go on with the old one
-        assert await releases_alive(url, load_releases(served)[:1]) is not True
-        raw = old._inner._inner._inner._client
-        loading = asyncio.gather(*(raw.load_model(name) for name in load_manifest(served).graphs))
-        calls = 0
-        while not loading.done() or not calls:
-            np.testing.assert_array_equal((await old.infer(SPEC, inputs))["templates"], before["templates"])
-            calls += 1
-        await loading
-        new = await open_on(served, url)
-        await new.infer(SPEC, inputs)
-        await old.infer(SPEC, inputs)
-        counted = {
-            item.version: item.inference_count for item in (await raw.get_inference_statistics(SPEC.name)).model_stats
-        }
-        assert counted["2"] == 1
-        assert (await engine.renewed()).manifest.number == 2
-        assert await releases_alive(url, load_releases(served)[:1]) is True
-        await engine.close()
+
+        async def networks(manifest: Manifest) -> Networks:
+            return Networks(await open_on(served, url), manifest)
+
+        first = await networks(load_manifest(served))
+        async with CurrentNetworks(served, first, networks) as engine:
+            before = await old.infer(SPEC, inputs)
+            assert publish(release, served) == 2
+            with pytest.raises(ConfigurationError, match="model mask_rcnn: expected version 2 on Triton"):
+                await open_on(served, url)
+            assert (await engine.renewed()).manifest.number == 1  # the server has not loaded the new one
+            assert await releases_alive(url, load_releases(served)) is True  # jobs go on with the old one
+            assert await releases_alive(url, load_releases(served)[:1]) is not True
+            raw = old._inner._inner._inner._client
+            loading = asyncio.gather(*(raw.load_model(name) for name in load_manifest(served).graphs))
+            calls = 0
+            while not loading.done() or not calls:
+                np.testing.assert_array_equal((await old.infer(SPEC, inputs))["templates"], before["templates"])
+                calls += 1
+            await loading
+            new = await open_on(served, url)
+            await new.infer(SPEC, inputs)
+            await old.infer(SPEC, inputs)
+            counted = {
+                item.version: item.inference_count
+                for item in (await raw.get_inference_statistics(SPEC.name)).model_stats
+            }
+            assert counted["2"] == 1
+            assert (await engine.renewed()).manifest.number == 2
+            assert await releases_alive(url, load_releases(served)[:1]) is True
+        await first.client.close()
         await new.close()
         await old.close()
 

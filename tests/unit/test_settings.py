@@ -1,9 +1,12 @@
 """Where settings come from."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from service.media.limits import VideoLimits
+from service.pipeline.context import EngineSettings
 from service.settings import Settings
 
 
@@ -26,3 +29,13 @@ def test_the_environment_goes_before_the_file(secrets: Path, monkeypatch: pytest
     settings = Settings(_secrets_dir=secrets)
     assert settings.api_key is not None
     assert settings.api_key.get_secret_value() == "from-environment"
+
+
+def test_what_an_engine_is_opened_with_comes_through_json() -> None:
+    settings = Settings(
+        detector=Path("detector.toml"), providers=("A", "B"), limits=VideoLimits(max_side=7), checkpoint_frames=3
+    )
+    engine = settings.engine()
+    assert EngineSettings.from_json({**json.loads(json.dumps(engine.to_json())), "scratch": "s"}) == engine
+    assert (engine.detector, engine.providers, engine.limits.max_side) == (Path("detector.toml"), ("A", "B"), 7)
+    assert (engine.checkpoint_frames, engine.cache_dir) == (3, settings.cache_dir)

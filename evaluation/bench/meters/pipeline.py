@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.bench.meters.calls import Call, CallMeter
+from service.pipeline.context import PipelineContext
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import PipelineContext, segment
+from service.pipeline.video_file import content_hash, segment
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ async def run_pipeline(
     out = context.scratch / f"out-{video.stem}-{time.perf_counter_ns()}"
     chosen = JobParameters.model_validate({"overlay": False, **(parameters or {})})
     start, cpu, children = time.perf_counter(), time.process_time(), children_cpu_s()
-    await segment(video, out, context=opened, parameters=chosen, report=_noting(steps))
+    digest = content_hash(video)
+    await segment(video, out, digest=digest, context=opened, parameters=chosen, report=_noting(steps))
     own, child = time.process_time() - cpu, children_cpu_s() - children
     return Measured(time.perf_counter() - start, own + child, child, tuple(meter.calls), tuple(steps))
 

@@ -12,13 +12,12 @@ from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.processes import children, kill_children, resident
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import StageProgress
+from service.pipeline.video_file import content_hash
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 from service.worker.engine import EngineHandle
-from service.worker.main import engine_settings
 
 EVERY_S = 0.05
-MOST_BYTES = 1.5e9
 OBJECTS = 2
 LONG_FRAMES, LONG_S = 40_000, 4000.0
 
@@ -105,7 +104,12 @@ def _settings(bench: Bench, data_dir: Path) -> Settings:
 def _work(clip: Path, settings: Settings) -> dict[str, object]:
     """The engine's job document."""
     parameters = JobParameters(overlay=False, max_seeds=OBJECTS)
-    return {"video": str(clip), "out": str(settings.data_dir / "out"), "parameters": parameters.model_dump()}
+    return {
+        "video": str(clip),
+        "sha256": content_hash(clip),
+        "out": str(settings.data_dir / "out"),
+        "parameters": parameters.model_dump(),
+    }
 
 
 def _bytes_in(folder: Path) -> int:
@@ -120,7 +124,7 @@ def _bytes_in(folder: Path) -> int:
 @contextlib.asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[tuple[EngineHandle, Path]]:
     with scratch_folder(settings.data_dir / "scratch", "bench") as scratch:
-        engine = EngineHandle(engine_settings(settings, str(scratch)))
+        engine = EngineHandle({**settings.engine().to_json(), "scratch": str(scratch)})
         try:
             await engine.start()
             yield engine, scratch

@@ -18,7 +18,7 @@ from dualtrack.errors import (
 )
 from service.inference.triton.client import DEAD_CODE
 from service.state.counters import EDGES_S, Counts
-from service.state.jobs import TERMINAL
+from service.state.job import TERMINAL
 
 FORESEEN = (
     "worker-died",

@@ -9,7 +9,7 @@ from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
 from service.api.intake import job_request
 from service.api.openapi import JOB_BODY, RETRY_AFTER, refusals
 from service.api.schemas import JobOut
-from service.state.jobs import TERMINAL
+from service.state.job import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -16,7 +16,7 @@ from service.api.deps import JobId, PartsDep
 from service.api.openapi import refusals
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import progress_of
-from service.state.jobs import Job, JobState
+from service.state.job import Job, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from dualtrack.result.model import Category
 from service.inference.repository.manifest import Manifest, ModelClass, display_names
 from service.pipeline.categories.published import published_ids
-from service.pipeline.detection.description import DetectorFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,16 @@ def bundled(manifest: Manifest) -> ClassVector:
     return numbered(manifest.release, manifest.classes)
 
 
-def described(file: DetectorFile) -> ClassVector:
-    """The classes of a detector from outside; a bundled set's ids stay."""
-    source = f"detector {file.version}"
-    if file.categories is None:
-        return numbered(source, file.classes)
-    return ClassVector(source, file.classes, file.categories)
+def described(version: str, classes: tuple[ModelClass, ...], categories: tuple[Category, ...] | None) -> ClassVector:
+    """The classes of a detector from outside.
+
+    Args:
+        version: hash of its description and its graph.
+        classes: in the order of the vector.
+        categories: of a bundled set, whose ids stay; None: the classes have no ids of their own.
+    """
+    source = f"detector {version}"
+    return numbered(source, classes) if categories is None else ClassVector(source, classes, categories)
 
 
 def _with_ids(source: str, classes: Sequence[ModelClass], ids: Iterable[int]) -> ClassVector:

@@ -8,10 +8,10 @@ reference of the next pass. Mean IoU with the true mask from true boxes, `lite`:
 import numpy as np
 
 from service.inference.client import Tensors
+from service.inference.specs import BANK
 from service.pipeline.detection.bundled import MASK_THRESH
 from service.pipeline.features.by_frame import FrameFeatures
 from service.pipeline.networks import Networks
-from service.pipeline.tracks.tracker import BANK
 from service.structures.arrays import F32
 from service.structures.canvas import Canvas
 from service.structures.masks import Rle, area, decode, encode, filled

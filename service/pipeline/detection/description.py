@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from dualtrack.errors import ConfigurationError
 from dualtrack.result.model import Category
 from service.inference.repository.manifest import OWN, ModelClass
+from service.pipeline.categories.class_vector import ClassVector, described
 from service.pipeline.categories.tables import TABLES, TableName, category_table
 
 Pixels = Annotated[int, Field(gt=0, le=8192)]
@@ -152,6 +153,11 @@ class DetectorFile:
     description: Description
     classes: tuple[ModelClass, ...]
     categories: tuple[Category, ...] | None
+
+    @property
+    def vector(self) -> ClassVector:
+        """What its class vectors mean."""
+        return described(self.version, self.classes, self.categories)
 
     @property
     def numbers(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from dualtrack.errors import ConfigurationError
 from service.inference.client import Tensors
 from service.inference.onnx_runtime import OnnxFile
 from service.media.frame_source import FrameSource
-from service.pipeline.categories.class_vector import ClassVector, described
+from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import MASK_THRESH, strongest
@@ -45,7 +45,7 @@ class OutsideDetector:
     @property
     def vector(self) -> ClassVector:
         """The description's classes."""
-        return described(self.file)
+        return self.file.vector
 
     async def detect(
         self,

@@ -1,38 +1,34 @@
 """What one run can take over from an earlier run of the same video: a byte-budgeted cache on disk.
 
-Keys are hashes of everything that the stage's outcome depends on: the video's content, the model's version and
-parameters; for tubelets those of the detector and the tracker (`caching_tracker`). So another `th_seq` finds all
-tubelets, another `th_cc` the detections and the tubelets of the same seeds. What belongs to one video lies in one
-folder, so that it can go with the video. A full or unwritable cache never makes a run fail.
+`keys` says what is kept under which key. A cache that is full, can't be written or holds what can't be read never makes
+a run fail.
 """
 
 import contextlib
-import hashlib
-import json
+import logging
 import os
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from service.media.limits import VideoLimits
-from service.pipeline.params import PipelineParams
-
+log = logging.getLogger(__name__)
 T = TypeVar("T")
-CHECKPOINT = "checkpoint"
-"""Stage of the keys of what is no stage's result yet."""
-FRAMES = 2
-"""Counts up when the networks see other frames of the same video: what was made of the old ones is not used then."""
+FORMAT = 1
+"""Of the files. Counts up when anything that is kept is written in another way (`codec`, `ClipFacts`, `pack_round`)."""
+HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
+"""What a file begins with; one without it is of format 0, before formats had numbers."""
 
 
 class StageCache(Protocol):
-    """Bytes by key."""
+    """Bytes by key. Whoever keeps or looks for a checkpoint says so, and whoever is told of it learns that."""
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         """The bytes kept under `key`, or None."""
         ...
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Keep `data`, if there is room."""
         ...
 
@@ -41,9 +37,9 @@ class StageCache(Protocol):
         ...
 
 
-def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T]) -> T | None:
+def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T], *, checkpoint: bool = False) -> T | None:
     """What is kept under `key`; None if nothing is, or nothing that `unpack` can read."""
-    data = cache.get(key)
+    data = cache.get(key, checkpoint=checkpoint)
     try:
         return None if data is None else unpack(data)
     except ValueError:
@@ -53,11 +49,11 @@ def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T]) -> T | Non
 class NoCache:
     """Keeps nothing."""
 
-    def get(self, key: str) -> bytes | None:  # noqa: ARG002 (the protocol's signature)
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:  # noqa: ARG002 (the protocol's signature)
         """Nothing is ever found."""
         return None
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Drop it."""
 
     def drop(self, key: str) -> None:
@@ -66,15 +62,17 @@ class NoCache:
 
 @dataclass(frozen=True, slots=True)
 class CacheNote:
-    """The file under `key` was written or read; without a size: it was removed."""
+    """The file under `key` was written or read.
+
+    Attributes:
+        key: of the cache.
+        size_bytes: of the file; None: it was removed.
+        checkpoint: a checkpoint was written, or found by the attempt that goes on from it.
+    """
 
     key: str
     size_bytes: int | None
-
-    @property
-    def checkpoint(self) -> bool:
-        """A checkpoint was written, or found by the attempt that goes on from it."""
-        return self.size_bytes is not None and self.key.partition("/")[2].startswith(f"{CHECKPOINT}-")
+    checkpoint: bool = False
 
 
 class FolderCache:
@@ -89,28 +87,32 @@ class FolderCache:
     def __init__(self, root: Path, *, max_bytes: int, note: Callable[[CacheNote], None] = lambda _: None) -> None:
         self._root, self._max_bytes, self._note = root, max_bytes, note
 
-    def get(self, key: str) -> bytes | None:
-        """The bytes kept under `key`, or None."""
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
+        """The bytes kept under `key`, or None; None also for a file of another format."""
         path = self._root / key
         try:
-            data = path.read_bytes()
+            file = path.read_bytes()
+            data = _content(key, file)
+            if data is None:
+                return None
             os.utime(path)
         except OSError:
             return None
-        self._note(CacheNote(key, len(data)))
+        self._note(CacheNote(key, len(file), checkpoint))
         return data
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Keep `data` unless it alone is over the budget or the disk refuses."""
-        if len(data) > self._max_bytes:
+        file = b"dualtrack cache %d\n" % FORMAT + data
+        if len(file) > self._max_bytes:
             return
         path = self._root / key
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(data)
+            partial.write_bytes(file)
             partial.replace(path)
-            self._note(CacheNote(key, len(data)))
+            self._note(CacheNote(key, len(file), checkpoint))
             self._evict()
 
     def drop(self, key: str) -> None:
@@ -142,41 +144,10 @@ class FolderCache:
                     yield stat.st_mtime, stat.st_size, path
 
 
-def clip_key(video: str, limits: VideoLimits) -> str:
-    """Key of the facts of a clip; a video that is known was within the limits. See `detections_key`."""
-    return _key("clip", video, "", {"limits": asdict(limits)})
-
-
-def detections_key(video: str, version: str, params: PipelineParams) -> str:
-    """Key of the candidates of a video.
-
-    Args:
-        video: sha256 of its content; `sha256:variant` keeps what else was made of it apart, in the same folder.
-        version: of the models.
-        params: of all stages.
-    """
-    return _key("detections", video, version, {"detector": asdict(params.detector)})
-
-
-def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
-    """Key of the tubelets of a video's seeds, whatever chose them. See `detections_key`."""
-    stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
-    return _key("tubelets", video, version, stages)
-
-
-def checkpoint_key(video: str, version: str, params: PipelineParams, name: str) -> str:
-    """Key of a checkpoint; `name` tells those of one run apart. See `detections_key`."""
-    stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
-    return _key(CHECKPOINT, video, version, {**stages, "name": name})
-
-
-def shots_key(video: str, params: PipelineParams) -> str:
-    """Key of the video's shot changes: looked for at the size that the networks take. See `detections_key`."""
-    sides = {"short_side": params.detector.short_side, "long_side": params.detector.long_side}
-    return _key("shots", video, "", {"detector": sides})
-
-
-def _key(stage: str, video: str, version: str, parameters: dict[str, object]) -> str:
-    text = json.dumps([FRAMES, stage, video, version, parameters], sort_keys=True)
-    folder, _, _ = video.partition(":")
-    return f"{folder}/{stage}-{hashlib.sha256(text.encode()).hexdigest()}"
+def _content(key: str, file: bytes) -> bytes | None:
+    """What was kept, without the header; None if the file is of another format."""
+    header = HEADER.match(file)
+    number = 0 if header is None else int(header[1])
+    if number > FORMAT:
+        log.warning("cache %s: its format %d is newer than %d, the newest that this version reads", key, number, FORMAT)
+    return file[header.end() :] if header is not None and number == FORMAT else None

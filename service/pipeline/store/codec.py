@@ -1,4 +1,4 @@
-"""Detections, tubelets and rounds as bytes: what the stage cache keeps. Floats come back bit for bit."""
+"""Detections and tubelets as bytes, by way of named arrays. Floats come back bit for bit."""
 
 import io
 import zipfile
@@ -10,20 +10,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from service.pipeline.tracks.round import Round
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle
 from service.structures.tubelets import Tubelet
-from service.tracking.dual_tracker import Outcome, TrackState
 
 Arrays = dict[str, NDArray[Any]]
-STATE_ARRAYS = ("box", "window", "probability", "embedding")
-STATE_NUMBERS = ("score", "lost", "lost_frames")
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
-    """What numpy raises on bytes that are not what they should be, as one error."""
+def readable() -> Iterator[None]:
+    """What numpy raises on bytes that are not what they should be, as ValueError."""
     try:
         yield
     except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
@@ -38,18 +34,18 @@ def pack_detections(frames: Sequence[Detections]) -> bytes:
         "boxes": np.concatenate([frame.boxes for frame in frames]),
         "probs": np.concatenate([frame.probs for frame in frames]),
     }
-    return _pack({**arrays, **_masks_to_arrays(masks)})
+    return pack_arrays({**arrays, **masks_to_arrays(masks)})
 
 
-@_readable()
+@readable()
 def unpack_detections(data: bytes) -> list[Detections]:
     """The inverse of `pack_detections`.
 
     Raises:
         ValueError: the bytes are something else, or damaged.
     """
-    arrays = _unpack(data)
-    masks = _masks_from_arrays(arrays)
+    arrays = unpack_arrays(data)
+    masks = masks_from_arrays(arrays)
     ends = np.cumsum(arrays["count"])
     starts = ends - arrays["count"]
     return [
@@ -68,14 +64,14 @@ def pack_tubelets(tubelets: Sequence[Tubelet]) -> bytes:
         "boxes": np.array([tubelet.boxes for tubelet in tubelets], np.float32),
         "scores": np.array([tubelet.scores for tubelet in tubelets], np.float32),
     }
-    return _pack({**arrays, **_masks_to_arrays(masks)})
+    return pack_arrays({**arrays, **masks_to_arrays(masks)})
 
 
-@_readable()
+@readable()
 def unpack_tubelets(data: bytes) -> list[Tubelet]:
     """The inverse of `pack_tubelets`; raises as `unpack_detections` does."""
-    arrays = _unpack(data)
-    masks = _masks_from_arrays(arrays)
+    arrays = unpack_arrays(data)
+    masks = masks_from_arrays(arrays)
     tubelets = []
     for i, frame in enumerate(arrays["frame"]):
         length = arrays["scores"].shape[1]
@@ -87,40 +83,7 @@ def unpack_tubelets(data: bytes) -> list[Tubelet]:
     return tubelets
 
 
-def pack_round(state: Round) -> bytes:
-    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking waits."""
-    live = list(state.live.values())
-    said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
-    arrays: Arrays = {
-        "done": np.array(state.done),
-        "seeds": np.array(len(state.outcomes)),
-        "live_seed": np.array([track.seed for track in live], np.int64),
-        **{f"live_{name}": np.array([getattr(track, name) for track in live]) for name in STATE_ARRAYS + STATE_NUMBERS},
-        "outcome_seed": np.array([number for number, _, _ in said], np.int64),
-        "outcome_frame": np.array([t for _, t, _ in said], np.int64),
-        "outcome_box": np.array([outcome.box for _, _, outcome in said], np.float32),
-        "outcome_score": np.array([outcome.score for _, _, outcome in said], np.float64),
-    }
-    return _pack({**arrays, **_masks_to_arrays([outcome.mask for _, _, outcome in said])}, compressed=False)
-
-
-@_readable()
-def unpack_round(data: bytes) -> Round:
-    """The inverse of `pack_round`; raises as `unpack_detections` does."""
-    arrays = _unpack(data)
-    live = {}
-    for i, seed in enumerate(arrays["live_seed"].tolist()):
-        box, window, probability, embedding = (arrays[f"live_{name}"][i] for name in STATE_ARRAYS)
-        score, lost, lost_frames = (arrays[f"live_{name}"][i].item() for name in STATE_NUMBERS)
-        live[seed] = TrackState(seed, box, window, probability, embedding, score, lost, lost_frames)
-    outcomes: list[dict[int, Outcome]] = [{} for _ in range(int(arrays["seeds"]))]
-    said = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
-    for i, ((number, t), mask) in enumerate(zip(said, _masks_from_arrays(arrays), strict=True)):
-        outcomes[number][t] = Outcome(mask, arrays["outcome_box"][i], float(arrays["outcome_score"][i]))
-    return Round(int(arrays["done"]), live, outcomes)
-
-
-def _masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
+def masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
     """Masks -> all counts joined, the length of each (-1: no mask) and their common size."""
     size = next((mask.size_hw for mask in masks if mask is not None), (0, 0))
     return {
@@ -130,7 +93,8 @@ def _masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
     }
 
 
-def _masks_from_arrays(arrays: Arrays) -> list[Rle | None]:
+def masks_from_arrays(arrays: Arrays) -> list[Rle | None]:
+    """The inverse of `masks_to_arrays`."""
     counts = arrays["mask_counts"].tobytes()
     height, width = (int(side) for side in arrays["mask_size"])
     masks: list[Rle | None] = []
@@ -141,13 +105,15 @@ def _masks_from_arrays(arrays: Arrays) -> list[Rle | None]:
     return masks
 
 
-def _pack(arrays: Arrays, *, compressed: bool = True) -> bytes:
+def pack_arrays(arrays: Arrays, *, compressed: bool = True) -> bytes:
+    """Arrays by name -> bytes."""
     buffer, save = io.BytesIO(), np.savez_compressed if compressed else np.savez
     # numpy types the names as its own options
     save(buffer, **cast("dict[str, Any]", arrays))
     return buffer.getvalue()
 
 
-def _unpack(data: bytes) -> Arrays:
+def unpack_arrays(data: bytes) -> Arrays:
+    """The inverse of `pack_arrays`; call it within `readable`."""
     with np.load(io.BytesIO(data), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}

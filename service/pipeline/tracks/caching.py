@@ -10,8 +10,7 @@ import numpy as np
 from service.pipeline.store.cache import StageCache, recall
 from service.pipeline.store.checkpoints import Checkpoints
 from service.pipeline.store.codec import pack_tubelets, unpack_tubelets
-from service.pipeline.store.round_checkpoints import RoundCheckpoints
-from service.pipeline.tracks.round import Round, beginning
+from service.pipeline.tracks.round import Round, beginning, newest_round
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 
@@ -81,12 +80,12 @@ class CachingTracker:
     ) -> dict[str, Tubelet]:
         """Tubelets of the new seeds, from the newest checkpoint on; they join the `kept` ones in the bundle."""
         seeds = list(new.values())
-        checkpoints = RoundCheckpoints(self._checkpoints, list(new), self._inner.steps)
-        begun = checkpoints.newest() or beginning(seeds)
-        made = await self._inner.go_on(seeds, begun, report, checkpoints.keep)
+        newest = newest_round(self._checkpoints, list(new), self._inner.steps)
+        begun = newest.find() or beginning(seeds)
+        made = await self._inner.go_on(seeds, begun, report, lambda state: newest.keep(state.done, state))
         tracked = dict(zip(new, made, strict=True))
         self._keep({**kept, **tracked})
-        checkpoints.end()
+        newest.end()
         return tracked
 
     def _kept(self) -> dict[str, Tubelet]:

@@ -1,10 +1,25 @@
 """Where a round of tracking stands: a value that can be stored after any step."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from service.pipeline.store.checkpoints import Checkpoints, Newest
+from service.pipeline.store.codec import (
+    Arrays,
+    masks_from_arrays,
+    masks_to_arrays,
+    pack_arrays,
+    readable,
+    unpack_arrays,
+)
 from service.structures.detections import Candidate
 from service.tracking.dual_tracker import Outcome, TrackState
+
+STATE_ARRAYS = ("box", "window", "probability", "embedding")
+STATE_NUMBERS = ("score", "lost", "lost_frames")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,3 +40,48 @@ class Round:
 def beginning(seeds: Sequence[Candidate]) -> Round:
     """Before the first step: every seed stands in its own frame."""
     return Round(0, {}, [{seed.frame: Outcome(seed.mask, seed.box, 1.0)} for seed in seeds])
+
+
+def newest_round(checkpoints: Checkpoints, seeds: Sequence[str], steps: int) -> Newest[Round]:
+    """Where the round of these seeds stands.
+
+    Args:
+        checkpoints: of the run.
+        seeds: names of the seeds, in their order: they tell rounds apart.
+        steps: of the whole round.
+    """
+    name = hashlib.sha256(" ".join(seeds).encode()).hexdigest()
+    return Newest(checkpoints, f"track {name}", steps, pack_round, unpack_round)
+
+
+def pack_round(state: Round) -> bytes:
+    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking waits."""
+    live = list(state.live.values())
+    said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
+    arrays: Arrays = {
+        "done": np.array(state.done),
+        "seeds": np.array(len(state.outcomes)),
+        "live_seed": np.array([track.seed for track in live], np.int64),
+        **{f"live_{name}": np.array([getattr(track, name) for track in live]) for name in STATE_ARRAYS + STATE_NUMBERS},
+        "outcome_seed": np.array([number for number, _, _ in said], np.int64),
+        "outcome_frame": np.array([t for _, t, _ in said], np.int64),
+        "outcome_box": np.array([outcome.box for _, _, outcome in said], np.float32),
+        "outcome_score": np.array([outcome.score for _, _, outcome in said], np.float64),
+    }
+    return pack_arrays({**arrays, **masks_to_arrays([outcome.mask for _, _, outcome in said])}, compressed=False)
+
+
+@readable()
+def unpack_round(data: bytes) -> Round:
+    """The inverse of `pack_round`; raises as `unpack_detections` does."""
+    arrays = unpack_arrays(data)
+    live = {}
+    for i, seed in enumerate(arrays["live_seed"].tolist()):
+        box, window, probability, embedding = (arrays[f"live_{name}"][i] for name in STATE_ARRAYS)
+        score, lost, lost_frames = (arrays[f"live_{name}"][i].item() for name in STATE_NUMBERS)
+        live[seed] = TrackState(seed, box, window, probability, embedding, score, lost, lost_frames)
+    outcomes: list[dict[int, Outcome]] = [{} for _ in range(int(arrays["seeds"]))]
+    said = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
+    for i, ((number, t), mask) in enumerate(zip(said, masks_from_arrays(arrays), strict=True)):
+        outcomes[number][t] = Outcome(mask, arrays["outcome_box"][i], float(arrays["outcome_score"][i]))
+    return Round(int(arrays["done"]), live, outcomes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.inference.client import Tensors
+from service.inference.specs import BANK
 from service.pipeline.features.by_frame import FeatureCache, FrameFeatures
 from service.pipeline.networks import Networks
 from service.pipeline.tracks.round import Round, beginning
@@ -31,7 +32,6 @@ from service.tracking.windows import crop_mask, pixel_windows, search_windows
 
 MOST_WINDOWS = 64
 """Search windows in one call of the Siamese RPN: each needs about 1.5 MB inside the graph."""
-BANK = ("foreground_bank", "foreground_valid", "background_bank", "background_valid")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

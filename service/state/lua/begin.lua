@@ -1,4 +1,4 @@
--- KEYS job, queued, running, counters · ARGV id, now, holder, alive_s, max_attempts, error, counters's ttl
+-- KEYS job, queued, running, counters · ARGV id, now, holder, alive_s, max_attempts, error, counters's ttl, format
 -- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
 -- read them later could find another's attempt.
 local function count(field)
@@ -12,6 +12,8 @@ local function done(state)
     redis.call('ZREM', KEYS[3], ARGV[1])
     return {}
 end
+-- of a newer format: it is left to a worker of a newer version
+if tonumber(redis.call('HGET', KEYS[1], 'format') or 0) > tonumber(ARGV[8]) then return redis.call('HGETALL', KEYS[1]) end
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'running' then
     -- the same call again, after its answer was lost

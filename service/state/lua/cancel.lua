@@ -1,5 +1,7 @@
--- KEYS job, queued, counters · ARGV id, now, counters's ttl · a waiting job ends at once, a running one is told
+-- KEYS job, queued, counters · ARGV id, now, counters's ttl, format · a waiting job ends at once, a running one is told
 -- Answer: the job's fields after that; none: there is no such job.
+-- of a newer format: it is left to a process of a newer version
+if tonumber(redis.call('HGET', KEYS[1], 'format') or 0) > tonumber(ARGV[4]) then return redis.call('HGETALL', KEYS[1]) end
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'queued' then
     redis.call('HSET', KEYS[1], 'state', 'canceled', 'cancel', 1, 'finished_at', ARGV[2])

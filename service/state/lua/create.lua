@@ -1,5 +1,5 @@
 -- KEYS job, idempotency, queued, video's jobs, mark of a deleted video · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl,
--- detections
+-- detections, format
 -- Answer: what was done, and the job's fields where there is one.
 local function key(id)
     return string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. id
@@ -31,7 +31,7 @@ if full() then
     if full() then return {'full', {}} end
 end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
-    'attempt', 0, 'created_at', ARGV[4], 'version', 1)
+    'attempt', 0, 'created_at', ARGV[4], 'version', 1, 'format', ARGV[10])
 if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'detections', ARGV[9]) end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
 local clock = redis.call('TIME')

@@ -7,7 +7,8 @@ from redis.asyncio import Redis
 
 from dualtrack.errors import DualtrackError
 from service.state import redis_keys
-from service.state.jobs import Job, JobStore
+from service.state.job import Job
+from service.state.jobs import JobStore
 
 ALIVE, SILENT = 3600.0, 0.0
 """Leases: one within which every attempt counts as alive, one after which none does. No test has to wait."""

@@ -6,7 +6,7 @@ import pytest
 
 from dualtrack.errors import NotFound
 from service.state import redis_keys
-from service.state.jobs import JobProgress, JobState
+from service.state.job import JobProgress, JobState
 from tests.contract.state.bench import BROKEN, SILENT, Bench
 
 pytestmark = pytest.mark.anyio

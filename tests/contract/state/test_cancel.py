@@ -9,7 +9,7 @@ from dualtrack.errors import DualtrackError, Gone, NotFound
 from service.state import redis_keys
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
-from service.state.jobs import JobState
+from service.state.job import FORMAT, JobState
 from service.state.videos import Video, VideoStore
 from tests.contract.state.bench import BROKEN, Bench
 
@@ -108,3 +108,14 @@ async def test_jobs_that_have_expired_do_not_keep_a_video(bench: Bench, videos: 
     await bench.redis.delete(redis_keys.job(await bench.waiting()))
     await videos.delete("video")
     assert await bench.counted() == {}
+
+
+async def test_a_job_of_a_newer_version_does_not_keep_a_video_and_is_left_as_it_is(
+    bench: Bench, videos: VideoStore
+) -> None:
+    job_id = await bench.waiting()
+    await bench.redis.hset(redis_keys.job(job_id), "format", str(FORMAT + 1))
+    before = await bench.redis.hgetall(redis_keys.job(job_id))
+    await videos.delete("video")
+    assert await bench.redis.hgetall(redis_keys.job(job_id)) == before
+    assert await bench.members(redis_keys.QUEUED) == [job_id]

@@ -4,7 +4,7 @@ import pytest
 
 from dualtrack.errors import Conflict, Overloaded
 from service.state import redis_keys
-from service.state.jobs import JobState
+from service.state.job import JobState
 from tests.contract.state.bench import Bench
 
 pytestmark = pytest.mark.anyio

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.state.jobs import JobProgress, JobState, JobStore
+from service.state.job import JobProgress, JobState
+from service.state.jobs import JobStore
 from tests.contract.state.bench import BROKEN, Bench
 
 pytestmark = pytest.mark.anyio

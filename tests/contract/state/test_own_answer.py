@@ -11,7 +11,8 @@ import pytest
 
 from dualtrack.errors import Gone
 from service.state import redis_keys
-from service.state.jobs import Job, JobState, JobStore
+from service.state.job import Job, JobState
+from service.state.jobs import JobStore
 from tests.contract.state.bench import SILENT, Bench
 from tests.contract.state.line import line_to
 

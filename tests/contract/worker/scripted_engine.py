@@ -48,7 +48,7 @@ class Scripted:
         self.say(Cached(self.run, f"{self.name}/clip-1", 7))
 
     def checkpoint(self) -> None:
-        self.say(Cached(self.run, f"{self.name}/checkpoint-1", 7))
+        self.say(Cached(self.run, f"{self.name}/checkpoint-1", 7, checkpoint=True))
 
     def done(self) -> None:
         self.say(Done(self.run))

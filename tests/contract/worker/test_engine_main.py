@@ -9,10 +9,10 @@ import pytest
 
 from dualtrack import protocol
 from dualtrack.protocol import Cancel, Done, Failed, Message, Progress, Ready, Run, Start
+from service.pipeline.video_file import content_hash
 from service.settings import Settings
 from service.worker.engine import COMMAND
 from service.worker.engine_main import REFUSED
-from service.worker.main import engine_settings
 from tests.clips import plain
 from tests.pipelines import REPOSITORY
 from tests.results import STORED
@@ -23,7 +23,7 @@ class JobEngine:
 
     def __init__(self, folder: Path) -> None:
         settings = Settings(data_dir=folder, model_repository=REPOSITORY, threads=1)
-        self.folder, self.start = folder, Start(engine_settings(settings, str(folder / "scratch")))
+        self.folder, self.start = folder, Start({**settings.engine().to_json(), "scratch": str(folder / "scratch")})
         self.log = (folder / "engine.log").open("wb")
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
@@ -38,7 +38,8 @@ class JobEngine:
 
     def job(self, run: int, video: Path, **parameters: Any) -> Run:
         out = self.folder / f"out{run}"
-        return Run(run, {"video": str(video), "out": str(out), "parameters": parameters})
+        sha256 = content_hash(video)
+        return Run(run, {"video": str(video), "sha256": sha256, "out": str(out), "parameters": parameters})
 
     def answers(self, *last: type[Message]) -> list[Message]:
         """Answers up to the first of one of the kinds."""
@@ -145,7 +146,7 @@ def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: JobEngine, tmp_pa
 @pytest.mark.parametrize(
     ("greeting", "words"),
     [
-        pytest.param(Start({}, 2), "the other side speaks format 2, this one format 1", id="a newer worker"),
+        pytest.param(Start({}, 3), "the other side speaks format 3, this one format 2", id="a newer worker"),
         pytest.param("{}\n", "unknown message None", id="no message"),
         pytest.param(Cancel(1), "expected start, got cancel", id="another message"),
     ],

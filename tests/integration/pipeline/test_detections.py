@@ -13,7 +13,7 @@ from dualtrack.errors import InvalidDetections
 from service.cli.main import build_app
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.store.cache import FolderCache, StageCache
-from service.pipeline.video_file import segment
+from service.pipeline.video_file import content_hash, segment
 from service.structures.masks import decode, from_json
 from tests.annotated import HW, context, write_video
 from tests.results import document_in
@@ -44,7 +44,17 @@ def run(
 ) -> dict[str, Any]:
     chosen = JobParameters(overlay=False, **parameters)
     settings = context(out / "scratch", cache)
-    asyncio.run(segment(video, out, context=settings, parameters=chosen, report=lambda _: None, detections=detections))
+    asyncio.run(
+        segment(
+            video,
+            out,
+            digest=content_hash(video),
+            context=settings,
+            parameters=chosen,
+            report=lambda _: None,
+            detections=detections,
+        )
+    )
     return document_in(out)
 
 

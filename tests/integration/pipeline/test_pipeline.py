@@ -71,7 +71,9 @@ def test_repeat_with_another_th_cc_adds_new_seeds_and_gives_what_a_first_run_giv
 
     def kept() -> int:
         (bundle,) = (tmp_path / "cache").glob("*/tubelets-*")
-        return len(unpack_tubelets(bundle.read_bytes()))
+        data = cache.get(f"{bundle.parent.name}/{bundle.name}")
+        assert data is not None
+        return len(unpack_tubelets(data))
 
     run(clip, tmp_path / "a", cache=cache, max_seeds=4)
     assert kept() == 4

@@ -51,7 +51,7 @@ def reached(run: int, video: str, *, further: bool) -> int:
     number = len(list(folder.glob("checkpoint-*"))) if further else 0
     path = folder / f"checkpoint-{number}"
     path.write_bytes(bytes(7))
-    say(Cached(run, f"{video}/{path.name}", 7))
+    say(Cached(run, f"{video}/{path.name}", 7, checkpoint=True))
     return number + 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from redis import Redis
 
-from service.state.jobs import JobState
+from service.state.job import JobState
 from tests.integration.api.api_service import Api, running
 from tests.integration.worker.test_worker import Bench, ended
 

@@ -17,7 +17,8 @@ import pytest
 from redis import Redis
 
 from service.state import redis_keys
-from service.state.jobs import TERMINAL, Job, JobState, JobStore
+from service.state.job import FORMAT, TERMINAL, Job, JobState
+from service.state.jobs import JobStore
 from service.state.videos import Video
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, running, wait_for
@@ -60,6 +61,14 @@ class Bench:
 
     def job(self, job_id: str) -> Job:
         return self.api.act(lambda parts: parts.jobs.get(job_id))
+
+    def write(self, job_id: str, **fields: str) -> None:
+        """Change fields of a job's hash."""
+
+        async def change(parts: Parts) -> None:
+            await parts.redis.hset(redis_keys.job(job_id), mapping=fields)
+
+        self.api.act(change)
 
     def until(self, job_id: str, condition: Callable[[Job], bool], seconds: float = 30) -> Job:
         wait_for(lambda: condition(self.job(job_id)), seconds)
@@ -117,6 +126,21 @@ def test_job_is_done_and_reports_progress(bench: Bench) -> None:
     assert series['dualtrack_stage_seconds_bucket{le="1.0",stage="detect"}'] == 0
     assert series['dualtrack_stage_seconds_bucket{le="+Inf",stage="detect"}'] == 1
     assert not [name for name, value in series.items() if name.startswith("dualtrack_attempt_failures") and value]
+
+
+def test_a_job_of_a_newer_version_waits_for_it_and_holds_no_other_up(bench: Bench) -> None:
+    job_id, other = bench.submit("ok 2"), bench.submit("ok 1")
+    bench.write(job_id, format=str(FORMAT + 1))
+    answer = httpx.get(f"{bench.api.url}/v1/jobs/{job_id}", trust_env=False)
+    assert (answer.status_code, answer.json()["code"]) == (503, "newer-format")
+    bench.start_worker()
+    assert bench.until(other, ended).state is JobState.DONE
+    log = bench.folder / "worker0.log"
+    wait_for(lambda: "job left to a newer version" in log.read_text(), 30)
+    assert f"job {job_id}: its format 2 is newer than 1" in log.read_text()
+    bench.write(job_id, format=str(FORMAT))  # now the worker is of the newer version
+    job = bench.until(job_id, ended)
+    assert (job.state, job.attempt) == (JobState.DONE, 1)
 
 
 def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:

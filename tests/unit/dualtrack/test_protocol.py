@@ -24,21 +24,30 @@ from dualtrack.protocol import (
 
 LINES = [
     pytest.param(
-        Start({"scratch": "s"}), '{"message": "start", "settings": {"scratch": "s"}, "format": 1}', id="start"
+        Start({"scratch": "s"}), '{"message": "start", "settings": {"scratch": "s"}, "format": 2}', id="start"
     ),
     pytest.param(Run(3, {"video": "v"}), '{"message": "run", "run": 3, "job": {"video": "v"}}', id="run"),
     pytest.param(Cancel(3), '{"message": "cancel", "run": 3}', id="cancel"),
-    pytest.param(Ready(), '{"message": "ready", "format": 1}', id="ready"),
+    pytest.param(Ready(), '{"message": "ready", "format": 2}', id="ready"),
     pytest.param(
         Progress(3, "track", 1, 9, 0.5, 0.25),
         '{"message": "progress", "run": 3, "stage": "track", "done": 1, "total": 9, "begun": 0.5, "share": 0.25}',
         id="progress",
     ),
     pytest.param(
-        Cached(3, "v/clip-1", 7), '{"message": "cached", "run": 3, "key": "v/clip-1", "size_bytes": 7}', id="cached"
+        Cached(3, "v/clip-1", 7),
+        '{"message": "cached", "run": 3, "key": "v/clip-1", "size_bytes": 7, "checkpoint": false}',
+        id="cached",
     ),
     pytest.param(
-        Cached(3, "v/clip-1", None), '{"message": "cached", "run": 3, "key": "v/clip-1", "size_bytes": null}', id="gone"
+        Cached(3, "v/checkpoint-1", 7, checkpoint=True),
+        '{"message": "cached", "run": 3, "key": "v/checkpoint-1", "size_bytes": 7, "checkpoint": true}',
+        id="checkpoint",
+    ),
+    pytest.param(
+        Cached(3, "v/clip-1", None),
+        '{"message": "cached", "run": 3, "key": "v/clip-1", "size_bytes": null, "checkpoint": false}',
+        id="gone",
     ),
     pytest.param(Done(3), '{"message": "done", "run": 3}', id="done"),
     pytest.param(
@@ -51,7 +60,7 @@ LINES = [
 
 @pytest.mark.parametrize(("message", "line"), LINES)
 def test_the_shape_of_a_message_is_that_of_its_format(message: Message, line: str) -> None:
-    assert FORMAT == 1, "another format: write its lines here"
+    assert FORMAT == 2, "another format: write its lines here"
     assert encode(message) == line + "\n"
     assert decode(line) == decode(line.encode()) == message
 
@@ -91,16 +100,17 @@ def test_other_lines_are_refused(line: str | bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("line", "number"),
     [
-        pytest.param('{"message": "ready", "format": 2}', "2", id="newer engine"),
-        pytest.param('{"message": "ready", "format": 2, "models": []}', "2", id="newer engine with a further field"),
-        pytest.param('{"message": "start", "format": 2, "settings": {}}', "2", id="newer worker"),
+        pytest.param('{"message": "ready", "format": 3}', "3", id="newer engine"),
+        pytest.param('{"message": "ready", "format": 3, "models": []}', "3", id="newer engine with a further field"),
+        pytest.param('{"message": "start", "format": 3, "settings": {}}', "3", id="newer worker"),
         pytest.param('{"message": "ready"}', "0", id="engine without a number"),
         pytest.param('{"message": "start", "settings": {}}', "0", id="worker without a number"),
         pytest.param('{"message": "ready", "format": "1"}', "'1'", id="a number as text"),
+        pytest.param('{"message": "start", "format": 1, "settings": {}}', "1", id="older worker"),
     ],
 )
 def test_a_greeting_of_another_format_is_refused_with_both_numbers(line: str, number: str) -> None:
-    words = f"the other side speaks format {number}, this one format 1"
+    words = f"the other side speaks format {number}, this one format 2"
     with pytest.raises(ProtocolError, match=f"^engine protocol: {re.escape(words)}$"):
         decode(line)
 

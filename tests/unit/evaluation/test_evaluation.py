@@ -12,7 +12,7 @@ from dualtrack.formats import ytvis
 from dualtrack.result.model import Category, Document, Head, Tubelet, Video
 from evaluation.baselines.deepsort import DeepSortParams, deepsort
 from evaluation.data.dataset import load_dataset
-from evaluation.metrics.ytvis import tubelet_metrics
+from evaluation.metrics.ytvis import figures, match_clips
 from evaluation.runs.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
 from service.inference.repository.manifest import ModelClass
@@ -58,20 +58,21 @@ def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
     results = results_of(labelled(tube(range(4), length=4), 0.9, label=0), 1)
     second = {**results[0], "category_id": 13, "segmentations": [None, None, mask(30).json(), mask(32).json()]}
-    scores = tubelet_metrics(truth, [7], [*results, second])
+    scores = figures(match_clips(truth, truth.videos, [*results, second]))
     assert scores == pytest.approx(dict.fromkeys(scores, 1.0))
 
 
 def test_wrong_class_counts_only_without_classes(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
     results = results_of(labelled(tube(range(4), length=4), 0.9), 13)
-    scores = tubelet_metrics(truth, [7], results)
+    scores = figures(match_clips(truth, truth.videos, results))
     assert scores["AP"] == 0
     assert scores["AP50_agnostic"] > 0.4
 
 
 def test_nothing_found_is_zero(tmp_path: Path) -> None:
-    assert set(tubelet_metrics(dataset(tmp_path), [7], []).values()) == {0.0}
+    truth = dataset(tmp_path)
+    assert set(figures(match_clips(truth, truth.videos, [])).values()) == {0.0}
 
 
 def test_missing_annotations_are_named(tmp_path: Path) -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from service.pipeline.params import preset
-from service.pipeline.store.cache import CacheNote, FolderCache, detections_key, tubelets_key
+from service.pipeline.store import cache as stage_cache
+from service.pipeline.store.cache import CacheNote, FolderCache
+from service.pipeline.store.keys import detections_key, tubelets_key
 
 A, B, C = "v/detections-a", "v/tubelets-b", "w/detections-c"
+SIZE = 10 + len(b"dualtrack cache 1\n")
+"""Of a file with ten bytes in it."""
 
 
 def age(root: Path, key: str, seconds: float) -> None:
@@ -18,7 +22,7 @@ def age(root: Path, key: str, seconds: float) -> None:
 
 def test_the_least_recently_used_goes_first_and_is_told(tmp_path: Path) -> None:
     notes: list[CacheNote] = []
-    cache = FolderCache(tmp_path, max_bytes=25, note=notes.append)
+    cache = FolderCache(tmp_path, max_bytes=2 * SIZE + 5, note=notes.append)
     cache.put(A, bytes(10))
     cache.put(B, bytes(10))
     age(tmp_path, A, 10)
@@ -27,17 +31,17 @@ def test_the_least_recently_used_goes_first_and_is_told(tmp_path: Path) -> None:
     cache.put(C, bytes(10))
     assert (cache.get(A), cache.get(B)) == (None, bytes(10))
     assert notes == [
-        CacheNote(A, 10),
-        CacheNote(B, 10),
-        CacheNote(B, 10),
-        CacheNote(C, 10),
+        CacheNote(A, SIZE),
+        CacheNote(B, SIZE),
+        CacheNote(B, SIZE),
+        CacheNote(C, SIZE),
         CacheNote(A, None),
         notes[1],
     ]
 
 
 def test_the_folder_goes_with_its_last_file(tmp_path: Path) -> None:
-    cache = FolderCache(tmp_path, max_bytes=10)
+    cache = FolderCache(tmp_path, max_bytes=SIZE)
     cache.put(C, bytes(10))
     age(tmp_path, C, 10)
     cache.put(A, bytes(10))
@@ -46,7 +50,7 @@ def test_the_folder_goes_with_its_last_file(tmp_path: Path) -> None:
 
 def test_more_than_the_budget_is_not_kept(tmp_path: Path) -> None:
     notes: list[CacheNote] = []
-    cache = FolderCache(tmp_path, max_bytes=9, note=notes.append)
+    cache = FolderCache(tmp_path, max_bytes=SIZE - 1, note=notes.append)
     cache.put(A, bytes(10))
     assert cache.get(A) is None
     assert notes == []
@@ -57,6 +61,38 @@ def test_a_disk_that_refuses_is_no_error(tmp_path: Path) -> None:
     cache = FolderCache(tmp_path / "cache", max_bytes=100)
     cache.put(A, b"x")
     assert cache.get(A) is None
+
+
+def test_a_file_of_a_newer_format_is_named_and_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    notes: list[CacheNote] = []
+    monkeypatch.setattr(stage_cache, "FORMAT", 2)
+    FolderCache(tmp_path, max_bytes=100).put(A, b"x")
+    monkeypatch.undo()
+    cache = FolderCache(tmp_path, max_bytes=100, note=notes.append)
+    assert cache.get(A) is None
+    assert notes == []
+    assert caplog.messages == [f"cache {A}: its format 2 is newer than 1, the newest that this version reads"]
+    cache.put(A, b"y")
+    assert cache.get(A) == b"y"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        pytest.param(b"PK\x03\x04", id="of before formats had numbers"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"dualtrack cache 0\nx", id="older"),
+        pytest.param(b"dualtrack cache 1", id="cut off within the header"),
+        pytest.param(b"dualtrack cache one\nx", id="a number that is none"),
+    ],
+)
+def test_a_file_of_an_older_format_is_not_found(tmp_path: Path, caplog: pytest.LogCaptureFixture, file: bytes) -> None:
+    (tmp_path / A).parent.mkdir()
+    (tmp_path / A).write_bytes(file)
+    assert FolderCache(tmp_path, max_bytes=100).get(A) is None
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("key", [detections_key, tubelets_key])

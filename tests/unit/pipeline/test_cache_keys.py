@@ -18,7 +18,7 @@ from service.media.clip import Clip
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
-from service.pipeline.categories.class_vector import ClassVector, bundled, described
+from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections, read_detections
 from service.pipeline.features.by_frame import FeatureCache
@@ -27,9 +27,9 @@ from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes
-from service.pipeline.store import cache
-from service.pipeline.store.cache import clip_key
+from service.pipeline.store import keys as cache_keys
 from service.pipeline.store.codec import pack_detections
+from service.pipeline.store.keys import clip_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip
 from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
@@ -53,7 +53,7 @@ Change = Callable[[Run], Run]
 class Answering(MemoryCache):
     """Has detections of whatever is asked for, so that no run needs to detect."""
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         super().get(key)
         return pack_detections([NOTHING]) if stage_of(key) == "detections" else None
 
@@ -188,7 +188,7 @@ def described_detector(folder: Path, *, score: str, graph: bytes) -> GivenDetect
     (folder / "model.onnx").write_bytes(graph)
     rules = f'input = {{name = "x", size = [64, 64]}}\nboxes = {{tensor = "b"}}\nscores = {{tensor = "{score}"}}'
     (folder / "detector.toml").write_text(f'model = "model.onnx"\nclasses = ["a"]\n{rules}\n')
-    return GivenDetections(described(load_detector_file(folder / "detector.toml")), (), ())
+    return GivenDetections(load_detector_file(folder / "detector.toml").vector, (), ())
 
 
 def given_file(path: Path, text: str, known: ClassVector | None = None) -> GivenDetections:
@@ -230,7 +230,7 @@ def test_given_candidates_depend_on_the_bundled_weights_too(name: str, tmp_path:
 
 def test_what_was_made_of_other_frames_of_the_same_video_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     before, facts = keys(a_run()), clip_key("a", VideoLimits())
-    monkeypatch.setattr(cache, "FRAMES", cache.FRAMES + 1)
+    monkeypatch.setattr(cache_keys, "FRAMES", cache_keys.FRAMES + 1)
     assert not {*keys(a_run()).values(), clip_key("a", VideoLimits())} & {*before.values(), facts}
 
 

@@ -7,23 +7,8 @@ from service.pipeline.store.checkpoints import Checkpoints
 from service.pipeline.tracks.caching import MOST_TUBELETS, CachingTracker
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
+from tests.recording import MemoryCache
 from tests.unit.builders import candidate, tube
-
-
-class Memory:
-    """A `StageCache` in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def get(self, key: str) -> bytes | None:
-        return self.kept.get(key)
-
-    def put(self, key: str, data: bytes) -> None:
-        self.kept[key] = data
-
-    def drop(self, key: str) -> None:
-        self.kept.pop(key, None)
 
 
 class Counting:
@@ -49,7 +34,7 @@ def seed(x: int, frame: int = 0) -> Candidate:
     return candidate(frame, x, [0.9, 0.1])
 
 
-def track(cache: Memory, *seeds: Candidate, inner: Counting | None = None) -> list[Candidate]:
+def track(cache: MemoryCache, *seeds: Candidate, inner: Counting | None = None) -> list[Candidate]:
     """The seeds that were tracked, not taken over."""
     inner = inner or Counting()
     checkpoints = Checkpoints(cache, lambda name: f"v/checkpoint-{name}", every=1)
@@ -61,14 +46,14 @@ def track(cache: Memory, *seeds: Candidate, inner: Counting | None = None) -> li
 
 
 def test_box_mask_and_frame_tell_seeds_apart() -> None:
-    cache = Memory()
+    cache = MemoryCache()
     same_place = seed(3, 1)
     assert len(track(cache, seed(3), same_place, seed(4))) == 3
     assert track(cache, seed(4), seed(3), same_place) == []
 
 
 def test_of_a_full_bundle_those_wanted_last_stay() -> None:
-    cache = Memory()
+    cache = MemoryCache()
     many = [seed(x, frame) for frame in range(8) for x in range(48)]
     first, *others = many
     track(cache, *many)
@@ -84,11 +69,11 @@ def test_of_a_full_bundle_those_wanted_last_stay() -> None:
 
 
 def test_what_another_run_added_meanwhile_stays() -> None:
-    cache, other = Memory(), Memory()
+    cache, other = MemoryCache(), MemoryCache()
     track(other, seed(1))
     track(cache, seed(2), inner=Counting(meanwhile=lambda: cache.kept.update(other.kept)))
     assert track(cache, seed(1), seed(2)) == []
 
 
 def test_without_a_seed_there_is_nothing_to_do() -> None:
-    assert track(Memory()) == []
+    assert track(MemoryCache()) == []

@@ -5,13 +5,11 @@ import pytest
 
 from service.pipeline.store.codec import (
     pack_detections,
-    pack_round,
     pack_tubelets,
     unpack_detections,
-    unpack_round,
     unpack_tubelets,
 )
-from service.pipeline.tracks.round import Round
+from service.pipeline.tracks.round import Round, pack_round, unpack_round
 from service.tracking.dual_tracker import Outcome, TrackState, absent
 from tests.unit.builders import frame, tube
 

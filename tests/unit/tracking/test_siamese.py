@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.tracking import siamese_ranking
-from service.tracking.anchors import ANCHORS, anchor_grid, anchor_sizes, decode, encode, response_side
+from service.tracking.anchors import ANCHORS, anchor_grid, anchor_sizes, decode, encode
 from service.tracking.params import SiameseParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import search_windows
@@ -28,13 +28,6 @@ def test_anchor_order_and_centre() -> None:
     assert grid.shape == (ANCHORS, 4)
     assert grid[MIDDLE].tolist() == [0, 0, 64, 64]
     assert grid[(0 * 25 + 24) * 5, :2].tolist() == [96, -96]
-
-
-@pytest.mark.parametrize(
-    ("search", "padded", "side"), [(255, False, 17), (271, False, 19), (287, False, 21), (255, True, 25)]
-)
-def test_response_side(search: int, padded: bool, side: int) -> None:
-    assert response_side(search, padded=padded) == side
 
 
 @given(st.lists(st.tuples(*[st.floats(-100, 100)] * 2, *[st.floats(5, 200)] * 2), min_size=1, max_size=5))

@@ -1,0 +1,105 @@
+"""One job: what its hash in Redis says."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dualtrack.errors import NewerFormat
+
+FORMAT = 1
+"""Of a job's hash, in its field `format`; a hash without one is of format 0, which is read as well.
+
+Counts up when a field changes its meaning, or when one is added that must not be passed over: a process that meets a
+higher number leaves the job alone (`begin.lua`, `cancel.lua`, `parse`).
+"""
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"  # waits for a worker
+    RUNNING = "running"  # an attempt holds it
+    DONE = "done"  # its result is there
+    FAILED = "failed"  # will not be tried again; `error` says why
+    CANCELED = "canceled"  # on request
+
+
+TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELED})
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is: stage, steps of it, share of the whole job 0..1, frames per second, seconds to go."""
+
+    stage: str
+    done: int
+    total: int
+    fraction: float
+    rate: float | None
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as stored.
+
+    Attributes:
+        attempt: number of the attempt that holds or held it; the fencing token.
+        detections: sha256 of the file that takes the detector's place, or None.
+        result: folder of the result below the blob store's root.
+        version: grows with every change.
+    """
+
+    id: str
+    video_id: str
+    parameters: dict[str, Any]
+    detections: str | None
+    state: JobState
+    attempt: int
+    progress: JobProgress | None
+    error: dict[str, str] | None
+    result: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    cancel_requested: bool
+    version: int
+
+
+def fields_of(answer: Sequence[str]) -> dict[str, str]:
+    """A hash as a script answers it: name, value, name, value …."""
+    return dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def parse(fields: Mapping[str, str]) -> Job:
+    """The job of a hash.
+
+    Raises:
+        NewerFormat: the hash is of a newer format, which a newer version has written.
+    """
+    number = int(fields.get("format", 0))
+    if number > FORMAT:
+        detail = f"its format {number} is newer than {FORMAT}, the newest that this version reads"
+        raise NewerFormat(f"job {fields.get('id', '')}: {detail}")
+
+    def time_of(name: str) -> float | None:
+        return float(fields[name]) if name in fields else None
+
+    return Job(
+        id=fields["id"],
+        video_id=fields["video_id"],
+        parameters=json.loads(fields["parameters"]),
+        detections=fields.get("detections"),
+        state=JobState(fields["state"]),
+        attempt=int(fields["attempt"]),
+        progress=JobProgress(**json.loads(fields["progress"])) if "progress" in fields else None,
+        error=json.loads(fields["error"]) if "error" in fields else None,
+        result=fields.get("result"),
+        created_at=float(fields["created_at"]),
+        started_at=time_of("started_at"),
+        finished_at=time_of("finished_at"),
+        cancel_requested=fields.get("cancel") == "1",
+        version=int(fields["version"]),
+    )
