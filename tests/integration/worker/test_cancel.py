@@ -11,6 +11,7 @@ from dualtrack import protocol
 from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
+from service.pipeline.video_file import content_hash
 from service.worker.engine_main import Answers, Cancels, JobEngine
 from tests.annotated import context, write_video
 from tests.scenes import Rectangle
@@ -50,7 +51,8 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
 
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
     engine = JobEngine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
-    job = {"video": str(tmp_path / "a.mp4"), "out": str(tmp_path / "out"), "parameters": {}}
+    video, out = tmp_path / "a.mp4", tmp_path / "out"
+    job = {"video": str(video), "sha256": content_hash(video), "out": str(out), "parameters": {}}
     asyncio.run(engine.run(protocol.Run(1, job)))
     *steps, last = said
     assert isinstance(last, protocol.Failed)
