@@ -39,7 +39,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Do a job: `video` and its `sha256`, `out`, `parameters`, `detections` if there are some."""
+    """Do a job: `video` and its `sha256`, `out`, `parameters`; where there are `detections` also `counted_ids`."""
 
     run: int
     job: Document

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.media.limits import VideoLimits
-from service.pipeline.categories.class_vector import ClassVector, bundled
+from service.pipeline.categories.class_vector import ClassVector, bundled, counted
 from service.pipeline.detection.detector import Detector
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import CacheNote, FolderCache, StageCache
@@ -67,6 +67,8 @@ class PipelineContext:
         spill_bytes: budget of further ones in the scratch folder.
         checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.
         detector: in place of the bundled one.
+        counted_ids: the bundled classes are counted from 1, as they were before schema 1: a job from then that brings
+            detections names them so.
     """
 
     networks: Networks
@@ -77,11 +79,15 @@ class PipelineContext:
     spill_bytes: int = 4 << 30
     checkpoint_frames: int = 0
     detector: Detector | None = None
+    counted_ids: bool = False
 
     @property
     def vector(self) -> ClassVector:
         """What the detector's class vectors mean."""
-        return bundled(self.networks.manifest) if self.detector is None else self.detector.vector
+        if self.detector is not None:
+            return self.detector.vector
+        vector = bundled(self.networks.manifest)
+        return counted(vector.source, vector.classes) if self.counted_ids else vector
 
 
 @asynccontextmanager

@@ -50,6 +50,7 @@ class Job:
         detections: sha256 of the file that takes the detector's place, or None.
         result: folder of the result below the blob store's root.
         version: grows with every change.
+        format: see `FORMAT`.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Job:
     finished_at: float | None
     cancel_requested: bool
     version: int
+    format: int
 
 
 def fields_of(answer: Sequence[str]) -> dict[str, str]:
@@ -102,4 +104,5 @@ def parse(fields: Mapping[str, str]) -> Job:
         finished_at=time_of("finished_at"),
         cancel_requested=fields.get("cancel") == "1",
         version=int(fields["version"]),
+        format=number,
     )

@@ -111,7 +111,7 @@ class JobEngine:
                 Path(job["video"]),
                 Path(job["out"]),
                 digest=job["sha256"],
-                context=self._context,
+                context=replace(self._context, counted_ids=job.get("counted_ids", False)),
                 parameters=stored_parameters(job["parameters"]),
                 report=partial(self._report, run.run),
                 detections=Path(job["detections"]) if "detections" in job else None,

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -171,7 +171,7 @@ class JobRunner:
             raise JobFailed("video: it was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
         # a video's id is its content's sha256
-        work = {
+        work: dict[str, Any] = {
             "video": str(self._blobs.path(job.video_id)),
             "sha256": job.video_id,
             "out": str(out),
@@ -180,7 +180,7 @@ class JobRunner:
         if job.detections is not None:
             if not self._blobs.keep(job.detections):
                 raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
-            work["detections"] = str(self._blobs.path(job.detections))
+            work |= {"detections": str(self._blobs.path(job.detections)), "counted_ids": job.format == 0}
         notes: list[CacheNote] = []
 
         def note(cached: CacheNote) -> None:
