@@ -25,7 +25,7 @@ class Client(FakeClient):
 
 def publish(repository: Path, version: str) -> None:
     path = repository / "manifest.json"
-    path.write_text(path.read_text().replace('"version": "0.1.0"', f'"version": "{version}"'))
+    path.write_text(path.read_text().replace('"release": "0.1.0"', f'"release": "{version}"'))
 
 
 async def outcome(
@@ -49,11 +49,11 @@ async def outcome(
         for _ in range(2):
             second = await current.renewed()
         before = [client.closed for client in clients]
-    return second.manifest.version, before, [client.closed for client in clients]
+    return second.manifest.release, before, [client.closed for client in clients]
 
 
 @pytest.mark.parametrize(
-    ("published", "refused", "version", "before", "after"),
+    ("published", "refused", "release", "before", "after"),
     [
         pytest.param(None, None, "0.1.0", [0], [0], id="none: the first is closed by whoever opened it"),
         pytest.param("0.2.0", None, "0.2.0", [1, 0], [1, 1], id="a newer one takes its place"),
