@@ -82,14 +82,15 @@ def stitch(
         stitch_iou: smallest IoU of a pair.
     """
     iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], chunk.overlap)
-    chain_of = {part: chains[chain] for chain, part in _pairs(iou, stitch_iou)}
+    pairs = _pairs(iou, stitch_iou)
+    chain_of = {part: chains[chain] for chain, part in pairs}
     middle = chunk.first + chunk.shared // 2
     live = [
         _taken_over(chain_of[number], part, middle) if number in chain_of else Chain((), Votes(), part)
         for number, part in enumerate(parts)
     ]
-    gone_on = {id(chain) for chain in chain_of.values()}
-    return live, [chain for chain in chains if id(chain) not in gone_on]
+    gone_on = {chain for chain, _ in pairs}
+    return live, [chain for number, chain in enumerate(chains) if number not in gone_on]
 
 
 def _pairs(iou: F64, least: float) -> list[tuple[int, int]]:
