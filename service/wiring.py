@@ -180,7 +180,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
             engine = EngineHandle(engine_settings(settings, str(scratch)), engine_command)
-            runner = JobRunner(parts.jobs, parts.blobs, parts.cache, engine, parts.counters)
+            runner = JobRunner(parts.jobs, parts.videos, parts.blobs, parts.cache, engine, parts.counters)
             parts.docket.register(runner.run, names=[run_job.__name__])
             try:
                 await engine.start()

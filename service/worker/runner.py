@@ -5,20 +5,22 @@ import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
 
-from dualtrack.errors import Canceled, DualtrackError, Unavailable
-from service.pipeline.run import STAGES, StageProgress
+from dualtrack.errors import Canceled, DualtrackError, NotFound, Unavailable
+from service.media.video_info import VideoInfo
+from service.pipeline.job_parameters import JobParameters
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
-from service.state.jobs import Job, JobProgress, JobStore
+from service.state.jobs import Job, JobStore
+from service.state.videos import VideoStore
 from service.worker.engine import EngineHandle, JobFailed
+from service.worker.meter import UNKNOWN, Plan, ProgressMeter, plan_of
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -26,67 +28,6 @@ T = TypeVar("T")
 BEAT_S = 0.25
 """How often progress goes to Redis and a wish to cancel is looked for."""
 RETRY_S = 1.0
-SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge": 0.0, "render": 0.1}
-"""Share of each stage in a job of common length: what `fraction` and the ETA are reckoned with."""
-PER_SEGMENT = STAGES[STAGES.index("detect") : STAGES.index("render")]
-
-
-@dataclass
-class ProgressMeter:
-    """Turns steps into progress: share of the whole job, rate, time to go.
-
-    Attributes:
-        seconds: what each stage has taken so far. The time before a step belongs to the step's stage, so that they
-            add up to the time from the start to the last step.
-        checkpoints: keys of those that were reached and are not told yet.
-    """
-
-    started: float
-    stage: str = ""
-    stage_started: float = 0.0
-    stage_first: int = 0
-    latest: JobProgress | None = field(default=None)
-    seconds: dict[str, float] = field(default_factory=dict)
-    checkpoints: set[str] = field(default_factory=set)
-
-    def step(self, progress: StageProgress, now: float) -> None:
-        """Take in a step; `now` in seconds of any steady clock."""
-        if progress.stage != self.stage:
-            # of a second chunk the stage does not begin with frame 0
-            first = round(progress.begun * progress.total)
-            self.stage, self.stage_started, self.stage_first = progress.stage, now, first
-        earlier = self.started + sum(self.seconds.values())
-        self.seconds[progress.stage] = self.seconds.get(progress.stage, 0.0) + now - earlier
-        # a known video is decoded late, when tracking wants its frames
-        fraction = max(_fraction(progress), self.latest.fraction if self.latest is not None else 0.0)
-        spent, elapsed = now - self.stage_started, now - self.started
-        rate = (progress.done - self.stage_first) / spent if spent > 0.2 else None
-        eta = elapsed * (1 - fraction) / fraction if fraction > 0.02 else None
-        self.latest = JobProgress(
-            stage=progress.stage,
-            done=progress.done,
-            total=progress.total,
-            fraction=round(fraction, 4),
-            rate=None if rate is None else round(rate, 2),
-            eta_s=None if eta is None else round(eta, 1),
-        )
-
-    def end(self) -> None:
-        """The job is done, whatever its last step was."""
-        if self.latest is not None:
-            self.latest = replace(self.latest, done=self.latest.total, fraction=1.0, eta_s=0.0)
-
-
-def _fraction(progress: StageProgress) -> float:
-    """Share of the whole job that is done: a chunk's stages follow each other within the chunk's share."""
-    share = progress.done / progress.total if progress.total else 1.0
-    before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
-    if progress.stage not in PER_SEGMENT:
-        return min(before + SHARES[progress.stage] * share, 1.0)
-    own = (share - progress.begun) / progress.share if progress.share else 1.0
-    start = SHARES["decode"]
-    done = before - start + SHARES[progress.stage] * min(max(own, 0.0), 1.0)
-    return start + progress.begun * sum(SHARES[name] for name in PER_SEGMENT) + progress.share * done
 
 
 class JobRunner:
@@ -94,6 +35,7 @@ class JobRunner:
 
     Args:
         jobs: the state.
+        videos: what is known of each.
         blobs: videos and results.
         cache: index of what earlier runs left.
         engine: where jobs run.
@@ -101,9 +43,16 @@ class JobRunner:
     """
 
     def __init__(
-        self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineHandle, counters: Counters
+        self,
+        jobs: JobStore,
+        videos: VideoStore,
+        blobs: BlobStore,
+        cache: CacheIndex,
+        engine: EngineHandle,
+        counters: Counters,
     ) -> None:
-        self._jobs, self._blobs, self._cache, self._engine, self._counters = jobs, blobs, cache, engine, counters
+        self._jobs, self._videos, self._blobs, self._cache = jobs, videos, blobs, cache
+        self._engine, self._counters = engine, counters
 
     async def run(self, job_id: str) -> None:
         """Take one delivery to its end; a job that has ended or belongs to another attempt is left alone."""
@@ -114,6 +63,7 @@ class JobRunner:
         log.info("job started", job=job.id, attempt=job.attempt)
         canceled, meter = asyncio.Event(), ProgressMeter(time.monotonic())
         try:
+            meter.plan = await self._plan(job)
             async with heartbeat(lambda: self._beat(job, meter, canceled), BEAT_S):
                 await self._attempt(job, meter, canceled)
         except asyncio.CancelledError:
@@ -122,6 +72,15 @@ class JobRunner:
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
+
+    async def _plan(self, job: Job) -> Plan:
+        """What the job is expected to take. Not to know it never fails a job."""
+        try:
+            video, counts = await self._videos.get(job.video_id), await self._counters.read()
+            return plan_of(VideoInfo.from_json(video.info), JobParameters.model_validate(job.parameters), counts.work)
+        except (Unavailable, NotFound, TypeError, ValueError) as error:
+            log.info("expected time unknown", job=job.id, why=str(error))
+            return UNKNOWN
 
     async def _attempt(self, job: Job, meter: ProgressMeter, canceled: asyncio.Event) -> None:
         try:
@@ -172,7 +131,7 @@ class JobRunner:
         if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             await self._blobs.remove_results(job.id, keep=job.attempt)
             with contextlib.suppress(Unavailable):
-                await self._counters.observe(meter.seconds)
+                await self._counters.observe(meter.seconds, meter.work)
             log.info("job done", job=job.id, attempt=job.attempt)
         else:
             # another attempt took the job over: its result counts
