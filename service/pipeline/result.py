@@ -7,8 +7,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from service.pipeline.frame_rate import step_of
-from service.pipeline.run import ChunkNote, Run, VideoResult
+from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
 from service.structures.categories import Category
 from service.structures.tubelets import LabelledTubelet, Tubelet
 

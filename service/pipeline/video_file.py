@@ -20,11 +20,10 @@ from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
-from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.result import write_tubelets, write_ytvis
-from service.pipeline.run import Report, Run, StageProgress
+from service.pipeline.run import Report, Run, StageProgress, process_video
 from service.pipeline.store.cache import StageCache, clip_key, recall
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
 from service.structures.canvas import Canvas, fit
@@ -113,7 +112,7 @@ async def segment(
             scratch=context.scratch,
             spill_bytes=context.spill_bytes,
         )
-        result = await process_at_rate(run)
+        result = await process_video(run)
         if facts is None:
             context.cache.put(key, facts_of(clip, info).pack())
     finally:
