@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from service.media.video_info import VideoInfo
 from service.state.jobs import TERMINAL, Job, JobState, JobStore
 from service.state.videos import Video
 from service.wiring import Parts
@@ -42,14 +44,14 @@ class Bench:
         self.workers.append(process)
         return process
 
-    def submit(self, what: str) -> str:
+    def submit(self, what: str, info: dict[str, Any] | None = None) -> str:
         digest = hashlib.sha256(what.encode()).hexdigest()
 
         async def make(parts: Parts) -> str:
             path = parts.blobs.path(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(what)
-            await parts.videos.add(Video(digest, len(what), None, {}, time.time()))
+            await parts.videos.add(Video(digest, len(what), None, info or {}, time.time()))
             job, _ = await parts.jobs.create(digest, {})
             return job.id
 
@@ -113,6 +115,16 @@ def test_job_is_done_and_reports_progress(bench: Bench) -> None:
     assert series['dualtrack_stage_seconds_bucket{le="1.0",stage="detect"}'] == 0
     assert series['dualtrack_stage_seconds_bucket{le="10.0",stage="detect"}'] == 1
     assert not [name for name, value in series.items() if name.startswith("dualtrack_attempt_failures") and value]
+
+
+def test_what_a_stage_took_is_kept_for_later_jobs(bench: Bench) -> None:
+    bench.start_worker()
+    info = VideoInfo("mp4", "h264", 64, 48, 12, 1.2, 10.0, 0, False, 5).to_json()
+    assert bench.until(bench.submit("ok 12", info), ended).state is JobState.DONE
+    wait_for(lambda: bench.api.act(lambda parts: parts.counters.read()).work != {}, 5)
+    work = bench.api.act(lambda parts: parts.counters.read()).work
+    assert {stage: done.units for stage, done in work.items()} == {"detect": 12}
+    assert work["detect"].seconds > 1
 
 
 def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:
