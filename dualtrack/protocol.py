@@ -61,14 +61,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of a run: `done` of `total` steps of a stage, in a chunk of `share` of the video after `begun` of it."""
+    """A step of a run: `done` of the video's `total` frames are through a stage."""
 
     run: int
     stage: str
     done: int
     total: int
-    begun: float = 0.0
-    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,6 @@ KINDS: dict[str, type[Message]] = {
 JSON_TYPES: dict[object, tuple[type, ...]] = {
     bool: (bool,),
     int: (int,),
-    float: (int, float),
     str: (str,),
     int | None: (int, NoneType),
     Document: (dict,),

@@ -10,9 +10,12 @@ from evaluation.data.remembered import Remembered, remember
 from service.calibration.class_calibration import calibrate
 from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.params import PipelineParams
-from service.pipeline.run import Run, detect_all, finish, seed_tracker, track_all
+from service.pipeline.run import Run, detect_all, seed_tracker, track_all
 from service.structures.detections import Detections
-from service.structures.tubelets import LabelledTubelet
+from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.tracking.labels import label_tubelet
+from service.tracking.params import TubeletParams
+from service.tracking.tubelet_nms import suppress
 
 Method = Literal["ipdt", "pixel", "deepsort"]
 
@@ -55,6 +58,13 @@ def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary
     threshold = run.params.detector.th_det
     projected = [vocabulary.project(frame, threshold) for frame in detections]
     return calibrate(projected, run.params.calibration)
+
+
+def finish(
+    tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
+) -> list[LabelledTubelet]:
+    """Label and score the tubelets, then drop duplicates: best first. Tubelets without a mask are left out."""
+    return suppress([label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames], params)
 
 
 def _params(run: Run, method: Method) -> PipelineParams:

@@ -24,9 +24,9 @@ from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import console_teller
 from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.frame_rate import fill_in, process_at_rate, step_of, thinned
+from service.pipeline.frame_rate import Fill
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.run import Run
+from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import NoCache
 from service.settings import Settings
 from service.structures.masks import Rle, decode
@@ -88,8 +88,9 @@ async def rates_of_clip(run: Run, name: str, truths: Sequence[Truth], rates: Seq
         if step == 1 or any(truth.frames[truth.first] % step for truth in truths):
             continue
         tracked = thinned(slower)
-        tubelets = [LabelledTubelet(tubelet, 0, 1.0) for tubelet in await followed(tracked, truths)]
-        filled = [item.tubelet for item in fill_in(tubelets, tracked, slower)]
+        tubelets = [LabelledTubelet(each, 0, 1.0, i) for i, each in enumerate(await followed(tracked, truths), start=1)]
+        fill = Fill(run.clip, step, run.canvas, run.params.tracker.fusion, lambda _: None)
+        filled = [item.tubelet for item in await fill.go_on([], tubelets)]
         figures = [figures_of(*one, step) for one in zip(truths, every, filled, strict=True)]
         rows.append({"clip": name, "rate": rate} | {key: _mean([row[key] for row in figures]) for key in figures[0]})
     return rows
@@ -142,7 +143,7 @@ async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[f
     async with open_run(video, context, JobParameters(track_fps=0)) as run:
         for rate in (0.0, *rates):
             start = time.process_time()
-            found = (await process_at_rate(replace(run, params=replace(run.params, track_fps=rate)))).tubelets
+            found = (await process_video(replace(run, params=replace(run.params, track_fps=rate)))).tubelets
             spent = time.process_time() - start
             wanted = wanted or found
             share = spent / rows[0]["cpu_s"] if rows else 1.0

@@ -149,7 +149,7 @@ async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[De
     most = TABLE["chunk_frames"]
     frames = min(max(len(run.clip), int(most.minimum)), int(most.maximum))
     uncut = replace(run.params.chunks, frames=frames, overlap=1, shots=False)
-    own = replace(run, params=replace(run.params, chunks=uncut), vocabulary=vocabulary)
+    own = replace(run, params=replace(run.params, chunks=uncut, track_fps=0.0), vocabulary=vocabulary)
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     return await process_video(own), await detect_all(own, features)
 
@@ -168,6 +168,7 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
         video=name,
         given=given,
         vocabulary=vocabulary,
+        params=replace(runs[0].params, track_fps=0.0),
         report=lambda step: tell(f"joined: {step.done}/{step.total} frames") if step.stage == "merge" else None,
     )
 

@@ -116,9 +116,9 @@ class JobRequest(BaseModel):
 class ProgressOut(BaseModel):
     """How far a job is."""
 
-    stage: str = Field(description="decode, detect, calibrate, track, merge or render.", examples=["track"])
-    done: int = Field(description="Frames done in this stage.")
-    total: int
+    stage: str = Field(description="decode, detect, calibrate, track, merge, fill or render.", examples=["track"])
+    done: int = Field(description="Frames of the video that are through this stage.")
+    total: int = Field(description="Frames of the video.")
     fraction: float = Field(description="Of the whole job, 0 to 1.")
     rate: float | None = Field(description="Frames per second in this stage.")
     eta_s: float | None = Field(description="Seconds until the whole job is done, as estimated now.")

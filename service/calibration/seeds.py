@@ -47,15 +47,13 @@ def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[
         seen.setdefault(root, set()).add(candidate.frame)
         if root not in best or candidate.score > best[root].score:
             best[root] = candidate
-    root_of = {id(candidate): root for root, candidate in best.items()}
-    taken: list[Candidate] = []
-    again: list[Candidate] = []
-    for candidate in _sorted(list(best.values())):
-        here = seen[root_of[id(candidate)]]
-        sure = all(here & seen[root_of[id(other)]] for other in taken)
-        (taken if sure else again).append(candidate)
+    taken: list[int] = []
+    again: list[int] = []
+    for root in sorted(best, key=lambda root: _rank(best[root])):
+        sure = all(seen[root] & seen[other] for other in taken)
+        (taken if sure else again).append(root)
     room = max(params.max_seeds * 2 // 3 - len(taken), 0)
-    return _distinct([*taken, *again[:room]], params)
+    return _distinct([best[root] for root in [*taken, *again[:room]]], params)
 
 
 def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
@@ -85,12 +83,13 @@ def left_over(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params:
 
 
 def _without(frame: Detections, tubelets: Sequence[Tubelet], params: ProposalParams) -> Detections:
-    seeds = {id(tubelet.seed.mask) for tubelet in tubelets}
+    seeds = {(seed.frame, seed.box.tobytes(), seed.mask) for seed in (tubelet.seed for tubelet in tubelets)}
     masks = [mask for tubelet in tubelets if (mask := tubelet.masks[frame.frame]) is not None]
     overlap = iou_matrix(frame.masks, masks)
     covered = overlap.max(axis=1, initial=0) > params.th_iou
     # a seed whose own mask shrank under the box must not come back for ever
-    used = np.array([id(mask) in seeds for mask in frame.masks], np.bool_)
+    places = zip(frame.boxes, frame.masks, strict=True)
+    used = np.array([(frame.frame, box.tobytes(), mask) in seeds for box, mask in places], np.bool_)
     return frame.select(np.flatnonzero(~(covered | used)).astype(np.int64))
 
 
@@ -111,7 +110,11 @@ def _candidates(frames: Sequence[Detections]) -> list[Candidate]:
 
 def _sorted(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Best first; equal scores by frame and place, so that the order of the input does not matter."""
-    return sorted(candidates, key=lambda c: (-c.score, c.frame, tuple(float(x) for x in c.box)))
+    return sorted(candidates, key=_rank)
+
+
+def _rank(candidate: Candidate) -> tuple[float, int, tuple[float, ...]]:
+    return (-candidate.score, candidate.frame, tuple(float(x) for x in candidate.box))
 
 
 class _Groups:

@@ -1,32 +1,21 @@
-"""Clips of many frames per second: every k-th frame goes through the stages, those between are filled in."""
+"""Clips of many frames per second: which frames are tracked, and the stage FILL, which makes the others."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from service.media.frame_source import FrameSource, FrameSubset
-from service.pipeline.run import Run, StageProgress, VideoResult, process_video
+from service.media.frame_source import FrameSource
 from service.structures.arrays import U8
-from service.structures.tubelets import LabelledTubelet
+from service.structures.canvas import Canvas
+from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.chunks import Chunk
 from service.tracking.flow_interpolation import Carrier
-from service.tracking.gap_filling import Filling, tracked_step
-
-
-async def process_at_rate(run: Run) -> VideoResult:
-    """`process_video` on the frames that are tracked, and the other frames filled in."""
-    tracked = thinned(run)
-    result = await process_video(tracked)
-    if tracked is run:
-        return result
-    # of a known video no frame may have been wanted yet
-    await run.clip.ready()
-    places, length = tracked.clip.indices, len(run.clip)
-    notes = [replace(note, chunk=spread(note.chunk, places.step, length)) for note in result.chunks]
-    return VideoResult(fill_in(result.tubelets, tracked, run), notes)
+from service.tracking.gap_filling import Filling
+from service.tracking.params import FusionParams
+from service.tracking.stitching import Chain
 
 
 def spread(chunk: Chunk, step: int, length: int) -> Chunk:
@@ -34,48 +23,70 @@ def spread(chunk: Chunk, step: int, length: int) -> Chunk:
     return Chunk(chunk.first * step, min(chunk.end * step, length), chunk.shared * step)
 
 
-def thinned(run: Run) -> Run:
-    """The run over the frames that are tracked; itself if those are all.
+class Fill:
+    """Stage FILL of one video: tubelets of the tracked frames become tubelets of all frames.
 
-    They are evenly spaced, as trackers expect; so the last frame of the clip may be none of them.
-    """
-    step = step_of(run)
-    if step == 1:
-        return run
-    clip = FrameSubset(run.clip, range(0, len(run.clip), step))
-    return replace(run, clip=clip, video=f"{run.video}:every{step}", params=replace(run.params, track_fps=0.0))
-
-
-def step_of(run: Run) -> int:
-    """Every how many frames of the run's clip one is tracked."""
-    return tracked_step(run.clip.info.fps, run.params.track_fps)
-
-
-def fill_in(labelled: Sequence[LabelledTubelet], tracked: Run, run: Run) -> list[LabelledTubelet]:
-    """Tubelets of the tracked frames -> tubelets of all frames, in their order.
+    It works on what is settled: of the chains that go on, what the next chunk cannot change any more. So a frame is
+    read again soon after it was tracked, and what is held from chunk to chunk is packed.
 
     Args:
-        labelled: of `tracked`.
-        tracked: what `thinned` made of `run`.
-        run: the whole clip.
+        clip: all frames.
+        step: so many frames from one that is tracked to the next; with 1 there is nothing to do.
+        canvas: sizes.
+        params: what the masks of the tracked frames were made with.
+        report: told up to which frame the video is filled.
     """
-    length, places = len(run.clip), tracked.clip.indices
-    carrier = Carrier(run.canvas)
-    fusion = run.params.tracker.fusion
-    fillings = [Filling(item.tubelet, places, length, carrier, fusion) for item in labelled]
-    lumas = _Lumas(run.clip)
-    waiting = sorted(fillings, key=lambda filling: filling.frames.start, reverse=True)
-    live: list[Filling] = []
-    for t in range(length):
-        while waiting and waiting[-1].frames.start <= t:
-            live.append(waiting.pop())
-        live = [filling for filling in live if t < filling.frames.stop]
-        if t in places:
-            continue
-        for filling in live:
-            filling.fill(t, lumas.of)
-        run.report(StageProgress("merge", t + 1, length))
-    return [replace(item, tubelet=filling.tubelet()) for item, filling in zip(labelled, fillings, strict=True)]
+
+    def __init__(
+        self, clip: FrameSource, step: int, canvas: Canvas, params: FusionParams, report: Callable[[int], None]
+    ) -> None:
+        self._clip, self._params, self._report = clip, params, report
+        self._tracked = range(0, len(clip), step)
+        self._carrier, self._lumas = Carrier(canvas), _Lumas(clip)
+        self._fillings: dict[int, Filling] = {}
+        self._done = 0
+
+    async def go_on(self, live: Sequence[Chain], ended: Sequence[LabelledTubelet]) -> list[LabelledTubelet]:
+        """After a chunk is stitched: fill what is settled now.
+
+        Args:
+            live: all chains that go on.
+            ended: tubelets of the chains that do not, over the tracked frames.
+
+        Returns:
+            Those that have ended, over all frames.
+        """
+        if self._tracked.step == 1:
+            return list(ended)
+        work = [self._taken(chain.id, chain.before[-1], over=False) for chain in live if chain.before]
+        work += [self._taken(item.id, item.tubelet, over=True) for item in ended]
+        work = [(filling, frames) for filling, frames in work if frames]
+        if work:
+            await self._clip.ready()
+            self._fill(work)
+        return [replace(item, tubelet=self._fillings.pop(item.id).tubelet(item.tubelet)) for item in ended]
+
+    def _taken(self, chain: int, tubelet: Tubelet, *, over: bool) -> tuple[Filling, range]:
+        """The filling of a chain, and the frames that are settled now."""
+        if chain not in self._fillings:
+            self._fillings[chain] = Filling(tubelet, self._tracked, len(self._clip), self._carrier, self._params)
+        return self._fillings[chain], self._fillings[chain].take(tubelet, over=over)
+
+    def _fill(self, work: Sequence[tuple[Filling, range]]) -> None:
+        """Frame by frame, in each all fillings, so that every frame is read once."""
+        waiting = sorted(work, key=lambda each: each[1].start, reverse=True)
+        live: list[tuple[Filling, range]] = []
+        for t in range(waiting[-1][1].start, max(frames.stop for _, frames in work)):
+            while waiting and waiting[-1][1].start <= t:
+                live.append(waiting.pop())
+            live = [(filling, frames) for filling, frames in live if t < frames.stop]
+            if t in self._tracked:
+                continue
+            for filling, _ in live:
+                filling.fill(t, self._lumas.of)
+            # chains that go on are not filled as far as those that have ended: the next chunk begins further back
+            self._done = max(self._done, t + 1)
+            self._report(self._done)
 
 
 class _Lumas:

@@ -10,8 +10,7 @@ from dualtrack.formats import ytvis
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.result.file import ResultFile, write_result
 from dualtrack.result.model import Category, Chunk, Entry, Head, TubeletHead, Video
-from service.pipeline.frame_rate import step_of
-from service.pipeline.run import ChunkNote, Run, VideoResult
+from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
 from service.structures.masks import bounding_box
 from service.structures.tubelets import LabelledTubelet, Tubelet
 
@@ -47,9 +46,7 @@ def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Hea
         categories=run.categories,
         tracked_every=step_of(run),
         chunks=tuple(_chunk(note) for note in result.chunks),
-        tubelets=tuple(
-            tubelet_head(number, item, run.categories) for number, item in enumerate(result.tubelets, start=1)
-        ),
+        tubelets=tuple(tubelet_head(item, run.categories) for item in result.tubelets),
     )
 
 
@@ -59,11 +56,11 @@ def video_of(run: Run) -> Video:
     return Video(**run.clip.info.to_json(), timestamps=times, damage=run.clip.damage)
 
 
-def tubelet_head(number: int, item: LabelledTubelet, categories: tuple[Category, ...]) -> TubeletHead:
+def tubelet_head(item: LabelledTubelet, categories: tuple[Category, ...]) -> TubeletHead:
     """A tubelet without its frames; it must have a mask somewhere."""
     frames, category = item.tubelet.frames, categories[item.label]
     return TubeletHead(
-        id=number,
+        id=item.id,
         category_id=category.id,
         category=category.name,
         score=item.score,

@@ -1,16 +1,17 @@
-"""The spine: one video, from frames to labelled tubelets. Read this first.
+"""The spine: one video, from its frames to its labelled tubelets. Read this first.
 
-A long video is cut into chunks, each of them goes through all stages, and its tubelets are stitched to those of the
-chunk before. So neither memory nor the calibration's average depends on the length of the video.
+Of a clip with many frames per second every k-th is tracked. A long video is cut into chunks, each of them goes through
+all stages, its tubelets are stitched to those of the chunk before, and the frames between the tracked ones are filled
+in as far as that is settled. So neither memory nor the calibration's average depends on the length of the video.
 
-IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019), stage by stage. Nothing that is called here
-calls back up.
+IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019). Nothing that is called here calls back up.
 """
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 from dualtrack.result.model import Category
@@ -24,6 +25,7 @@ from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
+from service.pipeline.frame_rate import Fill, spread
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
 from service.pipeline.store.cache import StageCache, recall
@@ -36,28 +38,21 @@ from service.structures.canvas import Canvas, fit
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
-from service.tracking.labels import label_tubelet
-from service.tracking.params import TubeletParams
-from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, packed, stitch
+from service.tracking.gap_filling import tracked_step
+from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, labelled, packed, stitch
 from service.tracking.tubelet_nms import suppress
 
-STAGES = ("decode", "detect", "calibrate", "track", "merge", "render")
-"""In the order in which a job reports them."""
+STAGES = ("decode", "detect", "calibrate", "track", "merge", "fill", "render")
+"""In the order in which a job reports them; `fill` only where not all frames are tracked."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """`done` of `total` steps of a stage; a step is a frame, in `track` one frame of one sweep.
-
-    In a video of several chunks steps are frames of the whole video, and each chunk goes through the stages
-    anew: `begun` is the share of the video before it, `share` its own.
-    """
+    """`done` of the video's `total` frames are through a stage; `done` never falls, chunks included."""
 
     stage: str
     done: int
     total: int
-    begun: float = 0.0
-    share: float = 1.0
 
 
 Report = Callable[[StageProgress], None]
@@ -128,19 +123,27 @@ class Run:
         detector = self.params.detector
         return fit(self.clip.frame_hw, short_side=detector.short_side, long_side=detector.long_side)
 
+    def tell(self, stage: str, done: int) -> None:
+        """Report that so many of the clip's frames are through a stage."""
+        self.report(StageProgress(stage, done, len(self.clip)))
+
     def part(self, chunk: Chunk) -> "Run":
         """The run of one chunk, frames counted from its first one."""
         length = len(self.clip)
         if len(chunk.frames) == length:
             return self
-        begun, share = chunk.own.start / length, len(chunk.own) / length
-
-        def report(step: StageProgress) -> None:
-            done = round((begun + share * step.done / max(step.total, 1)) * length)
-            self.report(StageProgress(step.stage, done, length, begun, share))
-
         name = f"{self.video}:{chunk.first}-{chunk.end}"
+        report = part_of(self.report, chunk.own, length)
         return replace(self, clip=FrameSubset(self.clip, chunk.frames), video=name, report=report)
+
+
+def part_of(report: Report, own: range, length: int) -> Report:
+    """Reports of a part of a video, told as of the whole, which has `length` frames: what the part adds is `own`."""
+
+    def tell(step: StageProgress) -> None:
+        report(StageProgress(step.stage, own.start + len(own) * step.done // max(step.total, 1), length))
+
+    return tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +163,43 @@ class VideoResult:
     chunks: list[ChunkNote] = field(default_factory=list)
 
 
-async def process_video(run: Run) -> VideoResult:
-    """Cut into chunks → each of them: all stages → stitch its tubelets to those of the one before."""
+async def process_video(whole: Run) -> VideoResult:
+    """Thin → cut into chunks → each of them: all stages up to suppress → stitch → fill; then sort."""
+    run, step, length = thinned(whole), step_of(whole), len(whole.clip)
     params, result, shots = run.params, VideoResult(), shot_changes(run)
+    fill = Fill(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.tell, "fill"))
+    chains, ids = list[Chain](), count(1)
     if shots.looked:
         await run.clip.ready()
-    chains: list[Chain] = []
     for chunk in cut(len(run.clip), params.chunks, shots.next_change):
         parts, note = await process_chunk(run.part(chunk), chunk)
-        chains, over = stitch(chains, parts, chunk, params.chunks.stitch_iou)
-        result.tubelets.extend(packed(ended(chain, params.tubelets)) for chain in over)
-        result.chunks.append(note)
-    result.tubelets.extend(packed(ended(chain, params.tubelets)) for chain in chains)
+        chains, over = stitch(chains, parts, chunk, params.chunks.stitch_iou, ids)
+        run.tell("merge", chunk.end)
+        result.tubelets.extend(await fill.go_on(chains, [packed(ended(chain, params.tubelets)) for chain in over]))
+        result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
+    result.tubelets.extend(await fill.go_on([], [packed(ended(chain, params.tubelets)) for chain in chains]))
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
     if shots.looked:
         run.cache.put(shots_key(run.video, params), json.dumps(shots.found).encode())
     return result
+
+
+def thinned(run: Run) -> Run:
+    """The run over the frames that are tracked; itself if those are all.
+
+    They are evenly spaced, as trackers expect; so the last frame of the clip may be none of them.
+    """
+    step, length = step_of(run), len(run.clip)
+    if step == 1:
+        return run
+    clip = FrameSubset(run.clip, range(0, length, step))
+    params, report = replace(run.params, track_fps=0.0), part_of(run.report, range(length), length)
+    return replace(run, clip=clip, video=f"{run.video}:every{step}", params=params, report=report)
+
+
+def step_of(run: Run) -> int:
+    """Every how many frames of the run's clip one is tracked."""
+    return tracked_step(run.clip.info.fps, run.params.track_fps)
 
 
 def shot_changes(run: Run) -> ShotChanges:
@@ -194,14 +218,19 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
 
     calibrated = calibrate(named, run.params.calibration)
-    run.report(StageProgress("calibrate", 1, 1))
+    run.tell("calibrate", len(run.clip))
 
     tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
 
-    labelled = finish(tubelets, calibrated, run.params.tubelets)
-    run.report(StageProgress("merge", 1, 1))
-    parts = [chunk_tubelet(item.tubelet, calibrated, chunk, run.params.tubelets) for item in labelled]
-    return parts, ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
+    params = run.params.tubelets
+    parts = {
+        number: chunk_tubelet(number, tubelet, calibrated, chunk, params)
+        for number, tubelet in enumerate(tubelets, start=1)
+        if tubelet.frames
+    }
+    kept = suppress([labelled(part, params) for part in parts.values()], params)
+    note = ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
+    return [parts[item.id] for item in kept], note
 
 
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
@@ -209,23 +238,18 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     total = len(run.clip)
     key = detections_key(run.video, run.source, run.params)
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
-        run.report(StageProgress("detect", total, total))
+        run.tell("detect", total)
         return kept
     # the frames of one call stay together, also in an attempt that goes on after some
     pieces = Pieces(run.checkpoints, "detect", pack_detections, unpack_detections, batch=run.params.detector.batch)
     await run.clip.ready()
     detections = [replace(frame, frame=t) for t, frame in enumerate(pieces.kept())]
     first = len(detections)
-    rest = (
-        FrameSubset(run.clip, range(first, total)),
-        run.canvas,
-        run.networks,
-        run.params.detector,
-        features.later(first),
-    )
+    clip = FrameSubset(run.clip, range(first, total))
+    rest = (clip, run.canvas, run.networks, run.params.detector, features.later(first))
     async for found in run.detector.detect(*rest):
         detections.append(replace(found, frame=first + found.frame))
-        run.report(StageProgress("detect", len(detections), total))
+        run.tell("detect", len(detections))
         pieces.keep(detections, total)
     run.cache.put(key, pack_detections(detections))
     pieces.end(total)
@@ -249,26 +273,25 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
     proposals = run.params.proposals
     tubelets: list[Tubelet] = []
     pool = list(calibrated)
-    for _ in range(1 if proposals.strategy == "greedy" else proposals.max_rounds):
+    rounds = 1 if proposals.strategy == "greedy" else proposals.max_rounds
+    for number in range(rounds):
         seeds = next_seeds(pool, proposals, room=proposals.max_seeds - len(tubelets))
         if not seeds:
             break
-        tubelets += await tracker.track(
-            seeds, report=lambda done, total: run.report(StageProgress("track", done, total))
-        )
+        # how many rounds there will be is not known: each but the last one counts for 3/4 of what is left
+        begin, end = 1 - 0.25**number, 1 - 0.25 ** (number + 1) if number + 1 < rounds else 1.0
+        tubelets += await tracker.track(seeds, report=partial(report_round, run, begin, end))
         pool = unexplained(pool, tubelets, proposals)
+    run.tell("track", len(run.clip))
     return tubelets
+
+
+def report_round(run: Run, begin: float, end: float, done: int, total: int) -> None:
+    """Tell of steps of a round as of frames: the round goes from one share of them to another."""
+    run.tell("track", int((begin + (end - begin) * done / total) * len(run.clip)))
 
 
 def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:
     """The seeds of one round, best first, at most `room`."""
     choose = greedy if params.strategy == "greedy" else group_leaders
     return choose(pool, params)[: max(room, 0)]
-
-
-def finish(
-    tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
-) -> list[LabelledTubelet]:
-    """Label and score the tubelets, then drop duplicates: best first. Tubelets without a mask are left out."""
-    labelled = [label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames]
-    return suppress(labelled, params)

@@ -18,10 +18,9 @@ from service.pipeline.categories.choice import choose
 from service.pipeline.context import PipelineContext
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
-from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.job_parameters import JobParameters, effective_parameters
 from service.pipeline.result import write_results
-from service.pipeline.run import Report, Run, StageProgress
+from service.pipeline.run import Report, Run, StageProgress, process_video
 from service.pipeline.store.cache import recall
 from service.pipeline.store.keys import clip_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
@@ -77,7 +76,7 @@ async def segment(
             scratch=context.scratch,
             spill_bytes=context.spill_bytes,
         )
-        result = await process_at_rate(run)
+        result = await process_video(run)
         if facts is None:
             context.cache.put(key, facts_of(clip, info).pack())
     finally:

@@ -2,7 +2,8 @@
 
 Fields: `jobs:{state}` jobs that ended so; `failures:{cause}:{code}` attempts that failed, where the cause is `input`
 (another attempt would fail, too) or `service`; `seconds:{stage}:{edge}` and `seconds:{stage}:sum` a histogram of the
-time that a stage took, in done jobs. The scripts in `lua/` count the first two with the change itself.
+time that a stage took, in done jobs; `work:{stage}:seconds` and `work:{stage}:units` the same time and the amount of
+work, where the stage was not taken from the cache. The scripts in `lua/` count the first two with the change itself.
 """
 
 from bisect import bisect_left
@@ -33,6 +34,14 @@ class StageSeconds:
     total_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage took, in seconds, and how much there was to do, in units of its own (`service/worker/meter.py`)."""
+
+    seconds: float
+    units: float
+
+
 @dataclass(frozen=True)
 class Counts:
     """All counters at one time.
@@ -41,11 +50,13 @@ class Counts:
         jobs: ended jobs by state.
         failures: failed attempts by cause and code.
         stages: by name of the stage.
+        work: by name of the stage.
     """
 
     jobs: Mapping[str, int]
     failures: Mapping[tuple[str, str], int]
     stages: Mapping[str, StageSeconds]
+    work: Mapping[str, Work]
 
 
 class Counters:
@@ -58,8 +69,12 @@ class Counters:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def observe(self, seconds: Mapping[str, float]) -> None:
+    async def observe(self, seconds: Mapping[str, float], work: Mapping[str, Work]) -> None:
         """Take in the time that each stage of a done job took.
+
+        Args:
+            seconds: of all stages.
+            work: of those that were not taken from the cache.
 
         Raises:
             Unavailable: Redis can't be reached.
@@ -69,6 +84,9 @@ class Counters:
                 edge = EDGES_S[bisect_left(EDGES_S, taken)]
                 together.hincrby(redis_keys.COUNTERS, f"seconds:{stage}:{edge:g}", 1)
                 together.hincrbyfloat(redis_keys.COUNTERS, f"seconds:{stage}:sum", taken)
+            for stage, done in work.items():
+                together.hincrbyfloat(redis_keys.COUNTERS, f"work:{stage}:seconds", done.seconds)
+                together.hincrbyfloat(redis_keys.COUNTERS, f"work:{stage}:units", done.units)
             together.expire(redis_keys.COUNTERS, redis_keys.COUNTERS_TTL_S)
             with translated():
                 await together.execute()
@@ -89,6 +107,7 @@ def counts_of(fields: Mapping[str, str]) -> Counts:
     jobs: dict[str, int] = {}
     failures: dict[tuple[str, str], int] = {}
     seconds: dict[str, dict[str, float]] = {}
+    work: dict[str, dict[str, float]] = {}
     for field, value in fields.items():
         match field.split(":"):
             case ["jobs", state]:
@@ -97,7 +116,11 @@ def counts_of(fields: Mapping[str, str]) -> Counts:
                 failures[cause, code] = int(value)
             case ["seconds", stage, edge]:
                 seconds.setdefault(stage, {})[edge] = float(value)
-    return Counts(jobs, failures, {stage: _histogram(parts) for stage, parts in seconds.items()})
+            case ["work", stage, what]:
+                work.setdefault(stage, {})[what] = float(value)
+    stages = {stage: _histogram(parts) for stage, parts in seconds.items()}
+    amounts = {stage: Work(parts.get("seconds", 0.0), parts.get("units", 0.0)) for stage, parts in work.items()}
+    return Counts(jobs, failures, stages, amounts)
 
 
 def _histogram(parts: Mapping[str, float]) -> StageSeconds:

@@ -31,7 +31,7 @@ TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELED})
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is: stage, steps of it, share of the whole job 0..1, frames per second, seconds to go."""
+    """How far a job is: stage, frames through it, share of the whole job 0..1, frames per second, seconds to go."""
 
     stage: str
     done: int

@@ -1,7 +1,9 @@
 """A tubelet: one object over the whole video."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from service.structures.arrays import F32
 from service.structures.detections import Candidate
@@ -37,6 +39,11 @@ class Tubelet:
             )
 
     @property
+    def end(self) -> int:
+        """The frame of the video behind the last of the T entries."""
+        return self.start + len(self.masks)
+
+    @property
     def frames(self) -> tuple[int, ...]:
         """Indices of the video's frames with a mask, ascending."""
         return tuple(t for t, mask in enumerate(self.masks, self.start) if mask is not None)
@@ -45,6 +52,24 @@ class Tubelet:
         """The mask in a frame of the video; None also where the tubelet does not reach."""
         place = frame - self.start
         return self.masks[place] if 0 <= place < len(self.masks) else None
+
+    def part(self, first: int, end: int) -> "Tubelet":
+        """Its frames `first` to `end` - 1 of the video, all of which it reaches."""
+        places = slice(first - self.start, end - self.start)
+        return replace(
+            self, masks=self.masks[places], boxes=self.boxes[places], scores=self.scores[places], start=first
+        )
+
+
+def joined(pieces: Sequence[Tubelet]) -> Tubelet:
+    """One tubelet of pieces without a gap between them; its seed is the best of theirs, of equals the first."""
+    if len(pieces) == 1:
+        return pieces[0]
+    masks = [mask for piece in pieces for mask in piece.masks]
+    boxes: F32 = np.concatenate([piece.boxes for piece in pieces])
+    scores: F32 = np.concatenate([piece.scores for piece in pieces])
+    seed = max((piece.seed for piece in pieces), key=lambda seed: seed.score)
+    return Tubelet(seed, masks, boxes, scores, pieces[0].start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +80,10 @@ class LabelledTubelet:
         tubelet: the masks and boxes.
         label: index into the model's list of classes.
         score: in [0, 1].
+        id: of the object in the video, counted from 1 in the order in which objects were found; 0: it has none yet.
     """
 
     tubelet: Tubelet
     label: int
     score: float
+    id: int = 0

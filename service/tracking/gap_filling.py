@@ -1,4 +1,8 @@
-"""A tubelet that knows every k-th frame becomes one that knows all of them."""
+"""A tubelet that knows every k-th frame becomes one that knows all of them, as far as it is settled.
+
+The gap between two tracked frames depends on these two and on one more on either side. So what is known up to some
+frame settles the gaps up to two tracked frames before it, and the end of the tubelet settles the others.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +11,8 @@ import numpy as np
 
 from service.structures.arrays import F32, U8
 from service.structures.masks import Rle, area, encode
-from service.structures.tubelets import Tubelet
+from service.structures.packed_masks import PackedMasks
+from service.structures.tubelets import Tubelet, joined
 from service.tracking.flow_interpolation import Carrier, WindowView
 from service.tracking.fusion import fill_box
 from service.tracking.params import FusionParams
@@ -24,14 +29,12 @@ def tracked_step(fps: float, track_fps: float) -> int:
 class Filling:
     """One tubelet under way: the frames between two tracked ones at a time, in order.
 
-    `frames`: those of the video that may come to show it.
-
     Between two masks the object's is carried from either side. Where only one neighbour has a mask the object came or
     went in between: the frames nearer to that neighbour have one, too. Behind the last tracked frame all have.
     Boxes and scores go in a straight line; from one neighbour alone the box goes on as it did before.
 
     Args:
-        tubelet: of the tracked frames.
+        tubelet: of the tracked frames, what is settled of it first.
         tracked: their indices in the video.
         length: frames of the video.
         carrier: of the video.
@@ -40,19 +43,28 @@ class Filling:
 
     def __init__(self, tubelet: Tubelet, tracked: range, length: int, carrier: Carrier, params: FusionParams) -> None:
         self._tubelet, self._tracked, self._carrier, self._params = tubelet, tracked, carrier, params
-        first, behind = tubelet.start, tubelet.start + len(tubelet.masks)
-        # the tubelet's own places, and the frames between them and those on either side
-        own = range(tracked[first], tracked[behind - 1] + 1, tracked.step)
-        start = own.start - tracked.step + 1 if first else 0
-        self.frames = range(start, own.stop + tracked.step - 1 if behind < len(tracked) else length)
-        self._masks: list[Rle | None] = [None] * len(self.frames)
-        self._boxes = np.zeros((len(self.frames), 4), np.float32)
-        self._scores = np.zeros(len(self.frames), np.float32)
+        self._length = length
+        # a gap is called by the tracked frame in front of it; this is the first that is not settled
+        self._gap = max(tubelet.start - 1, 0)
+        begin = self._frame(self._gap) + 1 if tubelet.start else 0
+        self._frames = range(begin, begin)
+        self._masks: list[Rle | None] = []
+        self._filled: list[Tubelet] = []
         self._looks: dict[int, WindowView] = {}
-        for place, t in enumerate(own):
-            self._masks[t - start] = tubelet.masks[place]
-        there = slice(own.start - start, own.stop - start, own.step)
-        self._boxes[there], self._scores[there] = tubelet.boxes, tubelet.scores
+
+    def take(self, tubelet: Tubelet, *, over: bool) -> range:
+        """Take in more tracked frames; the frames of the video that are settled now, of which `fill` wants the others.
+
+        Args:
+            tubelet: of the tracked frames; it begins no later than behind those that are known.
+            over: nothing comes after it.
+        """
+        first, end = max(self._gap - 1, self._tubelet.start), self._tubelet.end
+        self._tubelet = joined([self._tubelet.part(first, end), tubelet.part(end, tubelet.end)])
+        self._gap = self._tubelet.end if over else max(self._tubelet.end - 2, self._gap)
+        stop = min(self._frame(self._gap), self._length) if over else self._frame(self._gap) + 1
+        self._begin(range(self._frames.stop, stop))
+        return self._frames
 
     def fill(self, t: int, luma: Luma) -> None:
         """Frame `t` of the video, which is not tracked."""
@@ -66,14 +78,35 @@ class Filling:
         elif after and share >= 0.5:
             self._beyond(t, place + 1, (1 - share) * self._motion(place + 2, place + 1), luma)
 
-    def tubelet(self) -> Tubelet:
-        """Of all frames."""
-        seed = replace(self._tubelet.seed, frame=self._tracked[self._tubelet.seed.frame])
-        return Tubelet(seed, tuple(self._masks), self._boxes, self._scores, self.frames.start)
+    def tubelet(self, tracked: Tubelet) -> Tubelet:
+        """Of all frames, once it is over.
+
+        Args:
+            tracked: all that was taken in.
+        """
+        filled = joined(self._filled)
+        masks, boxes, scores = list(filled.masks), filled.boxes.copy(), filled.scores.copy()
+        first, last = (self._frame(place) - filled.start for place in (tracked.start, tracked.end - 1))
+        own = slice(first, last + 1, self._tracked.step)
+        masks[own], boxes[own], scores[own] = tracked.masks, tracked.boxes, tracked.scores
+        seed = replace(tracked.seed, frame=self._frame(tracked.seed.frame))
+        return Tubelet(seed, PackedMasks(masks), boxes, scores, filled.start)
+
+    def _frame(self, place: int) -> int:
+        """In the video; there need not be one."""
+        return self._tracked.start + place * self._tracked.step
 
     def _known(self, place: int) -> bool:
         mask = self._tubelet.mask_at(place)
         return mask is not None and area(mask) > 0
+
+    def _begin(self, frames: range) -> None:
+        """A piece with nothing in it yet; what is in the one before stays as it is."""
+        if self._filled:
+            self._filled[-1] = replace(self._filled[-1], masks=PackedMasks(self._masks))
+        self._frames, self._masks = frames, [None] * len(frames)
+        boxes, scores = np.zeros((len(frames), 4), np.float32), np.zeros(len(frames), np.float32)
+        self._filled.append(Tubelet(self._tubelet.seed, self._masks, boxes, scores, frames.start))
 
     def _between(self, t: int, place: int, share: float, luma: Luma) -> None:
         pair = slice(place - self._tubelet.start, place - self._tubelet.start + 2)
@@ -113,5 +146,5 @@ class Filling:
 
     def _put(self, t: int, mask: Rle, box: F32, score: float) -> None:
         if area(mask) >= max(self._params.min_area, 1):
-            own = t - self.frames.start
-            self._masks[own], self._boxes[own], self._scores[own] = mask, box, score
+            piece, own = self._filled[-1], t - self._frames.start
+            self._masks[own], piece.boxes[own], piece.scores[own] = mask, box, score

@@ -33,6 +33,10 @@ class Votes:
     tops: F64 = field(default_factory=lambda: np.zeros(0))
     totals: F64 = field(default_factory=lambda: np.zeros(0))
 
+    def with_matches(self, tubelet: Tubelet, matches: Matches) -> "Votes":
+        """With the frames of a tubelet, and what matches some of them, in order."""
+        return self.add(len(tubelet.frames), list(matches.values()))
+
     def add(self, visible: int, matches: Sequence[Candidate]) -> "Votes":
         """With more frames: how many have a mask, and what matches some of them, in order."""
         if not matches:
@@ -60,8 +64,7 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
         frames: candidates of every frame that the tubelet has an entry for.
         params: estimator and threshold.
     """
-    matches = matches_of(tubelet, frames, params)
-    return label_by(Votes().add(len(tubelet.frames), list(matches.values())), tubelet, params)
+    return label_by(Votes().with_matches(tubelet, matches_of(tubelet, frames, params)), tubelet, params)
 
 
 def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabelledTubelet:

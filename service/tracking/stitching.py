@@ -8,16 +8,16 @@ A chain is one object under way; what the next chunk can't change any more is co
 grows with the masks themselves and with nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.structures.arrays import F32, F64
+from service.structures.arrays import F64
 from service.structures.detections import Detections
 from service.structures.masks import Rle, area, iou_matrix
 from service.structures.packed_masks import PackedMasks
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabelledTubelet, Tubelet, joined
 from service.tracking.chunks import Chunk
 from service.tracking.labels import Matches, Votes, label_by, matches_of
 from service.tracking.params import TubeletParams
@@ -30,10 +30,12 @@ class ChunkTubelet:
     Attributes:
         tubelet: of the chunk's frames, counted from the video's first one.
         matches: the calibrated detections that its masks match.
+        number: the chunk's how many-th seed it was tracked from, counted from 1.
     """
 
     tubelet: Tubelet
     matches: Matches
+    number: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,22 +43,26 @@ class Chain:
     """One object under way.
 
     Attributes:
+        id: counts the video's objects from 1, in the order in which they were found: chunk by chunk, in each in the
+            order of their seeds.
         before: what is settled, without gaps: parts of tubelets of the chunks before, in order.
         votes: counted over `before`.
         last: of the newest chunk, from the frame on that follows `before`.
     """
 
+    id: int
     before: tuple[Tubelet, ...]
     votes: Votes
     last: ChunkTubelet
 
 
 def chunk_tubelet(
-    tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams
+    number: int, tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams
 ) -> ChunkTubelet:
     """The part that a chunk's tubelet is, with frames counted from the video's first one.
 
     Args:
+        number: of its seed.
         tubelet: its frames counted from the chunk's first one.
         calibrated: candidates of the chunk's frames.
         chunk: where it lies.
@@ -64,11 +70,17 @@ def chunk_tubelet(
     """
     seed = replace(tubelet.seed, frame=tubelet.seed.frame + chunk.first)
     moved = replace(tubelet, seed=seed, start=tubelet.start + chunk.first)
-    return ChunkTubelet(moved, matches_of(moved, calibrated, params))
+    return ChunkTubelet(moved, matches_of(moved, calibrated, params), number)
+
+
+def labelled(part: ChunkTubelet, params: TubeletParams) -> LabelledTubelet:
+    """With the class and score that the chunk's detections give it; its id is the number of its seed there."""
+    votes = Votes().with_matches(part.tubelet, part.matches)
+    return replace(label_by(votes, part.tubelet, params), id=part.number)
 
 
 def stitch(
-    chains: Sequence[Chain], parts: Sequence[ChunkTubelet], chunk: Chunk, stitch_iou: float
+    chains: Sequence[Chain], parts: Sequence[ChunkTubelet], chunk: Chunk, stitch_iou: float, ids: Iterator[int]
 ) -> tuple[list[Chain], list[Chain]]:
     """Take in a chunk: the chains that go on, those of new objects among them, and the chains that have ended.
 
@@ -80,16 +92,20 @@ def stitch(
         parts: of this chunk.
         chunk: where it lies.
         stitch_iou: smallest IoU of a pair.
+        ids: of the new chains.
     """
     iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], chunk.overlap)
-    chain_of = {part: chains[chain] for chain, part in _pairs(iou, stitch_iou)}
+    pairs = _pairs(iou, stitch_iou)
+    chain_of = {part: chains[chain] for chain, part in pairs}
     middle = chunk.first + chunk.shared // 2
+    new = sorted(set(range(len(parts))) - chain_of.keys(), key=lambda place: parts[place].number)
+    id_of = dict(zip(new, ids, strict=False))
     live = [
-        _taken_over(chain_of[number], part, middle) if number in chain_of else Chain((), Votes(), part)
-        for number, part in enumerate(parts)
+        _taken_over(chain_of[place], part, middle) if place in chain_of else Chain(id_of[place], (), Votes(), part)
+        for place, part in enumerate(parts)
     ]
-    gone_on = {id(chain) for chain in chain_of.values()}
-    return live, [chain for chain in chains if id(chain) not in gone_on]
+    gone_on = {chain for chain, _ in pairs}
+    return live, [chain for number, chain in enumerate(chains) if number not in gone_on]
 
 
 def _pairs(iou: F64, least: float) -> list[tuple[int, int]]:
@@ -123,9 +139,9 @@ def overlap_iou(a: Sequence[Tubelet], b: Sequence[Tubelet], frames: range) -> F6
 
 def ended(chain: Chain, params: TubeletParams) -> LabelledTubelet:
     """The object's tubelet, with the class and score that all of its matched detections give."""
-    tubelet, matches = chain.last.tubelet, chain.last.matches
-    votes = chain.votes.add(len(tubelet.frames), list(matches.values()))
-    return label_by(votes, _joined([*chain.before, tubelet]), params)
+    tubelet = chain.last.tubelet
+    votes = chain.votes.with_matches(tubelet, chain.last.matches)
+    return replace(label_by(votes, joined([*chain.before, tubelet]), params), id=chain.id)
 
 
 def packed(item: LabelledTubelet) -> LabelledTubelet:
@@ -136,34 +152,11 @@ def packed(item: LabelledTubelet) -> LabelledTubelet:
 def _taken_over(chain: Chain, part: ChunkTubelet, middle: int) -> Chain:
     """The chain with its last part up to frame `middle`, and the new part from there on."""
     tubelet, matches = chain.last.tubelet, chain.last.matches
-    settled = _between(tubelet, tubelet.start, middle)
-    votes = chain.votes.add(len(settled.frames), [found for t, found in matches.items() if t < middle])
-    rest = _between(part.tubelet, middle, part.tubelet.start + len(part.tubelet.masks))
-    last = ChunkTubelet(rest, {t: found for t, found in part.matches.items() if t >= middle})
-    return Chain((*chain.before, replace(settled, masks=PackedMasks(settled.masks))), votes, last)
-
-
-def _between(tubelet: Tubelet, first: int, end: int) -> Tubelet:
-    """Its frames `first` to `end` - 1 of the video."""
-    places = slice(first - tubelet.start, end - tubelet.start)
-    return replace(
-        tubelet,
-        masks=tubelet.masks[places],
-        boxes=tubelet.boxes[places],
-        scores=tubelet.scores[places],
-        start=first,
-    )
-
-
-def _joined(pieces: Sequence[Tubelet]) -> Tubelet:
-    """One tubelet of pieces without a gap between them; its seed is the best of theirs, of equals the first."""
-    if len(pieces) == 1:
-        return pieces[0]
-    masks = [mask for piece in pieces for mask in piece.masks]
-    boxes: F32 = np.concatenate([piece.boxes for piece in pieces])
-    scores: F32 = np.concatenate([piece.scores for piece in pieces])
-    seed = max((piece.seed for piece in pieces), key=lambda seed: seed.score)
-    return Tubelet(seed, masks, boxes, scores, pieces[0].start)
+    settled = tubelet.part(tubelet.start, middle)
+    votes = chain.votes.with_matches(settled, {t: found for t, found in matches.items() if t < middle})
+    rest = part.tubelet.part(middle, part.tubelet.end)
+    last = replace(part, tubelet=rest, matches={t: found for t, found in part.matches.items() if t >= middle})
+    return Chain(chain.id, (*chain.before, replace(settled, masks=PackedMasks(settled.masks))), votes, last)
 
 
 def _of_frame(a: Sequence[Rle | None], b: Sequence[Rle | None]) -> tuple[F64, F64]:

@@ -157,7 +157,7 @@ class EngineHandle:
                 continue
             match message:
                 case protocol.Progress():
-                    report(StageProgress(message.stage, message.done, message.total, message.begun, message.share))
+                    report(StageProgress(message.stage, message.done, message.total))
                 case protocol.Cached():
                     note(CacheNote(message.key, message.size_bytes, message.checkpoint))
                 case protocol.Done() | protocol.Failed():

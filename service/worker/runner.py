@@ -5,21 +5,25 @@ import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 
-from dualtrack.errors import Canceled, DualtrackError, JobFailed, NewerFormat, Unavailable
-from service.pipeline.run import STAGES, StageProgress
+from dualtrack.errors import Canceled, DualtrackError, InvalidParameter, JobFailed, NewerFormat, NotFound, Unavailable
+from service.media.video_info import VideoInfo
+from service.pipeline.job_parameters import stored_parameters
+from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
-from service.state.job import Job, JobProgress
+from service.state.job import Job
 from service.state.jobs import JobStore
+from service.state.videos import VideoStore
 from service.worker.engine import EngineHandle
+from service.worker.meter import UNKNOWN, Plan, ProgressMeter, plan_of
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -29,65 +33,6 @@ BEAT_S = 0.25
 RETRY_S = 1.0
 FAULT = DualtrackError("worker: it failed on this job; its log says how")
 """What a job is told of a fault that no other error names."""
-SHARES = {"decode": 0.04, "detect": 0.36, "calibrate": 0.0, "track": 0.5, "merge": 0.0, "render": 0.1}
-"""Share of each stage in a job of common length: what `fraction` and the ETA are reckoned with."""
-PER_SEGMENT = STAGES[STAGES.index("detect") : STAGES.index("render")]
-
-
-@dataclass
-class ProgressMeter:
-    """Turns steps into progress: share of the whole job, rate, time to go.
-
-    Attributes:
-        seconds: what each stage has taken so far. The time before a step belongs to the step's stage, so that they
-            add up to the time from the start to the last step.
-    """
-
-    started: float
-    stage: str = ""
-    stage_started: float = 0.0
-    stage_first: int = 0
-    latest: JobProgress | None = field(default=None)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def step(self, progress: StageProgress, now: float) -> None:
-        """Take in a step; `now` in seconds of any steady clock."""
-        if progress.stage != self.stage:
-            # of a second chunk the stage does not begin with frame 0
-            first = round(progress.begun * progress.total)
-            self.stage, self.stage_started, self.stage_first = progress.stage, now, first
-        earlier = self.started + sum(self.seconds.values())
-        self.seconds[progress.stage] = self.seconds.get(progress.stage, 0.0) + now - earlier
-        # a known video is decoded late, when tracking wants its frames
-        fraction = max(_fraction(progress), self.latest.fraction if self.latest is not None else 0.0)
-        spent, elapsed = now - self.stage_started, now - self.started
-        rate = (progress.done - self.stage_first) / spent if spent > 0.2 else None
-        eta = elapsed * (1 - fraction) / fraction if fraction > 0.02 else None
-        self.latest = JobProgress(
-            stage=progress.stage,
-            done=progress.done,
-            total=progress.total,
-            fraction=round(fraction, 4),
-            rate=None if rate is None else round(rate, 2),
-            eta_s=None if eta is None else round(eta, 1),
-        )
-
-    def end(self) -> None:
-        """The job is done, whatever its last step was."""
-        if self.latest is not None:
-            self.latest = replace(self.latest, done=self.latest.total, fraction=1.0, eta_s=0.0)
-
-
-def _fraction(progress: StageProgress) -> float:
-    """Share of the whole job that is done: a chunk's stages follow each other within the chunk's share."""
-    share = progress.done / progress.total if progress.total else 1.0
-    before = sum(SHARES[name] for name in STAGES[: STAGES.index(progress.stage)])
-    if progress.stage not in PER_SEGMENT:
-        return min(before + SHARES[progress.stage] * share, 1.0)
-    own = (share - progress.begun) / progress.share if progress.share else 1.0
-    start = SHARES["decode"]
-    done = before - start + SHARES[progress.stage] * min(max(own, 0.0), 1.0)
-    return start + progress.begun * sum(SHARES[name] for name in PER_SEGMENT) + progress.share * done
 
 
 @dataclass(frozen=True)
@@ -112,6 +57,7 @@ class JobRunner:
 
     Args:
         jobs: the state.
+        videos: what is known of each.
         blobs: videos and results.
         cache: index of what earlier runs left.
         engine: where jobs run.
@@ -119,9 +65,16 @@ class JobRunner:
     """
 
     def __init__(
-        self, jobs: JobStore, blobs: BlobStore, cache: CacheIndex, engine: EngineHandle, counters: Counters
+        self,
+        jobs: JobStore,
+        videos: VideoStore,
+        blobs: BlobStore,
+        cache: CacheIndex,
+        engine: EngineHandle,
+        counters: Counters,
     ) -> None:
-        self._jobs, self._blobs, self._cache, self._engine, self._counters = jobs, blobs, cache, engine, counters
+        self._jobs, self._videos, self._blobs, self._cache = jobs, videos, blobs, cache
+        self._engine, self._counters = engine, counters
 
     async def run(self, job_id: str) -> None:
         """Take one delivery to its end; one that is not for this worker (`begin`) is left alone."""
@@ -136,6 +89,7 @@ class JobRunner:
         log.info("job started", job=job.id, attempt=job.attempt)
         attempt = Attempt(job, ProgressMeter(time.monotonic()))
         try:
+            attempt.meter.plan = await self._plan(job)
             async with heartbeat(lambda: self._beat(attempt), BEAT_S):
                 await self._attempt(attempt)
         except asyncio.CancelledError:
@@ -151,6 +105,15 @@ class JobRunner:
             # released first: a job that was done before the fault keeps its result
             if await _insist(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
                 await self._blobs.remove_result(job.id, job.attempt)
+
+    async def _plan(self, job: Job) -> Plan:
+        """What the job is expected to take. Not to know it never fails a job."""
+        try:
+            video, counts = await self._videos.get(job.video_id), await self._counters.read()
+            return plan_of(VideoInfo.from_json(video.info), stored_parameters(job.parameters), counts.work)
+        except (Unavailable, NotFound, InvalidParameter, TypeError, ValueError) as error:
+            log.info("expected time unknown", job=job.id, why=str(error))
+            return UNKNOWN
 
     async def _attempt(self, attempt: Attempt) -> None:
         try:
@@ -211,7 +174,7 @@ class JobRunner:
         if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             await self._blobs.remove_results(job.id, keep=job.attempt)
             with contextlib.suppress(Unavailable):
-                await self._counters.observe(meter.seconds)
+                await self._counters.observe(meter.seconds, meter.work)
             log.info("job done", job=job.id, attempt=job.attempt)
         else:
             # another attempt took the job over: its result counts

@@ -11,11 +11,12 @@ from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import children_cpu_s
 from evaluation.data.dataset import AnnotatedVideo
+from evaluation.runs.methods import finish
 from evaluation.runs.session import open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.job_parameters import JobParameters
-from service.pipeline.run import Run, detect_all, finish, next_seeds
+from service.pipeline.run import Run, detect_all, next_seeds
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.detections import Candidate, Detections

@@ -12,12 +12,14 @@ from service.inference.fake.client import FakeClient
 from service.inference.fake.detector import PALETTE
 from service.inference.repository.manifest import load_manifest
 from service.media.clip import Clip
-from service.pipeline.frame_rate import process_at_rate, step_of, thinned
+from service.pipeline.frame_rate import Fill
 from service.pipeline.networks import Networks
 from service.pipeline.params import DetectorParams, preset
-from service.pipeline.run import Run, StageProgress
+from service.pipeline.run import Run, StageProgress, process_video, step_of, thinned
 from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode
+from service.structures.tubelets import LabelledTubelet
+from service.tracking.params import ChunkParams
 from tests.clips import stored
 from tests.pipelines import REPOSITORY
 from tests.scenes import Rectangle, draw
@@ -25,12 +27,24 @@ from tests.scenes import Rectangle, draw
 HW = (144, 240)
 FRAMES = 9
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(3, 1))
+LATE = Rectangle(PALETTE[2], 150, 20, 30, 40)
 
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Iterator[Clip]:
     """At 24 frames per second."""
     clip = stored(tmp_path / "clip", np.stack([draw([RED], t, HW) for t in range(FRAMES)]))
+    clip.info = replace(clip.info, fps=24.0)
+    yield clip
+    clip.close()
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Iterator[Clip]:
+    """40 frames, one object all the time, one in the first third, one in the last."""
+    first, last = (replace(LATE, hidden=hidden) for hidden in (range(13, 40), range(28)))
+    frames = np.stack([draw([replace(RED, step_xy=(1, 0)), first, replace(last, x1=150)], t, HW) for t in range(40)])
+    clip = stored(tmp_path / "long", frames)
     clip.info = replace(clip.info, fps=24.0)
     yield clip
     clip.close()
@@ -51,7 +65,7 @@ def test_frames_between_are_filled_in(track_fps: float, step: int, clip: Clip) -
     seen: list[StageProgress] = []
     run = opened(clip, track_fps, seen=seen)
     assert step_of(run) == step
-    (found,) = asyncio.run(process_at_rate(run)).tubelets
+    (found,) = asyncio.run(process_video(run)).tubelets
     assert found.tubelet.frames == tuple(range(FRAMES))
     for t, mask in enumerate(found.tubelet.masks):
         truth = np.zeros(HW, np.bool_)
@@ -59,8 +73,9 @@ def test_frames_between_are_filled_in(track_fps: float, step: int, clip: Clip) -
         truth[y1:y2, x1:x2] = True
         assert mask is not None
         assert (decode(mask) & truth).sum() / (decode(mask) | truth).sum() > 0.75, f"frame {t}"
-    detected = [progress for progress in seen if progress.stage == "detect"]
-    assert detected[-1].done == detected[-1].total == len(range(0, FRAMES, step))
+    detected = [progress.done for progress in seen if progress.stage == "detect"]
+    assert len(detected) == len(range(0, FRAMES, step))
+    assert detected[-1] == FRAMES
 
 
 @pytest.mark.parametrize("track_fps", [0, 24, 30])
@@ -74,8 +89,46 @@ def test_a_rate_that_is_not_known_is_not_lowered(clip: Clip) -> None:
     assert step_of(opened(clip, 12)) == 1
 
 
+@pytest.mark.parametrize("track_fps", [12, 6])
+def test_chunks_are_filled_one_by_one_as_all_at_once(track_fps: float, long: Clip) -> None:
+    seen: list[StageProgress] = []
+    run = opened(long, track_fps, seen=seen)
+    run = replace(run, params=replace(run.params, chunks=ChunkParams(frames=8, overlap=2)))
+    found = asyncio.run(process_video(run))
+    told = list(seen)
+    assert len(found.chunks) > 1
+    assert found.chunks[-1].chunk.end == len(long)
+
+    async def at_once() -> list[LabelledTubelet]:
+        tracked = await process_video(thinned(run))
+        fill = Fill(long, step_of(run), run.canvas, run.params.tracker.fusion, lambda _: None)
+        return await fill.go_on([], tracked.tubelets)
+
+    assert [entries(item) for item in found.tubelets] == [entries(item) for item in asyncio.run(at_once())]
+    assert sorted(item.id for item in found.tubelets) == [1, 2, 3]
+    for stage in ("detect", "calibrate", "track", "merge", "fill"):
+        done = [step.done for step in told if step.stage == stage]
+        assert done == sorted(done), stage
+        assert done[-1] == len(long), stage
+    assert {step.total for step in told} == {len(long)}
+
+
+def entries(item: LabelledTubelet) -> tuple[object, ...]:
+    tubelet = item.tubelet
+    arrays = tubelet.boxes.tobytes(), tubelet.scores.tobytes()
+    return item.id, item.label, item.score, tubelet.seed.frame, tubelet.start, list(tubelet.masks), *arrays
+
+
+def test_a_video_in_which_nothing_is_found_is_not_read_to_be_filled(clip: Clip) -> None:
+    seen: list[StageProgress] = []
+    run = opened(clip, 12, seen=seen)
+    run = replace(run, params=replace(run.params, calibration=replace(run.params.calibration, th_key=1.0)))
+    assert asyncio.run(process_video(run)).tubelets == []
+    assert "fill" not in {step.stage for step in seen}
+
+
 def test_cache_keeps_the_rates_apart(clip: Clip, tmp_path: Path) -> None:
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30)
     for track_fps in (12, 0, 6, 12, 0):
-        (found,) = asyncio.run(process_at_rate(opened(clip, track_fps, cache))).tubelets
+        (found,) = asyncio.run(process_video(opened(clip, track_fps, cache))).tubelets
         assert found.tubelet.frames == tuple(range(FRAMES))

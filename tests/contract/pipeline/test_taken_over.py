@@ -11,10 +11,9 @@ import pytest
 from service.inference.fake.client import FakeClient
 from service.inference.fake.detector import PALETTE
 from service.inference.repository.manifest import load_manifest
-from service.pipeline.frame_rate import process_at_rate
 from service.pipeline.networks import Networks
 from service.pipeline.params import PipelineParams
-from service.pipeline.run import Run
+from service.pipeline.run import Run, process_video
 from tests.clips import stored
 from tests.fake_runs import default_params
 from tests.pipelines import REPOSITORY
@@ -35,7 +34,7 @@ def process(path: Path, cache: MemoryCache, change: Change) -> set[str]:
     networks = Networks(client, manifest)
     run = Run(clip, "made", networks, PARAMS, cache, feature_bytes=1 << 28, report=lambda _: None)
     try:
-        asyncio.run(process_at_rate(change(run)))
+        asyncio.run(process_video(change(run)))
     finally:
         clip.close()
     return {call.graph for call in client.calls}

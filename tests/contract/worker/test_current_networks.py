@@ -25,7 +25,7 @@ class Client(FakeClient):
 
 def publish(repository: Path, version: str) -> None:
     path = repository / "manifest.json"
-    path.write_text(path.read_text().replace('"release": "0.1.0"', f'"release": "{version}"'))
+    path.write_text(path.read_text().replace('"release": "lite-1"', f'"release": "{version}"'))
 
 
 async def outcome(
@@ -55,18 +55,18 @@ async def outcome(
 @pytest.mark.parametrize(
     ("published", "refused", "release", "before", "after"),
     [
-        pytest.param(None, None, "0.1.0", [0], [0], id="none: the first is closed by whoever opened it"),
-        pytest.param("0.2.0", None, "0.2.0", [1, 0], [1, 1], id="a newer one takes its place"),
-        pytest.param("0.2.0", Unavailable("away"), "0.1.0", [0], [0], id="a newer one that is not loaded yet"),
-        pytest.param("0.2.0", ConfigurationError("bad"), "0.1.0", [0], [0], id="a newer one that can't be used"),
+        pytest.param(None, None, "lite-1", [0], [0], id="none: the first is closed by whoever opened it"),
+        pytest.param("lite-2", None, "lite-2", [1, 0], [1, 1], id="a newer one takes its place"),
+        pytest.param("lite-2", Unavailable("away"), "lite-1", [0], [0], id="a newer one that is not loaded yet"),
+        pytest.param("lite-2", ConfigurationError("bad"), "lite-1", [0], [0], id="a newer one that can't be used"),
     ],
 )
 def test_the_newest_release_that_can_be_used_does_the_next_job(
     tmp_path: Path,
     published: str | None,
     refused: Exception | None,
-    version: str,
+    release: str,
     before: list[int],
     after: list[int],
 ) -> None:
-    assert asyncio.run(outcome(tmp_path / "models", published, refused)) == (version, before, after)
+    assert asyncio.run(outcome(tmp_path / "models", published, refused)) == (release, before, after)

@@ -29,7 +29,7 @@ from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import content_hash, segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
-from service.worker.runner import ProgressMeter
+from service.worker.meter import ProgressMeter, plan_of
 from tests.annotated import HW, context
 from tests.clips import PEDESTRIANS
 from tests.results import document_in
@@ -128,24 +128,27 @@ def test_a_repeat_finds_every_chunk_in_the_cache(tmp_path: Path) -> None:
     assert set((tmp_path / "cache").glob("*/*")) > files
 
 
-def test_progress_only_grows(long: Path, kept: FolderCache, tmp_path: Path) -> None:
+def test_progress_only_grows(long: Path, tmp_path: Path) -> None:
     steps: list[StageProgress] = []
-    job(long, tmp_path, report=steps.append, cache=kept, **CUT)
-    meter, fractions = ProgressMeter(0.0), []
+    job(long, tmp_path, report=steps.append, **CUT)
+    info = asyncio.run(probe(long, VideoLimits()))
+    meter, fractions = ProgressMeter(0.0, plan_of(info, JobParameters(overlay=False, **CUT), {})), []
     for second, step in enumerate(steps):
         meter.step(step, float(second))
         assert meter.latest is not None
         fractions.append(meter.latest.fraction)
     assert fractions == sorted(fractions)
-    assert fractions[-1] == pytest.approx(0.9)  # drawing is left
-    detected = [step for step in steps if step.stage == "detect"]
-    assert [step.done for step in detected] == sorted(step.done for step in detected)
-    assert (detected[-1].done, {step.total for step in detected}) == (FRAMES, {FRAMES})
+    assert fractions[-1] == 1.0
+    assert {step.total for step in steps} == {FRAMES}
+    for stage in ("decode", "detect", "calibrate", "track", "merge"):
+        done = [step.done for step in steps if step.stage == stage]
+        assert done == sorted(done), stage
+        assert done[-1] == FRAMES, stage
 
 
 def test_cancel_ends_the_job_in_any_chunk(long: Path, kept: FolderCache, tmp_path: Path) -> None:
     def report(step: StageProgress) -> None:
-        if step.begun > 0.4:
+        if step.stage == "detect" and step.done > 0.4 * step.total:
             raise Canceled("job: cancelled")
 
     with pytest.raises(Canceled):

@@ -1,12 +1,13 @@
-"""A job that may kill itself: `python -m tests.integration.worker.interrupted_job VIDEO OUT CACHE [STAGE DONE]`.
+"""A job that may kill itself: `python -m tests.integration.worker.interrupted_job VIDEO OUT CACHE [STAGE COUNT]`.
 
-It prints every step that it reports as a JSON line, and dies of SIGKILL when it has reported step DONE of STAGE.
+It prints every step that it reports as a JSON line, and dies of SIGKILL when it has reported COUNT steps of STAGE.
 """
 
 import json
 import os
 import signal
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,9 +19,12 @@ EVERY = 4
 
 
 def main(video: str, out: str, cache: str, *end: str) -> None:
+    steps: Counter[str] = Counter()
+
     def report(progress: StageProgress) -> None:
         print(json.dumps(asdict(progress)), flush=True)
-        if (progress.stage, str(progress.done)) == end:
+        steps[progress.stage] += 1
+        if (progress.stage, str(steps[progress.stage])) == end:
             os.kill(os.getpid(), signal.SIGKILL)
 
     kept = FolderCache(Path(cache), max_bytes=1 << 30)

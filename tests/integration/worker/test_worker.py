@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
 
+from service.media.video_info import VideoInfo
 from service.state import redis_keys
 from service.state.job import FORMAT, TERMINAL, Job, JobState
 from service.state.jobs import JobStore
@@ -46,14 +48,14 @@ class Bench:
         self.workers.append(process)
         return process
 
-    def submit(self, what: str) -> str:
+    def submit(self, what: str, info: dict[str, Any] | None = None) -> str:
         digest = hashlib.sha256(what.encode()).hexdigest()
 
         async def make(parts: Parts) -> str:
             path = parts.blobs.path(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(what)
-            await parts.videos.add(Video(digest, len(what), None, {}, time.time()))
+            await parts.videos.add(Video(digest, len(what), None, info or {}, time.time()))
             job, _ = await parts.jobs.create(digest, {})
             return job.id
 
@@ -141,6 +143,16 @@ def test_a_job_of_a_newer_version_waits_for_it_and_holds_no_other_up(bench: Benc
     bench.write(job_id, format=str(FORMAT))  # now the worker is of the newer version
     job = bench.until(job_id, ended)
     assert (job.state, job.attempt) == (JobState.DONE, 1)
+
+
+def test_what_a_stage_took_is_kept_for_later_jobs(bench: Bench) -> None:
+    bench.start_worker()
+    info = VideoInfo("mp4", "h264", 64, 48, 12, 1.2, 10.0, 0, False, 5).to_json()
+    assert bench.until(bench.submit("ok 12", info), ended).state is JobState.DONE
+    wait_for(lambda: bench.api.act(lambda parts: parts.counters.read()).work != {}, 5)
+    work = bench.api.act(lambda parts: parts.counters.read()).work
+    assert {stage: done.units for stage, done in work.items()} == {"detect": 12}
+    assert work["detect"].seconds > 1
 
 
 def test_bad_video_fails_at_once_with_the_reason(bench: Bench) -> None:

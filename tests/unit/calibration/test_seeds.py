@@ -1,4 +1,6 @@
+import copy
 import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
+from service.structures.detections import Candidate
 from tests.unit.builders import frame, mask, tube
 
 PARAMS = ProposalParams()
@@ -69,10 +72,17 @@ def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:
     assert [len(each) for each in left] == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
-def test_a_used_seed_does_not_come_back() -> None:
+@pytest.mark.parametrize(
+    "seed_of",
+    [
+        pytest.param(lambda chosen: chosen, id="the-same-object"),
+        pytest.param(copy.deepcopy, id="an-equal-one"),
+    ],
+)
+def test_a_used_seed_does_not_come_back(seed_of: Callable[[Candidate], Candidate]) -> None:
     """The tubelet's mask shrank under the box, so it covers its seed by no more than `th_iou`."""
     frames = [frame(t, (0, [0.9 - t / 10, 0, 0]), (30, [0.5, 0, 0])) for t in range(2)]
-    seed = group_leaders(frames, PARAMS)[0]
+    seed = seed_of(group_leaders(frames, PARAMS)[0])
     shrunk = replace(tube(range(2), length=2), seed=seed, masks=(mask(0, size=4), mask(0, size=4)))
     left = unexplained(frames, [shrunk], PARAMS)
     assert [each.boxes[:, 0].tolist() for each in left] == [[30], [0, 30]], "only the seed itself is used"

@@ -30,8 +30,8 @@ LINES = [
     pytest.param(Cancel(3), '{"message": "cancel", "run": 3}', id="cancel"),
     pytest.param(Ready(), '{"message": "ready", "format": 2}', id="ready"),
     pytest.param(
-        Progress(3, "track", 1, 9, 0.5, 0.25),
-        '{"message": "progress", "run": 3, "stage": "track", "done": 1, "total": 9, "begun": 0.5, "share": 0.25}',
+        Progress(3, "track", 1, 9),
+        '{"message": "progress", "run": 3, "stage": "track", "done": 1, "total": 9}',
         id="progress",
     ),
     pytest.param(

@@ -49,7 +49,7 @@ def dataset(folder: Path) -> Any:
 
 def results_of(item: LabelledTubelet, category_id: int) -> list[Document]:
     """What the service writes of one tubelet as YouTube-VIS results."""
-    head = tubelet_head(1, item, (Category(category_id, "it"),))
+    head = tubelet_head(item, (Category(category_id, "it"),))
     whole = Head(Video(60, 40, 4), {}, None, {}, (), 1, (), (head,))
     return list(ytvis.records(whole, [Tubelet(head, tuple(entries_of(item.tubelet, head.span)))], video_id=7))
 

@@ -22,11 +22,10 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections, read_detections
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.frame_rate import thinned
 from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
 from service.pipeline.params import preset
-from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes
+from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes, thinned
 from service.pipeline.store import keys as cache_keys
 from service.pipeline.store.codec import pack_detections
 from service.pipeline.store.keys import clip_key

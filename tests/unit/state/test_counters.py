@@ -1,15 +1,13 @@
-"""Counters of all workers: what the hash's fields mean, and how a job's time is shared among its stages."""
+"""Counters of all workers: what the hash's fields mean."""
 
 import pytest
 
-from service.pipeline.run import StageProgress
-from service.state.counters import EDGES_S, counts_of
-from service.worker.runner import ProgressMeter
+from service.state.counters import EDGES_S, Work, counts_of
 
 
 def test_nothing_counted_yet() -> None:
     counts = counts_of({})
-    assert (counts.jobs, counts.failures, counts.stages) == ({}, {}, {})
+    assert (counts.jobs, counts.failures, counts.stages, counts.work) == ({}, {}, {}, {})
 
 
 def test_fields_by_their_names() -> None:
@@ -33,9 +31,9 @@ def test_histogram(fields: dict[str, str], expected: dict[float, int]) -> None:
     assert taken.total_s == 7.5
 
 
-def test_the_time_before_a_step_belongs_to_its_stage() -> None:
-    meter = ProgressMeter(started=10.0)
-    for stage, now in (("decode", 11.0), ("detect", 14.0), ("detect", 15.0), ("calibrate", 15.0), ("detect", 17.0)):
-        meter.step(StageProgress(stage, 1, 2), now)
-    assert meter.seconds == {"decode": 1.0, "detect": 6.0, "calibrate": 0.0}
-    assert sum(meter.seconds.values()) == 7.0
+def test_work_beside_the_histogram_of_an_older_version() -> None:
+    old = {"seconds:render:5": "2", "seconds:render:sum": "7"}
+    assert counts_of(old).work == {}
+    counts = counts_of(old | {"work:render:seconds": "12.5", "work:render:units": "100"})
+    assert counts.work == {"render": Work(12.5, 100.0)}
+    assert counts.stages["render"].total_s == 7.0

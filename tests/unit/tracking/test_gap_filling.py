@@ -62,10 +62,10 @@ def tubelet(masks: list[Rle | None], seed: int = 0) -> Tubelet:
 
 def filled(ellipse: Ellipse, tracked: Tubelet, length: int = LENGTH, params: FusionParams | None = None) -> Tubelet:
     filling = Filling(tracked, range(0, length, STEP), length, Carrier(Canvas(HW, HW)), params or FusionParams())
-    for t in range(length):
+    for t in filling.take(tracked, over=True):
         if t % STEP:
             filling.fill(t, lambda t: picture(ellipse, t))
-    return filling.tubelet()
+    return filling.tubelet(tracked)
 
 
 def tracked(ellipse: Ellipse, length: int = LENGTH) -> list[Rle | None]:

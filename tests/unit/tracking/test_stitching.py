@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -34,20 +35,29 @@ def piece(whole: Tubelet, chunk: Chunk) -> Tubelet | None:
 def stitched(
     wholes: Sequence[Tubelet], frames: Sequence[Detections], chunks: Sequence[Chunk], params: TubeletParams = PARAMS
 ) -> list[LabelledTubelet]:
-    chains: list[Chain] = []
+    chains, ids = list[Chain](), count(1)
     done: list[LabelledTubelet] = []
     for chunk in chunks:
         here = frames[chunk.first : chunk.end]
         pieces = [piece(whole, chunk) for whole in wholes]
         # another order in every chunk: places must not matter
-        parts = [chunk_tubelet(each, here, chunk, params) for each in reversed(pieces) if each is not None]
-        chains, over = stitch(chains, parts, chunk, 0.5)
+        parts = [
+            chunk_tubelet(number, each, here, chunk, params)
+            for number, each in reversed([*enumerate(pieces, start=1)])
+            if each is not None
+        ]
+        chains, over = stitch(chains, parts, chunk, 0.5, ids)
         done += [packed(ended(chain, params)) for chain in over]
     return done + [packed(ended(chain, params)) for chain in chains]
 
 
 def parts(*tubelets: Tubelet) -> list[ChunkTubelet]:
-    return [ChunkTubelet(tubelet, {}) for tubelet in tubelets]
+    return [ChunkTubelet(tubelet, {}, number) for number, tubelet in enumerate(tubelets, start=1)]
+
+
+def begun(part: ChunkTubelet) -> Chain:
+    """A chain of one chunk."""
+    return Chain(part.number, (), Votes(), part)
 
 
 def uncut(length: int, frames: int, overlap: int) -> list[Chunk]:
@@ -93,6 +103,16 @@ def test_a_cut_video_gives_the_tubelets_of_the_uncut_one(
         assert any(same(one, other) for other in found)
 
 
+def test_objects_are_numbered_as_they_are_found() -> None:
+    """In the order of seeds, whatever the order of the parts; one that goes on keeps its number."""
+    objects = [tube(range(4), 12, 12), tube(range(12), 0, 12), tube(range(5, 12), 36, 12), tube(range(5, 12), 24, 12)]
+    nothing = [frame(t) for t in range(12)]
+    found = stitched(objects, nothing, [Chunk(0, 6), Chunk(4, 10, 2), Chunk(8, 12, 2)])
+    assert {item.id: item.tubelet.frames for item in found} == {
+        number: one.frames for number, one in enumerate(objects, start=1)
+    }
+
+
 def test_score_and_class_come_from_all_segments_each_frame_once() -> None:
     frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
     (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)])
@@ -108,7 +128,7 @@ def test_nothing_goes_on_over_a_shot_change() -> None:
 
 def test_before_the_middle_the_masks_are_the_ones_of_before() -> None:
     before, after = tube(range(6), x=0, length=6), replace(tube(range(6), x=2, length=6), start=2)
-    (chain,), over = stitch([Chain((), Votes(), *parts(before))], parts(after), Chunk(2, 8, 4), 0.5)
+    (chain,), over = stitch([begun(*parts(before))], parts(after), Chunk(2, 8, 4), 0.5, count(1))
     assert over == []
     masks = ended(chain, PARAMS).tubelet.masks
     assert list(masks) == [mask(0)] * 4 + [mask(2)] * 4
@@ -126,9 +146,9 @@ def test_before_the_middle_the_masks_are_the_ones_of_before() -> None:
 )
 def test_chains_and_parts_go_together_one_to_one(chains: list[int], new: list[int], goes_on_as: dict[int, int]) -> None:
     """Squares of 10 px at these x; up to 3 px apart they could be a pair."""
-    before = [Chain((), Votes(), part) for part in parts(*(tube(range(4), x=x, length=4) for x in chains))]
+    before = [begun(part) for part in parts(*(tube(range(4), x=x, length=4) for x in chains))]
     after = parts(*(replace(tube(range(4), x=x, length=4), start=2) for x in new))
-    live, over = stitch(before, after, Chunk(2, 6, 2), 0.5)
+    live, over = stitch(before, after, Chunk(2, 6, 2), 0.5, count(1))
     assert [chain.last.tubelet.masks[0] for chain in live] == [mask(x) for x in new]
     pairs = [(chain.before[0].masks[0], chain.last.tubelet.masks[0]) for chain in live if chain.before]
     assert sorted(pairs, key=str) == sorted(((mask(x), mask(y)) for x, y in goes_on_as.items()), key=str)
@@ -138,9 +158,9 @@ def test_chains_and_parts_go_together_one_to_one(chains: list[int], new: list[in
 @pytest.mark.parametrize(("stitch_iou", "live"), [(0.25, 1), (float(np.nextafter(0.25, 1)), 2)])
 def test_a_pair_at_the_smallest_iou_is_one(stitch_iou: float, live: int) -> None:
     """10-px squares 6 px apart: IoU 4 / 16."""
-    before = [Chain((), Votes(), *parts(tube(range(4), length=4)))]
+    before = [begun(*parts(tube(range(4), length=4)))]
     after = parts(replace(tube(range(4), x=6, length=4), start=2))
-    found = [*stitch(before, after, Chunk(2, 6, 2), stitch_iou)]
+    found = [*stitch(before, after, Chunk(2, 6, 2), stitch_iou, count(1))]
     assert sum(len(each) for each in found) == live
 
 
@@ -148,20 +168,20 @@ def test_a_pair_at_the_smallest_iou_is_one(stitch_iou: float, live: int) -> None
 def test_below_the_smallest_iou_it_is_another_object(x: int, chains: int) -> None:
     """10-px squares: 3 px apart IoU 7 / 13, 4 px apart 6 / 14."""
     new = parts(replace(tube(range(4), x=x, length=4), start=2))
-    live, over = stitch([Chain((), Votes(), *parts(tube(range(4), length=4)))], new, Chunk(2, 6, 2), 0.5)
+    live, over = stitch([begun(*parts(tube(range(4), length=4)))], new, Chunk(2, 6, 2), 0.5, count(1))
     assert len(live) + len(over) == chains
 
 
 def test_two_that_are_not_there_are_no_pair() -> None:
     gone, late = tube([0], length=4), replace(tube([3], length=4), start=2)
-    live, over = stitch([Chain((), Votes(), *parts(gone))], parts(late), Chunk(2, 6, 2), 0.0)
+    live, over = stitch([begun(*parts(gone))], parts(late), Chunk(2, 6, 2), 0.0, count(1))
     assert (len(live), len(over)) == (1, 1)
 
 
 def test_the_best_seed_stands_for_all() -> None:
     one = replace(tube(range(4), length=4), seed=candidate(1, 0, [0.5, 0, 0]))
     other = replace(tube(range(4), length=4), seed=candidate(5, 0, [0.7, 0, 0]), start=2)
-    (chain,), _ = stitch([Chain((), Votes(), *parts(one))], parts(other), Chunk(2, 6, 2), 0.5)
+    (chain,), _ = stitch([begun(*parts(one))], parts(other), Chunk(2, 6, 2), 0.5, count(1))
     assert ended(chain, TubeletParams(score="seed")).score == pytest.approx(0.7)
     assert ended(chain, PARAMS).tubelet.seed.frame == 5
 
