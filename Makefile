@@ -13,7 +13,7 @@ COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-browser load compose-check compose-test up down setup lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-browser mutations load compose-check compose-test up down setup lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
@@ -43,6 +43,10 @@ train-smoke: $(MODELS)/.done            ## made data -> both trainings -> export
 
 test-browser: $(VENV)/.browser          ## the web page in chromium (on PATH, or DUALTRACK_TEST_CHROMIUM)
 	$(BIN)/pytest -m browser
+
+mutations: setup                        ## shows that tests can fail: guards removed, lines changed, one at a time
+	$(BIN)/python -m tests.mutations
+	$(BIN)/python -m tests.mutations.lua
 
 load: setup                             ## a minute of load on a local service
 	$(BIN)/python -m tests.load.run
