@@ -6,9 +6,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from service.media.clip import Clip
-from service.media.frame_writer import FrameWriter
-from service.media.stored_frames import StoredFrames
+from service.media.frames.clip import Clip
+from service.media.frames.frame_writer import FrameWriter
+from service.media.frames.stored_frames import StoredFrames
 from service.media.video_info import VideoInfo
 
 ROOT = Path(__file__).parent.parent

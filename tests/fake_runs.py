@@ -7,7 +7,7 @@ from pathlib import Path
 from service.inference.fake.client import FakeClient
 from service.inference.repository.manifest import load_manifest
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams, PipelineParams, preset
+from service.pipeline.parameters.params import DetectorParams, PipelineParams, preset
 from service.pipeline.run import Run, VideoResult, process_video
 from service.pipeline.store.cache import NoCache
 from service.structures.arrays import U8

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.media.limits import VideoLimits
 from service.pipeline.context import open_context
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Report
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import content_hash, segment

@@ -9,7 +9,7 @@ import numpy as np
 
 from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import AnnotatedVideo, Document
-from service.media.render_child import Painter
+from service.media.children.render import Painter
 from service.structures.arrays import U8
 from service.structures.masks import bounding_box, from_json
 

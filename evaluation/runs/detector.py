@@ -22,7 +22,7 @@ from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.bundled import candidates
 from service.pipeline.features.batches import detector_batch
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.structures.arrays import F64, U8
 from service.structures.canvas import fit
 from service.structures.detections import Detections

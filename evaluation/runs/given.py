@@ -20,7 +20,7 @@ from evaluation.metrics.figures import COUNTS
 from evaluation.runs.session import open_run
 from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.arrays import F32

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dualtrack.errors import InvalidParameter
-from service.pipeline.request_names import OLD_NAMES
+from service.pipeline.parameters.request_names import OLD_NAMES
 
 DEFAULT_GRID = (
     "estimator/th_cc=frame_max/0.15,frame_max/0.3,topk_frames/0.3,all_candidates/0.05",

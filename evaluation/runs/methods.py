@@ -9,7 +9,7 @@ from evaluation.baselines.deepsort import DeepSortParams, deepsort
 from evaluation.data.remembered import Remembered, remember
 from service.calibration.class_calibration import calibrate
 from service.pipeline.categories.vocabulary import Vocabulary
-from service.pipeline.params import PipelineParams
+from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.run import Run, detect_all, seed_tracker, track_all
 from service.structures.detections import Detections
 from service.structures.tubelets import LabelledTubelet, Tubelet

@@ -7,7 +7,7 @@ from pydantic import create_model
 
 from evaluation.baselines.deepsort import DeepSortParams
 from service.cli.parameters import Tell, parse_as, warn
-from service.pipeline.job_parameters import JobParameters, request_field, value_text
+from service.pipeline.parameters.job_parameters import JobParameters, request_field, value_text
 from service.structures.parameter import parameter_fields
 
 PREFIX = "deepsort_"

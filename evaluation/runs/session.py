@@ -11,7 +11,7 @@ from evaluation.data.dataset import AnnotatedVideo
 from service.media.probe import probe
 from service.pipeline import context as pipeline_context
 from service.pipeline.context import PipelineContext
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run
 from service.pipeline.video_file import content_hash, open_clip
 from service.processes.scratch import scratch_folder, sweep_scratch

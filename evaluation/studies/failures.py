@@ -22,7 +22,7 @@ from evaluation.runs.given import Given, Truth, follow, truths_of
 from evaluation.runs.session import open_context, open_run
 from service.media.painter import Shape, paint
 from service.pipeline.context import PipelineContext
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import detect_all
 from service.settings import Settings
 from service.structures.arrays import U8

@@ -24,8 +24,8 @@ from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import console_teller
 from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.frame_rate import Fill
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.fill import Fill
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import NoCache
 from service.settings import Settings

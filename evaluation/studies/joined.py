@@ -27,13 +27,13 @@ from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
 from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import Tell, console_teller
 from service.cli.parameters import ParameterOption
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.context import PipelineContext
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.request_names import TABLE
+from service.pipeline.parameters.request_names import TABLE
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
 from service.settings import Settings
 from service.structures.arrays import F64, U8

@@ -22,8 +22,8 @@ from service.inference.open import SHARED_BYTES, open_client
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.context import PipelineContext
-from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.cache import NoCache
 from service.pipeline.video_file import content_hash, segment
 

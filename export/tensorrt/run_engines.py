@@ -14,7 +14,7 @@ from export.onnx.parity import HALF_TOLERANCES, Array, Case, Parity, compare_run
 from export.onnx.sample_inputs import Inputs, clip_frames, frames, tracks
 from service.inference.repository.manifest import load_manifest, verify
 from service.inference.specs import GraphSpec, ModelDims, graph_specs
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 
 CALLS = 20
 

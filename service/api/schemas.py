@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.inference.repository.manifest import Manifest, ModelClass
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.state.cache_index import CachedStage
 from service.state.job import Job, JobState
 from service.state.videos import Video

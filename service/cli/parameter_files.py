@@ -6,8 +6,8 @@ from pathlib import Path
 
 from service.cli.parameter_list import Row, rows
 from service.pipeline.categories.tables import TABLES
-from service.pipeline.job_parameters import value_text
-from service.pipeline.request_names import OLD_NAMES
+from service.pipeline.parameters.job_parameters import value_text
+from service.pipeline.parameters.request_names import OLD_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m service.cli.parameter_files"

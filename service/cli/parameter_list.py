@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from service.pipeline.categories.tables import TABLES
-from service.pipeline.job_parameters import JobParameters, value_text
-from service.pipeline.request_names import PRESETS, TABLE
+from service.pipeline.parameters.job_parameters import JobParameters, value_text
+from service.pipeline.parameters.request_names import PRESETS, TABLE
 from service.structures.parameter import ParameterField, parameter_field
 
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.tables import TABLES
-from service.pipeline.job_parameters import JobParameters, refusal
-from service.pipeline.request_names import deprecations, renamed
+from service.pipeline.parameters.job_parameters import JobParameters, refusal
+from service.pipeline.parameters.request_names import deprecations, renamed
 from service.structures.parameter import ParameterError
 
 Parameters = TypeVar("Parameters", bound=JobParameters)

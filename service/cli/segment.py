@@ -21,7 +21,7 @@ from service.cli.parameters import (
     parse_parameters,
 )
 from service.pipeline.context import open_context
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.video_file import content_hash
 from service.pipeline.video_file import segment as run_segment
 from service.processes.scratch import scratch_folder, sweep_scratch

@@ -7,11 +7,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from dualtrack.errors import InvalidVideo, Unavailable
-from service.media.child import run_child
-from service.media.clip import Clip
-from service.media.coding import Coding
+from service.media.children.guard import run_child
+from service.media.frames.clip import Clip
+from service.media.frames.coding import Coding
+from service.media.frames.stored_frames import StoredFrames
 from service.media.limits import VideoLimits
-from service.media.stored_frames import StoredFrames
 from service.media.video_info import VideoInfo
 
 CPU_S = 3600
@@ -56,7 +56,7 @@ async def decode(
     }
     try:
         out.mkdir()
-        result = await run_child("service.media.decode_child", job, wall_s=limits.wall_s, on_progress=on_frame)
+        result = await run_child("service.media.children.decode", job, wall_s=limits.wall_s, on_progress=on_frame)
         frames = StoredFrames(out, network_hw, [Coding.from_json(coding) for coding in result["codings"]])
         # The header's count holds frames that an edit list hides and those behind a damaged place.
         return Clip(frames, replace(info, frames=len(frames)), damage=result["damage"])

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dualtrack.errors import InvalidVideo
-from service.media.child import run_child
+from service.media.children.guard import run_child
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
 
@@ -23,4 +23,4 @@ async def probe(path: Path, limits: VideoLimits) -> VideoInfo:
     if size > limits.max_bytes:
         raise InvalidVideo(f"video: {size} bytes, the limit max_bytes is {limits.max_bytes}", code="file-too-large")
     job = {"path": str(path), "limits": asdict(limits), "memory_bytes": PROBE_MEMORY, "cpu_s": CPU_S}
-    return VideoInfo.from_json(await run_child("service.media.probe_child", job, wall_s=limits.wall_s))
+    return VideoInfo.from_json(await run_child("service.media.children.probe", job, wall_s=limits.wall_s))

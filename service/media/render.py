@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.media.child import run_child
+from service.media.children.guard import run_child
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F32
@@ -52,7 +52,7 @@ async def render_overlay(
         "file_bytes": limits.max_store_bytes,
     }
     try:
-        result = await run_child("service.media.render_child", job, wall_s=limits.wall_s, on_progress=on_frame)
+        result = await run_child("service.media.children.render", job, wall_s=limits.wall_s, on_progress=on_frame)
         on_frame(result["frames"])
     finally:
         description.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector
 
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 
 RATIO = 3.0
 """The library's own. A cut that is missed costs little, one that is none ends every tubelet (decision record 13)."""

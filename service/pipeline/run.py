@@ -18,16 +18,16 @@ from dualtrack.result.model import Category
 from service.calibration.class_calibration import calibrate
 from service.calibration.params import ProposalParams
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
-from service.media.frame_source import FrameSource, FrameSubset
+from service.media.frames.frame_source import FrameSource, FrameSubset
 from service.media.shots import ShotChanges
 from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
-from service.pipeline.frame_rate import Fill, spread
+from service.pipeline.fill import Fill, spread
 from service.pipeline.networks import Networks
-from service.pipeline.params import PipelineParams
+from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.store.cache import StageCache, recall
 from service.pipeline.store.checkpoints import Checkpoints, Pieces
 from service.pipeline.store.codec import pack_detections, unpack_detections

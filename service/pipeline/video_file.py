@@ -10,15 +10,15 @@ from pathlib import Path
 
 from dualtrack.formats.table import FILES, ResultFormat
 from service.artifacts.overlay import write_overlay
-from service.media.clip import Clip
 from service.media.decode import decode
+from service.media.frames.clip import Clip
 from service.media.probe import probe
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.context import PipelineContext
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
-from service.pipeline.job_parameters import JobParameters, effective_parameters
+from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters
 from service.pipeline.result import write_results
 from service.pipeline.run import Report, Run, StageProgress, process_video
 from service.pipeline.store.cache import recall

@@ -18,8 +18,8 @@ from typing import NoReturn, TextIO
 from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InvalidInput
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
-from service.pipeline.job_parameters import stored_parameters
 from service.pipeline.networks import Networks
+from service.pipeline.parameters.job_parameters import stored_parameters
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.pipeline.video_file import segment

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from service.media.video_info import VideoInfo
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import StageProgress
 from service.state.counters import Work
 from service.state.job import JobProgress

@@ -12,7 +12,7 @@ import structlog
 
 from dualtrack.errors import Canceled, DualtrackError, InvalidParameter, JobFailed, NewerFormat, NotFound, Unavailable
 from service.media.video_info import VideoInfo
-from service.pipeline.job_parameters import stored_parameters
+from service.pipeline.parameters.job_parameters import stored_parameters
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat

@@ -22,7 +22,7 @@ from typer.testing import CliRunner  # noqa: E402
 from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
 from service.pipeline.detection.outside import open_detector  # noqa: E402
-from service.pipeline.job_parameters import JobParameters  # noqa: E402
+from service.pipeline.parameters.job_parameters import JobParameters  # noqa: E402
 from service.pipeline.video_file import content_hash, segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
 from tests.annotated import HW, context, write_dataset, write_video  # noqa: E402

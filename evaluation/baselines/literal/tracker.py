@@ -9,7 +9,7 @@ import numpy as np
 from evaluation.baselines.literal.graphs import LiteralGraphs
 from evaluation.baselines.literal.matching import distance, nearest, nearest_before
 from service.inference.client import Tensors
-from service.media.clip import Clip
+from service.media.frames.clip import Clip
 from service.pipeline.features.batches import network_batch
 from service.pipeline.networks import Networks
 from service.structures.arrays import F32, Bool

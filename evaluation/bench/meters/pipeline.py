@@ -8,8 +8,8 @@ from pathlib import Path
 
 from evaluation.bench.meters.calls import Call, CallMeter
 from service.pipeline.context import PipelineContext
-from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import content_hash, segment

@@ -15,7 +15,7 @@ from evaluation.runs.methods import finish
 from evaluation.runs.session import open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, next_seeds
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker

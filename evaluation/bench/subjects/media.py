@@ -11,7 +11,7 @@ from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import children_cpu_s
 from service.media.probe import probe
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.video_file import open_clip
 
 STARTS = 3

@@ -21,7 +21,7 @@ from service.api.schemas import JobRequest
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.detection.given import read_detections
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}

@@ -7,12 +7,12 @@ import numpy as np
 
 from service.inference.client import Tensors
 from service.inference.repository.manifest import Manifest
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.features.batches import detector_batch
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.structures.arrays import F32, I64
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas

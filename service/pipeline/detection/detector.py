@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.structures.canvas import Canvas
 from service.structures.detections import Detections
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from dualtrack.errors import InvalidDetections
 from dualtrack.result.model import Category
 from service.inference.repository.manifest import OWN, ModelClass
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, category_table
@@ -21,7 +21,7 @@ from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import strongest
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.structures.arrays import F32, Bool
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas

@@ -10,7 +10,7 @@ import numpy as np
 from dualtrack.errors import ConfigurationError
 from service.inference.client import Tensors
 from service.inference.onnx_runtime import OnnxFile
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.box_masks import masks_of_boxes
@@ -19,7 +19,7 @@ from service.pipeline.detection.description import Description, DetectorFile, lo
 from service.pipeline.detection.placement import Placement, input_of, place
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.structures.arrays import F32, I64
 from service.structures.boxes import clip as clip_boxes
 from service.structures.canvas import Canvas

@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass
 
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.pipeline.features.batches import features_batch, network_batch
 from service.pipeline.features.half import to_half, to_single
 from service.pipeline.features.kept import FeatureSpill, Halves, KeptFeatures

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict
 
 from service.media.limits import VideoLimits
-from service.pipeline.params import PipelineParams
+from service.pipeline.parameters.params import PipelineParams
 
 FRAMES = 2
 """Counts up when the networks see other frames of the same video: what was made of the old ones is not used then.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from service.media.clip import Clip
-from service.media.frame_source import FrameSource
+from service.media.frames.clip import Clip
+from service.media.frames.frame_source import FrameSource
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F64, U8
 

@@ -11,10 +11,10 @@ import pytest
 from service.inference.fake.client import FakeClient
 from service.inference.fake.detector import PALETTE
 from service.inference.repository.manifest import load_manifest
-from service.media.clip import Clip
-from service.pipeline.frame_rate import Fill
+from service.media.frames.clip import Clip
+from service.pipeline.fill import Fill
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams, preset
+from service.pipeline.parameters.params import DetectorParams, preset
 from service.pipeline.run import Run, StageProgress, process_video, step_of, thinned
 from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode

@@ -12,7 +12,7 @@ from service.inference.fake.client import FakeClient
 from service.inference.fake.detector import PALETTE
 from service.inference.repository.manifest import load_manifest
 from service.pipeline.networks import Networks
-from service.pipeline.params import PipelineParams
+from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.run import Run, process_video
 from tests.clips import stored
 from tests.fake_runs import default_params

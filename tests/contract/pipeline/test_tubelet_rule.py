@@ -18,7 +18,7 @@ from service.inference.repository.manifest import ModelClass, load_manifest
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams, preset
+from service.pipeline.parameters.params import DetectorParams, preset
 from service.pipeline.run import Run, process_video
 from service.pipeline.store.codec import pack_tubelets, unpack_tubelets
 from service.pipeline.tracks.caching import seed_name

@@ -10,7 +10,7 @@ from evaluation.runs.given import truths_of
 from evaluation.runs.session import open_run
 from evaluation.studies.frame_rate import agreement, rates_of_clip, rates_of_video
 from service.inference.fake.detector import PALETTE
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 from tests.unit.builders import labelled, tube

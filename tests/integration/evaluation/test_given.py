@@ -11,7 +11,7 @@ from evaluation.data.dataset import load_dataset
 from evaluation.metrics.figures import mean_figures
 from evaluation.runs.given import Given, given_clips, tracker_params
 from service.inference.fake.detector import PALETTE
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from tests.annotated import context, write_dataset, write_masks, write_video
 from tests.scenes import Rectangle
 

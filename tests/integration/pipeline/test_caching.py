@@ -12,7 +12,7 @@ from evaluation.data.dataset import load_dataset
 from evaluation.runs.session import open_run
 from service.inference.fake.detector import PALETTE
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, seed_tracker
 from service.pipeline.store.cache import FolderCache
 from service.pipeline.video_file import segment

@@ -17,13 +17,13 @@ from dualtrack.errors import Canceled
 from dualtrack.result import document as result_document
 from service.inference.fake.detector import PALETTE
 from service.media.decode import decode as decode_video
-from service.media.frame_source import FrameSource, FrameSubset
+from service.media.frames.frame_source import FrameSource, FrameSubset
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.shots import ShotChanges
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import StageProgress
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import content_hash, segment

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from dualtrack.errors import InvalidDetections
 from service.cli.main import build_app
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import content_hash, segment
 from service.structures.masks import decode, from_json

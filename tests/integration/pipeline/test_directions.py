@@ -11,11 +11,11 @@ import pytest
 
 from service.inference.onnx_runtime import OnnxRuntimeClient
 from service.inference.repository.manifest import load_manifest
-from service.media.clip import Clip
+from service.media.frames.clip import Clip
 from service.pipeline.detection.bundled import detect
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import fit
 from service.structures.detections import Candidate, Detections

@@ -108,7 +108,7 @@ def test_cancel_in_mid_job_leaves_nothing_on_disk(api: Api, http: httpx.Client, 
 
 def decoders() -> list[int]:
     """Processes below this one that decode."""
-    return [pid for pid in children() if b"service.media.decode_child" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in children() if b"service.media.children.decode" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_a_decoder_that_dies_fails_its_job_and_no_other(api: Api, http: httpx.Client, tmp_path: Path) -> None:

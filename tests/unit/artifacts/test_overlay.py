@@ -9,7 +9,7 @@ import pytest
 from dualtrack.result.file import ResultFile, write_result
 from dualtrack.result.model import Box, Entry, Head, TubeletHead, Video
 from service.artifacts.overlay import drawings
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 from service.structures.masks import encode
 
 MASK = encode(np.ones((4, 6), np.bool_))

@@ -10,7 +10,7 @@ from dualtrack.errors import InvalidParameter
 from service.cli import parameter_files
 from service.cli.main import build_app
 from service.cli.parameters import parse_parameters
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -27,7 +27,7 @@ from service.inference.open import open_client
 from service.inference.repository.manifest import ENGINE_FILE, Manifest, load_manifest, verify
 from service.inference.specs import LITE, RESNEXT, graph_specs
 from service.inference.triton.client import _compare_release
-from service.pipeline.params import DetectorParams
+from service.pipeline.parameters.params import DetectorParams
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit
 

@@ -17,14 +17,14 @@ from av.video.reformatter import ColorRange
 
 from dualtrack.errors import InvalidVideo, Unavailable
 from evaluation.bench.meters.processes import children, resident
-from service.media.child import run_child
-from service.media.clip import Clip
+from service.media.children.guard import run_child
 from service.media.decode import decode
-from service.media.frame_writer import FrameWriter
+from service.media.frames.clip import Clip
+from service.media.frames.frame_writer import FrameWriter
+from service.media.frames.stored_frames import StoredFrames
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.resize import resized, upright
-from service.media.stored_frames import StoredFrames
 from service.media.stream import open_video, rotation_of
 from tests.clips import PEDESTRIANS, cut, plain, stored
 
@@ -296,7 +296,7 @@ def stored_by_child(path: Path, out: Path, file_bytes: int) -> None:
         "cpu_s": 60,
         "file_bytes": file_bytes,
     }
-    asyncio.run(run_child("service.media.decode_child", job, wall_s=20))
+    asyncio.run(run_child("service.media.children.decode", job, wall_s=20))
 
 
 def test_a_full_disk_is_not_the_videos_fault(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 from av.stream import Disposition
 
 from dualtrack.errors import InvalidVideo
+from service.media.children.render import work as render
 from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
-from service.media.render_child import work as render
 from service.media.video_info import VideoInfo
 from tests.clips import cut, plain, tiny
 

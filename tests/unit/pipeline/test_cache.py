@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.pipeline.params import preset
+from service.pipeline.parameters.params import preset
 from service.pipeline.store import cache as stage_cache
 from service.pipeline.store.cache import CacheNote, FolderCache
 from service.pipeline.store.keys import detections_key, tubelets_key

@@ -14,7 +14,7 @@ import pytest
 
 from service.inference.fake.client import FakeClient
 from service.inference.repository.manifest import Manifest, load_manifest
-from service.media.clip import Clip
+from service.media.frames.clip import Clip
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
@@ -22,9 +22,9 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections, read_detections
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.job_parameters import JobParameters
 from service.pipeline.networks import Networks
-from service.pipeline.params import preset
+from service.pipeline.parameters.job_parameters import JobParameters
+from service.pipeline.parameters.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes, thinned
 from service.pipeline.store import keys as cache_keys
 from service.pipeline.store.codec import pack_detections

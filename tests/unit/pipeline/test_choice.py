@@ -11,7 +11,7 @@ from service.cli.parameters import parse_parameters
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import counted
-from service.pipeline.job_parameters import JobParameters
+from service.pipeline.parameters.job_parameters import JobParameters
 
 VECTOR = counted(
     "1",

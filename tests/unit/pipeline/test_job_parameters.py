@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from dualtrack.errors import InvalidParameter
 from service.calibration.params import CalibrationParams, ProposalParams
-from service.pipeline.job_parameters import JobParameters, effective_parameters, stored_parameters
-from service.pipeline.params import DetectorParams, PipelineParams, preset
-from service.pipeline.request_names import OLD_NAMES, TABLE, deprecations
+from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters, stored_parameters
+from service.pipeline.parameters.params import DetectorParams, PipelineParams, preset
+from service.pipeline.parameters.request_names import OLD_NAMES, TABLE, deprecations
 from service.tracking.params import ChunkParams, FusionParams, LostParams, SiameseParams, TubeletParams
 
 # fmt: off

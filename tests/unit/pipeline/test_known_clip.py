@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from service.media.clip import Clip
+from service.media.frames.clip import Clip
 from service.media.video_info import VideoInfo
 from service.pipeline.store.known_clip import ClipFacts, KnownClip
 

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from service.media.coding import Coding, frames_file, index_file
+from service.media.frames.coding import Coding, frames_file, index_file
 from service.media.resize import resized
 from service.structures.arrays import F64, U8
 

@@ -1,6 +1,6 @@
 """The decoded frames of one video, readable in any order."""
 
-from service.media.stored_frames import StoredFrames
+from service.media.frames.stored_frames import StoredFrames
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F64, U8
 

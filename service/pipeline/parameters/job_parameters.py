@@ -1,7 +1,7 @@
 """What a caller may set for one job, by request name; everything left out comes from the preset.
 
-The parameters of the run are generated from the dataclasses that hold them (`service.pipeline.params`); here are those
-of the job alone.
+The parameters of the run are generated from the dataclasses that hold them (`params.py` beside this file); here are
+those of the job alone.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.choice import WANTED, CategoryChoice
-from service.pipeline.params import PipelineParams, PresetName, preset
-from service.pipeline.request_names import (
+from service.pipeline.parameters.params import PipelineParams, PresetName, preset
+from service.pipeline.parameters.request_names import (
     OLD_NAMES,
     PRESETS,
     TABLE,

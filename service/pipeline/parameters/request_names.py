@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any, get_args
 
-from service.pipeline.params import PipelineParams, PresetName, preset
+from service.pipeline.parameters.params import PipelineParams, PresetName, preset
 from service.structures.parameter import ParameterError, ParameterField, parameter_fields
 
 OLD_NAMES: Mapping[str, str] = {"segment_frames": "chunk_frames", "segment_overlap": "chunk_overlap"}

@@ -8,8 +8,8 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from service.media.confined import Document, child_main, say
-from service.media.decode_child import decoded
+from service.media.children.child_main import Document, child_main, say
+from service.media.children.decode import decoded
 from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
 from service.media.resize import upright

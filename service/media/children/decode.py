@@ -7,8 +7,8 @@ import av
 from av.video.frame import VideoFrame
 
 from dualtrack.errors import InvalidVideo
-from service.media.confined import Document, child_main, say
-from service.media.frame_writer import FrameWriter
+from service.media.children.child_main import Document, child_main, say
+from service.media.frames.frame_writer import FrameWriter
 from service.media.limits import VideoLimits
 from service.media.stream import open_video, said, seconds
 

@@ -9,7 +9,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from dualtrack.errors import InvalidVideo
-from service.media.coding import RECORD, Coding, frames_file, index_file
+from service.media.frames.coding import RECORD, Coding, frames_file, index_file
 from service.media.stream import rotation_of
 
 PLANES = "yuv420p"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from service.media.frame_source import FrameSource
+from service.media.frames.frame_source import FrameSource
 from service.structures.arrays import U8
 from service.structures.canvas import Canvas
 from service.structures.tubelets import LabelledTubelet, Tubelet

@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dualtrack.errors import InvalidVideo
-from service.media.confined import Document, child_main
+from service.media.children.child_main import Document, child_main
 from service.media.limits import VideoLimits
 from service.media.stream import open_video, rotation_of, said
 from service.media.video_info import VideoInfo

@@ -1,0 +1,1 @@
+"""Decoded frames: how they are coded on disk, and read again in any order."""
