@@ -91,8 +91,8 @@ class Parameters(TypedDict, total=False):
     """Smaller masks count as empty (pixels). At least 0. Default: 16."""
 
     second_look: float
-    """Boxes of more pixels than so many times the samples of a window get a finer mask; 0 = none. 0 to 100. Default:
-    4."""
+    """A box whose longer side exceeds the window's samples this many times gets a finer mask; 0 = none. 0 to 100.
+    Default: 4."""
 
     bidirectional: bool
     """Track backward from the key detection, too. Default: true."""

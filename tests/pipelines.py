@@ -9,7 +9,7 @@ from typing import Any
 from service.media.limits import VideoLimits
 from service.pipeline.context import open_context
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.run import Report
+from service.pipeline.progress import Report
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import content_hash, segment
 from service.settings import Settings
@@ -44,7 +44,7 @@ def run(
         opened = replace(settings.engine(), checkpoint_frames=checkpoint_frames)
         async with open_context(opened, out / "scratch") as context:
             own = replace(context, cache=cache or NoCache(), **(budgets or {}))
-            await segment(video, out, digest=content_hash(video), context=own, parameters=chosen, report=report)
+            await segment(video, out, sha256=content_hash(video), context=own, parameters=chosen, report=report)
 
     asyncio.run(work())
     return document_in(out)

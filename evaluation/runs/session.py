@@ -47,7 +47,7 @@ async def open_run(video: AnnotatedVideo, context: PipelineContext, parameters: 
             )
         yield Run(
             clip=clip,
-            video=content_hash(video.path),
+            cache_name=content_hash(video.path),
             networks=context.networks,
             params=parameters.pipeline_params(),
             cache=context.cache,
@@ -55,7 +55,7 @@ async def open_run(video: AnnotatedVideo, context: PipelineContext, parameters: 
             scratch=context.scratch,
             spill_bytes=context.spill_bytes,
             report=lambda _: None,
-            given=context.detector,
+            detector_override=context.detector,
         )
     finally:
         clip.close()

@@ -24,7 +24,7 @@ from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import console_teller
 from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.fill import Fill
+from service.pipeline.fill import FillStage
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import NoCache
@@ -89,8 +89,8 @@ async def rates_of_clip(run: Run, name: str, truths: Sequence[Truth], rates: Seq
             continue
         tracked = thinned(slower)
         tubelets = [LabelledTubelet(each, 0, 1.0, i) for i, each in enumerate(await followed(tracked, truths), start=1)]
-        fill = Fill(run.clip, step, run.canvas, run.params.tracker.fusion, lambda _: None)
-        filled = [item.tubelet for item in await fill.go_on([], tubelets)]
+        fill = FillStage(run.clip, step, run.canvas, run.params.tracker.fusion, lambda _: None)
+        filled = [item.tubelet for item in await fill.fill_settled([], tubelets)]
         figures = [figures_of(*one, step) for one in zip(truths, every, filled, strict=True)]
         rows.append({"clip": name, "rate": rate} | {key: _mean([row[key] for row in figures]) for key in figures[0]})
     return rows

@@ -156,7 +156,7 @@ async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[De
 
 def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabulary: Vocabulary, tell: Tell) -> Run:
     vector = runs[0].detector.vector
-    name = f"joined:{','.join(run.video for run in runs)}"
+    name = f"joined:{','.join(run.cache_name for run in runs)}"
     given = GivenDetections(
         replace(vector, source=f"{name} {vector.source}"),
         tuple(candidates),

@@ -95,7 +95,7 @@ async def _segment(clip: Path, manifest: Manifest, server: Server, way: str) -> 
             await segment(
                 clip,
                 Path(folder) / "out",
-                digest=content_hash(clip),
+                sha256=content_hash(clip),
                 context=context,
                 parameters=JobParameters(overlay=False),
                 report=lambda _: None,

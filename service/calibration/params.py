@@ -8,7 +8,7 @@ from annotated_types import Interval
 from service.structures.parameter import Parameter, Share, check_ranges
 
 Estimator = Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-"""How a class's average over the video is taken: A1 to A5 (docs/algorithm)."""
+"""How a class's average over the video is taken: A1 to A5, see `class_calibration.class_averages`."""
 Strategy = Literal["greedy", "track_and_suppress"]
 
 
@@ -17,7 +17,7 @@ class CalibrationParams:
     """Class calibration (paper section 3.2).
 
     Attributes:
-        th_cc: an average that equals it is not reliable.
+        th_cc: a class whose average equals it is not reliable.
         th_key: a score that equals it is kept.
         min_frames: shorter videos are not calibrated.
     """
@@ -41,7 +41,7 @@ class ProposalParams:
     Attributes:
         strategy: `greedy` takes every candidate that no better one covers; `track_and_suppress` tracks the
             best of each linked group first and drops what the tubelets explain.
-        th_iou: at it two candidates are two.
+        th_iou: a pair with exactly this IoU counts as two candidates.
         max_rounds: most rounds of `track_and_suppress`.
     """
 

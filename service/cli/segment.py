@@ -81,7 +81,7 @@ async def _run(
             await run_segment(
                 video,
                 folder,
-                digest=await asyncio.to_thread(content_hash, video),
+                sha256=await asyncio.to_thread(content_hash, video),
                 context=context,
                 parameters=parameters,
                 report=lambda progress: bar.update(progress.stage, progress.done, progress.total),

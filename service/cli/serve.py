@@ -11,7 +11,7 @@ import typer
 
 from dualtrack.errors import ConfigurationError
 from service.processes.signals import until_stopped
-from service.processes.supervise import keep
+from service.processes.supervise import keep_running
 from service.settings import Settings
 from service.state.embedded import embedded_valkey
 from service.telemetry import configure_logging
@@ -58,8 +58,8 @@ async def _supervise(environment: dict[str, str], settings: Settings) -> None:
     stop_s = settings.drain_s + STOP_S
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep(("-m", "service.api"), environment, stop_s=stop_s))
-            group.create_task(keep(("-m", "service.cli.main", "worker"), environment, stop_s=stop_s))
+            group.create_task(keep_running(("-m", "service.api"), environment, stop_s=stop_s))
+            group.create_task(keep_running(("-m", "service.cli.main", "worker"), environment, stop_s=stop_s))
             group.create_task(_announce(settings))
     except* ConfigurationError as errors:
         raise errors.exceptions[0] from None

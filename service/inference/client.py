@@ -14,7 +14,7 @@ Tensors = dict[str, NDArray[Any]]
 class InferenceClient(Protocol):
     """Runs one graph on one batch.
 
-    Implementations: `onnx_runtime.OnnxRuntimeClient`, `triton.TritonClient`, `fake.FakeClient`; policies
+    Implementations: `onnx_runtime.OnnxRuntimeClient`, `triton.client.TritonClient`, `fake.client.FakeClient`; policies
     (deadline, concurrency limit) are clients around a client.
     """
 

@@ -33,7 +33,7 @@ class ShotChanges:
         self._detector = AdaptiveDetector(adaptive_threshold=RATIO, min_scene_len=1, window_width=AHEAD)
         self._found: list[int] = [] if known is None else list(known)
         self._seen = 0 if known is None else len(clip)
-        self.looked = known is None
+        self.needs_frames = known is None
 
     @property
     def found(self) -> tuple[int, ...]:

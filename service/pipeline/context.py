@@ -56,7 +56,7 @@ JSON = TypeAdapter(EngineSettings)
 
 @dataclass(frozen=True)
 class PipelineContext:
-    """What does not change from job to job.
+    """What an engine holds between jobs; a newly published release replaces the networks.
 
     Attributes:
         networks: the graphs.

@@ -1,4 +1,4 @@
-"""Clips of many frames per second: which frames are tracked, and the stage FILL, which makes the others."""
+"""The stage FILL: of a clip with many frames per second only every k-th is tracked; this makes the others."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def spread(chunk: Chunk, step: int, length: int) -> Chunk:
     return Chunk(chunk.first * step, min(chunk.end * step, length), chunk.shared * step)
 
 
-class Fill:
+class FillStage:
     """Stage FILL of one video: tubelets of the tracked frames become tubelets of all frames.
 
     It works on what is settled: of the chains that go on, what the next chunk cannot change any more. So a frame is
@@ -46,7 +46,7 @@ class Fill:
         self._fillings: dict[int, Filling] = {}
         self._done = 0
 
-    async def go_on(self, live: Sequence[Chain], ended: Sequence[LabelledTubelet]) -> list[LabelledTubelet]:
+    async def fill_settled(self, live: Sequence[Chain], ended: Sequence[LabelledTubelet]) -> list[LabelledTubelet]:
         """After a chunk is stitched: fill what is settled now.
 
         Args:
@@ -58,15 +58,15 @@ class Fill:
         """
         if self._tracked.step == 1:
             return list(ended)
-        work = [self._taken(chain.id, chain.before[-1], over=False) for chain in live if chain.before]
-        work += [self._taken(item.id, item.tubelet, over=True) for item in ended]
+        work = [self._take(chain.id, chain.before[-1], over=False) for chain in live if chain.before]
+        work += [self._take(item.id, item.tubelet, over=True) for item in ended]
         work = [(filling, frames) for filling, frames in work if frames]
         if work:
             await self._clip.ready()
             self._fill(work)
         return [replace(item, tubelet=self._fillings.pop(item.id).tubelet(item.tubelet)) for item in ended]
 
-    def _taken(self, chain: int, tubelet: Tubelet, *, over: bool) -> tuple[Filling, range]:
+    def _take(self, chain: int, tubelet: Tubelet, *, over: bool) -> tuple[Filling, range]:
         """The filling of a chain, and the frames that are settled now."""
         if chain not in self._fillings:
             self._fillings[chain] = Filling(tubelet, self._tracked, len(self._clip), self._carrier, self._params)

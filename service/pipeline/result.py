@@ -37,7 +37,7 @@ def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mappi
 
 def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Head:
     """All that a result says but for the frames of its tubelets."""
-    manifest, given = run.networks.manifest, run.given
+    manifest, given = run.networks.manifest, run.detector_override
     return Head(
         video=video_of(run),
         models={"architecture": manifest.architecture, "release": manifest.release},

@@ -4,11 +4,15 @@ Of a clip with many frames per second every k-th is tracked. A long video is cut
 all stages, its tubelets are stitched to those of the chunk before, and the frames between the tracked ones are filled
 in as far as that is settled. So neither memory nor the calibration's average depends on the length of the video.
 
-IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019). Nothing that is called here calls back up.
+IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019). Nothing that is called here calls back up, but for
+`Run.report`: it is told of every step, and what it raises ends the run. That is how a cancel reaches the stages.
+
+A run that was killed resumes by running again: what its stages had finished is in the cache, and what they had begun
+in checkpoints (`store/checkpoints`), so decoding, stitching and filling are all that is repeated.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -25,11 +29,12 @@ from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.features.kept import FeatureSpill
-from service.pipeline.fill import Fill, spread
+from service.pipeline.fill import FillStage, spread
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.params import PipelineParams
+from service.pipeline.progress import Report, StageProgress
 from service.pipeline.store.cache import StageCache, recall
-from service.pipeline.store.checkpoints import Checkpoints, Pieces
+from service.pipeline.store.checkpoints import Checkpoints, PiecewiseCheckpoints
 from service.pipeline.store.codec import pack_detections, unpack_detections
 from service.pipeline.store.keys import checkpoint_key, detections_key, shots_key, tubelets_key
 from service.pipeline.tracks.caching import CachingTracker, SeedTracker
@@ -42,21 +47,6 @@ from service.tracking.gap_filling import tracked_step
 from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, labelled, packed, stitch
 from service.tracking.tubelet_nms import suppress
 
-STAGES = ("decode", "detect", "calibrate", "track", "merge", "fill", "render")
-"""In the order in which a job reports them; `fill` only where not all frames are tracked."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageProgress:
-    """`done` of the video's `total` frames are through a stage; `done` never falls, chunks included."""
-
-    stage: str
-    done: int
-    total: int
-
-
-Report = Callable[[StageProgress], None]
-
 
 @dataclass(frozen=True)
 class Run:
@@ -64,13 +54,13 @@ class Run:
 
     Attributes:
         clip: the frames, re-readable in any order.
-        video: name of the video's content for the cache: its sha256, or `sha256:variant`.
+        cache_name: name of the video's content for the cache: its sha256, or `sha256:variant`.
         networks: the graphs.
         params: parameters of all stages.
         cache: detections and tubelets of earlier runs.
         feature_bytes: budget of the features kept in memory.
         report: told of every step; what it raises ends the run.
-        given: where candidates come from instead of the bundled detector.
+        detector_override: where candidates come from instead of the bundled detector.
         vocabulary: categories of the result instead of the detector's own.
         checkpoint_frames: steps from one checkpoint to the next; 0 = none.
         scratch: folder for the features that memory has no room for.
@@ -78,13 +68,13 @@ class Run:
     """
 
     clip: FrameSource
-    video: str
+    cache_name: str
     networks: Networks
     params: PipelineParams
     cache: StageCache
     feature_bytes: int
     report: Report
-    given: Detector | None = None
+    detector_override: Detector | None = None
     vocabulary: Vocabulary | None = None
     checkpoint_frames: int = 0
     scratch: Path | None = None
@@ -98,7 +88,7 @@ class Run:
     @property
     def detector(self) -> Detector:
         """Where candidates come from."""
-        return self.given or BundledDetector(self.networks.manifest)
+        return self.detector_override or BundledDetector(self.networks.manifest)
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -109,12 +99,12 @@ class Run:
     def source(self) -> str:
         """What candidates depend on besides video and parameters; the bundled weights make masks of given boxes."""
         version = self.networks.manifest.identity
-        return version if self.given is None else f"{version}+{self.given.vector.source}"
+        return version if self.detector_override is None else f"{version}+{self.detector_override.vector.source}"
 
     @property
     def checkpoints(self) -> Checkpoints:
         """What is done so far of the stages under way."""
-        key = partial(checkpoint_key, self.video, self.source, self.params)
+        key = partial(checkpoint_key, self.cache_name, self.source, self.params)
         return Checkpoints(self.cache, key, self.checkpoint_frames)
 
     @property
@@ -132,12 +122,12 @@ class Run:
         length = len(self.clip)
         if len(chunk.frames) == length:
             return self
-        name = f"{self.video}:{chunk.first}-{chunk.end}"
-        report = part_of(self.report, chunk.own, length)
-        return replace(self, clip=FrameSubset(self.clip, chunk.frames), video=name, report=report)
+        name = f"{self.cache_name}:{chunk.first}-{chunk.end}"
+        report = scaled(self.report, chunk.own, length)
+        return replace(self, clip=FrameSubset(self.clip, chunk.frames), cache_name=name, report=report)
 
 
-def part_of(report: Report, own: range, length: int) -> Report:
+def scaled(report: Report, own: range, length: int) -> Report:
     """Reports of a part of a video, told as of the whole, which has `length` frames: what the part adds is `own`."""
 
     def tell(step: StageProgress) -> None:
@@ -155,7 +145,7 @@ class ChunkNote:
     capped: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VideoResult:
     """What a video came to: its tubelets, best first, and its chunks in order."""
 
@@ -167,20 +157,22 @@ async def process_video(whole: Run) -> VideoResult:
     """Thin → cut into chunks → each of them: all stages up to suppress → stitch → fill; then sort."""
     run, step, length = thinned(whole), step_of(whole), len(whole.clip)
     params, result, shots = run.params, VideoResult(), shot_changes(run)
-    fill = Fill(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.tell, "fill"))
+    fill = FillStage(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.tell, "fill"))
     chains, ids = list[Chain](), count(1)
-    if shots.looked:
+    if shots.needs_frames:
         await run.clip.ready()
     for chunk in cut(len(run.clip), params.chunks, shots.next_change):
-        parts, note = await process_chunk(run.part(chunk), chunk)
-        chains, over = stitch(chains, parts, chunk, params.chunks.stitch_iou, ids)
+        found, note = await process_chunk(run.part(chunk), chunk)
+        chains, over = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
         run.tell("merge", chunk.end)
-        result.tubelets.extend(await fill.go_on(chains, [packed(ended(chain, params.tubelets)) for chain in over]))
+        done = [packed(ended(chain, params.tubelets)) for chain in over]
+        result.tubelets.extend(await fill.fill_settled(chains, done))
         result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
-    result.tubelets.extend(await fill.go_on([], [packed(ended(chain, params.tubelets)) for chain in chains]))
+    done = [packed(ended(chain, params.tubelets)) for chain in chains]
+    result.tubelets.extend(await fill.fill_settled([], done))
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
-    if shots.looked:
-        run.cache.put(shots_key(run.video, params), json.dumps(shots.found).encode())
+    if shots.needs_frames:
+        run.cache.put(shots_key(run.cache_name, params), json.dumps(shots.found).encode())
     return result
 
 
@@ -193,8 +185,8 @@ def thinned(run: Run) -> Run:
     if step == 1:
         return run
     clip = FrameSubset(run.clip, range(0, length, step))
-    params, report = replace(run.params, track_fps=0.0), part_of(run.report, range(length), length)
-    return replace(run, clip=clip, video=f"{run.video}:every{step}", params=params, report=report)
+    params, report = replace(run.params, track_fps=0.0), scaled(run.report, range(length), length)
+    return replace(run, clip=clip, cache_name=f"{run.cache_name}:every{step}", params=params, report=report)
 
 
 def step_of(run: Run) -> int:
@@ -206,7 +198,7 @@ def shot_changes(run: Run) -> ShotChanges:
     """Where shots begin, from the cache if this video was looked through before; nowhere if the run is not to look."""
     if not run.params.chunks.shots:
         return ShotChanges(run.clip, known=())
-    return ShotChanges(run.clip, recall(run.cache, shots_key(run.video, run.params), json.loads))
+    return ShotChanges(run.clip, recall(run.cache, shots_key(run.cache_name, run.params), json.loads))
 
 
 async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], ChunkNote]:
@@ -236,12 +228,14 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     """Candidates of every frame, from the cache if this video has been through the detector before."""
     total = len(run.clip)
-    key = detections_key(run.video, run.source, run.params)
+    key = detections_key(run.cache_name, run.source, run.params)
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
         run.tell("detect", total)
         return kept
     # the frames of one call stay together, also in an attempt that goes on after some
-    pieces = Pieces(run.checkpoints, "detect", pack_detections, unpack_detections, batch=run.params.detector.batch)
+    pieces = PiecewiseCheckpoints(
+        run.checkpoints, "detect", pack_detections, unpack_detections, batch=run.params.detector.batch
+    )
     await run.clip.ready()
     detections = [replace(frame, frame=t) for t, frame in enumerate(pieces.kept())]
     first = len(detections)
@@ -265,7 +259,7 @@ def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCa
         features: f4 and f8 by frame.
     """
     tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, detections)
-    return CachingTracker(tracker, run.cache, tubelets_key(run.video, run.source, run.params), run.checkpoints)
+    return CachingTracker(tracker, run.cache, tubelets_key(run.cache_name, run.source, run.params), run.checkpoints)
 
 
 async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTracker) -> list[Tubelet]:

@@ -19,8 +19,9 @@ from service.pipeline.context import PipelineContext
 from service.pipeline.detection.detector import Detector
 from service.pipeline.detection.given import read_detections
 from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters
+from service.pipeline.progress import Report, StageProgress
 from service.pipeline.result import write_results
-from service.pipeline.run import Report, Run, StageProgress, process_video
+from service.pipeline.run import Run, process_video
 from service.pipeline.store.cache import recall
 from service.pipeline.store.keys import clip_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip, facts_of
@@ -31,7 +32,7 @@ async def segment(
     video: Path,
     out: Path,
     *,
-    digest: str,
+    sha256: str,
     context: PipelineContext,
     parameters: JobParameters,
     report: Report,
@@ -42,7 +43,7 @@ async def segment(
     Args:
         video: the file.
         out: folder, made if need be.
-        digest: sha256 of the file, hex: what is cached of the video is found by it (`content_hash`).
+        sha256: sha256 of the file, hex: what is cached of the video is found by it (`content_hash`).
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
         report: told of every step; what it raises ends the job, and the scratch files with it.
@@ -54,7 +55,7 @@ async def segment(
         InvalidParameter: the categories are none of the detector's.
         InferenceError: a graph failed.
     """
-    key = clip_key(digest, context.limits)
+    key = clip_key(sha256, context.limits)
     facts = recall(context.cache, key, ClipFacts.unpack)
     info = await probe(video, context.limits) if facts is None else facts.probed
     given = await asyncio.to_thread(_given, detections, info, context)
@@ -64,13 +65,13 @@ async def segment(
     try:
         run = Run(
             clip=clip,
-            video=digest,
+            cache_name=sha256,
             networks=context.networks,
             params=parameters.pipeline_params(),
             cache=context.cache,
             feature_bytes=context.feature_bytes,
             report=report,
-            given=given,
+            detector_override=given,
             vocabulary=vocabulary,
             checkpoint_frames=context.checkpoint_frames,
             scratch=context.scratch,

@@ -17,7 +17,7 @@ MOST_SHORT_LIVES = 3
 RESTART_S = 0.5
 
 
-async def keep(arguments: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
+async def keep_running(arguments: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
     """Run `python <arguments>` for ever; a child that ends is started again.
 
     When this is cancelled the child gets SIGTERM, and SIGKILL `stop_s` later.

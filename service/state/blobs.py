@@ -70,7 +70,7 @@ class BlobStore:
         """Where the blob with this hash lies."""
         return self.root / "sha256" / sha256[:2] / sha256[2:4] / sha256
 
-    def keep(self, sha256: str) -> bool:
+    def touch(self, sha256: str) -> bool:
         """Keep the blob for another term; False if it is not there."""
         try:
             os.utime(self.path(sha256))

@@ -200,7 +200,7 @@ class JobStore:
         """The job has failed for good."""
         return await self._finish(job_id, attempt, JobState.FAILED, "error", json.dumps(error), error["code"])
 
-    async def canceled(self, job_id: str, attempt: int) -> bool:
+    async def confirm_cancel(self, job_id: str, attempt: int) -> bool:
         """The attempt has stopped on request."""
         return await self._finish(job_id, attempt, JobState.CANCELED, "", "")
 

@@ -50,7 +50,7 @@ class VideoStore:
         """
         with translated():
             text = await self._redis.getex(redis_keys.video(video_id), ex=self._ttl_s)
-        if text is None or not self._blobs.keep(video_id):
+        if text is None or not self._blobs.touch(video_id):
             raise NotFound(f"video: no video has the id {video_id!r}", code="unknown-video")
         return Video(**json.loads(text))
 

@@ -78,9 +78,10 @@ class LabelledTubelet:
 
     Attributes:
         tubelet: the masks and boxes.
-        label: index into the model's list of classes.
+        label: index into the categories of the result (`Run.categories`).
         score: in [0, 1].
-        id: of the object in the video, counted from 1 in the order in which objects were found; 0: it has none yet.
+        id: of the object in the video, counted from 1 in the order in which objects were found; within a chunk the
+            number of its seed there; 0: it has none yet.
     """
 
     tubelet: Tubelet

@@ -21,8 +21,9 @@ class LostParams:
     """Hysteresis of a lost target.
 
     Attributes:
-        enter: at it still tracked.
-        leave: at it still lost; not below `enter`, where a target would be lost and found again at once.
+        enter: a target that scores exactly this is still tracked.
+        leave: a target that scores exactly this is still lost; not below `enter`, where a target would be lost and
+            found again at once.
         max_frames: lost frames in a row.
         reach: a candidate can be the lost target if it is at most so many of the target's sizes away per lost frame,
             or one. Without it a hidden walker is found again at once in another one on the far side.
@@ -87,7 +88,7 @@ class FusionParams:
     second_look: Annotated[
         float,
         Interval(ge=0, le=100),
-        Parameter("Boxes of more pixels than so many times the samples of a window get a finer mask; 0 = none."),
+        Parameter("A box whose longer side exceeds the window's samples this many times gets a finer mask; 0 = none."),
     ] = 4.0
     bidirectional: Annotated[bool, Parameter("Track backward from the key detection, too.")] = True
     window_context: float = 1.5
@@ -101,8 +102,8 @@ class TubeletParams:
     """Tubelet NMS, final class and score.
 
     Attributes:
-        th_seq: at it both stay.
-        match_iou: at it a detection does not support the tubelet.
+        th_seq: two tubelets with exactly this IoU both stay.
+        match_iou: a detection with exactly this IoU does not support the tubelet.
     """
 
     th_seq: Annotated[Share, Parameter("Tubelet NMS: the worse of two above this IoU is dropped.")] = 0.3

@@ -11,7 +11,7 @@ from typing import Any
 
 from dualtrack import protocol
 from dualtrack.errors import Canceled, EngineDied, JobFailed
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import CacheNote
 
 COMMAND = (sys.executable, "-m", "service.worker.engine_main")

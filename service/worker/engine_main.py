@@ -19,8 +19,8 @@ from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InvalidInput
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.networks import Networks
-from service.pipeline.parameters.job_parameters import stored_parameters
-from service.pipeline.run import StageProgress
+from service.pipeline.parameters.job_parameters import parse_stored
+from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.pipeline.video_file import segment
 from service.processes.parent import die_with_parent
@@ -110,9 +110,9 @@ class JobEngine:
             await segment(
                 Path(job["video"]),
                 Path(job["out"]),
-                digest=job["sha256"],
+                sha256=job["sha256"],
                 context=replace(self._context, counted_ids=job.get("counted_ids", False)),
-                parameters=stored_parameters(job["parameters"]),
+                parameters=parse_stored(job["parameters"]),
                 report=partial(self._report, run.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )

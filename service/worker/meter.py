@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from service.media.video_info import VideoInfo
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.state.counters import Work
 from service.state.job import JobProgress
 from service.tracking.gap_filling import tracked_step
@@ -117,7 +117,7 @@ class ProgressMeter:
     latest: JobProgress | None = None
     _stages: dict[str, StageMeter] = field(default_factory=dict)
     _last: float = 0.0
-    _run: tuple[str, float, int] = ("", 0.0, 0)
+    _pace: tuple[str, float, int] = ("", 0.0, 0)
     """The stage of the last steps, when the first of them was, and what was done then."""
 
     def __post_init__(self) -> None:
@@ -144,9 +144,9 @@ class ProgressMeter:
     def step(self, progress: StageProgress, now: float) -> None:
         """Take in a step; `now` on the clock of `started`."""
         self._note(progress, now)
-        if progress.stage != self._run[0]:
-            self._run = (progress.stage, now, progress.done)
-        _, since, before = self._run
+        if progress.stage != self._pace[0]:
+            self._pace = (progress.stage, now, progress.done)
+        _, since, before = self._pace
         rate = (progress.done - before) / (now - since) if now - since > 0.2 else None
         eta = self._eta()
         self.latest = JobProgress(

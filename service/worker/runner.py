@@ -12,8 +12,8 @@ import structlog
 
 from dualtrack.errors import Canceled, DualtrackError, InvalidParameter, JobFailed, NewerFormat, NotFound, Unavailable
 from service.media.video_info import VideoInfo
-from service.pipeline.parameters.job_parameters import stored_parameters
-from service.pipeline.run import StageProgress
+from service.pipeline.parameters.job_parameters import parse_stored
+from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
@@ -35,7 +35,7 @@ FAULT = DualtrackError("worker: it failed on this job; its log says how")
 """What a job is told of a fault that no other error names."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Attempt:
     """An attempt under way: what its heartbeat tells the state, and what it learns from it.
 
@@ -43,13 +43,13 @@ class Attempt:
         job: as it was begun.
         meter: how far it is.
         checkpoints: keys of those that it has reached and that the state does not know of yet.
-        canceled: it is to stop.
+        stop: set when the job is canceled, and when another attempt has taken it over.
     """
 
     job: Job
     meter: ProgressMeter
     checkpoints: set[str] = field(default_factory=set)
-    canceled: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class JobRunner:
@@ -110,7 +110,7 @@ class JobRunner:
         """What the job is expected to take. Not to know it never fails a job."""
         try:
             video, counts = await self._videos.get(job.video_id), await self._counters.read()
-            return plan_of(VideoInfo.from_json(video.info), stored_parameters(job.parameters), counts.work)
+            return plan_of(VideoInfo.from_json(video.info), parse_stored(job.parameters), counts.work)
         except (Unavailable, NotFound, InvalidParameter, TypeError, ValueError) as error:
             log.info("expected time unknown", job=job.id, why=str(error))
             return UNKNOWN
@@ -130,7 +130,7 @@ class JobRunner:
 
     async def _compute(self, attempt: Attempt) -> None:
         job = attempt.job
-        if not self._blobs.keep(job.video_id):
+        if not self._blobs.touch(job.video_id):
             raise JobFailed("video: it was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
         # a video's id is its content's sha256
@@ -141,7 +141,7 @@ class JobRunner:
             "parameters": job.parameters,
         }
         if job.detections is not None:
-            if not self._blobs.keep(job.detections):
+            if not self._blobs.touch(job.detections):
                 raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
             work |= {"detections": str(self._blobs.path(job.detections)), "counted_ids": job.format == 0}
         notes: list[CacheNote] = []
@@ -155,7 +155,7 @@ class JobRunner:
             attempt.meter.step(step, time.monotonic())
 
         try:
-            await self._engine.run(work, report, note, attempt.canceled)
+            await self._engine.run(work, report, note, attempt.stop)
         finally:
             await self._index(job.video_id, notes)
 
@@ -165,7 +165,7 @@ class JobRunner:
             # of several notes of one key the last says it
             for note in {note.key: note for note in notes}.values():
                 await self._cache.note(note.key, note.size_bytes)
-            if not self._blobs.keep(video_id):
+            if not self._blobs.touch(video_id):
                 # deleted while the job ran, which may have cached something after that
                 await self._cache.forget(video_id)
 
@@ -183,9 +183,9 @@ class JobRunner:
 
     async def _canceled(self, job: Job) -> None:
         await self._blobs.remove_result(job.id, job.attempt)
-        if await _insist(lambda: self._jobs.canceled(job.id, job.attempt)):
+        if await _insist(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
             await self._blobs.remove_results(job.id)
-        log.info("job cancelled", job=job.id, attempt=job.attempt)
+        log.info("attempt stopped", job=job.id, attempt=job.attempt)
 
     async def _failed(self, job: Job, error: DualtrackError) -> None:
         log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code, detail=error.detail)
@@ -202,7 +202,7 @@ class JobRunner:
         job, reached = attempt.job, list(attempt.checkpoints)
         with contextlib.suppress(Unavailable):
             if await self._jobs.progress(job.id, job.attempt, attempt.meter.latest, reached) != "ok":
-                attempt.canceled.set()
+                attempt.stop.set()
             attempt.checkpoints.difference_update(reached)
 
 

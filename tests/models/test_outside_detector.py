@@ -163,7 +163,7 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     chosen = JobParameters(overlay=False, **parameters)
     clip = folder / "clip.mp4"
     digest = content_hash(clip)
-    asyncio.run(segment(clip, folder, digest=digest, context=settings, parameters=chosen, report=lambda _: None))
+    asyncio.run(segment(clip, folder, sha256=digest, context=settings, parameters=chosen, report=lambda _: None))
     document = document_in(folder)
     assert document["detector"].startswith("detector ")
     return list(document["tubelets"])

@@ -11,7 +11,7 @@ from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.processes import children, kill_children, resident
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.pipeline.video_file import content_hash
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings

@@ -65,7 +65,7 @@ def detections_path(sha256: str, parts: Parts) -> Path:
         NotFound: there is none, or what has this hash is too large to be one.
     """
     path = parts.blobs.path(sha256)
-    if not parts.blobs.keep(sha256) or path.stat().st_size > parts.settings.max_detections_bytes:
+    if not parts.blobs.touch(sha256) or path.stat().st_size > parts.settings.max_detections_bytes:
         raise NotFound(f"detections: no file has the id {sha256!r}", code="unknown-detections")
     return path
 

@@ -47,7 +47,7 @@ class NewJob:
     detections: str | None
     idempotency_key: str | None
 
-    def stored_parameters(self) -> dict[str, Any]:
+    def to_stored(self) -> dict[str, Any]:
         """Only those that were given, so that equal requests are equal."""
         return self.parameters.model_dump(mode="json", exclude_none=True)
 
@@ -60,7 +60,7 @@ class NewJob:
 
     def fingerprint(self) -> str:
         """Says whether two requests with one idempotency key ask for the same."""
-        said = [self.video_id, self.stored_parameters(), *([self.detections] if self.detections else [])]
+        said = [self.video_id, self.to_stored(), *([self.detections] if self.detections else [])]
         canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -50,7 +50,7 @@ async def create_job(
     asked = await job_request.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
         asked.video_id,
-        asked.stored_parameters(),
+        asked.to_stored(),
         detections=asked.detections,
         idempotency_key=asked.idempotency_key,
         fingerprint=asked.fingerprint(),

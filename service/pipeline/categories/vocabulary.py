@@ -32,11 +32,6 @@ class Vocabulary:
         """Ids of the categories."""
         return tuple(category.id for category in self.categories)
 
-    @property
-    def version(self) -> str:
-        """Names what `project` does, for the cache's keys: which columns come from which classes."""
-        return f"{self.category_ids}{[members.tolist() for members in self.members]}"
-
     def project(self, detections: Detections, threshold: float) -> Detections:
         """Class vectors over the categories; candidates below `threshold` there are left out.
 

@@ -21,7 +21,7 @@ from service.structures.masks import Rle, encode_part
 from service.tracking.windows import paste_part
 
 MASK_THRESH = 0.5
-"""Mask R-CNN binarises its masks here (section 4 of the method notes)."""
+"""Mask R-CNN binarizes its masks here (He et al. 2017, section 3.1)."""
 
 
 @dataclass(frozen=True)

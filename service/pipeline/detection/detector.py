@@ -15,8 +15,8 @@ from service.structures.detections import Detections
 class Detector(Protocol):
     """Finds the candidates of every frame.
 
-    Implementations: `detect.BundledDetector`, the graph `mask_rcnn`; `outside_detector.OutsideDetector`, any ONNX
-    file with a description; `given_detections.GivenDetections`, a file of detections.
+    Implementations: `bundled.BundledDetector`, the graph `mask_rcnn`; `outside.OutsideDetector`, any ONNX
+    file with a description; `given.GivenDetections`, a file of detections.
     """
 
     @property

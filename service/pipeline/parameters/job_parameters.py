@@ -153,7 +153,7 @@ def effective_parameters(parameters: JobParameters) -> dict[str, object]:
     return {name: values[name] for name in own}
 
 
-def stored_parameters(raw: Mapping[str, Any]) -> JobParameters:
+def parse_stored(raw: Mapping[str, Any]) -> JobParameters:
     """The parameters of a job that an earlier release may have stored.
 
     Raises:

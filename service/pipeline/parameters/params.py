@@ -56,7 +56,7 @@ class PipelineParams:
 
 
 def preset(name: PresetName) -> PipelineParams:
-    """The parameters of a preset (docs: algorithm.md, section 10)."""
+    """The parameters of a preset."""
     default = PipelineParams()
     if name == "default":
         return default

@@ -42,7 +42,7 @@ class Checkpoints:
         self.cache.drop(self.key(name))
 
 
-class Pieces(Generic[T]):
+class PiecewiseCheckpoints(Generic[T]):
     """What a stage finds for one step after the other, in pieces of equal length, each a checkpoint.
 
     Args:
@@ -89,7 +89,7 @@ class Pieces(Generic[T]):
         return f"{self._stage} {first}"
 
 
-class Newest(Generic[T]):
+class LatestCheckpoint(Generic[T]):
     """The state of a stage after some of its steps, of which only the newest is kept.
 
     Args:

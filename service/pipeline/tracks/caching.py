@@ -10,7 +10,7 @@ import numpy as np
 from service.pipeline.store.cache import StageCache, recall
 from service.pipeline.store.checkpoints import Checkpoints
 from service.pipeline.store.codec import pack_tubelets, unpack_tubelets
-from service.pipeline.tracks.round import Round, beginning, newest_round
+from service.pipeline.tracks.round import Round, beginning, round_checkpoint
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 
@@ -34,14 +34,14 @@ class RoundTracker(Protocol):
         """Of a round."""
         ...
 
-    async def go_on(
+    async def resume(
         self,
         seeds: Sequence[Candidate],
         begun: Round,
         report: Callable[[int, int], None],
         keep: Callable[[Round], None],
     ) -> list[Tubelet]:
-        """See `Tracker.go_on`."""
+        """See `Tracker.resume`."""
         ...
 
 
@@ -78,14 +78,14 @@ class CachingTracker:
     async def _track(
         self, new: Mapping[str, Candidate], kept: Mapping[str, Tubelet], report: Callable[[int, int], None]
     ) -> dict[str, Tubelet]:
-        """Tubelets of the new seeds, from the newest checkpoint on; they join the `kept` ones in the bundle."""
+        """Tubelets of the new seeds, from the latest checkpoint on; they join the `kept` ones in the bundle."""
         seeds = list(new.values())
-        newest = newest_round(self._checkpoints, list(new), self._inner.steps)
-        begun = newest.find() or beginning(seeds)
-        made = await self._inner.go_on(seeds, begun, report, lambda state: newest.keep(state.done, state))
+        latest = round_checkpoint(self._checkpoints, list(new), self._inner.steps)
+        begun = latest.find() or beginning(seeds)
+        made = await self._inner.resume(seeds, begun, report, lambda state: latest.keep(state.done, state))
         tracked = dict(zip(new, made, strict=True))
         self._keep({**kept, **tracked})
-        newest.end()
+        latest.end()
         return tracked
 
     def _kept(self) -> dict[str, Tubelet]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.pipeline.store.checkpoints import Checkpoints, Newest
+from service.pipeline.store.checkpoints import Checkpoints, LatestCheckpoint
 from service.pipeline.store.codec import (
     Arrays,
     masks_from_arrays,
@@ -42,7 +42,7 @@ def beginning(seeds: Sequence[Candidate]) -> Round:
     return Round(0, {}, [{seed.frame: Outcome(seed.mask, seed.box, 1.0)} for seed in seeds])
 
 
-def newest_round(checkpoints: Checkpoints, seeds: Sequence[str], steps: int) -> Newest[Round]:
+def round_checkpoint(checkpoints: Checkpoints, seeds: Sequence[str], steps: int) -> LatestCheckpoint[Round]:
     """Where the round of these seeds stands.
 
     Args:
@@ -51,7 +51,7 @@ def newest_round(checkpoints: Checkpoints, seeds: Sequence[str], steps: int) -> 
         steps: of the whole round.
     """
     name = hashlib.sha256(" ".join(seeds).encode()).hexdigest()
-    return Newest(checkpoints, f"track {name}", steps, pack_round, unpack_round)
+    return LatestCheckpoint(checkpoints, f"track {name}", steps, pack_round, unpack_round)
 
 
 def pack_round(state: Round) -> bytes:

@@ -67,9 +67,9 @@ class Tracker:
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
         """Track every seed forward and backward; one tubelet per seed, in their order."""
-        return await self.go_on(seeds, beginning(seeds), report, lambda _: None)
+        return await self.resume(seeds, beginning(seeds), report, lambda _: None)
 
-    async def go_on(
+    async def resume(
         self,
         seeds: Sequence[Candidate],
         begun: Round,

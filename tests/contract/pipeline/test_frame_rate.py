@@ -12,10 +12,11 @@ from service.inference.fake.client import FakeClient
 from service.inference.fake.detector import PALETTE
 from service.inference.repository.manifest import load_manifest
 from service.media.frames.clip import Clip
-from service.pipeline.fill import Fill
+from service.pipeline.fill import FillStage
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.params import DetectorParams, preset
-from service.pipeline.run import Run, StageProgress, process_video, step_of, thinned
+from service.pipeline.progress import StageProgress
+from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode
 from service.structures.tubelets import LabelledTubelet
@@ -101,8 +102,8 @@ def test_chunks_are_filled_one_by_one_as_all_at_once(track_fps: float, long: Cli
 
     async def at_once() -> list[LabelledTubelet]:
         tracked = await process_video(thinned(run))
-        fill = Fill(long, step_of(run), run.canvas, run.params.tracker.fusion, lambda _: None)
-        return await fill.go_on([], tracked.tubelets)
+        fill = FillStage(long, step_of(run), run.canvas, run.params.tracker.fusion, lambda _: None)
+        return await fill.fill_settled([], tracked.tubelets)
 
     assert [entries(item) for item in found.tubelets] == [entries(item) for item in asyncio.run(at_once())]
     assert sorted(item.id for item in found.tubelets) == [1, 2, 3]

@@ -78,7 +78,7 @@ FUSION = replace(PARAMS.tracker.fusion, margin=1.5)
         pytest.param(of_part("detector", th_det=0.3), {"detections", "tubelets"}, id="th_det"),
         pytest.param(other_release, {"detections", "tubelets"}, id="other models"),
         pytest.param(with_params(replace(PARAMS, track_fps=5.0)), ALL, id="track_fps"),
-        pytest.param(lambda run: replace(run, video="other"), ALL, id="other video"),
+        pytest.param(lambda run: replace(run, cache_name="other"), ALL, id="other video"),
     ],
 )
 def test_a_second_run_makes_anew(change: Change, anew: set[str], first: dict[str, bytes], tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def bundle(path: Path, change: Change) -> dict[str, bytes]:
         networks = Networks(FakeClient(manifest.dims), manifest)
         params = replace(preset("default"), tracker=TRACKER, detector=DetectorParams(short_side=HW[0]))
         run = Run(scene.clip, "made", networks, params, cache, feature_bytes=1 << 28, report=lambda _: None)
-        asyncio.run(process_video(change(replace(run, given=Made(scene)))))
+        asyncio.run(process_video(change(replace(run, detector_override=Made(scene)))))
     (key,) = {key for key in cache.kept if stage_of(key) == "tubelets"}
     return {seed_name(tubelet.seed): pack_tubelets([tubelet]) for tubelet in unpack_tubelets(cache.kept[key])}
 
@@ -116,9 +116,9 @@ def test_other_candidates_are_other_tubelets(plain: dict[str, bytes], tmp_path: 
     """They are where lost tracks look, which is why what made them is part of the key."""
 
     def none_in_the_end(run: Run) -> Run:
-        assert isinstance(run.given, Made)
+        assert isinstance(run.detector_override, Made)
         for t in range(BACK, FRAMES):
-            run.given.scene.detections[t] = run.given.scene.detections[t].select(np.array([1]))
+            run.detector_override.scene.detections[t] = run.detector_override.scene.detections[t].select(np.array([1]))
         return run
 
     found = bundle(tmp_path / "clip", none_in_the_end)

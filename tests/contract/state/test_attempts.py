@@ -69,7 +69,7 @@ async def fail(bench: Bench, job_id: str) -> None:
 
 
 async def stop(bench: Bench, job_id: str) -> None:
-    await bench.store().canceled(job_id, 1)
+    await bench.store().confirm_cancel(job_id, 1)
 
 
 async def expire(bench: Bench, job_id: str) -> None:

@@ -43,7 +43,7 @@ async def test_job_that_has_ended_stays_as_it_is(bench: Bench, end: str) -> None
         case "fail":
             await store.fail(job_id, 1, {"code": "malformed", "detail": "bad"})
         case "canceled":
-            await store.canceled(job_id, 1)
+            await store.confirm_cancel(job_id, 1)
         case "cancel":
             await store.cancel(job_id)
     job, before = await store.get(job_id), await bench.held()

@@ -15,7 +15,7 @@ PROGRESS = JobProgress(stage="track", done=1, total=4, fraction=0.5, rate=2.0, e
 CALLS: dict[str, Call] = {
     "commit": lambda store, job_id, attempt: store.commit(job_id, attempt, f"results/{attempt}"),
     "fail": lambda store, job_id, attempt: store.fail(job_id, attempt, {"code": "malformed", "detail": "bad"}),
-    "canceled": lambda store, job_id, attempt: store.canceled(job_id, attempt),
+    "canceled": lambda store, job_id, attempt: store.confirm_cancel(job_id, attempt),
     "release": lambda store, job_id, attempt: store.release(job_id, attempt),
     "release-failed": lambda store, job_id, attempt: store.release(job_id, attempt, BROKEN),
     "progress": lambda store, job_id, attempt: store.progress(job_id, attempt, PROGRESS, ["checkpoint"]),

@@ -44,7 +44,7 @@ async def test_begin(bench: Bench) -> None:
     [
         pytest.param(lambda store, job_id: store.commit(job_id, 1, "results/1"), 3, id="commit"),
         pytest.param(lambda store, job_id: store.release(job_id, 1), 3, id="release"),
-        pytest.param(lambda store, job_id: store.canceled(job_id, 1), 3, id="canceled"),
+        pytest.param(lambda store, job_id: store.confirm_cancel(job_id, 1), 3, id="canceled"),
     ],
 )
 async def test_end(bench: Bench, call: Call, version: int) -> None:

@@ -73,5 +73,5 @@ async def test_a_job_of_before_formats_had_numbers_is_done(bench: Bench) -> None
     assert (await bench.store().get(job_id)).state is JobState.QUEUED
     assert (await bench.begin(job_id)).attempt == 1
     assert (await bench.store().cancel(job_id)).cancel_requested
-    assert await bench.store().canceled(job_id, 1)
+    assert await bench.store().confirm_cancel(job_id, 1)
     assert (await bench.store().get(job_id)).state is JobState.CANCELED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dualtrack.errors import DualtrackError, JobFailed
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.worker.engine import EngineHandle
 

@@ -93,7 +93,7 @@ def test_other_parameters_are_tracked_anew(change: dict, tmp_path: Path) -> None
     async def check(tracked: Tracked, walker: Candidate, _: Candidate) -> None:
         await tracked(walker)
         assert (await tracked(walker, run=replace(tracked.run, params=replace(tracked.run.params, **change))))[1] > 0
-        assert (await tracked(walker, run=replace(tracked.run, video=f"{tracked.run.video}:other")))[1] > 0
+        assert (await tracked(walker, run=replace(tracked.run, cache_name=f"{tracked.run.cache_name}:other")))[1] > 0
         assert (await tracked(walker))[1] == 0
 
     asyncio.run(opened(tmp_path, check))
@@ -118,7 +118,7 @@ def test_all_that_is_kept_of_a_file_lies_under_the_digest_that_the_caller_gives(
     work = segment(
         tmp_path / "clip.mp4",
         tmp_path / "out",
-        digest=digest,
+        sha256=digest,
         context=given,
         parameters=JobParameters(overlay=False),
         report=lambda _: None,

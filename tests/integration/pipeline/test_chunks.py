@@ -24,7 +24,7 @@ from service.media.shots import ShotChanges
 from service.pipeline.detection.bundled import BundledDetector
 from service.pipeline.detection.detector import Detector
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import content_hash, segment
 from service.structures.detections import Detections
@@ -67,7 +67,7 @@ def job(
 ) -> dict[str, Any]:
     parameters = JobParameters(**{"overlay": False, **values})
     given = context(out / "scratch", cache)
-    asyncio.run(segment(video, out, digest=content_hash(video), context=given, parameters=parameters, report=report))
+    asyncio.run(segment(video, out, sha256=content_hash(video), context=given, parameters=parameters, report=report))
     return document_in(out)
 
 
@@ -200,7 +200,7 @@ def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: Folde
         segment(
             long,
             out,
-            digest=content_hash(long),
+            sha256=content_hash(long),
             context=given,
             parameters=parameters,
             report=lambda _: None,
@@ -253,7 +253,7 @@ def test_what_is_held_does_not_grow_with_the_video(tmp_path: Path) -> None:
     parameters = JobParameters(overlay=False, bidirectional=False, chunk_frames=8, chunk_overlap=2, fusion="instance")
     asyncio.run(
         segment(
-            video, tmp_path, digest=content_hash(video), context=given, parameters=parameters, report=lambda _: None
+            video, tmp_path, sha256=content_hash(video), context=given, parameters=parameters, report=lambda _: None
         )
     )
     document = document_in(tmp_path)

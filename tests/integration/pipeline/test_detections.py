@@ -48,7 +48,7 @@ def run(
         segment(
             video,
             out,
-            digest=content_hash(video),
+            sha256=content_hash(video),
             context=settings,
             parameters=chosen,
             report=lambda _: None,

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import FolderCache
 from tests.pipelines import run
 

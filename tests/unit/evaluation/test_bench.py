@@ -25,7 +25,7 @@ from service.inference.specs import graph_specs
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.pipeline.features.batches import detector_batch
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.settings import Settings
 from service.structures.canvas import Canvas
 from tests.pipelines import REPOSITORY

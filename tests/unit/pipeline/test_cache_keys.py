@@ -138,7 +138,7 @@ def moved(run: Run) -> Run:
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        pytest.param(lambda run: replace(run, video="b" * 64), ALL, id="content of the video"),
+        pytest.param(lambda run: replace(run, cache_name="b" * 64), ALL, id="content of the video"),
         pytest.param(lambda run: run.part(Chunk(0, FRAMES - 1)), ALL, id="end of the chunk"),
         pytest.param(lambda run: thinned(at_rate(run, 12.0)), ALL, id="rate of the tracked frames"),
         pytest.param(lambda run: run.part(Chunk(0, FRAMES)), set(), id="one chunk is the whole video"),
@@ -211,11 +211,11 @@ def test_sources_of_candidates_are_told_apart(tmp_path: Path) -> None:
         given_file(tmp_path / "f", OWN_CLASSES % "cat"),
         given_file(tmp_path / "g", OWN_CLASSES % "dog"),
     ]
-    found = [keys(replace(a_run(), given=source)) for source in sources]
+    found = [keys(replace(a_run(), detector_override=source)) for source in sources]
     assert all(len({each[stage] for each in found}) == len(sources) for stage in NETWORKS)
     assert len({each["shots"] for each in found}) == 1
     again = described_detector(tmp_path / "again", score="s", graph=b"1")
-    assert keys(replace(a_run(), given=again)) == found[1]
+    assert keys(replace(a_run(), detector_override=again)) == found[1]
 
 
 @pytest.mark.parametrize("name", MANIFEST.graphs)
@@ -223,7 +223,10 @@ def test_given_candidates_depend_on_the_bundled_weights_too(name: str, tmp_path:
     """They make masks of boxes, and the tubelets."""
     given = given_file(tmp_path / "a", OWN_CLASSES % "cat")
     other = networks(replace(MANIFEST, graphs={**MANIFEST.graphs, name: "0" * 64}))
-    one, two = keys(replace(a_run(), given=given)), keys(replace(a_run(), given=given, networks=other))
+    one, two = (
+        keys(replace(a_run(), detector_override=given)),
+        keys(replace(a_run(), detector_override=given, networks=other)),
+    )
     assert {stage for stage in ALL if one[stage] != two[stage]} == NETWORKS
 
 

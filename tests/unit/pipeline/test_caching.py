@@ -20,7 +20,7 @@ class Counting:
         self.tracked: list[Candidate] = []
         self._meanwhile = meanwhile
 
-    async def go_on(self, seeds: Sequence[Candidate], begun: object, report: object, keep: object) -> list[Tubelet]:
+    async def resume(self, seeds: Sequence[Candidate], begun: object, report: object, keep: object) -> list[Tubelet]:
         self.tracked += seeds
         self._meanwhile()
         return [Tubelet(seed, *_rest(tube([seed.frame], int(seed.box[0])))) for seed in seeds]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.pipeline.store.cache import CacheNote, FolderCache, StageCache
-from service.pipeline.store.checkpoints import Checkpoints, Newest, Pieces
-from service.pipeline.tracks.round import Round, beginning, newest_round
+from service.pipeline.store.checkpoints import Checkpoints, LatestCheckpoint, PiecewiseCheckpoints
+from service.pipeline.tracks.round import Round, beginning, round_checkpoint
 from tests.recording import MemoryCache
 from tests.unit.builders import candidate
 
@@ -20,8 +20,8 @@ def checkpoints(cache: StageCache, every: int = EVERY) -> Checkpoints:
     return Checkpoints(cache, lambda name: f"v/{name.replace(' ', '-')}", every)
 
 
-def of_round(cache: MemoryCache, seeds: Sequence[str] = SEEDS, every: int = EVERY) -> Newest[Round]:
-    return newest_round(checkpoints(cache, every), seeds, STEPS)
+def of_round(cache: MemoryCache, seeds: Sequence[str] = SEEDS, every: int = EVERY) -> LatestCheckpoint[Round]:
+    return round_checkpoint(checkpoints(cache, every), seeds, STEPS)
 
 
 def at(done: int) -> Round:
@@ -77,11 +77,13 @@ def test_none_are_found_where_none_are_wanted() -> None:
     assert of_round(after(3), every=0).find() is None
 
 
-def pieces(cache: StageCache, *, every: int = EVERY, batch: int = 1, stage: str = "count") -> Pieces[int]:
-    return Pieces(checkpoints(cache, every), stage, lambda found: json.dumps(found).encode(), json.loads, batch=batch)
+def pieces(cache: StageCache, *, every: int = EVERY, batch: int = 1, stage: str = "count") -> PiecewiseCheckpoints[int]:
+    return PiecewiseCheckpoints(
+        checkpoints(cache, every), stage, lambda found: json.dumps(found).encode(), json.loads, batch=batch
+    )
 
 
-def counted(cache: StageCache, steps: int, **options: int) -> Pieces[int]:
+def counted(cache: StageCache, steps: int, **options: int) -> PiecewiseCheckpoints[int]:
     """A stage that finds the number of its step, killed after some."""
     made = pieces(cache, **options)
     found = made.kept()

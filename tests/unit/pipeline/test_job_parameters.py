@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from dualtrack.errors import InvalidParameter
 from service.calibration.params import CalibrationParams, ProposalParams
-from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters, stored_parameters
+from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters, parse_stored
 from service.pipeline.parameters.params import DetectorParams, PipelineParams, preset
 from service.pipeline.parameters.request_names import OLD_NAMES, TABLE, deprecations
 from service.tracking.params import ChunkParams, FusionParams, LostParams, SiameseParams, TubeletParams
@@ -195,6 +195,6 @@ def test_a_wrong_value_is_found_under_the_name_that_was_given() -> None:
 
 
 def test_a_waiting_job_of_an_earlier_release() -> None:
-    assert stored_parameters({"segment_frames": 20}).chunk_frames == 20
+    assert parse_stored({"segment_frames": 20}).chunk_frames == 20
     with pytest.raises(InvalidParameter, match=r"^lost_enter: expected at most lost_leave 0.2, got 0.4$"):
-        stored_parameters({"lost_enter": 0.4, "lost_leave": 0.2})
+        parse_stored({"lost_enter": 0.4, "lost_leave": 0.2})

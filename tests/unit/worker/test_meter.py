@@ -7,7 +7,7 @@ import pytest
 
 from service.media.video_info import VideoInfo
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.run import StageProgress
+from service.pipeline.progress import StageProgress
 from service.state.counters import Work
 from service.worker.meter import Plan, ProgressMeter, plan_of
 
