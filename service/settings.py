@@ -56,7 +56,11 @@ class Settings(BaseSettings):
     liveness_file: Path | None = Field(
         None, description="A worker touches it every 2 s: what a liveness probe looks at."
     )
-    checkpoint_frames: int = Field(64, ge=0, description="A killed job repeats at most so many frames; 0 = all.")
+    checkpoint_frames: int = Field(
+        64,
+        ge=0,
+        description="Steps from one checkpoint of a job to the next; a killed job repeats at most so many. 0 = none.",
+    )
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="onnxruntime's execution providers.")
     threads: int = Field(2, gt=0, description="Threads of one onnxruntime session.")
     inference_deadline_s: float = Field(30.0, gt=0, description="Seconds for one call to Triton.")

@@ -108,7 +108,7 @@ def check_schema(document: Mapping[str, Any]) -> int:
 def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHead, ...]) -> Head:
     """The head that the document's members tell."""
     chunks = document.get("chunks", document.get("segments", []))
-    model = document.get("model", {})
+    model, parameters, schema = document.get("model", {}), document.get("parameters") or {}, document.get("schema", 0)
     models = document.get("models") or {
         name: model[old] for name, old in (("architecture", "preset"), ("release", "version")) if old in model
     }
@@ -116,7 +116,8 @@ def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHe
         video=video,
         models=models,
         detector=document.get("detector"),
-        parameters=document.get("parameters") or {},
+        # before schema 1 a parameter that was not given was null
+        parameters={name: value for name, value in parameters.items() if schema or value is not None},
         categories=tuple(_of(Category, item) for item in document.get("categories", [])),
         tracked_every=document.get("tracked_every", 1),
         chunks=tuple(_of(Chunk, item) for item in chunks),

@@ -163,6 +163,7 @@ def test_a_result_from_before_schema_1(tmp_path: Path) -> None:
     jsonschema.validate(document, result_schema())
     assert "category_id" not in document["tubelets"][0]
     assert document["models"] == {"architecture": "lite", "release": "0.3.0"}
+    assert document["parameters"] == {"preset": "default"}
 
 
 def test_a_document_may_have_been_formatted(tmp_path: Path) -> None:
