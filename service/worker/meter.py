@@ -52,7 +52,12 @@ def plan_of(info: VideoInfo, parameters: JobParameters, measured: Mapping[str, W
         info: of the video.
         parameters: of the job.
         measured: in done jobs, by stage.
+
+    Returns:
+        The plan; `UNKNOWN` for a video without frames, of which there is nothing to expect.
     """
+    if not info.frames:
+        return UNKNOWN
     step = tracked_step(info.fps, parameters.pipeline_params().track_fps)
     tracked, megapixels = len(range(0, info.frames, step)), info.frames * info.width * info.height / 1e6
     units = {
@@ -67,7 +72,9 @@ def plan_of(info: VideoInfo, parameters: JobParameters, measured: Mapping[str, W
 
 def _seconds_per_unit(stage: str, measured: Mapping[str, Work]) -> float:
     work = measured.get(stage)
-    return work.seconds / work.units if work is not None and work.units > 0 else SECONDS_PER_UNIT[stage]
+    if work is None or work.seconds <= 0 or work.units <= 0:
+        return SECONDS_PER_UNIT[stage]
+    return work.seconds / work.units
 
 
 UNKNOWN = Plan({}, {stage: seconds for stage, seconds in SECONDS_PER_UNIT.items() if stage != "fill"})
