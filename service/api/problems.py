@@ -16,6 +16,7 @@ from dualtrack.errors import (
     Gone,
     InferenceTimeout,
     InvalidInput,
+    InvalidResult,
     NewerFormat,
     NotFound,
     Overloaded,
@@ -42,6 +43,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
 
 STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
     (TooLarge, 413),
+    (InvalidResult, 500),  # stored by the service: not the caller's fault
     (InvalidInput, 422),
     (Unauthorized, 401),
     (NotFound, 404),
