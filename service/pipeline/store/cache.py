@@ -108,11 +108,16 @@ class FolderCache:
             return
         path = self._root / key
         partial = path.with_name(f".{path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(file)
             partial.replace(path)
-            self._note(CacheNote(key, len(file), checkpoint))
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            return
+        self._note(CacheNote(key, len(file), checkpoint))
+        with contextlib.suppress(OSError):
             self._evict()
 
     def drop(self, key: str) -> None:
