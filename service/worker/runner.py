@@ -185,7 +185,10 @@ class JobRunner:
         await self._blobs.remove_result(job.id, job.attempt)
         if await _insist(lambda: self._jobs.canceled(job.id, job.attempt)):
             await self._blobs.remove_results(job.id)
-        log.info("job cancelled", job=job.id, attempt=job.attempt)
+            log.info("job canceled", job=job.id, attempt=job.attempt)
+        else:
+            # told to stop because another attempt took the job over, or its video was deleted
+            log.warning("attempt stopped", job=job.id, attempt=job.attempt)
 
     async def _failed(self, job: Job, error: DualtrackError) -> None:
         log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code, detail=error.detail)
