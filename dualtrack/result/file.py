@@ -1,12 +1,12 @@
 """A result on disk: lines of JSON that are written once and read in parts.
 
-    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: all that is told of the video and of every tubelet
+    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: everything but the tubelets' frames
     {"first_frame": 0, "last_frame": 31, "tubelets": […]}   blocks of frames: the masks and boxes of the tubelets there
     …
     {"blocks": [[first_frame, last_frame, offset, bytes], …]}   index
     {"index_at": 123456}                                    where the index begins
 
-It is written when all rules on finished tubelets have run, so nothing is written twice. The JSON document of a result
+It is written after all rules on finished tubelets have run, so nothing is written twice. The JSON document of a result
 is made from it tubelet by tubelet; a range of frames costs its own blocks only.
 """
 
@@ -32,10 +32,10 @@ from dualtrack.result.document import (
 from dualtrack.result.model import Document, Entry, Head, Result, Tubelet, TubeletHead
 
 LAYOUT = 1
-"""Of the lines; a reader refuses a higher number than its own."""
+"""Format number of the lines; a reader refuses a higher number than its own."""
 BLOCK_FRAMES = 32
 AT_ONCE = 200_000
-"""Entries of tubelets that are held while a document is made; each further lot reads its blocks again."""
+"""Most entries held in memory while a document is made; each further batch of tubelets reads its blocks again."""
 TAIL_BYTES = 64
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -49,7 +49,7 @@ def write_result(path: Path, head: Head, entries: Entries) -> None:
 
     Args:
         path: of the file; its folder must exist.
-        head: all but the frames.
+        head: everything but the frames.
         entries: asked block by block, tubelet by tubelet.
 
     Raises:
@@ -76,7 +76,7 @@ def write_result(path: Path, head: Head, entries: Entries) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BlockTubelet:
-    """What a block holds of a tubelet: its entries of the frames from `first_frame` on."""
+    """The part of a tubelet in one block: its entries from `first_frame` on."""
 
     id: int
     first_frame: int
@@ -89,7 +89,7 @@ class ResultFile:
 
     Attributes:
         path: of the file.
-        head: all but the frames.
+        head: everything but the frames.
         index: first and last frame, offset and bytes of every block.
         whole: the tubelets of a file that is a JSON document and has no blocks.
     """
@@ -106,7 +106,7 @@ class ResultFile:
         Raises:
             FileNotFoundError: there is no such file.
             NewerFormat: a newer version wrote it.
-            InvalidResult: it is no result, or not all of it is there.
+            InvalidResult: it is not a result, or part of it is missing.
         """
         with path.open("rb") as file:
             try:
@@ -170,7 +170,7 @@ class ResultFile:
 
 
 def _lots(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
-    """Tubelets in order, as many together as may be held at once."""
+    """Tubelets in order, in batches that fit in memory."""
     lot: list[TubeletHead] = []
     held = 0
     for item in tubelets:
@@ -184,7 +184,7 @@ def _lots(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
 
 
 def _first_line(file: BinaryIO) -> Document | None:
-    """The head; None of a file that is one JSON document, which is then to be read from its start."""
+    """The head; None for a file that is one JSON document, which is then read from its start."""
     try:
         first = json.loads(file.readline())
     except ValueError:

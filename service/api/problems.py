@@ -123,7 +123,7 @@ def of_validation(error: RequestValidationError) -> Problem:
 
 
 def internal() -> Problem:
-    """The problem of a fault of ours; what it was stands in the log under the request id."""
+    """The problem of a fault of ours; the log has the cause under the request id."""
     return Problem(500, "internal", "The service failed on this request; its log has the request id.")
 
 

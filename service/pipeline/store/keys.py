@@ -1,8 +1,8 @@
 """Under which key each result of a run is cached: a hash of everything that it depends on.
 
-That is the video's content, the models' version and parameters; for tubelets those of the detector and the tracker
+That is the video's content, the models' release and the parameters; for tubelets those of the detector and the tracker
 (`CachingTracker`). So another `th_seq` finds all tubelets, another `th_cc` the detections and the tubelets of the same
-seeds. A key is `video/stage-hash`: what belongs to one video lies in one folder, so that it can go with the video.
+seeds. A key is `video/stage-hash`: everything about one video is in one folder, to be removed with it.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from service.media.limits import VideoLimits
 from service.pipeline.params import PipelineParams
 
 FRAMES = 2
-"""Counts up when the networks see other frames of the same video: what was made of the old ones is not used then.
+"""Counts up when the networks get other frames of the same video: results from the old frames are then not used.
 
 It is part of every key. How the bytes under a key are written is told by the bytes (`cache.FORMAT`).
 """
