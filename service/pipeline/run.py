@@ -108,8 +108,8 @@ class Run:
     @property
     def source(self) -> str:
         """What candidates depend on besides video and parameters; the bundled weights make masks of given boxes."""
-        version = self.networks.manifest.identity
-        return version if self.given is None else f"{version}+{self.given.vector.source}"
+        weights = self.networks.manifest.identity
+        return weights if self.given is None else f"{weights}+{self.given.vector.source}"
 
     @property
     def checkpoints(self) -> Checkpoints:
