@@ -7,19 +7,19 @@
     │   ├── InvalidDetections   a file of detections can't be used: which record, and why
     │   ├── TooLarge            the body is over the limit
     │   ├── InvalidDataset      an annotation file that evaluation can't use
-    │   └── InvalidResult       a file or document that is no result
+    │   └── InvalidResult       a file or document that is not a result
     ├── Unauthorized            the API key is missing or wrong
     ├── NotFound                no such video, job or model
-    ├── Conflict                right request, wrong moment (result before it is ready)
-    ├── Gone                    it was here and is not any more (job of a deleted video)
+    ├── Conflict                the request is right but too early or too late (result before it is ready)
+    ├── Gone                    it existed but was removed (job of a deleted video)
     ├── Overloaded              a bounded queue is full: try again later
-    ├── Unavailable             Redis, Triton or the disk can't be reached now
-    ├── Canceled                the job was cancelled while it ran
-    ├── JobFailed               the engine said that a job failed, and whether for good
+    ├── Unavailable             Redis, Triton or the disk can't be reached at the moment
+    ├── Canceled                the job was canceled while it ran
+    ├── JobFailed               the engine reported that a job failed, and whether a retry can help
     ├── InferenceError          a graph failed
     │   ├── ContractViolation   a tensor differs from its spec
     │   ├── InferenceTimeout    no answer within the deadline
-    │   └── EngineDied          the engine process ended, or was stopped, in the middle of a job
+    │   └── EngineDied          the engine process ended, or was stopped, during a job
     ├── ConfigurationError      the installation can't work as configured
     └── NewerFormat             a newer version wrote this: its format number is higher than the reader's
 
@@ -57,7 +57,7 @@ class InvalidParameter(InvalidInput):
 
 
 class InvalidVideo(InvalidInput):
-    """The file is no video that can be used; `code` says why."""
+    """The file can't be used as a video; `code` says why."""
 
     code = "malformed"
 
@@ -81,13 +81,13 @@ class InvalidDataset(InvalidInput):
 
 
 class InvalidResult(InvalidInput):
-    """A file or document is no result, or not all of it is there."""
+    """A file or document is not a result, or part of it is missing."""
 
     code = "invalid-result"
 
 
 class Unauthorized(DualtrackError):
-    """The service asks for an API key, and none or another one came."""
+    """The service requires an API key; the request has none, or a wrong one."""
 
     code = "unauthorized"
 
@@ -99,13 +99,13 @@ class NotFound(DualtrackError):
 
 
 class Conflict(DualtrackError):
-    """The request is right but comes at the wrong moment."""
+    """The request is right, but not in the current state."""
 
     code = "conflict"
 
 
 class Gone(DualtrackError):
-    """It was here and is not any more."""
+    """It existed but was removed."""
 
     code = "gone"
 
@@ -121,7 +121,7 @@ class Overloaded(DualtrackError):
 
 
 class Unavailable(DualtrackError):
-    """Redis, Triton or the disk can't be reached now."""
+    """Redis, Triton or the disk can't be reached at the moment."""
 
     code = "unavailable"
 
@@ -131,13 +131,13 @@ class Unavailable(DualtrackError):
 
 
 class Canceled(DualtrackError):
-    """The job was cancelled while it ran."""
+    """The job was canceled while it ran."""
 
     code = "canceled"
 
 
 class JobFailed(DualtrackError):
-    """The engine said that the job failed; `final` if another attempt would, too."""
+    """The engine reported that the job failed; `final` if another attempt would fail as well."""
 
     def __init__(self, detail: str, *, code: str, final: bool) -> None:
         super().__init__(detail, code=code)
@@ -163,7 +163,7 @@ class InferenceTimeout(InferenceError):
 
 
 class EngineDied(InferenceError):
-    """The engine process ended in the middle of a job, or was stopped because its answers make no sense."""
+    """The engine process ended in the middle of a job, or was stopped because its messages were invalid."""
 
     code = "engine-died"
 

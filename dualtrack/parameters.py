@@ -40,7 +40,7 @@ class Parameters(TypedDict, total=False):
     """Weight of unreliable classes; 1 switches calibration off. 0 to 1. Default: 0.1."""
 
     relabel: bool
-    """Take the label anew after calibration. Default: true."""
+    """Choose the label again after calibration. Default: true."""
 
     th_key: float
     """Calibrated candidates below this score are dropped. 0 to 1. Default: 0.03."""

@@ -4,11 +4,11 @@
     engine → worker     ready, then per run any number of progress and cached, and one done or failed
 
 Both greetings, start and ready, carry the format. Every other message names its run: a number that the worker's handle
-counts up for as long as it lives, across restarts of the engine. A job's id and attempt would not do instead: a job
-need not come from the queue, and a call that begins an attempt may be repeated with the same number.
+counts up for as long as it lives, across restarts of the engine. A job's id and attempt would not be enough: a job need
+not come from the queue, and a call that begins an attempt may be repeated with the same number.
 
 The worker starts the engine from the code that it runs itself, so the two formats differ only where an installation was
-replaced under a running worker. No format but the own one is read; a greeting without a number counts as format 0.
+replaced under a running worker. Only the current format is read; a greeting without a number counts as format 0.
 
 Only the standard library is imported here: a program at either end needs no other part of the service.
 """
@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 
 class ProtocolError(ValueError):
-    """A line that is none of the protocol's messages."""
+    """A line that is not a message of the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step of a run: `done` of the video's `total` frames are through a stage."""
+    """A step of a run: a stage has processed `done` of the video's `total` frames."""
 
     run: int
     stage: str
@@ -73,7 +73,7 @@ class Progress:
 class Cached:
     """A file of the cache was written or read; without a size: it was removed.
 
-    `checkpoint`: this attempt has written a checkpoint, or found one and goes on from it.
+    `checkpoint`: this attempt has written a checkpoint, or has found one and resumes from it.
     """
 
     run: int
@@ -114,7 +114,7 @@ JSON_TYPES: dict[object, tuple[type, ...]] = {
     int | None: (int, NoneType),
     Document: (dict,),
 }
-"""What a field may be in JSON, by its annotation; compared exactly, for a bool is an int to `isinstance`."""
+"""What a field may be in JSON, by its annotation; compared exactly, because `isinstance` takes a bool for an int."""
 
 
 def encode(message: Message) -> str:
@@ -127,7 +127,7 @@ def decode(line: str | bytes) -> Message:
     """The message of a line.
 
     Raises:
-        ProtocolError: it is no JSON object, of an unknown kind, in another format, or its fields are not the kind's.
+        ProtocolError: it is not a JSON object, its kind or format is unknown, or its fields don't match its kind.
     """
     try:
         document = json.loads(line)
@@ -140,7 +140,7 @@ def decode(line: str | bytes) -> Message:
     if kind is None:
         raise ProtocolError(f"engine protocol: unknown message {_short(name)}, expected one of {', '.join(KINDS)}")
     if kind in {Start, Ready}:
-        # before the fields, for another format may have other ones
+        # before the fields: those of another format may differ
         _check_format(document.get("format", 0))
     _check_fields(name, get_type_hints(kind), document)
     return kind(**document)
@@ -153,7 +153,7 @@ def name_of(message: Message) -> str:
 
 def _check_format(number: object) -> None:
     if number != FORMAT:
-        raise ProtocolError(f"engine protocol: the other side speaks format {number!r}, this one format {FORMAT}")
+        raise ProtocolError(f"engine protocol: the other side uses format {number!r}, this side format {FORMAT}")
 
 
 def _check_fields(name: str, hints: dict[str, object], document: Document) -> None:

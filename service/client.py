@@ -66,7 +66,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it is done, failed or cancelled."""
+        """Whether it is done, failed or canceled."""
         return self.state in ENDED
 
 
@@ -215,7 +215,7 @@ class Client:
                 time.sleep(error.retry_after_s)
 
     def _send(self, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
-        # A body that streams is made anew for every try.
+        # A streamed body is made again for every try.
         content = {"content": options["content"]()} if "content" in options else {}
         try:
             answer = self._http.request(method, url, **{**options, **content})

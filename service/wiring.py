@@ -24,7 +24,7 @@ from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 
 JOB_TASK = "run_job"
-"""Name of the task in the queue. It stands in every delivery: another one would strand those of earlier versions."""
+"""Name of the task in the queue; deliveries of earlier versions carry it, too, so it must not change."""
 
 
 @dataclass(frozen=True)

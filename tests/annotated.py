@@ -21,7 +21,7 @@ from tests.scenes import Rectangle, draw
 
 HW = (144, 240)
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 21, "name": "motorbike"}]
-"""Of the fake's colours 0 and 1: the bundled manifest's first classes."""
+"""Of the fake's colors 0 and 1: the bundled manifest's first classes."""
 Clips = Mapping[str, Sequence[Rectangle]]
 
 

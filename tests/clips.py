@@ -31,7 +31,7 @@ def cut(path: Path, frames: int, *, hw: tuple[int, int] = (288, 384), source: Pa
 
 
 def plain(path: Path, frames: int = 4, *, hw: tuple[int, int] = (96, 128), value: int = 128) -> Path:
-    """Frames of one colour: nothing to find."""
+    """Frames of one color: nothing to find."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=10)
         stream.height, stream.width, stream.pix_fmt = *hw, "yuv420p"

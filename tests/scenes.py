@@ -14,7 +14,7 @@ GREY = (110, 110, 110)
 class Rectangle:
     """Moves by `step_xy` px a frame; not there in the frames `hidden`."""
 
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
     x1: int
     y1: int
     width: int
@@ -33,5 +33,5 @@ def draw(rectangles: list[Rectangle], frame: int, hw: tuple[int, int]) -> U8:
     for rectangle in rectangles:
         if frame not in rectangle.hidden:
             x1, y1, x2, y2 = (max(edge, 0) for edge in rectangle.box(frame))
-            image[y1:y2, x1:x2] = rectangle.colour
+            image[y1:y2, x1:x2] = rectangle.color
     return image

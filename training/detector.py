@@ -78,7 +78,7 @@ def by_class(pictures: list[Picture]) -> list[list[Picture]]:
 
 
 def batches(photographs: list[Picture], rendered: list[Picture], size: int, seed: int) -> Iterator[CropBatch]:
-    """Random crops for ever; `seed` fixes them. Some have objects of another crop of their kind pasted over them.
+    """Random crops forever; `seed` fixes them. Some have objects of another crop of their kind pasted over them.
 
     Rendered frames are drawn class by class: two clips show a duck, seventy-nine a person.
     """
@@ -134,7 +134,7 @@ def dense_losses(
     with torch.no_grad(), autocast(image.device):
         reference = teacher.dense_outputs(teacher.features(image)[1])
     old = [LevelOutput(r.class_logits[:, :NUM_CLASSES], r.bin_logits) for r in reference]
-    photograph = (~batch.labelled_ytvis).float()
+    photograph = (~batch.labeled_ytvis).float()
     return {"distil": distillation_loss(outputs, old, photograph), "class": class_loss(outputs, batch)}
 
 

@@ -39,9 +39,9 @@ BACKGROUND_CELLS = 60
 """Random cells kept per crop beside those that look like some object."""
 LIKELY = 0.03
 UNLABELLED_WEIGHT = 0.3
-"""Photographs may show unlabelled objects of these classes, so cells of no labelled object count less as negatives."""
+"""Photographs may show unlabeled objects of these classes, so cells of no labeled object count less as negatives."""
 PHOTOGRAPH_WEIGHT = 8.0
-"""Of the few cells of photographs that show a labelled animal, against those of rendered frames."""
+"""Of the few cells of photographs that show a labeled animal, against those of rendered frames."""
 SPECIES_COPIES = 6
 """Crops of every photograph that shows one of the new classes."""
 OTHER_PHOTOGRAPHS = 150
@@ -87,7 +87,7 @@ def crop_cells(model: LiteMaskRcnn, crop: Crop) -> list[Cells]:
 
 def _weights(labels: Tensor, crop: Crop) -> Tensor:
     """Weight of each cell by the label of its object, -1: none (M,)."""
-    if crop.labelled_ytvis:
+    if crop.labeled_ytvis:
         return torch.ones(len(labels))
     animal = (labels >= OLD) | torch.isin(labels, torch.tensor(ANIMALS))
     return torch.where(animal, PHOTOGRAPH_WEIGHT, torch.where(labels >= 0, 1.0, UNLABELLED_WEIGHT))

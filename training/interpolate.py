@@ -45,7 +45,7 @@ def main() -> None:
     given_from.add_argument("--earlier", type=Path)
     parser.add_argument("--weights", type=Path, required=True, help="A detector tuned from there.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=0.5, help="0: the tuned weights, 1: those of before.")
+    parser.add_argument("--share", type=float, default=0.5, help="0: the tuned weights, 1: the earlier ones.")
     given = parser.parse_args()
     model = LiteMaskRcnn()
     tuned = load_file(given.weights)

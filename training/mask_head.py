@@ -1,7 +1,7 @@
 """Train the mask head alone: `python -m training.mask_head --data DIR --weights IN --out DIR --minutes N`.
 
 Trunk, neck and dense head stay as they are, so a step costs a third of one of `training.detector` and neither boxes
-nor classes nor the features of the trackers move. All pictures count, also those whose classes are not labelled: the
+nor classes nor the features of the trackers move. All pictures count, also those whose classes are not labeled: the
 head is class-agnostic. What is written is the exponential moving average of the weights.
 """
 
@@ -44,7 +44,7 @@ def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]
 
 
 def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> Iterator[CropBatch]:
-    """Random crops for ever; some have objects of another crop pasted over them."""
+    """Random crops forever; some have objects of another crop pasted over them."""
     rng = random.Random(seed)
 
     def draw() -> Crop:
@@ -83,7 +83,7 @@ def train(
     depthwise_in_float32(model)
     model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     head = model.mask_head.requires_grad_(True)
-    # the dearest gradient of all on a CPU, for 2,400 weights that are trained already
+    # the most expensive gradient on a CPU, for 2,400 weights that are trained already
     head.fine_spatial.requires_grad_(False)
     groups = [
         {"params": [parameter], "base": FRESH_RATE if name.startswith(FRESH) else RATE}

@@ -69,7 +69,7 @@ class Recipe:
 
 
 def batches(clips: list[RenderedClip], pictures: list[Picture], size: int, seed: int) -> Iterator[SequenceBatch]:
-    """Random batches for ever: rendered clips, photographs moved, objects pasted over another photograph."""
+    """Random batches forever: rendered clips, photographs moved, objects pasted over another photograph."""
     rng = random.Random(seed)
     while True:
         length = rng.choice(LENGTHS)
@@ -174,7 +174,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--trunk-weights", type=Path, required=True, help="A detector, whose trunk is started from.")
-    parser.add_argument("--init", type=Path, help="Trackers to start from; what has another shape starts anew.")
+    parser.add_argument(
+        "--init", type=Path, help="Trackers to start from; tensors of another shape start from scratch."
+    )
     parser.add_argument("--train", choices=("all", "siamese", "pixel", "head"), default="all")
     parser.add_argument("--windows", choices=("object", "frame"), default="object")
     parser.add_argument("--out", type=Path, default=Path("runs/trackers"))

@@ -1,4 +1,4 @@
-"""The files of a result: what each format is called on disk, and as people get it."""
+"""The files of a result: the name of each format on disk and in a download."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,9 +17,9 @@ class FormatFile:
     """One format's file.
 
     Attributes:
-        stored: its name in the folder of a result.
-        name: its name where people get it.
-        media_type: of what they get.
+        stored: file name in a result's folder.
+        name: file name in a download.
+        media_type: of the download.
     """
 
     stored: str
@@ -33,4 +33,4 @@ FILES = {
     ResultFormat.OVERLAY_MP4: FormatFile("overlay.mp4", "overlay.mp4", "video/mp4"),
 }
 BEFORE_SCHEMA_1 = "tubelets.json"
-"""What a job's own result was stored as before schema 1: a whole JSON document."""
+"""Stored name of a job's result before schema 1: one JSON document."""

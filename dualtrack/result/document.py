@@ -1,7 +1,7 @@
-"""A result as its JSON document, what the API answers and `dualtrack segment` writes; `schema-1.json` describes it.
+"""A result as a JSON document, as the API answers it and `dualtrack segment` writes it; `schema-1.json` describes it.
 
-A document without `schema` is of format 0, written before there were numbers; it is read, too, and what was unknown
-then is absent.
+A document without `schema` is of format 0, written before there were numbers; it is read as well, without what
+was not recorded then.
 """
 
 import json
@@ -41,7 +41,7 @@ def pieces(head: Head, tubelets: Iterable[Tubelet]) -> Iterator[str]:
 
 
 def head_json(head: Head) -> Document:
-    """The members of the document but for the tubelets."""
+    """The members of the document except the tubelets."""
     return {
         "schema": SCHEMA,
         "video": asdict(head.video),
@@ -77,7 +77,7 @@ def from_document(document: object) -> Result:
 
     Raises:
         NewerFormat: its schema is higher than this reader's.
-        InvalidResult: it is no result, or a member is missing or wrong.
+        InvalidResult: it is not a result, or a member is missing or wrong.
     """
     if not isinstance(document, dict):
         raise InvalidResult(f"result: expected a JSON object, got {type(document).__name__}")
@@ -106,7 +106,7 @@ def check_schema(document: Mapping[str, Any]) -> int:
 
 
 def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHead, ...]) -> Head:
-    """The head that the document's members tell."""
+    """The head from the document's members."""
     chunks = document.get("chunks", document.get("segments", []))
     model, parameters, schema = document.get("model", {}), document.get("parameters") or {}, document.get("schema", 0)
     models = document.get("models") or {
@@ -131,7 +131,7 @@ def video_of(document: Mapping[str, Any]) -> Video:
 
 
 def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
-    """The head that a tubelet's members tell."""
+    """The head from a tubelet's members."""
     return _of(TubeletHead, {"category_id": None, **item})
 
 
@@ -178,7 +178,7 @@ def _entry_of(
 
 
 def _of(kind: type[T], values: Mapping[str, Any]) -> T:
-    """The dataclass `kind` of the members that it knows; lists as tuples."""
+    """An instance of the dataclass `kind` from the members that it knows; lists become tuples."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     known = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names

@@ -1,19 +1,20 @@
 """A result on disk: lines of JSON that are written once and read in parts.
 
-    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: all that is told of the video and of every tubelet
+    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: everything but the tubelets' frames
     {"first_frame": 0, "last_frame": 31, "tubelets": […]}   blocks of frames: the masks and boxes of the tubelets there
     …
     {"blocks": [[first_frame, last_frame, offset, bytes], …]}   index
     {"index_at": 123456}                                    where the index begins
 
-It is written when all rules on finished tubelets have run, so nothing is written twice. The JSON document of a result
+It is written after all rules on finished tubelets have run, so nothing is written twice. The JSON document of a result
 is made from it tubelet by tubelet; a range of frames costs its own blocks only.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,12 +32,14 @@ from dualtrack.result.document import (
 from dualtrack.result.model import Document, Entry, Head, Result, Tubelet, TubeletHead
 
 LAYOUT = 1
-"""Of the lines; a reader refuses a higher number than its own."""
+"""Format number of the lines; a reader refuses a higher number than its own."""
 BLOCK_FRAMES = 32
 AT_ONCE = 200_000
-"""Entries of tubelets that are held while a document is made; each further lot reads its blocks again."""
+"""Most entries held in memory while a document is made; each further batch of tubelets reads its blocks again."""
 TAIL_BYTES = 64
 
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What Python raises on JSON that is damaged, nested too deep, or has a member of another type."""
 Entries = Callable[[int, range], Iterable[Entry | None]]
 """Place of a tubelet in the head, and frames of its span -> its entries there."""
 
@@ -46,7 +49,7 @@ def write_result(path: Path, head: Head, entries: Entries) -> None:
 
     Args:
         path: of the file; its folder must exist.
-        head: all but the frames.
+        head: everything but the frames.
         entries: asked block by block, tubelet by tubelet.
 
     Raises:
@@ -73,7 +76,7 @@ def write_result(path: Path, head: Head, entries: Entries) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BlockTubelet:
-    """What a block holds of a tubelet: its entries of the frames from `first_frame` on."""
+    """The part of a tubelet in one block: its entries from `first_frame` on."""
 
     id: int
     first_frame: int
@@ -86,7 +89,7 @@ class ResultFile:
 
     Attributes:
         path: of the file.
-        head: all but the frames.
+        head: everything but the frames.
         index: first and last frame, offset and bytes of every block.
         whole: the tubelets of a file that is a JSON document and has no blocks.
     """
@@ -103,7 +106,7 @@ class ResultFile:
         Raises:
             FileNotFoundError: there is no such file.
             NewerFormat: a newer version wrote it.
-            InvalidResult: it is no result, or not all of it is there.
+            InvalidResult: it is not a result, or part of it is missing.
         """
         with path.open("rb") as file:
             try:
@@ -113,39 +116,61 @@ class ResultFile:
                     return cls(path, result.head, whole=result.tubelets)
                 _check_layout(first, path)
                 heads = tuple(tubelet_head_of(item) for item in first["tubelets"])
-                index = tuple((a, b, at, size) for a, b, at, size in _index(file))
-                return cls(path, head_of(first, video_of(first), heads), index)
-            except (ValueError, KeyError, TypeError) as error:
+                return cls(path, head_of(first, video_of(first), heads), _index(file))
+            except UNREADABLE as error:
                 raise InvalidResult(f"result {path.name}: expected a whole result: {error!r}") from error
 
     def parts(self, frames: range) -> Iterator[list[BlockTubelet]]:
-        """What the blocks that hold some of these frames say of all tubelets there, block by block."""
+        """The tubelets in each block that holds some of these frames; a file without blocks counts as one block.
+
+        Raises:
+            FileNotFoundError: the file was deleted.
+            InvalidResult: a block can't be read.
+        """
+        if self.whole is not None:
+            found = [item for item in self.whole if _common(item.head.span, frames)]
+            yield [BlockTubelet(item.head.id, item.head.first_frame, item.entries) for item in found]
+            return
         with self.path.open("rb") as file:
-            for first, last, at, size in self.index:
-                if _common(range(first, last + 1), frames):
-                    file.seek(at)
-                    yield _block(file.read(size), f"result {self.path.name}: frames {first} to {last}")
+            yield from self._blocks(file, frames)
 
     def tubelets(self) -> Iterator[Tubelet]:
-        """All tubelets, in the head's order."""
+        """All tubelets, in the head's order; raises as `parts` does."""
         if self.whole is not None:
             yield from self.whole
             return
-        for lot in _lots(self.head.tubelets):
-            found: dict[int, list[Entry | None]] = {item.id: [] for item in lot}
-            for parts in self.parts(range(min(i.first_frame for i in lot), max(i.last_frame for i in lot) + 1)):
-                for part in parts:
-                    if part.id in found:
-                        found[part.id] += part.entries
-            yield from (Tubelet(item, tuple(found[item.id])) for item in lot)
+        # one file for all lots: it can be read to its end even if it is deleted in the meantime
+        with self.path.open("rb") as file:
+            for lot in _lots(self.head.tubelets):
+                yield from self._tubelets(file, lot)
 
     def document(self) -> Iterator[str]:
-        """The JSON document, piece by piece."""
-        yield from pieces(self.head, self.tubelets())
+        """The JSON document, piece by piece; raises as `parts` does.
+
+        The file is opened and its first tubelet read at once: what is wrong is known before the first piece is sent.
+        """
+        tubelets = self.tubelets()
+        first = list(islice(tubelets, 1))
+        return pieces(self.head, chain(first, tubelets))
+
+    def _tubelets(self, file: BinaryIO, lot: Sequence[TubeletHead]) -> Iterator[Tubelet]:
+        found: dict[int, list[Entry | None]] = {item.id: [] for item in lot}
+        frames = range(min(item.first_frame for item in lot), max(item.last_frame for item in lot) + 1)
+        for block in self._blocks(file, frames):
+            for part in block:
+                if part.id in found:
+                    found[part.id] += part.entries
+        return (Tubelet(item, tuple(found[item.id])) for item in lot)
+
+    def _blocks(self, file: BinaryIO, frames: range) -> Iterator[list[BlockTubelet]]:
+        for first, last, at, size in self.index:
+            if _common(range(first, last + 1), frames):
+                file.seek(at)
+                yield _block(file.read(size), f"result {self.path.name}: frames {first} to {last}")
 
 
 def _lots(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
-    """Tubelets in order, as many together as may be held at once."""
+    """Tubelets in order, in batches that fit in memory."""
     lot: list[TubeletHead] = []
     held = 0
     for item in tubelets:
@@ -159,10 +184,11 @@ def _lots(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
 
 
 def _first_line(file: BinaryIO) -> Document | None:
-    """The head; None of a file that is one JSON document, which is then to be read from its start."""
+    """The head; None for a file that is one JSON document, which is then read from its start."""
     try:
         first = json.loads(file.readline())
     except ValueError:
+        # a document with line breaks
         first = None
     if isinstance(first, dict) and "layout" in first:
         return first
@@ -177,14 +203,23 @@ def _whole(file: BinaryIO, path: Path) -> Result:
         raise InvalidResult(f"result {path.name}: {error.detail.removeprefix('result: ')}") from error
 
 
-def _index(file: BinaryIO) -> list[list[int]]:
-    file.seek(0, os.SEEK_END)
-    size = file.tell()
+def _index(file: BinaryIO) -> tuple[tuple[int, int, int, int], ...]:
+    """First and last frame, offset and bytes of every block; all of them lie before the index.
+
+    Raises:
+        ValueError, KeyError, TypeError: the end of the file is no index.
+    """
+    size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - TAIL_BYTES))
-    last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
-    file.seek(json.loads(last)["index_at"])
-    index: list[list[int]] = json.loads(file.readline())["blocks"]
-    return index
+    index_at = json.loads(file.read().rstrip(b"\n").rpartition(b"\n")[2])["index_at"]
+    if not 0 <= index_at < size:
+        raise ValueError(f"index: expected an offset below {size}, got {index_at}")
+    file.seek(index_at)
+    blocks = tuple((first, last, at, length) for first, last, at, length in json.loads(file.readline())["blocks"])
+    for first, last, at, length in blocks:
+        if not (0 <= first <= last and 0 <= at < at + length <= index_at):
+            raise ValueError(f"index: frames {first} to {last}: expected bytes before {index_at}, got {length} at {at}")
+    return blocks
 
 
 def _check_layout(first: Document, path: Path) -> None:
@@ -217,7 +252,7 @@ def _part_json(head: TubeletHead, frames: range, entries: Iterable[Entry | None]
 def _block(line: bytes, where: str) -> list[BlockTubelet]:
     try:
         return [_part_of(item) for item in json.loads(line)["tubelets"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise InvalidResult(f"{where} can't be read: {error}") from error
 
 

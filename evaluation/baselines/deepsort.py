@@ -1,7 +1,7 @@
 """Baseline B0: DeepSORT on the detections, written from the published method (Wojke, Bewley, Paulus, ICIP 2017).
 
 Adapted to video instance segmentation: detections come from the calibrated candidates, a tubelet is the union of a
-track's matched masks, and frames without a match stay empty. The whole video is at hand, so a track that is confirmed
+track's matched masks, and frames without a match stay empty. The whole video is available, so a track that is confirmed
 late reports its first hits, too; by default it is confirmed at once (`n_init` 1), because the frames are few.
 What two detections are compared by is `evaluation.baselines.appearance`, in place of a network that knows persons only.
 """
@@ -27,7 +27,7 @@ GATE = 9.4877
 """95 % quantile of chi-square with 4 degrees of freedom."""
 INFEASIBLE = 1e5
 BARELY = 1e-5
-"""A forbidden pair is dearer by that than the dearest allowed one: no good pair is given up for two poor ones."""
+"""Added to the cost of a forbidden pair, above the highest allowed cost: no good pair is given up for two poor ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +147,10 @@ def _appearance_cost(tracks: Sequence[_Track], measured: F64, features: F32, par
 
 
 def _measurements(boxes: F32) -> F64:
-    """(N, 4) x1 y1 x2 y2 -> (N, 4) centre x, centre y, aspect w/h, height."""
+    """(N, 4) x1 y1 x2 y2 -> (N, 4) center x, center y, aspect w/h, height."""
     wide, high = boxes[:, 2] - boxes[:, 0], np.maximum(boxes[:, 3] - boxes[:, 1], 1e-3)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.stack([centres[:, 0], centres[:, 1], wide / high, high], axis=1).astype(np.float64)
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return np.stack([centers[:, 0], centers[:, 1], wide / high, high], axis=1).astype(np.float64)
 
 
 def _boxes(tracks: Sequence[_Track]) -> F32:

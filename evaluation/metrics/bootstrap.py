@@ -1,7 +1,7 @@
 """How sure a difference of two evaluations is: bootstrap over clips, both resampled alike.
 
 Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentile interval). Clips are drawn with
-replacement; the figures of each draw are made anew from what is kept of the clips, so a class that no drawn clip shows
+replacement; the figures of each draw are computed again from the clips' stored values, so a class in no drawn clip
 drops out of the mean, as in a data set without it. What is left out: another training, another kind of scenes.
 """
 

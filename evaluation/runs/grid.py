@@ -34,7 +34,7 @@ class Axis:
 
 
 def parse_axis(text: str) -> Axis:
-    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis, under the names of now.
+    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis, under the current names.
 
     Raises:
         InvalidParameter: it does not look so.

@@ -12,7 +12,7 @@ from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.run import Run, detect_all, seed_tracker, track_all
 from service.structures.detections import Detections
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
 from service.tracking.tubelet_nms import suppress
@@ -26,7 +26,7 @@ async def run_method(
     vocabulary: Vocabulary,
     kept: Remembered | None = None,
     sort: DeepSortParams | None = None,
-) -> list[LabelledTubelet]:
+) -> list[LabeledTubelet]:
     """Tubelets of one video with labels that index `vocabulary.category_ids`. Best first.
 
     Args:
@@ -62,7 +62,7 @@ def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary
 
 def finish(
     tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
-) -> list[LabelledTubelet]:
+) -> list[LabeledTubelet]:
     """Label and score the tubelets, then drop duplicates: best first. Tubelets without a mask are left out."""
     return suppress([label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames], params)
 
@@ -75,11 +75,11 @@ def _params(run: Run, method: Method) -> PipelineParams:
 
 
 def records(
-    labelled: Sequence[LabelledTubelet], video_id: int, vocabulary: Vocabulary, frames: Sequence[int]
+    labeled: Sequence[LabeledTubelet], video_id: int, vocabulary: Vocabulary, frames: Sequence[int]
 ) -> list[dict[str, object]]:
     """YouTube-VIS records of the annotated `frames`; tubelets without a mask there are left out."""
     kept = []
-    for item in labelled:
+    for item in labeled:
         masks = [item.tubelet.mask_at(t) for t in frames]
         if any(mask is not None for mask in masks):
             kept.append(

@@ -185,6 +185,6 @@ async def row_records(
         return await seed_records(run, tracker, video, annotations)
     if row.oracle == "detections":
         return detection_records(await detect_all(run, kept.features), video, annotations)
-    labelled = await run_method(run, row.method, vocabulary, kept, parameters.deepsort_params())
-    found = records(labelled, video.id, vocabulary, video.frames)
+    labeled = await run_method(run, row.method, vocabulary, kept, parameters.deepsort_params())
+    found = records(labeled, video.id, vocabulary, video.frames)
     return with_true_classes(found, annotations) if row.oracle == "class" else found

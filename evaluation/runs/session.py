@@ -23,7 +23,7 @@ async def open_context(settings: Settings) -> AsyncIterator[PipelineContext]:
     """Networks and folders as the settings say; closed and emptied at the end, what a killed run left at the start."""
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
-    # nobody goes on with a video of an evaluation that was killed
+    # an evaluation that was killed is not resumed
     opened = replace(settings.engine(), checkpoint_frames=0)
     with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
         scratch.mkdir()

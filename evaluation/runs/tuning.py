@@ -84,8 +84,8 @@ async def run_trials(
             kept = remember(run)
             for done, (_, parameters) in zip(clips, combinations, strict=True):
                 own, sort = replace(run, params=parameters.pipeline_params()), parameters.deepsort_params()
-                labelled = await run_method(own, method, vocabulary, kept, sort)
-                done.append(match_clip(video, annotations, records(labelled, video.id, vocabulary, video.frames)))
+                labeled = await run_method(own, method, vocabulary, kept, sort)
+                done.append(match_clip(video, annotations, records(labeled, video.id, vocabulary, video.frames)))
         tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
     return [Trial(values, tuple(done)) for (values, _), done in zip(combinations, clips, strict=True)]
 

@@ -103,8 +103,8 @@ async def _methods_records(
         start = time.perf_counter()
         async with open_run(video, context, request.parameters) as run:
             sort = request.parameters.deepsort_params()
-            labelled = await run_method(run, request.method, vocabulary, sort=sort)
-        found += records(labelled, video.id, vocabulary, video.frames)
+            labeled = await run_method(run, request.method, vocabulary, sort=sort)
+        found += records(labeled, video.id, vocabulary, video.frames)
         seconds += time.perf_counter() - start
         frames += len(video.frames)
         tell(f"{number}/{len(videos)} {video.name}: {seconds / frames:.2f} s/frame")

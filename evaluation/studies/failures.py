@@ -33,7 +33,7 @@ from service.structures.tubelets import Tubelet
 
 PANEL = re.compile(r"(?P<subject>.+?):(?P<frame>\d+)(?::(?P<crop>\d+,\d+,\d+,\d+))?")
 ANSWER, TRUTH = 0, 1
-"""Colours of the painter: red and green."""
+"""Colors of the painter: red and green."""
 app = typer.Typer(help=__doc__, add_completion=False)
 Out = Annotated[Path, typer.Option(help="The JPEG to write.")]
 

@@ -30,7 +30,7 @@ from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import NoCache
 from service.settings import Settings
 from service.structures.masks import Rle, decode
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.tubelet_nms import tubelet_iou
 
 Rates = Annotated[list[float], typer.Option("--rate", help="Frames per second that are tracked; may be given again.")]
@@ -88,7 +88,7 @@ async def rates_of_clip(run: Run, name: str, truths: Sequence[Truth], rates: Seq
         if step == 1 or any(truth.frames[truth.first] % step for truth in truths):
             continue
         tracked = thinned(slower)
-        tubelets = [LabelledTubelet(each, 0, 1.0, i) for i, each in enumerate(await followed(tracked, truths), start=1)]
+        tubelets = [LabeledTubelet(each, 0, 1.0, i) for i, each in enumerate(await followed(tracked, truths), start=1)]
         fill = FillStage(run.clip, step, run.canvas, run.params.tracker.fusion, lambda _: None)
         filled = [item.tubelet for item in await fill.fill_settled([], tubelets)]
         figures = [figures_of(*one, step) for one in zip(truths, every, filled, strict=True)]
@@ -138,7 +138,7 @@ async def _whole(videos: Sequence[Path], rates: Sequence[float]) -> list[Documen
 async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[float]) -> list[Document]:
     """A record per rate, first of them every frame (rate 0)."""
     rows: list[Document] = []
-    wanted: list[LabelledTubelet] = []
+    wanted: list[LabeledTubelet] = []
     video = AnnotatedVideo(0, path.stem, path, (), exhaustive=True, record={})
     async with open_run(video, context, JobParameters(track_fps=0)) as run:
         for rate in (0.0, *rates):
@@ -152,7 +152,7 @@ async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[f
     return rows
 
 
-def agreement(found: Sequence[LabelledTubelet], wanted: Sequence[LabelledTubelet]) -> float:
+def agreement(found: Sequence[LabeledTubelet], wanted: Sequence[LabeledTubelet]) -> float:
     """IoU over the frames of every wanted tubelet with the one that is most like it, mean by score."""
     if not wanted:
         return 1.0

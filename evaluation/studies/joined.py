@@ -38,7 +38,7 @@ from service.pipeline.run import Run, VideoResult, detect_all, process_video
 from service.settings import Settings
 from service.structures.arrays import F64, U8
 from service.structures.detections import Detections
-from service.structures.tubelets import LabelledTubelet
+from service.structures.tubelets import LabeledTubelet
 from service.tracking.chunks import Chunk
 
 
@@ -102,7 +102,7 @@ async def compare_joined(
 ) -> Comparison:
     """Run every clip alone and uncut, then all of them as one video under `parameters`."""
     vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
-    found: list[LabelledTubelet] = []
+    found: list[LabeledTubelet] = []
     candidates: list[Detections] = []
     async with AsyncExitStack() as clips:
         runs = [await clips.enter_async_context(open_run(video, context, parameters)) for video in videos]

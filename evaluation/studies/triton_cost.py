@@ -3,7 +3,7 @@
     python -m evaluation.studies.triton_cost CLIP --url HOST:PORT --pid PID [--rounds 3] [--jobs 4]
 
 `--pid` is the server's process: its CPU time and that of its backends' processes count, besides this one's. The
-three ways take turns, so that a neighbour's load hits all of them. Then several jobs at once, for the sizes of the
+three ways take turns, so that a neighbor's load hits all of them. Then several jobs at once, for the sizes of the
 batches that the server made of their requests.
 """
 

@@ -30,7 +30,7 @@ REPOSITORY = Path("model_repository")
 RESNEXT_REPOSITORY = Path("build/resnext_repository")
 TENSORRT_REPOSITORY = Path("build/tensorrt_repository")
 UNNAMED = "{}-0"
-"""Name of a release that nobody named, by its architecture."""
+"""Default name of a release, by its architecture."""
 
 
 class Architecture(StrEnum):
@@ -188,7 +188,7 @@ def model_cards(
     card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
     repository: Annotated[Path, typer.Option(help="A repository of the architecture `lite`.")] = REPOSITORY,
 ) -> None:
-    """Write the model cards of the architecture `lite` anew, where only their text has changed (needs no extra)."""
+    """Rewrite the model cards of the architecture `lite`, where only their text has changed (needs no extra)."""
     manifest, said = load_manifest(repository), _read_card(card)
     if manifest.architecture != Architecture.LITE:
         raise ConfigurationError(

@@ -118,7 +118,7 @@ class LiteMaskRcnn(nn.Module):
         return gather(boxes, slot) * keep, gather(scores, chosen) * keep, valid
 
     def _masks(self, taps: Taps, levels: tuple[Tensor, ...], boxes: Tensor, valid: Tensor) -> Tensor:
-        """Masks of the wanted slots only: the head is the dearest part."""
+        """Masks of the wanted slots only: the head is the most expensive part."""
         batch, slots = valid.shape
         image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, slots, -1)
         rois = torch.cat([image, boxes], dim=2).reshape(-1, 5)

@@ -25,11 +25,11 @@ DILATIONS = (1, 2, 4)
 
 
 def template_windows(boxes: Tensor) -> Tensor:
-    """Boxes (N, 4) -> squares of side sqrt((w + p)(h + p)), p = (w + h) / 2, around their centres (N, 4)."""
-    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
+    """Boxes (N, 4) -> squares of side sqrt((w + p)(h + p)), p = (w + h) / 2, around their centers (N, 4)."""
+    center, size = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)
     pad = CONTEXT * size.sum(1, keepdim=True)
     half = ((size + pad)[:, :1] * (size + pad)[:, 1:]).sqrt() / 2
-    return torch.cat([centre - half, centre + half], 1)
+    return torch.cat([center - half, center + half], 1)
 
 
 def align(f8: Tensor, frame_index: Tensor, windows: Tensor, grid: int) -> Tensor:

@@ -54,7 +54,7 @@ HALF_TOLERANCES: Tolerances = {
 }
 """The same where layers with weights run in half precision.
 
-Of two neighbouring cells that fit an object alike, NMS may then keep the other one: its box is a fraction of a pixel
+Of two neighboring cells that fit an object alike, NMS may then keep the other one: its box is a fraction of a pixel
 off, its classes and mask are what the detector's own tolerances allow.
 """
 HALF_LEAST_SCORE = 0.2

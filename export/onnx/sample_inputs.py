@@ -58,10 +58,10 @@ def tracks(graph: str, dims: ModelDims, tracks: int, frames: int, hw: tuple[int,
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
-    centre = uniform(tracks, 2) * torch.tensor([float(width), float(height)])
+    center = uniform(tracks, 2) * torch.tensor([float(width), float(height)])
     half = 15 + 60 * uniform(tracks, 2)
-    boxes = torch.cat([centre - half, centre + half], 1)
-    square = torch.cat([centre - half[:, :1], centre + half[:, :1]], 1)
+    boxes = torch.cat([center - half, center + half], 1)
+    square = torch.cat([center - half[:, :1], center + half[:, :1]], 1)
     side, embedding, bank = dims.window, dims.embedding, dims.bank
     everything = {
         "f8": normal(frames, dims.f8_channels, height // 8, width // 8),

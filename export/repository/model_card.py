@@ -34,7 +34,7 @@ class Card(TypedDict, total=False):
 
 
 def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any], card: Card) -> str:
-    """Markdown of one graph's card; parts that nobody wrote are left out.
+    """Markdown of one graph's card; missing parts are left out.
 
     Args:
         graph: its name.
@@ -54,7 +54,7 @@ def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any
     recipe = [
         card.get("recipe", {}).get(graph, ""),
         card.get("effort", {}).get(graph, ""),
-        _labelled("Training code at commit", card.get("commit", "")),
+        _labeled("Training code at commit", card.get("commit", "")),
     ]
     sections = [
         ("", [card.get("what", {}).get(graph, "")]),
@@ -75,5 +75,5 @@ def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any
     return "\n\n".join(parts) + "\n"
 
 
-def _labelled(label: str, value: str) -> str:
+def _labeled(label: str, value: str) -> str:
     return f"{label} {value}." if value else ""

@@ -73,7 +73,7 @@ def triton_config(spec: GraphSpec, releases: Sequence[Manifest] = (), accelerato
 
     Args:
         spec: the graph.
-        releases: the manifests of the versions that lie in the repository; their file says which backend serves them.
+        releases: the manifests of the versions in the repository; their file says which backend serves them.
         accelerator: for onnxruntime on a GPU.
     """
     engines = any(release.file == ENGINE_FILE for release in releases)
@@ -108,7 +108,7 @@ def _engine_instance(spec: GraphSpec) -> list[str]:
 def _accelerators(spec: GraphSpec) -> str:
     """The TensorRT provider of onnxruntime, which builds an engine at the first run of a shape.
 
-    A graph that it takes as a whole gets the shapes of a profile, so that no later request makes it build anew. Those
+    A graph that it takes as a whole gets the shapes of a profile, so that no later request makes it rebuild. Those
     that read frames it takes in parts, and would ask for the shapes of every part. Half precision is left off: the
     provider would also take it for boxes and distances.
     """

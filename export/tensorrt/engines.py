@@ -47,12 +47,12 @@ def load_library(name: str = LIBRARY) -> Any:
 
 
 def build_engines(folder: Path, trt: Any, report: Callable[[str], None]) -> list[Path]:
-    """Build the engine of every graph of a repository, then write manifest and configurations anew; the engines.
+    """Build the engine of every graph of a repository, then rewrite manifest and configurations; returns the engines.
 
     Args:
         folder: as `write_tensorrt_repository` left it.
         trt: see `load_library`.
-        report: is told of each engine.
+        report: called with each engine.
 
     Raises:
         ConfigurationError: the repository is of another kind, a source has changed, or TensorRT refuses a graph.

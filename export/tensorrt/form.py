@@ -6,7 +6,6 @@ import onnx
 from torch import nn
 
 from export.models.half import Half, Rounded, halve
-from export.onnx.graphs import Graphs, Lite, Resnext
 
 SIAMESE = ("embed_template", "embed_search", "parts", "look", "tower", "discriminator", "correlator")
 PIXEL = ("embed", "enter", "attention.gate", "blocks", "predict")
@@ -34,11 +33,6 @@ HALVED = {
 """What runs in half precision, by the graph's class: everything with weights. Boxes, RoIAlign, NMS, softmax and
 distances between embeddings stay float32: from 512 on float16 is half a pixel apart, and a distance is a difference
 of large numbers."""
-
-
-def tensorrt_graphs(network: Lite | Resnext) -> Graphs:
-    """Copies of the network's graphs, in the form for TensorRT."""
-    return {name: tensorrt_graph(graph) for name, graph in network.graphs().items()}
 
 
 def tensorrt_graph(graph: nn.Module, kind: type[Half] | type[Rounded] = Half) -> nn.Module:

@@ -21,14 +21,14 @@ TOLERANCES = {"pyramid": 1e-3, "proposals": 1e-2, "probabilities": 2e-4, "box_of
 """The pyramid's as a share of its standard deviation, boxes in px, the others as probabilities."""
 RELATIVE = frozenset({"pyramid"})
 MASKS = 20
-"""Proposals whose masks are compared: the mask head is the dearest part."""
+"""Proposals whose masks are compared: the mask head is the most expensive part."""
 SIZES_HW = ((160, 224), (192, 128))
 DIFFERENCES = (
     "NMS is over all classes (IoU 0.5): one object is one candidate with its whole class vector. torchvision's is per "
     "class, a box may come once for each.\n"
     "Box and mask are those of the best class.\n"
     f"{PROPOSALS} proposals and 50 detections per image; torchvision's defaults are 1000 and 100.\n"
-    "The host scales frames (short side 384, torchvision's is 800) and pads them with the mean colour, which is below "
+    "The host scales frames (short side 384, torchvision's is 800) and pads them with the mean color, which is below "
     "0.01 after normalisation; torchvision pads with 0.\n"
     "Outputs that stand for no class count in the softmax but are never a detection."
 ).splitlines()

@@ -1,4 +1,4 @@
-"""`python -m service.api`: the API under uvicorn, as the supervisor starts it."""
+"""`python -m service.api`: the API under uvicorn, as `dualtrack serve` starts it."""
 
 import uvicorn
 

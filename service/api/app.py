@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import structlog
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
@@ -24,6 +25,8 @@ from service.api.problems import RequestProblem
 from service.api.routes import health, jobs, models, page, results, videos
 from service.settings import Settings
 from service.wiring import open_parts
+
+log = structlog.get_logger("dualtrack.api")
 
 MAX_UPLOADS = 16
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -54,7 +57,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _handle_errors(app: FastAPI) -> None:
     async def on_error(request: Request, error: DualtrackError) -> Response:
-        return problems.response(problems.of_error(error), request.scope)
+        problem = problems.of_error(error)
+        if problem.status == 500:
+            log.error("request failed", path=request.url.path, code=error.code, detail=error.detail)
+        return problems.response(problem, request.scope)
 
     async def on_request_problem(request: Request, error: RequestProblem) -> Response:
         return problems.response(error.problem, request.scope)

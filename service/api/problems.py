@@ -16,6 +16,7 @@ from dualtrack.errors import (
     Gone,
     InferenceTimeout,
     InvalidInput,
+    InvalidResult,
     NewerFormat,
     NotFound,
     Overloaded,
@@ -42,6 +43,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
 
 STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
     (TooLarge, 413),
+    (InvalidResult, 500),  # stored by the service: not the caller's fault
     (InvalidInput, 422),
     (Unauthorized, 401),
     (NotFound, 404),
@@ -121,7 +123,7 @@ def of_validation(error: RequestValidationError) -> Problem:
 
 
 def internal() -> Problem:
-    """The problem of a fault of ours; what it was stands in the log under the request id."""
+    """The problem of a fault of ours; the log has the cause under the request id."""
     return Problem(500, "internal", "The service failed on this request; its log has the request id.")
 
 

@@ -1,1 +1,1 @@
-"""What is made of a finished result: the overlay."""
+"""What is made from a finished result: the overlay."""

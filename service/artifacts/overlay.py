@@ -33,7 +33,7 @@ async def write_overlay(
         out: the file to write, MP4.
         limits: what a video may be at most.
         min_score: tubelets below are left out.
-        on_frame: told how many frames are done.
+        on_frame: called with the number of frames that are done.
 
     Raises:
         InvalidVideo: the video can't be decoded.

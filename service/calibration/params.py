@@ -25,7 +25,7 @@ class CalibrationParams:
     estimator: Annotated[Estimator, Parameter("How a class's average over the video is taken.")] = "frame_max"
     th_cc: Annotated[Share, Parameter("A class is reliable if its average is above this.")] = 0.15
     beta: Annotated[Share, Parameter("Weight of unreliable classes; 1 switches calibration off.")] = 0.1
-    relabel: Annotated[bool, Parameter("Take the label anew after calibration.")] = True
+    relabel: Annotated[bool, Parameter("Choose the label again after calibration.")] = True
     th_key: Annotated[Share, Parameter("Calibrated candidates below this score are dropped.")] = 0.03
     min_frames: int = 3
     topk: int = 3

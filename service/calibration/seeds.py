@@ -14,7 +14,7 @@ from service.structures.tubelets import Tubelet
 def greedy(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
     """The paper's rule: best first, drop what overlaps a better one by more than `th_iou` in any frame.
 
-    Masks are compared where they lie in the image, without motion compensation.
+    Masks are compared at their place in the image, without motion compensation.
     """
     return _apart(frames, params, params.max_seeds)
 
@@ -87,7 +87,7 @@ def _without(frame: Detections, tubelets: Sequence[Tubelet], params: ProposalPar
     masks = [mask for tubelet in tubelets if (mask := tubelet.masks[frame.frame]) is not None]
     overlap = iou_matrix(frame.masks, masks)
     covered = overlap.max(axis=1, initial=0) > params.th_iou
-    # a seed whose own mask shrank under the box must not come back for ever
+    # a seed whose own mask shrank under the box must not be chosen again in every round
     places = zip(frame.boxes, frame.masks, strict=True)
     used = np.array([(frame.frame, box.tobytes(), mask) in seeds for box, mask in places], np.bool_)
     return frame.select(np.flatnonzero(~(covered | used)).astype(np.int64))

@@ -101,7 +101,7 @@ def remove(
     removed = remove_release(folder, release)
     what = f"release {removed.release} (number {removed.number})" if removed.release else f"number {removed.number}"
     files = f"{', '.join(removed.graphs) or 'no graph'}; {removed.freed / 1e6:.1f} MB"
-    typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has it loaded must load the models anew.")
+    typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has it loaded must reload the models.")
 
 
 def _folder(repository: Path | None) -> Path:

@@ -98,7 +98,7 @@ def _pairs(given: list[str]) -> dict[str, object]:
 
 
 def _renamed(values: dict[str, object], tell: Tell) -> dict[str, object]:
-    """One source's values under the names of now, so that the next source goes before it by either name."""
+    """One source's values under the current names, so that the next source overrides them by either name."""
     for line in deprecations(values):
         tell(f"warning: {line}")
     try:

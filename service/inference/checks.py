@@ -26,7 +26,7 @@ def check_inputs(spec: GraphSpec, inputs: Arrays) -> None:
 def check_outputs(spec: GraphSpec, outputs: Arrays, inputs: Arrays) -> None:
     """Raise ContractViolation unless the outputs are those of the spec, fit the (checked) inputs and are finite.
 
-    One NaN would spread to every later frame of a track, and its mask would be empty without a word.
+    One NaN would spread to every later frame of a track, and its mask would be empty without any error.
     """
     _check(spec.name, spec.outputs, outputs, _check(spec.name, spec.inputs, inputs, {}))
     for name, array in outputs.items():

@@ -170,7 +170,7 @@ def _open(what: str, path: Path, providers: Sequence[str], threads: int) -> onnx
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_ERRORS_ONLY
-    # a spinning thread starves its neighbours where cores are shared
+    # a spinning thread starves its neighbors where cores are shared
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         # without enable_fallback=0 a failing provider is replaced by the CPU, now or in the middle of a job

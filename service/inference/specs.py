@@ -112,7 +112,7 @@ def _mask_rcnn(dims: ModelDims, frames: tuple[TensorSpec, ...], features: tuple[
         TensorSpec("masks", "float32", ("B", dims.slots, MASK_SIDE, MASK_SIDE)),
         TensorSpec("count", "int32", ("B", 1)),
     )
-    # masks are the dearest part: none is made for slots that the host drops
+    # masks are the most expensive part: none is made for slots that the host drops
     wanted = (TensorSpec("th_det", "float32", ("B", 1)), TensorSpec("max_per_frame", "int32", ("B", 1)))
     return GraphSpec("mask_rcnn", frames + wanted, outputs + (features if dims.shared_trunk else ()), max_batch_size=8)
 

@@ -36,7 +36,7 @@ async def decode(
         limits: see there.
         network_hw: height and width of the clip's frames.
         directory: where the frames go, made if need be.
-        on_frame: told how many frames are done.
+        on_frame: called with the number of frames that are done.
 
     Raises:
         InvalidVideo: it can't be decoded or is over a limit; where the decoder died, the message names the frame.

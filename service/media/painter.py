@@ -9,8 +9,8 @@ import numpy as np
 from service.structures.arrays import F32, U8, Bool
 
 PALETTE = tuple(
-    tuple(bytes.fromhex(colour))
-    for colour in (
+    tuple(bytes.fromhex(color))
+    for color in (
         "e6194b",
         "3cb44b",
         "4363d8",
@@ -23,7 +23,7 @@ PALETTE = tuple(
         "469990",
     )
 )
-"""Colours, RGB; object `number` has the one at `number` modulo their count."""
+"""Colors, RGB; object `number` has the one at `number` modulo their count."""
 OPACITY = 0.5
 FONT, TEXT_SCALE, TEXT_PADDING = cv2.FONT_HERSHEY_SIMPLEX, 0.4, 3
 BRIGHT = 140
@@ -35,7 +35,7 @@ class Shape:
     """One object in one frame.
 
     Attributes:
-        number: chooses the colour; the same object keeps it.
+        number: chooses the color; the same object keeps it.
         mask: (H, W) bool, of the frame's size.
         box: (4,) x1 y1 x2 y2, pixels of the frame.
         label: the text at the box.
@@ -52,29 +52,29 @@ def paint(image: U8, shapes: Sequence[Shape]) -> U8:
     scene = np.ascontiguousarray(image).copy()
     tint = scene.copy()
     for shape in sorted(shapes, key=lambda shape: -int(shape.mask.sum())):
-        tint[shape.mask] = _colour(shape)
+        tint[shape.mask] = _color(shape)
     cv2.addWeighted(tint, OPACITY, scene, 1 - OPACITY, 0, dst=scene)
     for shape in shapes:
         x1, y1, x2, y2 = (int(edge) for edge in shape.box)
-        cv2.rectangle(scene, (x1, y1), (x2, y2), _colour(shape), 1)
+        cv2.rectangle(scene, (x1, y1), (x2, y2), _color(shape), 1)
     for shape in shapes:
         _label(scene, shape)
     return scene
 
 
-def _colour(shape: Shape) -> tuple[int, ...]:
+def _color(shape: Shape) -> tuple[int, ...]:
     return PALETTE[shape.number % len(PALETTE)]
 
 
 def _label(scene: U8, shape: Shape) -> None:
-    """The text on a patch of the object's colour above the box's upper left corner; moved to lie in the frame."""
+    """The text on a patch of the object's color above the box's upper left corner; moved to lie in the frame."""
     (width, height), _ = cv2.getTextSize(shape.label, FONT, TEXT_SCALE, 1)
     wide, high = width + 2 * TEXT_PADDING, height + 2 * TEXT_PADDING
     left = max(0, min(int(shape.box[0]), scene.shape[1] - wide))
     top = max(0, min(int(shape.box[1]), scene.shape[0]) - high)
-    colour = _colour(shape)
-    cv2.rectangle(scene, (left, top), (left + wide, top + high), colour, cv2.FILLED)
-    luma = float(np.dot(colour, (0.299, 0.587, 0.114)))
+    color = _color(shape)
+    cv2.rectangle(scene, (left, top), (left + wide, top + high), color, cv2.FILLED)
+    luma = float(np.dot(color, (0.299, 0.587, 0.114)))
     text = (0, 0, 0) if luma >= BRIGHT else (255, 255, 255)
     at = (left + TEXT_PADDING, top + TEXT_PADDING + height)
     cv2.putText(scene, shape.label, at, FONT, TEXT_SCALE, text, 1, cv2.LINE_AA)

@@ -18,6 +18,6 @@ def resized(image: U8, hw: tuple[int, int]) -> U8:
 
 
 def upright(frame: VideoFrame, rotation: int) -> U8:
-    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, deeper colour comes down to 8 bits."""
+    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, deeper color comes down to 8 bits."""
     image: U8 = np.rot90(frame.to_ndarray(format="rgb24"), rotation // 90)
     return np.ascontiguousarray(image)

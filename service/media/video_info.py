@@ -1,4 +1,4 @@
-"""What is known of a video file after a look at it."""
+"""What the probe finds out about a video file."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

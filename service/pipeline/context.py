@@ -1,4 +1,4 @@
-"""What every job of a process is given: networks, limits, folders, budgets. Opened here and nowhere else."""
+"""What every job of a process uses: networks, limits, folders, budgets. Opened only here."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -67,8 +67,8 @@ class PipelineContext:
         spill_bytes: budget of further ones in the scratch folder.
         checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.
         detector: in place of the bundled one.
-        counted_ids: the bundled classes are counted from 1, as they were before schema 1: a job from then that brings
-            detections names them so.
+        counted_ids: the bundled classes are counted from 1, as before schema 1; jobs of that time that bring detections
+            use these ids.
     """
 
     networks: Networks
@@ -99,7 +99,7 @@ async def open_context(
     Args:
         settings: what to open.
         scratch: folder for the frames and features of the job under way, made when needed.
-        note: told of every file of the cache that is used or removed.
+        note: called for every file of the cache that is used or removed.
 
     Raises:
         ConfigurationError: repository, detector, provider or server can't be used, or do not fit each other.

@@ -10,7 +10,7 @@ import numpy as np
 from service.media.frames.frame_source import FrameSource
 from service.structures.arrays import U8
 from service.structures.canvas import Canvas
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk
 from service.tracking.flow_interpolation import Carrier
 from service.tracking.gap_filling import Filling
@@ -34,7 +34,7 @@ class FillStage:
         step: so many frames from one that is tracked to the next; with 1 there is nothing to do.
         canvas: sizes.
         params: what the masks of the tracked frames were made with.
-        report: told up to which frame the video is filled.
+        report: called with the number of frames that are filled so far.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class FillStage:
         self._fillings: dict[int, Filling] = {}
         self._done = 0
 
-    async def fill_settled(self, live: Sequence[Chain], ended: Sequence[LabelledTubelet]) -> list[LabelledTubelet]:
+    async def fill_settled(self, live: Sequence[Chain], ended: Sequence[LabeledTubelet]) -> list[LabeledTubelet]:
         """After a chunk is stitched: fill what is settled now.
 
         Args:
@@ -90,7 +90,7 @@ class FillStage:
 
 
 class _Lumas:
-    """Brightness of frames; the last few that were asked for are kept, one frame between needs three."""
+    """Brightness of frames; the last three are kept, because filling one frame needs three."""
 
     def __init__(self, clip: FrameSource) -> None:
         self._clip = clip

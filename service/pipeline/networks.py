@@ -14,11 +14,11 @@ from service.inference.specs import GraphSpec, graph_specs
 
 @dataclass(frozen=True)
 class Networks:
-    """A preset's graphs and the client that runs them.
+    """The graphs of a release and the client that runs them.
 
     Attributes:
         client: onnxruntime in process, or Triton.
-        manifest: the preset's numbers, classes and version.
+        manifest: the release's sizes, classes and files.
     """
 
     client: InferenceClient

@@ -10,7 +10,7 @@ all frames are tracked; `merge` is the end of a chunk: label, suppress, stitch."
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """`done` of the video's `total` frames are through a stage; `done` never falls, chunks included."""
+    """A stage has processed `done` of the video's `total` frames; `done` never falls, also from chunk to chunk."""
 
     stage: str
     done: int

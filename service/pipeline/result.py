@@ -1,4 +1,4 @@
-"""What the spine gives, as a result of schema 1: its head, and the entries of its tubelets block by block."""
+"""Converts what `process_video` returns to a result of schema 1: its head, and its entries block by block."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from dualtrack.result.file import ResultFile, write_result
 from dualtrack.result.model import Category, Chunk, Entry, Head, TubeletHead, Video
 from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
 from service.structures.masks import bounding_box
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 
 BOX_DIGITS, SCORE_DIGITS, TIME_DIGITS = 2, 4, 6
 
@@ -22,7 +22,7 @@ def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mappi
 
     Args:
         folder: of the result's files.
-        result: of the spine.
+        result: of `process_video`.
         run: the whole video.
         parameters: effective value of every parameter.
     """
@@ -36,7 +36,7 @@ def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mappi
 
 
 def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Head:
-    """All that a result says but for the frames of its tubelets."""
+    """A result without the frames of its tubelets."""
     manifest, given = run.networks.manifest, run.detector_override
     return Head(
         video=video_of(run),
@@ -56,7 +56,7 @@ def video_of(run: Run) -> Video:
     return Video(**run.clip.info.to_json(), timestamps=times, damage=run.clip.damage)
 
 
-def tubelet_head(item: LabelledTubelet, categories: tuple[Category, ...]) -> TubeletHead:
+def tubelet_head(item: LabeledTubelet, categories: tuple[Category, ...]) -> TubeletHead:
     """A tubelet without its frames; it must have a mask somewhere."""
     frames, category = item.tubelet.frames, categories[item.label]
     return TubeletHead(
@@ -72,7 +72,7 @@ def tubelet_head(item: LabelledTubelet, categories: tuple[Category, ...]) -> Tub
 
 
 def entries_of(tubelet: Tubelet, frames: range) -> Iterator[Entry | None]:
-    """What a tubelet shows in these frames of the video."""
+    """The entries of a tubelet in these frames of the video."""
     for t in frames:
         place, mask = t - tubelet.start, tubelet.mask_at(t)
         if mask is None:

@@ -1,4 +1,4 @@
-"""The spine: one video, from its frames to its labelled tubelets. Read this first.
+"""The spine: one video, from its frames to its labeled tubelets. Read this first.
 
 Of a clip with many frames per second every k-th is tracked. A long video is cut into chunks, each of them goes through
 all stages, its tubelets are stitched to those of the chunk before, and the frames between the tracked ones are filled
@@ -41,16 +41,16 @@ from service.pipeline.tracks.caching import CachingTracker, SeedTracker
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas, fit
 from service.structures.detections import Candidate, Detections
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.gap_filling import tracked_step
-from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, labelled, packed, stitch
+from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, labeled, packed, stitch
 from service.tracking.tubelet_nms import suppress
 
 
 @dataclass(frozen=True)
 class Run:
-    """One video under way: what every stage is given.
+    """One video being processed: what every stage is given.
 
     Attributes:
         clip: the frames, re-readable in any order.
@@ -59,7 +59,7 @@ class Run:
         params: parameters of all stages.
         cache: detections and tubelets of earlier runs.
         feature_bytes: budget of the features kept in memory.
-        report: told of every step; what it raises ends the run.
+        report: called with every step; what it raises ends the run.
         detector_override: where candidates come from instead of the bundled detector.
         vocabulary: categories of the result instead of the detector's own.
         checkpoint_frames: steps from one checkpoint to the next; 0 = none.
@@ -98,12 +98,12 @@ class Run:
     @property
     def source(self) -> str:
         """What candidates depend on besides video and parameters; the bundled weights make masks of given boxes."""
-        version = self.networks.manifest.identity
-        return version if self.detector_override is None else f"{version}+{self.detector_override.vector.source}"
+        weights = self.networks.manifest.identity
+        return weights if self.detector_override is None else f"{weights}+{self.detector_override.vector.source}"
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """What is done so far of the stages under way."""
+        """Checkpoints of the stages of this run."""
         key = partial(checkpoint_key, self.cache_name, self.source, self.params)
         return Checkpoints(self.cache, key, self.checkpoint_frames)
 
@@ -114,7 +114,7 @@ class Run:
         return fit(self.clip.frame_hw, short_side=detector.short_side, long_side=detector.long_side)
 
     def tell(self, stage: str, done: int) -> None:
-        """Report that so many of the clip's frames are through a stage."""
+        """Report that a stage has processed `done` of the clip's frames."""
         self.report(StageProgress(stage, done, len(self.clip)))
 
     def part(self, chunk: Chunk) -> "Run":
@@ -128,7 +128,7 @@ class Run:
 
 
 def scaled(report: Report, own: range, length: int) -> Report:
-    """Reports of a part of a video, told as of the whole, which has `length` frames: what the part adds is `own`."""
+    """Reports of a part of a video, converted to those of all its `length` frames; the part adds the frames `own`."""
 
     def tell(step: StageProgress) -> None:
         report(StageProgress(step.stage, own.start + len(own) * step.done // max(step.total, 1), length))
@@ -138,7 +138,7 @@ def scaled(report: Report, own: range, length: int) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class ChunkNote:
-    """What is told of a chunk: where it lies, how many seeds were tracked, and whether `max_seeds` left some out."""
+    """A chunk in the result: its frames, how many seeds were tracked, and whether `max_seeds` left some out."""
 
     chunk: Chunk
     seeds: int
@@ -147,9 +147,9 @@ class ChunkNote:
 
 @dataclass(slots=True)
 class VideoResult:
-    """What a video came to: its tubelets, best first, and its chunks in order."""
+    """The outcome of a video: its tubelets, best first, and its chunks in order."""
 
-    tubelets: list[LabelledTubelet] = field(default_factory=list)
+    tubelets: list[LabeledTubelet] = field(default_factory=list)
     chunks: list[ChunkNote] = field(default_factory=list)
 
 
@@ -220,7 +220,7 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         for number, tubelet in enumerate(tubelets, start=1)
         if tubelet.frames
     }
-    kept = suppress([labelled(part, params) for part in parts.values()], params)
+    kept = suppress([labeled(part, params) for part in parts.values()], params)
     note = ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
     return [parts[item.id] for item in kept], note
 
@@ -232,10 +232,9 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
         run.tell("detect", total)
         return kept
-    # the frames of one call stay together, also in an attempt that goes on after some
-    pieces = PiecewiseCheckpoints(
-        run.checkpoints, "detect", pack_detections, unpack_detections, batch=run.params.detector.batch
-    )
+    # the frames of one call stay together, also in an attempt that resumes after some of them
+    batch = run.params.detector.batch
+    pieces = PiecewiseCheckpoints(run.checkpoints, "detect", pack_detections, unpack_detections, batch=batch)
     await run.clip.ready()
     detections = [replace(frame, frame=t) for t, frame in enumerate(pieces.kept())]
     first = len(detections)
@@ -263,7 +262,7 @@ def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCa
 
 
 async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTracker) -> list[Tubelet]:
-    """Tubelets of all seeds, round by round: what the tubelets explain is no seed of the next round."""
+    """Tubelets of all seeds, round by round: what the tubelets explain can't be a seed of the next round."""
     proposals = run.params.proposals
     tubelets: list[Tubelet] = []
     pool = list(calibrated)
@@ -281,7 +280,7 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
 
 
 def report_round(run: Run, begin: float, end: float, done: int, total: int) -> None:
-    """Tell of steps of a round as of frames: the round goes from one share of them to another."""
+    """Report steps of a round as frames: the round covers the share from `begin` to `end` of them."""
     run.tell("track", int((begin + (end - begin) * done / total) * len(run.clip)))
 
 

@@ -1,6 +1,6 @@
-"""One video file in, a folder of results out: the spine with its decoder before and its writers behind.
+"""One video file in, a folder of results out: decoding, `run.process_video`, writing.
 
-A video that went through before is neither looked at nor decoded unless a stage wants frames of it.
+A video that was processed before is neither probed nor decoded unless a stage needs its frames.
 """
 
 import asyncio
@@ -43,16 +43,16 @@ async def segment(
     Args:
         video: the file.
         out: folder, made if need be.
-        sha256: sha256 of the file, hex: what is cached of the video is found by it (`content_hash`).
+        sha256: of the file, hex: the video's cache entries are found by it (`content_hash`).
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
-        report: told of every step; what it raises ends the job, and the scratch files with it.
+        report: called with every step; what it raises ends the job and removes its scratch files.
         detections: a file that takes the place of the stage DETECT.
 
     Raises:
         InvalidVideo: the file can't be used; `code` says why.
         InvalidDetections: the file of detections can't be used.
-        InvalidParameter: the categories are none of the detector's.
+        InvalidParameter: the detector has none of the categories.
         InferenceError: a graph failed.
     """
     key = clip_key(sha256, context.limits)

@@ -1,1 +1,1 @@
-"""Processes of this program: started, kept running, tied to their parent, watched."""
+"""Processes of this program: start, restart, end with the parent, liveness."""

@@ -1,4 +1,4 @@
-"""Something done again and again, with an end that can't get lost."""
+"""A periodic task that reliably ends with its block."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 async def heartbeat(act: Callable[[], Awaitable[None]], every_s: float) -> AsyncIterator[None]:
     """Await `act()` every `every_s` seconds for the length of the block; what it raises ends the block.
 
-    A cancel alone does not end it for sure: on Python 3.11 `asyncio.wait_for`, with which redis-py sends, drops a
-    cancel that comes in the same turn of the loop as its own end (cpython issue 86296).
+    A cancel alone does not end it reliably: on Python 3.11 `asyncio.wait_for`, with which redis-py sends, drops a
+    cancel that arrives in the same iteration of the loop as its own end (cpython issue 86296).
     """
     over = asyncio.Event()
 

@@ -1,7 +1,7 @@
-"""A worker's sign of life for the machine it runs on: a file that it touches while its event loop turns.
+"""A worker's heartbeat for the machine it runs on: a file that it touches while its event loop runs.
 
 `python -m service.processes.liveness FILE [SECONDS]` is the probe for a container: exit code 0 if the file was touched
-within so many seconds. It asks neither Redis nor Triton: without them a worker waits, and to restart it would cost its
+within so many seconds. It checks neither Redis nor Triton: without them a worker waits, and a restart would lose its
 job.
 """
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 MOST_S = 60.0
-"""A beat that waits for Redis in vain takes up to a quarter of that."""
+"""A heartbeat that can't reach Redis takes up to a quarter of that."""
 
 
 def show(path: Path) -> None:
@@ -34,9 +34,7 @@ def main(arguments: list[str]) -> int:
     path, most_s = Path(arguments[0]), float(arguments[1]) if len(arguments) == 2 else MOST_S
     silent = silent_s(path)
     if silent > most_s:
-        sys.stderr.write(
-            f"worker: expected a sign of life in {path} within {most_s:g} s, got none for {silent:.0f} s\n"
-        )
+        sys.stderr.write(f"worker: expected a heartbeat in {path} within {most_s:g} s, got none for {silent:.0f} s\n")
         return 1
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def scratch_folder(root: Path, name: str) -> Iterator[Path]:
-    """`root/name`, to be made by whoever needs it; its lock says that the owner lives. Removed at the end."""
+    """`root/name`, not created yet; its lock shows that the owner is alive. Removed at the end."""
     root.mkdir(parents=True, exist_ok=True)
     lock = root / f"{name}.lock"
     with lock.open("w") as file:

@@ -1,4 +1,4 @@
-"""Work that SIGTERM or SIGINT ends."""
+"""Run something until SIGTERM or SIGINT."""
 
 import asyncio
 import signal

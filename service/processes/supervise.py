@@ -18,9 +18,9 @@ RESTART_S = 0.5
 
 
 async def keep_running(arguments: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
-    """Run `python <arguments>` for ever; a child that ends is started again.
+    """Run `python <arguments>` forever; a child that ends is restarted.
 
-    When this is cancelled the child gets SIGTERM, and SIGKILL `stop_s` later.
+    When this is canceled the child gets SIGTERM, and SIGKILL `stop_s` later.
 
     Raises:
         ConfigurationError: the child ended by itself, with an error, right after each of its last starts.
@@ -30,7 +30,7 @@ async def keep_running(arguments: Sequence[str], environment: Mapping[str, str],
         started = time.monotonic()
         code = await _run(arguments, environment, stop_s)
         log.error("child ended, starting it again", child=arguments[-1], code=code)
-        # a negative code is a signal: somebody killed it, which says nothing about the next one
+        # a negative code is a signal: it was killed, which says nothing about the next start
         short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
         if short_lives == MOST_SHORT_LIVES:
             raise ConfigurationError(

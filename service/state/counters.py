@@ -124,7 +124,7 @@ def counts_of(fields: Mapping[str, str]) -> Counts:
 
 
 def _histogram(parts: Mapping[str, float]) -> StageSeconds:
-    """Counts by edge as counts up to every edge; a version with other edges may have counted, too."""
+    """Counts by edge -> counts up to every edge; another version of dualtrack may have counted by other edges."""
     each = [0] * len(EDGES_S)
     for edge, number in parts.items():
         if edge != "sum":

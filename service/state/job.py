@@ -1,4 +1,4 @@
-"""One job: what its hash in Redis says."""
+"""One job, as stored in its Redis hash."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,13 @@ from dualtrack.errors import NewerFormat
 FORMAT = 1
 """Of a job's hash, in its field `format`; a hash without one is of format 0, which is read as well.
 
-Counts up when a field changes its meaning, or when one is added that must not be passed over: a process that meets a
+Counts up when a field changes its meaning, or when one is added that must not be ignored: a process that finds a
 higher number leaves the job alone (`begin.lua`, `cancel.lua`, `parse`).
 """
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"  # waits for a worker
     RUNNING = "running"  # an attempt holds it
@@ -31,7 +31,7 @@ TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELED})
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is: stage, frames through it, share of the whole job 0..1, frames per second, seconds to go."""
+    """How far a job is: stage, frames through it, share of the whole job 0..1, frames per second, seconds left."""
 
     stage: str
     done: int

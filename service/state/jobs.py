@@ -32,7 +32,7 @@ class JobStore:
         max_queue: most waiting jobs.
         max_attempts: attempts without an end or a new checkpoint before a job fails.
         ttl_s: how long a job is kept.
-        lease_s: after so long without a sign of life the queue hands a job to another worker.
+        lease_s: after this long without a heartbeat the queue hands a job to another worker.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class JobStore:
     ) -> None:
         self._redis, self._deliver = redis, deliver
         self._max_queue, self._max_attempts, self._ttl_s = max_queue, max_attempts, ttl_s
-        # A dead worker's job comes back 3/4 to 5/4 of a lease after its death; a live one speaks far more often.
+        # A dead worker's job comes back 3/4 to 5/4 of a lease after its death; heartbeats are far more frequent.
         self._alive_s, self._silent_s = lease_s / 2, lease_s * 2
         self._scripts = {name: script(redis, name) for name in ("create", "begin", "update", "finish", "release")}
         self._cancel = script(redis, "cancel")
@@ -95,7 +95,7 @@ class JobStore:
                 raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
             job = parse(fields_of(stored))
             if job.state is JobState.QUEUED:
-                # for a known job, too: the first try may have died between the two steps
+                # for a known job as well: the first try may have died between the two steps
                 await self._deliver(job.id, f"{job.id}:{job.attempt}")
         return job, answer == "created"
 
@@ -144,15 +144,15 @@ class JobStore:
     async def begin(self, job_id: str, *, holder: str = "") -> Job | None:
         """Start an attempt; None if there is nothing to do.
 
-        There is nothing to do when the job has ended, has expired, was cancelled, is out of attempts, or when an
-        attempt that shows signs of life holds it.
+        There is nothing to do when the job has ended, has expired, was canceled, is out of attempts, or when a
+        live attempt holds it.
 
         Args:
             job_id: which job.
             holder: names this call; a repeated call with the same name gets the same attempt.
 
         Raises:
-            NewerFormat: the job is of a newer format; it waits on for a worker of a newer version.
+            NewerFormat: the job is of a newer format; it keeps waiting for a worker of a newer version.
         """
         keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
@@ -175,7 +175,7 @@ class JobStore:
     async def progress(
         self, job_id: str, attempt: int, progress: JobProgress | None, checkpoints: Sequence[str] = ()
     ) -> str:
-        """Sign of life of an attempt; `ok`, `cancel` (stop!) or `lost` (another attempt holds the job).
+        """Heartbeat of an attempt; `ok`, `cancel` (stop) or `lost` (another attempt holds the job).
 
         Args:
             job_id: which job.
@@ -233,9 +233,9 @@ class JobStore:
         return state not in {"lost", JobState.DONE}
 
     async def reconcile(self) -> list[str]:
-        """Deliver again what waits or has shown no sign of life for two leases.
+        """Redeliver jobs that have waited, or have sent no heartbeat, for two leases.
 
-        The queue's own redelivery is the first net, this is the second: the queue drops an entry whose key it
+        This backs up the queue's own redelivery. Delivering twice is harmless: the queue drops an entry whose key it
         knows already, and only one attempt can end a job.
         """
         with translated():

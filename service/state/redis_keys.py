@@ -7,9 +7,9 @@ PREFIX = "dualtrack"
 DOCKET = f"{PREFIX}-jobs"
 """Name of the docket that delivers jobs; its own keys start with it."""
 QUEUED = f"{PREFIX}:jobs:queued"
-"""Sorted set of waiting jobs by the time since when they wait, on the server's clock."""
+"""Sorted set of waiting jobs by the time when they began to wait, on the server's clock."""
 RUNNING = f"{PREFIX}:jobs:running"
-"""Sorted set of running jobs by the last sign of life of their attempt, on the server's clock."""
+"""Sorted set of running jobs by the last heartbeat of their attempt, on the server's clock."""
 COUNTERS = f"{PREFIX}:tally"
 """Hash: counters over all workers, see `counters.py`; named so since the first format.
 
@@ -52,7 +52,7 @@ def video_jobs(video_id: str) -> str:
 
 
 def video_cache(video_id: str) -> str:
-    """Hash: the stage results of a video that lie in the cache, JSON by file name."""
+    """Hash: the cached stage results of a video, JSON by file name."""
     return f"{PREFIX}:video-cache:{video_id}"
 
 

@@ -31,12 +31,12 @@ def clip(boxes: F32, hw: tuple[int, int]) -> F32:
 
 
 def expand(boxes: F32, factor: float) -> F32:
-    """Boxes whose sides are `factor` times as long around the same centres."""
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
-    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    """Boxes whose sides are `factor` times as long around the same centers."""
+    center, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
+    return np.concatenate([center - half, center + half], axis=1).astype(np.float32)
 
 
 def square(boxes: F32, side: F32) -> F32:
-    """Squares of the given sides (N,) around the boxes' centres."""
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, side[:, None] / 2
-    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    """Squares of the given sides (N,) around the boxes' centers."""
+    center, half = (boxes[:, :2] + boxes[:, 2:]) / 2, side[:, None] / 2
+    return np.concatenate([center - half, center + half], axis=1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What is known of a parameter besides its value: range, description and name in requests, as metadata of its field.
+"""Metadata of a parameter's field: range, description and name in requests.
 
     th_det: Annotated[Share, Parameter("Candidates of the detector below this score are dropped.")] = 0.2
 
@@ -21,7 +21,7 @@ class ParameterError(ValueError):
 
     Args:
         wanted: what was expected, by request name; where several parameters don't fit together, of each of them, the
-            one to blame first.
+            most likely mistake first.
         got: the value of the first.
     """
 
@@ -83,7 +83,7 @@ class ParameterField:
         """Refuse a value out of the range, NaN, or none of the choices.
 
         Raises:
-            ParameterError: so it is.
+            ParameterError: the value is refused.
         """
         if self.choices:
             fits = value in self.choices
@@ -126,7 +126,7 @@ def check_ranges(parameters: Any) -> None:
     """Refuse a dataclass of parameters with a value out of its range; called by its `__post_init__`.
 
     Raises:
-        ParameterError: so it is.
+        ParameterError: a value is refused.
     """
     for item in parameter_fields(type(parameters)):
         item.check(getattr(parameters, item.field))

@@ -73,7 +73,7 @@ def joined(pieces: Sequence[Tubelet]) -> Tubelet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledTubelet:
+class LabeledTubelet:
     """A tubelet with its final class and score.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Anchors of the Siamese RPN in the virtual 255-px search window (SiamRPN; pysot's numbers).
 
 Stride 8, scale 8, ratios h/w 0.33, 0.5, 1, 2, 3: five anchors per cell of the 25 x 25 response. Boxes here are
-centre x, centre y, width, height relative to the middle of the window.
+center x, center y, width, height relative to the middle of the window.
 """
 
 from functools import cache
@@ -28,23 +28,23 @@ def anchor_sizes() -> F32:
 
 @cache
 def anchor_grid() -> F32:
-    """(3125, 4) centre x, centre y, width, height; index (row * 25 + column) * 5 + a. Not to be written to."""
+    """(3125, 4) center x, center y, width, height; index (row * 25 + column) * 5 + a. Not to be written to."""
     offset = (np.arange(RESPONSE_SIDE) - RESPONSE_SIDE // 2) * STRIDE
     y, x = np.meshgrid(offset, offset, indexing="ij")
     sizes = anchor_sizes()
-    centres = np.repeat(np.stack([x, y], axis=2).reshape(-1, 2), len(sizes), axis=0)
-    return np.concatenate([centres, np.tile(sizes, (RESPONSE_SIDE**2, 1))], axis=1).astype(np.float32)
+    centers = np.repeat(np.stack([x, y], axis=2).reshape(-1, 2), len(sizes), axis=0)
+    return np.concatenate([centers, np.tile(sizes, (RESPONSE_SIDE**2, 1))], axis=1).astype(np.float32)
 
 
 def decode(anchors: F32, deltas: F32) -> F32:
     """Anchors (M, 4) or (N, M, 4) and deltas dx, dy, dw, dh (N, M, 4) -> boxes cx, cy, w, h (N, M, 4)."""
-    centres = deltas[..., :2] * anchors[..., 2:] + anchors[..., :2]
+    centers = deltas[..., :2] * anchors[..., 2:] + anchors[..., :2]
     # a net that is wrong must not overflow: exp is cut at a factor of 54
     sizes = np.exp(np.clip(deltas[..., 2:], -4, 4)) * anchors[..., 2:]
-    return np.concatenate([centres, sizes], axis=-1).astype(np.float32)
+    return np.concatenate([centers, sizes], axis=-1).astype(np.float32)
 
 
 def encode(anchors: F32, boxes: F32) -> F32:
     """The inverse of `decode`."""
-    centres = (boxes[..., :2] - anchors[:, :2]) / anchors[:, 2:]
-    return np.concatenate([centres, np.log(boxes[..., 2:] / anchors[:, 2:])], axis=-1).astype(np.float32)
+    centers = (boxes[..., :2] - anchors[:, :2]) / anchors[:, 2:]
+    return np.concatenate([centers, np.log(boxes[..., 2:] / anchors[:, 2:])], axis=-1).astype(np.float32)

@@ -2,7 +2,7 @@
 
 The object is looked at through a window around its box, whose place and size go from one tracked frame to the next in a
 straight line: what is left to find is small. Dense optical flow (DIS: Kroeger et al., "Fast Optical Flow using Dense
-Inverse Search", ECCV 2016) from the window of the frame between to those of its neighbours says where each sample was
+Inverse Search", ECCV 2016) from the window of the frame between to those of its neighbors says where each sample was
 and will be. Both masks are read there as signed distances to their outlines, and blended by time (Raya and Udupa,
 "Shape-based interpolation of multidimensional objects", IEEE TMI 1990): two outlines that differ meet half-way.
 """
@@ -82,7 +82,7 @@ class Carrier:
         return self._outlined(distance, window)
 
     def beyond(self, look: WindowView, luma: U8, moved: F32) -> Rle:
-        """The mask in a frame beside a tracked one, where the other neighbour does not know the object.
+        """The mask in a frame beside a tracked one, where the other neighbor does not know the object.
 
         Args:
             look: at the tracked frame.

@@ -29,9 +29,9 @@ def tracked_step(fps: float, track_fps: float) -> int:
 class Filling:
     """One tubelet under way: the frames between two tracked ones at a time, in order.
 
-    Between two masks the object's is carried from either side. Where only one neighbour has a mask the object came or
-    went in between: the frames nearer to that neighbour have one, too. Behind the last tracked frame all have.
-    Boxes and scores go in a straight line; from one neighbour alone the box goes on as it did before.
+    Between two masks the object's is carried from either side. Where only one neighbor has a mask the object came or
+    went in between: the frames nearer to that neighbor have one, too. Behind the last tracked frame all have.
+    Boxes and scores go in a straight line; from one neighbor alone the box goes on as it did before.
 
     Args:
         tubelet: of the tracked frames, what is settled of it first.

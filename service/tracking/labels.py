@@ -8,7 +8,7 @@ import numpy as np
 from service.structures.arrays import F64, I64
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, iou_matrix
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.params import TubeletParams
 
 Matches = Mapping[int, Candidate]
@@ -53,7 +53,7 @@ class Votes:
         return Votes(self.visible + visible, self.matched + len(matches), counts, tops, totals)
 
 
-def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> LabelledTubelet:
+def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> LabeledTubelet:
     """Class and score from the calibrated detections that the tubelet's masks match.
 
     `matched_zero` (E1z): frames without a match count 0. `matched_skip` (E1s): they are left out. `seed` (E3): the
@@ -67,16 +67,16 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
     return label_by(Votes().with_matches(tubelet, matches_of(tubelet, frames, params)), tubelet, params)
 
 
-def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabelledTubelet:
+def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabeledTubelet:
     """See `label_tubelet`: the same from what was counted."""
     seed = tubelet.seed
     if params.score == "seed":
-        return LabelledTubelet(tubelet, seed.label, seed.score)
+        return LabeledTubelet(tubelet, seed.label, seed.score)
     if not votes.matched:
-        return LabelledTubelet(tubelet, seed.label, seed.score / max(votes.visible, 1))
+        return LabeledTubelet(tubelet, seed.label, seed.score / max(votes.visible, 1))
     label = _most_frequent(votes)
     count = votes.visible if params.score == "matched_zero" else votes.matched
-    return LabelledTubelet(tubelet, label, min(float(votes.totals[label]) / count, 1.0))
+    return LabeledTubelet(tubelet, label, min(float(votes.totals[label]) / count, 1.0))
 
 
 def matches_of(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> dict[int, Candidate]:

@@ -52,7 +52,7 @@ def _best_of(
     """The best of the proposals at the ascending indices `chosen` (N, M) of each track.
 
     Returns:
-        Centre and smoothed size (N, 4) on the network's frame, ranking value (N,), raw score (N,).
+        Center and smoothed size (N, 4) on the network's frame, ranking value (N,), raw score (N,).
     """
     scale = np.float32(SEARCH) / (windows[:, 2] - windows[:, 0])
     rows = np.arange(len(chosen))
@@ -96,7 +96,7 @@ def _cosine_window() -> F32:
 
 
 def _clipped(middle: F32, size: F32, frame_hw: tuple[int, int]) -> F32:
-    """Centre inside the frame, sides between 10 px and the frame's."""
+    """Center inside the frame, sides between 10 px and the frame's."""
     limit = np.array([frame_hw[1], frame_hw[0]], np.float32)
     middle = np.clip(middle, 0, limit)
     half = np.clip(size, MIN_SIDE, np.maximum(limit, MIN_SIDE)) / 2

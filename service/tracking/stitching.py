@@ -17,7 +17,7 @@ from service.structures.arrays import F64
 from service.structures.detections import Detections
 from service.structures.masks import Rle, area, iou_matrix
 from service.structures.packed_masks import PackedMasks
-from service.structures.tubelets import LabelledTubelet, Tubelet, joined
+from service.structures.tubelets import LabeledTubelet, Tubelet, joined
 from service.tracking.chunks import Chunk
 from service.tracking.labels import Matches, Votes, label_by, matches_of
 from service.tracking.params import TubeletParams
@@ -73,7 +73,7 @@ def chunk_tubelet(
     return ChunkTubelet(moved, matches_of(moved, calibrated, params), number)
 
 
-def labelled(part: ChunkTubelet, params: TubeletParams) -> LabelledTubelet:
+def labeled(part: ChunkTubelet, params: TubeletParams) -> LabeledTubelet:
     """With the class and score that the chunk's detections give it; its id is the number of its seed there."""
     votes = Votes().with_matches(part.tubelet, part.matches)
     return replace(label_by(votes, part.tubelet, params), id=part.number)
@@ -137,14 +137,14 @@ def overlap_iou(a: Sequence[Tubelet], b: Sequence[Tubelet], frames: range) -> F6
     return shares
 
 
-def ended(chain: Chain, params: TubeletParams) -> LabelledTubelet:
+def ended(chain: Chain, params: TubeletParams) -> LabeledTubelet:
     """The object's tubelet, with the class and score that all of its matched detections give."""
     tubelet = chain.last.tubelet
     votes = chain.votes.with_matches(tubelet, chain.last.matches)
     return replace(label_by(votes, joined([*chain.before, tubelet]), params), id=chain.id)
 
 
-def packed(item: LabelledTubelet) -> LabelledTubelet:
+def packed(item: LabeledTubelet) -> LabeledTubelet:
     """The same in less memory."""
     return replace(item, tubelet=replace(item.tubelet, masks=PackedMasks(item.tubelet.masks)))
 

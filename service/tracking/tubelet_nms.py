@@ -7,13 +7,13 @@ import numpy as np
 
 from service.structures.arrays import F64
 from service.structures.masks import Rle, area, iou_matrix
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.params import TubeletIou, TubeletParams
 
 
-def suppress(tubelets: Sequence[LabelledTubelet], params: TubeletParams) -> list[LabelledTubelet]:
+def suppress(tubelets: Sequence[LabeledTubelet], params: TubeletParams) -> list[LabeledTubelet]:
     """Best first; a tubelet is dropped if its IoU with a kept one is above `th_seq`."""
-    kept: list[LabelledTubelet] = []
+    kept: list[LabeledTubelet] = []
     for item in sorted(tubelets, key=lambda t: (-t.score, t.tubelet.seed.frame)):
         rivals = [k for k in kept if params.class_agnostic or k.label == item.label]
         if all(tubelet_iou(item.tubelet, k.tubelet, params.iou) <= params.th_seq for k in rivals):

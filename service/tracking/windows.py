@@ -24,12 +24,12 @@ def template_side(boxes: F32) -> F32:
 
 
 def search_windows(boxes: F32) -> F32:
-    """Search windows of side s_z * 255 / 127 around the boxes' centres, (N, 4) -> (N, 4)."""
+    """Search windows of side s_z * 255 / 127 around the boxes' centers, (N, 4) -> (N, 4)."""
     return square(boxes, template_side(boxes) * np.float32(SEARCH / EXEMPLAR))
 
 
 def pixel_windows(boxes: F32, context: float, minimum: float = MIN_PIXEL_WINDOW) -> F32:
-    """Squares of `context` times the longer side, at least `minimum` px, around the boxes' centres."""
+    """Squares of `context` times the longer side, at least `minimum` px, around the boxes' centers."""
     longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     return square(boxes, np.maximum(longer * np.float32(context), np.float32(minimum)))
 

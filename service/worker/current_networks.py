@@ -1,4 +1,4 @@
-"""The networks of the newest release in the repository: looked at before every job, so that a swap needs no restart."""
+"""The networks of the newest release in the repository: checked before every job, so that a swap needs no restart."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

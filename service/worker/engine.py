@@ -18,7 +18,7 @@ COMMAND = (sys.executable, "-m", "service.worker.engine_main")
 START_S = 120.0
 CANCEL_S = 1.0
 LINE_BYTES = 1 << 20
-CANCELED = "job: cancelled"
+CANCELED = "job: canceled"
 Document = dict[str, Any]
 
 
@@ -26,8 +26,8 @@ class EngineHandle:
     """One engine; started when first needed, and again after it died or was killed.
 
     Args:
-        settings: what the process is greeted with; `scratch` is its folder for decoded frames.
-        command: what to start; tests start another program.
+        settings: sent to the process at its start; `scratch` is its folder for decoded frames.
+        command: the program to start; tests start another one.
     """
 
     def __init__(self, settings: Document, command: Sequence[str] = COMMAND) -> None:
@@ -39,7 +39,7 @@ class EngineHandle:
         """Start the process and wait until its models are loaded.
 
         Raises:
-            EngineDied: it ended instead, or took too long; its own words stand in the log.
+            EngineDied: it ended instead, or took too long; its output is in the log.
         """
         if self._process is not None and self._process.returncode is None:
             return
@@ -74,8 +74,8 @@ class EngineHandle:
 
         Args:
             job: what `protocol.Run` says.
-            report: told of every step.
-            note: told what of the cache is used or removed.
+            report: called with every step.
+            note: called for every cache file that is used or removed.
             canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the
                 engine has the job, the job is not begun.
 
@@ -88,7 +88,7 @@ class EngineHandle:
         try:
             ended = await self._attend(job, report, note, canceled)
         except BaseException as error:
-            # whatever went wrong, the caller's own callbacks included: the process may still be at this run
+            # whatever went wrong, in the caller's callbacks too: the process may still be working on this run
             await self.kill()
             if isinstance(error, EngineDied) and canceled.is_set():
                 raise Canceled(CANCELED) from error
@@ -96,14 +96,14 @@ class EngineHandle:
         finally:
             if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
-        # here the engine is idle, for it has said how the run ended
+        # the engine has reported how the run ended and is idle
         if isinstance(ended, protocol.Failed):
             if ended.code == Canceled.code:
                 raise Canceled(ended.detail)
             raise JobFailed(ended.detail, code=ended.code, final=ended.final)
 
     async def _start_unless(self, canceled: asyncio.Event) -> None:
-        """Have the engine ready; a cancel in the meantime ends its start, for models may take long to load.
+        """Have the engine ready; a cancel in the meantime stops the start, because models may take long to load.
 
         Raises:
             Canceled: nothing was sent to the engine, if there is one.
@@ -144,13 +144,13 @@ class EngineHandle:
             stop.cancel()
             await asyncio.wait({stop})
             if not stop.cancelled():
-                # it was killed, if only after it had said how the run ended
+                # it was killed, possibly after it had reported how the run ended
                 await self.kill()
 
     async def _follow(
         self, run: int, report: Callable[[StageProgress], None], note: Callable[[CacheNote], None]
     ) -> protocol.Done | protocol.Failed:
-        """Pass on what the engine says of a run until it says how the run ended."""
+        """Pass on the engine's messages about a run until one says how the run ended."""
         while (message := await self._receive()) is not None:
             if isinstance(message, protocol.OfRun) and message.run != run:
                 _check_earlier(message, run)
@@ -220,7 +220,7 @@ async def _flush(process: Process) -> None:
 
 
 def _check_earlier(message: protocol.OfRun, run: int) -> None:
-    """A late word about a run that has ended says nothing about this one; a word about a later one is a fault."""
+    """A late message about an earlier run is ignored; one about a later run is an error."""
     if message.run > run:
         raise EngineDied(
             f"engine: expected an answer about run {run}, got {protocol.name_of(message)} of run {message.run}"

@@ -29,11 +29,11 @@ from service.worker.current_networks import CurrentNetworks
 Runs = queue.Queue[protocol.Run | None]
 """None: the input has ended."""
 REFUSED = 3
-"""Exit status after a line that is none of the protocol's; the line's fault is in the log."""
+"""Exit status after a line that is not a message of the protocol; the log says what is wrong with it."""
 
 
 class Answers:
-    """Says how a run goes; what is said names the run that was begun last."""
+    """Reports on a run; every message names the run that was begun last."""
 
     def __init__(self, say: Callable[[protocol.Answer], None]) -> None:
         self._say, self._run = say, 0
@@ -43,7 +43,7 @@ class Answers:
         self._say(protocol.Ready())
 
     def begin(self, run: int) -> None:
-        """From now on it is about this run."""
+        """Report on this run from now on."""
         self._run = run
 
     def progress(self, step: StageProgress) -> None:
@@ -51,7 +51,7 @@ class Answers:
         self._say(protocol.Progress(self._run, **asdict(step)))
 
     def cached(self, note: CacheNote) -> None:
-        """Something was kept, used or removed."""
+        """A cache file was written, used or removed."""
         self._say(protocol.Cached(self._run, note.key, note.size_bytes, note.checkpoint))
 
     def done(self) -> None:
@@ -59,14 +59,14 @@ class Answers:
         self._say(protocol.Done(self._run))
 
     def failed(self, error: DualtrackError) -> None:
-        """The run has none."""
+        """The run failed."""
         self._say(protocol.Failed(self._run, error.code, error.detail, _is_final(error)))
 
 
 class Cancels:
-    """The runs that are to stop: told by the thread that reads the commands, asked for at every step.
+    """The runs that must stop: set by the thread that reads the commands, checked at every step.
 
-    A run is known by its number, for its cancel may be read before it is begun, or after it has ended.
+    Runs are identified by number, because a cancel may be read before its run begins or after it has ended.
     """
 
     def __init__(self) -> None:
@@ -90,19 +90,19 @@ class JobEngine:
 
     Args:
         context: networks, limits, scratch folder, cache.
-        answers: told how a job goes.
-        cancels: looked at before the first step and at every step.
+        answers: reports how a job goes.
+        cancels: checked before the first step and at every step.
     """
 
     def __init__(self, context: PipelineContext, answers: Answers, cancels: Cancels) -> None:
         self._context, self._answers, self._cancels = context, answers, cancels
 
     def use(self, networks: Networks) -> None:
-        """Do the jobs from now on with these networks."""
+        """Use these networks for the next jobs."""
         self._context = replace(self._context, networks=networks)
 
     async def run(self, run: protocol.Run) -> None:
-        """Do one job and say how it ended."""
+        """Do one job and report how it ended."""
         job = run.job
         self._answers.begin(run.run)
         try:
@@ -126,7 +126,7 @@ class JobEngine:
 
     def _check_cancel(self, run: int) -> None:
         if run in self._cancels:
-            raise Canceled("job: cancelled")
+            raise Canceled("job: canceled")
 
 
 def _is_final(error: DualtrackError) -> bool:
@@ -149,7 +149,7 @@ async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Ca
 
 
 def _own_output() -> TextIO:
-    """The pipe to the worker; whatever a library prints goes to the log instead of between the answers."""
+    """The pipe to the worker; what a library prints goes to the log, not between the answers."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
@@ -177,7 +177,7 @@ def _read(runs: Runs, cancels: Cancels) -> None:
 
 
 def _refuse(detail: str) -> NoReturn:
-    """End the process at once, in mid job too: nobody knows what the worker wanted, and its handle starts another."""
+    """End the process at once, also during a job: it can't know what the worker wanted. The handle starts another."""
     sys.stderr.write(f"{detail}\n")
     sys.stderr.flush()
     os._exit(REFUSED)

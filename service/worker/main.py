@@ -1,4 +1,4 @@
-"""The worker's process: takes jobs from the queue one after the other, and shows that it lives."""
+"""The worker's process: takes jobs from the queue one after the other, and sends heartbeats."""
 
 import asyncio
 import contextlib
@@ -30,13 +30,13 @@ log = structlog.get_logger()
 
 BEAT_S = 2.0
 RECONCILE_EVERY, SWEEP_EVERY = 5, 150
-"""Beats between two looks for lost jobs, and between two sweeps of the blob store."""
+"""Heartbeats between two checks for lost jobs, and between two sweeps of the blob store."""
 
 
 async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGINE_COMMAND) -> None:
     """Take jobs one after the other until SIGTERM or SIGINT.
 
-    A job under way may then run on for `drain_s`; after that it is given back and another worker takes it.
+    A running job then has `drain_s` to finish; after that it is released and another worker takes it.
 
     Args:
         settings: of this worker.
@@ -70,12 +70,12 @@ async def _work(parts: Parts, worker_id: str) -> None:
     )
     beats = itertools.count()
     async with heartbeat(lambda: _beat(parts, worker_id, next(beats)), BEAT_S), worker:
-        # a cancel does not come out here: docket takes it as the wish to finish what runs and return
+        # a cancel is not raised here: docket finishes the running job and returns
         await worker.run_forever()
 
 
 async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
-    """Sign of life, second net under the queue, sweep of old files."""
+    """Heartbeat, redelivery of lost jobs, sweep of old files."""
     settings = parts.settings
     if settings.liveness_file is not None:
         liveness.show(settings.liveness_file)

@@ -1,4 +1,4 @@
-"""Progress of a job: how much of it is done, how fast it goes, and when it is expected to end.
+"""Progress of a job: how much is done, how fast it goes, and when it should end.
 
 What a stage is expected to take is learned from done jobs (`service/state/counters.py`), per unit of work: a frame of
 the size that the networks take, or a million pixels of the original where a stage reads or writes those.
@@ -25,17 +25,17 @@ SECONDS_PER_UNIT = {
 }
 """On one core, until this service has measured its own."""
 CACHEABLE = ("detect", "track")
-"""Stages whose result may be there from an earlier run."""
+"""Stages whose result may be cached from an earlier run."""
 LEAST_SHARE = 0.02
-"""Of the expected time: with less done there is no telling how long the rest takes."""
+"""Share of the expected time: with less done, the time left can't be estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a job is expected to take, by stage; a stage that it does not have has neither.
+    """How long a job is expected to take, by stage; stages that it does not have are absent.
 
     Attributes:
-        units: of work; none if the video is not known.
+        units: of work; empty if the video is not known.
         seconds: expected.
         step: so many frames from one that is tracked to the next.
     """
@@ -52,7 +52,12 @@ def plan_of(info: VideoInfo, parameters: JobParameters, measured: Mapping[str, W
         info: of the video.
         parameters: of the job.
         measured: in done jobs, by stage.
+
+    Returns:
+        The plan; `UNKNOWN` for a video without frames, of which there is nothing to expect.
     """
+    if not info.frames:
+        return UNKNOWN
     step = tracked_step(info.fps, parameters.pipeline_params().track_fps)
     tracked, megapixels = len(range(0, info.frames, step)), info.frames * info.width * info.height / 1e6
     units = {
@@ -67,11 +72,13 @@ def plan_of(info: VideoInfo, parameters: JobParameters, measured: Mapping[str, W
 
 def _seconds_per_unit(stage: str, measured: Mapping[str, Work]) -> float:
     work = measured.get(stage)
-    return work.seconds / work.units if work is not None and work.units > 0 else SECONDS_PER_UNIT[stage]
+    if work is None or work.seconds <= 0 or work.units <= 0:
+        return SECONDS_PER_UNIT[stage]
+    return work.seconds / work.units
 
 
 UNKNOWN = Plan({}, {stage: seconds for stage, seconds in SECONDS_PER_UNIT.items() if stage != "fill"})
-"""Of a video that nothing is known of: one of a megapixel, with an overlay."""
+"""For a video about which nothing is known: one of a megapixel, with an overlay."""
 
 
 @dataclass(slots=True)
@@ -83,7 +90,7 @@ class StageMeter:
         done: frames that are done.
         total: of the video.
         seconds: what it took so far.
-        reports: how many steps it told of.
+        reports: how many steps were reported.
     """
 
     begun: int
@@ -105,7 +112,7 @@ class StageMeter:
 
 @dataclass
 class ProgressMeter:
-    """Turns steps into progress: share of the whole job, rate, time to go.
+    """Turns steps into progress: share of the whole job, rate, time left.
 
     Attributes:
         started: when the job began, in seconds of any steady clock.
@@ -174,7 +181,7 @@ class ProgressMeter:
         self._last = now
 
     def _computed(self, name: str) -> bool:
-        """Not found in the cache: a stage tells of each frame then, else once or a few times of many."""
+        """Not found in the cache: a computed stage reports each frame, a cached one many frames in a few reports."""
         stage = self._stages[name]
         often = 2 * stage.reports * self.plan.step >= stage.done - stage.begun
         return name not in CACHEABLE or (stage.reports > 1 and often)

@@ -29,15 +29,15 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 BEAT_S = 0.25
-"""How often progress goes to Redis and a wish to cancel is looked for."""
+"""How often progress is sent to Redis and a cancel is checked."""
 RETRY_S = 1.0
-FAULT = DualtrackError("worker: it failed on this job; its log says how")
-"""What a job is told of a fault that no other error names."""
+FAULT = DualtrackError("worker: it failed on this job; its log says why")
+"""The error of a job after an unexpected fault of the worker."""
 
 
 @dataclass
 class Attempt:
-    """An attempt under way: what its heartbeat tells the state, and what it learns from it.
+    """A running attempt: what its heartbeat reports to the state, and what it learns from it.
 
     Attributes:
         job: as it was begun.
@@ -77,10 +77,10 @@ class JobRunner:
         self._engine, self._counters = engine, counters
 
     async def run(self, job_id: str) -> None:
-        """Take one delivery to its end; one that is not for this worker (`begin`) is left alone."""
+        """Handle one delivery; a job that `begin` does not give to this worker is left alone."""
         holder = uuid.uuid4().hex
         try:
-            job = await _insist(lambda: self._jobs.begin(job_id, holder=holder))
+            job = await _until_redis_answers(lambda: self._jobs.begin(job_id, holder=holder))
         except NewerFormat as error:
             log.warning("job left to a newer version", job=job_id, why=error.detail)
             return
@@ -93,7 +93,7 @@ class JobRunner:
             async with heartbeat(lambda: self._beat(attempt), BEAT_S):
                 await self._attempt(attempt)
         except asyncio.CancelledError:
-            # the worker stops; the job may be ended already, with the answer under way
+            # the worker stops; the job may have ended already, with the answer still on its way
             with contextlib.suppress(Unavailable):
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
@@ -103,11 +103,11 @@ class JobRunner:
             log.exception("attempt failed", job=job.id, attempt=job.attempt, code=FAULT.code)
             await asyncio.sleep(RETRY_S)
             # released first: a job that was done before the fault keeps its result
-            if await _insist(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
+            if await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
                 await self._blobs.remove_result(job.id, job.attempt)
 
     async def _plan(self, job: Job) -> Plan:
-        """What the job is expected to take. Not to know it never fails a job."""
+        """The expected time of the job; a job never fails because it is unknown."""
         try:
             video, counts = await self._videos.get(job.video_id), await self._counters.read()
             return plan_of(VideoInfo.from_json(video.info), parse_stored(job.parameters), counts.work)
@@ -160,9 +160,9 @@ class JobRunner:
             await self._index(job.video_id, notes)
 
     async def _index(self, video_id: str, notes: list[CacheNote]) -> None:
-        """Write down what the attempt used of the cache. An index that misses something never fails a job."""
+        """Record what the attempt used of the cache; a job never fails because the index is incomplete."""
         with contextlib.suppress(Unavailable):
-            # of several notes of one key the last says it
+            # of several notes of one key the last one counts
             for note in {note.key: note for note in notes}.values():
                 await self._cache.note(note.key, note.size_bytes)
             if not self._blobs.touch(video_id):
@@ -171,7 +171,7 @@ class JobRunner:
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        if await _insist(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+        if await _until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             await self._blobs.remove_results(job.id, keep=job.attempt)
             with contextlib.suppress(Unavailable):
                 await self._counters.observe(meter.seconds, meter.work)
@@ -183,22 +183,25 @@ class JobRunner:
 
     async def _canceled(self, job: Job) -> None:
         await self._blobs.remove_result(job.id, job.attempt)
-        if await _insist(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
+        if await _until_redis_answers(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
             await self._blobs.remove_results(job.id)
-        log.info("attempt stopped", job=job.id, attempt=job.attempt)
+            log.info("job canceled", job=job.id, attempt=job.attempt)
+        else:
+            # told to stop because another attempt took the job over, or its video was deleted
+            log.warning("attempt stopped", job=job.id, attempt=job.attempt)
 
     async def _failed(self, job: Job, error: DualtrackError) -> None:
         log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code, detail=error.detail)
         await self._blobs.remove_result(job.id, job.attempt)
         if isinstance(error, JobFailed) and error.final:
             described = {"code": error.code, "detail": error.detail}
-            await _insist(lambda: self._jobs.fail(job.id, job.attempt, described))
+            await _until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described))
         else:
             await asyncio.sleep(RETRY_S)
-            await _insist(lambda: self._jobs.release(job.id, job.attempt, error))
+            await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, error))
 
     async def _beat(self, attempt: Attempt) -> None:
-        """Progress to Redis; the answer says whether to stop. Without Redis the job goes on."""
+        """Send progress to Redis; the answer says whether to stop. Without Redis the job continues."""
         job, reached = attempt.job, list(attempt.checkpoints)
         with contextlib.suppress(Unavailable):
             if await self._jobs.progress(job.id, job.attempt, attempt.meter.latest, reached) != "ok":
@@ -206,7 +209,7 @@ class JobRunner:
             attempt.checkpoints.difference_update(reached)
 
 
-async def _insist(act: Callable[[], Awaitable[T]]) -> T:
+async def _until_redis_answers(act: Callable[[], Awaitable[T]]) -> T:
     """Repeat `act` until Redis answers: a finished job must not be lost because Redis is away for a while."""
     while True:
         try:

@@ -205,7 +205,7 @@ def test_pasted_objects_hide_what_is_under_them():
     assert found.boxes.tolist() == [[2, 2, 8, 12], [8, 2, 18, 12]]
     assert (found.image[above[0] > 0] == 9).all()
     assert (found.image[above[0] == 0] == 0).all()
-    assert not found.labelled_ytvis, "the photograph's other objects are not labelled"
+    assert not found.labeled_ytvis, "the photograph's other objects are not labeled"
 
 
 def test_the_mask_head_trains_alone_and_starts_where_weights_without_its_newer_layers_end(photographs, tmp_path):
@@ -238,7 +238,7 @@ def test_clips_are_sampled_with_their_classes(tmp_path):
     pictures = clip_pictures(tmp_path, every=1)
     assert sorted(p.frame for p in pictures) == [0, 1, 3]
     assert {i.label for p in pictures for i in p.instances} == {index_of_ytvis("fox")}
-    assert all(p.labelled_ytvis and p.path == tmp_path / "videos" / "a.mp4" for p in pictures)
+    assert all(p.labeled_ytvis and p.path == tmp_path / "videos" / "a.mp4" for p in pictures)
 
 
 def test_evaluation_geometry():
@@ -251,7 +251,7 @@ def test_evaluation_geometry():
 
 def test_rendered_frames_are_drawn_class_by_class(photographs):
     pictures = coco_pictures(photographs)
-    rare = [dataclasses.replace(pictures[0], instances=pictures[0].instances[:1], labelled_ytvis=True)]
+    rare = [dataclasses.replace(pictures[0], instances=pictures[0].instances[:1], labeled_ytvis=True)]
     common = [
         dataclasses.replace(rare[0], instances=(dataclasses.replace(rare[0].instances[0], label=5),)) for _ in range(30)
     ]
@@ -263,6 +263,6 @@ def test_rendered_frames_are_drawn_class_by_class(photographs):
         label
         for batch, _ in zip(drawn, range(12), strict=False)
         for label, owner in zip(batch.labels.tolist(), batch.owner.tolist(), strict=True)
-        if batch.labelled_ytvis[owner]
+        if batch.labeled_ytvis[owner]
     ]
     assert 0.3 < labels.count(rare_label) / len(labels) < 0.7

@@ -32,7 +32,7 @@ from tests.scenes import Rectangle  # noqa: E402
 FRAMES = 4
 RED, GREEN = Rectangle((220, 40, 40), 30, 40, 40, 60), Rectangle((40, 200, 40), 150, 20, 50, 50)
 REDNESS = np.array([[1, -1], [-1, 1], [0, 0]], np.float32)
-"""(3, 2): mean colour of a place -> how red and how green it is."""
+"""(3, 2): mean color of a place -> how red and how green it is."""
 Box = tuple[float, float, float, float]
 
 
@@ -53,7 +53,7 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
-    def colour(self, image: str, box: Box) -> str:
+    def color(self, image: str, box: Box) -> str:
         """(1, 2): redness and greenness of a box of an NCHW image in 0..1."""
         x1, y1, x2, y2 = (round(edge) for edge in box)
         where = [self.constant(np.array(numbers, np.int64)) for numbers in ([y1, x1], [y2, x2], [2, 3])]
@@ -80,7 +80,7 @@ def yolo(folder: Path) -> Path:
     again = (red[0] + 3, red[1] + 3, red[2] + 3, red[3] + 3)
     boxes = [red, again, green, (200.0, 200.0, 240.0, 240.0)]
     graph = Graph()
-    columns = [graph.node("Unsqueeze", graph.colour("images", box), graph.constant(np.array([2]))) for box in boxes]
+    columns = [graph.node("Unsqueeze", graph.color("images", box), graph.constant(np.array([2]))) for box in boxes]
     scores = graph.node("Concat", *columns, axis=2)
     rows = [[(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1] for x1, y1, x2, y2 in boxes]
     graph.node("Concat", graph.constant(np.array(rows, np.float32).T[None]), scores, output="output0", axis=1)
@@ -114,7 +114,7 @@ def torchvision(folder: Path) -> Path:
     """`boxes, labels, scores, masks` after NMS, any size, COCO's ids as labels, as torchvision exports Mask R-CNN."""
     red, green = in_input(RED, 2), in_input(GREEN, 2)
     graph = Graph()
-    scores = [graph.colour("image", box) for box in (red, green)]
+    scores = [graph.color("image", box) for box in (red, green)]
     last = graph.constant(np.array([1]))
     best = [graph.node("ReduceMax", each, last, keepdims=0) for each in scores]
     graph.node("Concat", *best, output="scores", axis=0)

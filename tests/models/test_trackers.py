@@ -185,7 +185,7 @@ def test_local_match_is_brute_force_on_every_radius():
 
 
 def matching_head(use: dict[int, float], bias: float, dims: ModelDims = LITE) -> tuple[PixelReference, PixelEmbedding]:
-    """A head without learning: embedding = colour, logit = weighted sum of the distance maps + bias."""
+    """A head without learning: embedding = color, logit = weighted sum of the distance maps + bias."""
     net = PixelEmbedding(dims).eval()
     with torch.no_grad():
         for parameter in net.parameters():
@@ -199,8 +199,8 @@ def matching_head(use: dict[int, float], bias: float, dims: ModelDims = LITE) ->
     return PixelReference(net.embed, dims).eval(), net
 
 
-def colour_frame(mask: Tensor) -> Tensor:
-    """f4 with one colour on the mask, another elsewhere."""
+def color_frame(mask: Tensor) -> Tensor:
+    """f4 with one color on the mask, another elsewhere."""
     frame = torch.zeros(1, LITE.f4_channels, *mask.shape)
     frame[0, 0], frame[0, 1] = mask, 1 - mask
     return frame
@@ -216,8 +216,8 @@ def tracked(heads: tuple[PixelReference, PixelEmbedding], before: Tensor, after:
     """The mask that the head finds in the second frame."""
     zero, window = torch.zeros(1, dtype=torch.long), frame_windows(1, (4 * before.shape[0], 4 * before.shape[1]))
     with torch.no_grad():
-        *bank, embedding = heads[0](colour_frame(before), zero, window, before[None])
-        probability, _ = heads[1](colour_frame(after), zero, window, *bank, window, embedding, before[None])
+        *bank, embedding = heads[0](color_frame(before), zero, window, before[None])
+        probability, _ = heads[1](color_frame(after), zero, window, *bank, window, embedding, before[None])
     return (probability[0] > 0.5).float()
 
 
@@ -235,7 +235,7 @@ LOCAL = {2 + len(RADII) - 1: -20.0}
         (GLOBAL, 0.0, 36, True),
     ],
 )
-def test_colour_embedding_reproduces_the_mask(use: dict[int, float], bias: float, shift: int, is_found: bool):
+def test_color_embedding_reproduces_the_mask(use: dict[int, float], bias: float, shift: int, is_found: bool):
     before, after = square_mask(8, 8, 16), square_mask(8 + shift, 8 + shift, 16)
     found = tracked(matching_head(use, bias), before, after)
     overlap = (found * after).sum() / after.sum()
@@ -263,7 +263,7 @@ def test_a_head_that_looks_at_the_frame_finds_the_object_at_its_other_end():
 
 def test_an_empty_reference_gives_an_empty_foreground_bank():
     reference, _ = matching_head(GLOBAL, 0.0)
-    empty, f4 = torch.zeros(1, 64, 64), colour_frame(torch.zeros(64, 64))
+    empty, f4 = torch.zeros(1, 64, 64), color_frame(torch.zeros(64, 64))
     window = torch.tensor([[0.0, 0.0, 256.0, 256.0]])
     with torch.no_grad():
         _, foreground, _, background, _ = reference(f4, torch.zeros(1, dtype=torch.long), window, empty)
@@ -349,7 +349,7 @@ def test_one_tracker_alone_leaves_the_other_as_it_is(
     assert not any(name.startswith("features.f8") for name in changed), "f8 feeds both trackers"
 
 
-def test_pairs_join_frames_that_show_the_object_and_windows_stand_around_it_or_a_neighbour():
+def test_pairs_join_frames_that_show_the_object_and_windows_stand_around_it_or_a_neighbor():
     masks = np.zeros((3, 2, 64, 96), np.uint8)
     for t in range(3):
         masks[t, 0, 10:30, 10 + 5 * t : 30 + 5 * t] = 1
@@ -407,7 +407,7 @@ def test_the_loss_of_a_batch_looks_at_each_sequence_in_its_own_frames():
         with torch.no_grad():
             return pixel_loss(trackers, f4, batch).item()
 
-    # colour is all that counts, and both squares look the same in their own frames
+    # color is all that counts, and both squares look the same in their own frames
     assert loss([one, one]) == pytest.approx(loss([one, other]), rel=0.1)
 
 

@@ -229,7 +229,7 @@ def test_full_queue_is_said_and_waited_for(serve: Serve) -> None:
 
 
 def canceled_requests(server: Triton) -> float:
-    """How many requests of `mask_rcnn` the server says were cancelled."""
+    """How many requests of `mask_rcnn` the server says were canceled."""
     with urllib.request.urlopen(server.metrics_url) as answer:
         lines = answer.read().decode().splitlines()
     counted = [line for line in lines if 'model="mask_rcnn"' in line and 'reason="CANCELED"' in line]

@@ -6,7 +6,7 @@ import numpy as np
 
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, encode
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 
 HW = (40, 60)
 
@@ -40,5 +40,5 @@ def tube(frames: Iterable[int], x: int = 0, length: int = 8, probs: tuple[float,
     return Tubelet(candidate(min(there, default=0), x, list(probs)), masks, boxes, scores)
 
 
-def labelled(tubelet: Tubelet, score: float, label: int = 0) -> LabelledTubelet:
-    return LabelledTubelet(tubelet, label, score)
+def labeled(tubelet: Tubelet, score: float, label: int = 0) -> LabeledTubelet:
+    return LabeledTubelet(tubelet, label, score)

@@ -19,12 +19,12 @@ def boxes_of(masks: Tensor) -> Tensor:
 def noisy(boxes: Tensor, shift: Tensor | float, scale: float) -> Tensor:
     """Boxes moved by up to `shift` of their size and scaled by up to exp(`scale`) per side."""
     size = boxes[:, 2:] - boxes[:, :2]
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + (torch.rand_like(size) * 2 - 1) * shift * size
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2 + (torch.rand_like(size) * 2 - 1) * shift * size
     half = size / 2 * ((torch.rand_like(size) * 2 - 1) * scale).exp()
-    return torch.cat([centre - half, centre + half], 1)
+    return torch.cat([center - half, center + half], 1)
 
 
 def scaled(boxes: Tensor, factor: Tensor) -> Tensor:
     """Boxes (N, 4) with both sides times `factor` (N, 1) around their middles."""
-    centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
-    return torch.cat([centre - half, centre + half], 1)
+    center, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
+    return torch.cat([center - half, center + half], 1)

@@ -19,7 +19,7 @@ class CropBatch(NamedTuple):
         masks: (N, H, W) uint8.
         labels: (N,) int64.
         owner: (N,) int64, which crop an object is in.
-        labelled_ytvis: (B,) bool, see `Crop`.
+        labeled_ytvis: (B,) bool, see `Crop`.
     """
 
     images: Tensor
@@ -27,7 +27,7 @@ class CropBatch(NamedTuple):
     masks: Tensor
     labels: Tensor
     owner: Tensor
-    labelled_ytvis: Tensor
+    labeled_ytvis: Tensor
 
     def to(self, device: torch.device) -> "CropBatch":
         """The batch on a device."""
@@ -41,5 +41,5 @@ def join(crops: Sequence[Crop]) -> CropBatch:
         torch.from_numpy(np.stack([crop.image for crop in crops])),
         *(torch.from_numpy(np.concatenate([getattr(c, what) for c in crops])) for what in ("boxes", "masks", "labels")),
         torch.repeat_interleave(torch.arange(len(crops)), counts),
-        torch.tensor([crop.labelled_ytvis for crop in crops]),
+        torch.tensor([crop.labeled_ytvis for crop in crops]),
     )

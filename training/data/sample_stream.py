@@ -1,4 +1,4 @@
-"""Samples for ever, on demand or made ahead by processes of their own, so that a GPU does not wait for them."""
+"""Samples forever, on demand or made ahead by processes of their own, so that a GPU does not wait for them."""
 
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context

@@ -28,7 +28,7 @@ LEAST_AREA = 32
 
 @dataclass(frozen=True)
 class Instance:
-    """One labelled object: class index (-1: a class that the model lacks) and segmentation in COCO format."""
+    """One labeled object: class index (-1: a class that the model lacks) and segmentation in COCO format."""
 
     label: int
     segmentation: Any
@@ -41,14 +41,14 @@ class Picture:
 
     Attributes:
         path: image file, or video file with `frame` set.
-        labelled_ytvis: all objects of the 40 YouTube-VIS categories are labelled.
+        labeled_ytvis: all objects of the 40 YouTube-VIS categories are labeled.
     """
 
     path: Path
     hw: tuple[int, int]
     instances: tuple[Instance, ...]
     frame: int | None = None
-    labelled_ytvis: bool = False
+    labeled_ytvis: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Crop:
     boxes: Array
     masks: Array
     labels: Array
-    labelled_ytvis: bool
+    labeled_ytvis: bool
 
 
 def coco_pictures(path: Path, *, person_only: bool = False) -> list[Picture]:
@@ -111,7 +111,7 @@ def clip_pictures(folder: Path, every: int) -> list[Picture]:
                 if a["segmentations"][frame] is not None
             )
             if found:
-                pictures.append(Picture(path, (video["height"], video["width"]), found, frame, labelled_ytvis=True))
+                pictures.append(Picture(path, (video["height"], video["width"]), found, frame, labeled_ytvis=True))
     return pictures
 
 
@@ -136,7 +136,7 @@ def cache_frames(pictures: list[Picture], cache: Path) -> list[Picture]:
     return [
         picture
         if picture.frame is None
-        else Picture(_cached(picture, cache), picture.hw, picture.instances, None, picture.labelled_ytvis)
+        else Picture(_cached(picture, cache), picture.hw, picture.instances, None, picture.labeled_ytvis)
         for picture in pictures
     ]
 
@@ -146,7 +146,7 @@ def _cached(picture: Picture, cache: Path) -> Path:
 
 
 def read_crop(picture: Picture, rng: random.Random, scales: tuple[float, float] = (0.65, 1.35)) -> Crop:
-    """A random view of a picture: scale jitter, crop or pad to `CROP_HW`, flip, colour."""
+    """A random view of a picture: scale jitter, crop or pad to `CROP_HW`, flip, color."""
     image = cv2.cvtColor(cv2.imread(str(picture.path)), cv2.COLOR_BGR2RGB)
     height, width = image.shape[:2]
     scale = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width)) * rng.uniform(*scales)
@@ -157,7 +157,7 @@ def read_crop(picture: Picture, rng: random.Random, scales: tuple[float, float] 
     if rng.random() < 0.5:
         matrix = np.array([[-1, 0, target_w], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
     view = cv2.warpAffine(image, matrix, (target_w, target_h), flags=cv2.INTER_LINEAR, borderValue=(124, 116, 104))
-    view = _recolour(view, rng)
+    view = _recolor(view, rng)
     boxes, masks, labels = [], [], []
     instances = list(picture.instances)
     rng.shuffle(instances)
@@ -172,7 +172,7 @@ def read_crop(picture: Picture, rng: random.Random, scales: tuple[float, float] 
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(masks, np.uint8).reshape(-1, *CROP_HW),
         np.array(labels, np.int64),
-        picture.labelled_ytvis,
+        picture.labeled_ytvis,
     )
 
 
@@ -190,7 +190,7 @@ def pasted(crop: Crop, donor: Crop, rng: random.Random) -> Crop:
         np.array([_tight(mask) for mask in masks[kept]], np.float32).reshape(-1, 4),
         masks[kept],
         labels[kept],
-        crop.labelled_ytvis and donor.labelled_ytvis,
+        crop.labeled_ytvis and donor.labeled_ytvis,
     )
 
 
@@ -203,7 +203,7 @@ def _shift(size: float, target: int, rng: random.Random) -> float:
     return -rng.uniform(0, size - target) if size > target else rng.uniform(0, target - size)
 
 
-def _recolour(image: Array, rng: random.Random) -> Array:
+def _recolor(image: Array, rng: random.Random) -> Array:
     gain, offset = rng.uniform(0.7, 1.3), rng.uniform(-20, 20)
     tint = np.array([rng.uniform(0.92, 1.08) for _ in range(3)])
     return np.clip(image * (gain * tint) + offset, 0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.samples import Instance, Picture, _mask, _recolour
+from training.data.samples import Instance, Picture, _mask, _recolor
 
 Array = NDArray[Any]
 FRAME_HW = (320, 512)
@@ -208,9 +208,9 @@ def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], 
         return None
     style = rng.getrandbits(32)
     # one light for the clip; now and then a frame keeps its own
-    recoloured = [_recolour(frame, random.Random(style)) if rng.random() < 0.9 else frame for frame in frames]
-    recoloured = [_degraded(frame, rng) for frame in recoloured]
-    return Sequence(np.array(recoloured), stacked[:, keep], visible[:, keep], np.array(labels)[keep])
+    recolored = [_recolor(frame, random.Random(style)) if rng.random() < 0.9 else frame for frame in frames]
+    recolored = [_degraded(frame, rng) for frame in recolored]
+    return Sequence(np.array(recolored), stacked[:, keep], visible[:, keep], np.array(labels)[keep])
 
 
 def _view(hw: tuple[int, int], rng: random.Random) -> Array:

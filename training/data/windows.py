@@ -31,9 +31,9 @@ def dims_of(kind: Windows, hw: tuple[int, int]) -> ModelDims:
 
 def pixel_windows(boxes: Tensor) -> Tensor:
     """Squares of 1.5 times the longer side, at least 32 px."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    center = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (CONTEXT * (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True)).clamp(min=MIN_WINDOW) / 2
-    return torch.cat([centre - half, centre + half], 1)
+    return torch.cat([center - half, center + half], 1)
 
 
 def frame_windows(count: int, hw: tuple[int, int]) -> Tensor:

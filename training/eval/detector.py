@@ -47,7 +47,7 @@ def paste(mask: Array, box: Array, hw: tuple[int, int]) -> Array:
     """Mask probabilities (28, 28) of a box x1 y1 x2 y2 -> bool (H, W)."""
     x1, y1, x2, y2 = box
     sx, sy = MASK_SIDE / max(x2 - x1, 1e-3), MASK_SIDE / max(y2 - y1, 1e-3)
-    # sample i of the grid covers [x1 + i / sx, x1 + (i + 1) / sx]; cv2 counts in centres of pixels
+    # sample i of the grid covers [x1 + i / sx, x1 + (i + 1) / sx]; cv2 counts in centers of pixels
     matrix = np.array([[sx, 0, (0.5 - x1) * sx - 0.5], [0, sy, (0.5 - y1) * sy - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     pasted: Array = cv2.warpAffine(mask, matrix, (hw[1], hw[0]), flags=flags) > 0.5

@@ -37,7 +37,7 @@ def train_loop(  # noqa: PLR0913
     Args:
         model: what is saved.
         optimizer: its groups have `base`, the rate that the schedule scales.
-        samples: a seed -> samples for ever.
+        samples: a seed -> samples forever.
         losses: a sample -> its losses by name; their sum is minimised. A sample without gradient is skipped.
         out: `state.pt` (to resume), `latest.safetensors`, at the end `final.safetensors`.
         minutes: budget.

@@ -70,7 +70,7 @@ def distillation_loss(student: list[LevelOutput], teacher: list[LevelOutput], ke
 
 
 def class_loss(student: list[LevelOutput], batch: CropBatch) -> Tensor:
-    """Quality focal loss (Li et al. 2020) on frames where all YouTube-VIS categories are labelled, GIoU on positives.
+    """Quality focal loss (Li et al. 2020) on frames where all YouTube-VIS categories are labeled, GIoU on positives.
 
     A cell is positive for an object if it lies well inside it and its predicted box overlaps it: its target is that
     IoU, so that scores go on meaning what the start weights' scores mean.
@@ -79,21 +79,19 @@ def class_loss(student: list[LevelOutput], batch: CropBatch) -> Tensor:
     _, boxes = decode([LevelOutput(o.class_logits.float(), o.bin_logits.float()) for o in student])
     points = reference_points(student)
     total = torch.zeros(())
-    for number, labelled in enumerate(batch.labelled_ytvis.tolist()):
+    for number, labeled in enumerate(batch.labeled_ytvis.tolist()):
         own = batch.owner == number
         truth, labels = batch.boxes[own], batch.labels[own]
         quality, owner = assign_cells(boxes[number].detach(), points, truth)
-        if labelled:
-            total = total + _labelled_loss(logits[number], boxes[number], (quality, owner), truth, labels)
+        if labeled:
+            total = total + _labeled_loss(logits[number], boxes[number], (quality, owner), truth, labels)
         else:
             total = total + _photograph_loss(logits[number], (quality, owner), labels)
     return total / len(batch.images)
 
 
-def _labelled_loss(
-    logits: Tensor, boxes: Tensor, cells: tuple[Tensor, Tensor], truth: Tensor, labels: Tensor
-) -> Tensor:
-    """Classes and boxes of a crop in which all YouTube-VIS categories are labelled."""
+def _labeled_loss(logits: Tensor, boxes: Tensor, cells: tuple[Tensor, Tensor], truth: Tensor, labels: Tensor) -> Tensor:
+    """Classes and boxes of a crop in which all YouTube-VIS categories are labeled."""
     loss, positive, count = _classes(logits, cells, labels, YTVIS_INDICES)
     if positive.any():
         quality, owner = cells
@@ -105,7 +103,7 @@ def _labelled_loss(
 def _photograph_loss(logits: Tensor, cells: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
     """On photographs only the new classes learn, and boxes are the teacher's affair."""
     loss, positive, count = _classes(logits, cells, labels, NEW_INDICES)
-    # photographs show almost none of the new classes, and not all that they show is labelled: weak negatives
+    # photographs show almost none of the new classes, and not all that they show is labeled: weak negatives
     return loss if positive.any() else WEAK_NEGATIVE * loss * count
 
 
@@ -128,13 +126,13 @@ def assign_cells(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, 
     """Cells (M) -> target quality (M,), 0 for background, and index of the object (M,)."""
     if not len(truth):
         return torch.zeros(len(points)), torch.zeros(len(points), dtype=torch.long)
-    centre, size = (truth[:, :2] + truth[:, 2:]) / 2, truth[:, 2:] - truth[:, :2]
-    near = ((points[:, None] - centre[None]).abs() < 0.35 * size[None] + 4).all(2)
+    center, size = (truth[:, :2] + truth[:, 2:]) / 2, truth[:, 2:] - truth[:, :2]
+    near = ((points[:, None] - center[None]).abs() < 0.35 * size[None] + 4).all(2)
     iou = torch.where(near, box_iou(boxes, truth), torch.zeros(()))
     best, owner = iou.max(1)
     # an object that no cell fits yet takes the cells at its middle, with a low target
     seen = (iou > MATCH_IOU).any(0)
-    fallback = near & ~seen[None] & ((points[:, None] - centre[None]).abs() < 0.15 * size[None] + 4).all(2)
+    fallback = near & ~seen[None] & ((points[:, None] - center[None]).abs() < 0.15 * size[None] + 4).all(2)
     chosen = torch.where(fallback.any(1), fallback.float().argmax(1), owner)
     quality = torch.where(best > MATCH_IOU, best, torch.where(fallback.any(1), 0.3, 0.0))
     return quality, torch.where(best > MATCH_IOU, owner, chosen)

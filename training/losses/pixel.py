@@ -57,8 +57,8 @@ def pixel_loss(trackers: Trackers, f4: Tensor, batch: SequenceBatch, looks: Wind
 
 
 def _boxes(windows: Tensor) -> Tensor:
-    centre, size = (windows[:, :2] + windows[:, 2:]) / 2, (windows[:, 2:] - windows[:, :2]) / CONTEXT
-    return torch.cat([centre - size / 2, centre + size / 2], 1)
+    center, size = (windows[:, :2] + windows[:, 2:]) / 2, (windows[:, 2:] - windows[:, :2]) / CONTEXT
+    return torch.cat([center - size / 2, center + size / 2], 1)
 
 
 def _detector_like(masks: Tensor) -> Tensor:

@@ -55,15 +55,15 @@ def siamese_loss(trackers: Trackers, f8: Tensor, batch: SequenceBatch) -> Tensor
     scores, deltas = trackers.siamese.logits(f8, pairs.frame, templates, pairs.window)
     middle = (pairs.window[:, :2] + pairs.window[:, 2:]) / 2
     scale = SEARCH / (pairs.window[:, 2:3] - pairs.window[:, :1])
-    centre, size = (pairs.target[:, :2] + pairs.target[:, 2:]) / 2, pairs.target[:, 2:] - pairs.target[:, :2]
-    return _anchor_loss(scores.float(), deltas.float(), torch.cat([(centre - middle) * scale, size * scale], 1))
+    center, size = (pairs.target[:, :2] + pairs.target[:, 2:]) / 2, pairs.target[:, 2:] - pairs.target[:, :2]
+    return _anchor_loss(scores.float(), deltas.float(), torch.cat([(center - middle) * scale, size * scale], 1))
 
 
 def draw_pairs(batch: SequenceBatch) -> Pairs:
     """Random pairs of frames: `MOST_PAIRS` per sequence show the object both, in `MOST_GONE` more it is lost."""
     visible, boxes, sequences = batch.visible, batch.boxes, len(batch.frames)
     first, second, owner = _drawn(visible, visible, MOST_PAIRS * sequences, twice=True)
-    around = _neighbours(batch, owner, second)
+    around = _neighbors(batch, owner, second)
     shift = torch.where(torch.rand(len(owner), 1) < FAR_SHARE, FAR_SHIFT, NEAR_SHIFT)
     growth = (torch.rand(len(owner), 1) * 2 - 1) * GROWTH * (torch.rand(len(owner), 1) < GROWN_SHARE)
     shown = Pairs(
@@ -90,7 +90,7 @@ def _frame(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
     return batch.owner[owner] * batch.frames.shape[1] + time
 
 
-def _neighbours(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
+def _neighbors(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
     """The object that a window is put around: the pair's own, or for a share of them another one of its frame."""
     beside = batch.owner[owner][:, None] == batch.owner[None]
     beside = beside & batch.visible[time] & (owner[:, None] != torch.arange(len(batch.owner)))
@@ -113,8 +113,8 @@ def search_windows(boxes: Tensor) -> Tensor:
     """Boxes (P, 4) -> the windows in which the Siamese RPN looks for them (P, 4)."""
     exemplar = template_windows(boxes)
     half = (exemplar[:, 2:] - exemplar[:, :2]) / 2 * SEARCH / EXEMPLAR
-    centre = (exemplar[:, 2:] + exemplar[:, :2]) / 2
-    return torch.cat([centre - half, centre + half], 1)
+    center = (exemplar[:, 2:] + exemplar[:, :2]) / 2
+    return torch.cat([center - half, center + half], 1)
 
 
 def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
     Args:
         scores: (P, 3125) logits.
         deltas: (P, 3125, 4).
-        wanted: (P, 4) centre and size in the virtual window.
+        wanted: (P, 4) center and size in the virtual window.
     """
     grid = torch.from_numpy(anchor_grid()).to(scores.device)
     iou = box_iou(_corners(wanted), _corners(grid))

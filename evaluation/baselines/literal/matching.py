@@ -1,4 +1,4 @@
-"""FEELVOS's matching over whole frames: every pixel with every pixel of the reference, and with its neighbours before.
+"""FEELVOS's matching over whole frames: every pixel with every pixel of the reference, and with its neighbors before.
 
 Both are matrix products, the fastest form on a CPU that we know without leaving pixels out. Distances are squared.
 """
@@ -33,7 +33,7 @@ def nearest_before(queries: F32, keys: F32, labels: Bool, radii: tuple[int, ...]
         queries: (h, w, E) of this frame.
         keys: (h, w, E) of the frame before.
         labels: (L, h, w), which pixels of the frame before belong to a label.
-        radii: of square neighbourhoods, ascending.
+        radii: of square neighborhoods, ascending.
 
     Returns:
         (L * radii, h, w); 1e4 where a label has no pixel within the radius.

@@ -50,14 +50,14 @@ class LiteralTracker:
 
     What it does otherwise, and what that does to masks:
 
-    * The trunk runs anew for every object, direction and frame. The same features, but float32 throughout, where
+    * The trunk runs again for every object, direction and frame. The same features, but float32 throughout, where
       the service passes them through float16.
     * Pixels are matched over the whole frame at stride 4, where the service looks at 64 x 64 samples of a window
       around the object. So an object shorter than 170 px has fewer samples here, one that is longer has more; the
       weights were trained on the service's. This is the difference that shows.
     * A reference is all pixels of the seed's frame, not 256 of the object's and 256 of the window's others.
     * What surrounds the object on the whole (CFBI's instance attention) is the rest of the frame, not of the window.
-    * Neighbours are looked for at full resolution within 4, 8 and 12 pixels of stride 4, not at half the window's.
+    * Neighbors are looked for at full resolution within 4, 8 and 12 pixels of stride 4, not at half the window's.
     * One object per graph call.
 
     Args:
@@ -172,7 +172,7 @@ class LiteralTracker:
 def matching_maps(
     embedding: F32, reference: LiteralReference, before: F32, probability: F32, bias: F32, *, halved: bool = False
 ) -> F32:
-    """The eight distances of every pixel: to the reference's object and rest, and to the neighbours before.
+    """The eight distances of every pixel: to the reference's object and rest, and to the neighbors before.
 
     Args:
         embedding: (E, h, w) of this frame.
@@ -180,7 +180,7 @@ def matching_maps(
         before: (E, h, w) of the frame before.
         probability: (h, w) of the frame before.
         bias: of the distances to the object and to the rest.
-        halved: look for neighbours at half the resolution and within half the radii, as the service does.
+        halved: look for neighbors at half the resolution and within half the radii, as the service does.
     """
     height, width = probability.shape
     queries = embedding.reshape(len(embedding), -1).T

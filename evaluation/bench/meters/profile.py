@@ -1,4 +1,4 @@
-"""One video taken apart: a Chrome trace, a flame graph, and the host's dearest functions.
+"""One video taken apart: a Chrome trace, a flame graph, and the host's most expensive functions.
 
 `trace.json` opens in chrome://tracing and ui.perfetto.dev. The flame graph is py-spy's, which samples from outside
 and so sees the threads in which graphs run, too.

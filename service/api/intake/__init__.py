@@ -1,1 +1,1 @@
-"""What comes in with a request, on its way down: `job_request` or `video_request`, `body`, `files`."""
+"""Reads requests, from the top down: `job_request` or `video_request`, `body`, `files`."""

@@ -1,4 +1,4 @@
-"""The body of a request as it comes in: bytes, JSON or the parts of a form, always as a stream and under a limit.
+"""The body of a request: bytes, JSON or the parts of a form, always as a stream and under a limit.
 
 No part of a form is ever held whole, in memory or in a spool file.
 """
@@ -21,7 +21,7 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 
 CHUNK_TIMEOUT_S = 30.0
-"""A client that sends nothing for so long is cut off."""
+"""A client that sends nothing for this long is disconnected."""
 JSON_BYTES = 64 * 1024
 """Most bytes of a JSON body or part: parameters are a few hundred."""
 MULTIPART_OVERHEAD = 1024 * 1024
@@ -55,7 +55,7 @@ def filename(request: Request) -> str | None:
 
 
 async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
-    """The body in the pieces in which it comes.
+    """The body, chunk by chunk as it arrives.
 
     Raises:
         TooLarge: by `Content-Length` before anything is read, otherwise at the limit.
@@ -76,7 +76,7 @@ async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
             return
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge(f"body: at most {max_bytes} bytes are taken, more came")
+            raise TooLarge(f"body: at most {max_bytes} bytes are accepted, more came")
         if chunk:
             yield chunk
 
@@ -103,7 +103,7 @@ async def bounded(chunks: AsyncIterator[bytes], what: str, max_bytes: int) -> As
     async for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
-            raise TooLarge(f"{what}: at most {max_bytes} bytes are taken, more came")
+            raise TooLarge(f"{what}: at most {max_bytes} bytes are accepted, more came")
         yield chunk
 
 
@@ -125,7 +125,7 @@ async def parse_json(chunks: AsyncIterator[bytes]) -> Any:
 
 
 def unsupported(request: Request, *expected: str) -> InvalidInput:
-    """The error of a content type that the endpoint does not take."""
+    """The error for a content type that the endpoint does not accept."""
     got = request.headers.get("content-type") or "none"
     return InvalidInput(
         f"content type: expected {' or '.join(expected)}, got {got[:100]}", code="unsupported-media-type"
@@ -133,12 +133,12 @@ def unsupported(request: Request, *expected: str) -> InvalidInput:
 
 
 def unexpected_part(name: str, wanted: str) -> InvalidInput:
-    """The error of a part that the form has not, or twice."""
+    """The error for a part that the form does not have, or that came twice."""
     return InvalidInput(f"form: expected {wanted}, got another part {name[:80]!r}", code="unexpected-part")
 
 
 def missing_part(name: str) -> InvalidInput:
-    """The error of a form without a part that it needs."""
+    """The error for a form without a required part."""
     return InvalidInput(f"form: expected a part {name!r}, got none", code="missing-part")
 
 
@@ -242,7 +242,7 @@ def _malformed(detail: str) -> InvalidInput:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check_headers(request: Request, max_bytes: int) -> None:
@@ -251,4 +251,4 @@ def _check_headers(request: Request, max_bytes: int) -> None:
         raise InvalidInput(f"content encoding: expected none, got {encoding[:100]}", code="unsupported-media-type")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
-        raise TooLarge(f"body: at most {max_bytes} bytes are taken, Content-Length says {length}")
+        raise TooLarge(f"body: at most {max_bytes} bytes are accepted, Content-Length says {length}")

@@ -1,4 +1,4 @@
-"""Files that came in: streamed to disk under their hash; a video is also looked at by the guarded probe."""
+"""Uploaded files: streamed to disk under their hash; a video is also probed in a guarded process."""
 
 import time
 from collections.abc import AsyncIterator
@@ -50,8 +50,8 @@ async def store_video(
 async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: ApiMetrics) -> str:
     """Store a file of detections; its sha256.
 
-    Whether it fits is only known with its video. One that does not stays until the sweep: the same file may serve
-    another video.
+    Whether it fits is only known with its video. A file that does not fit stays until the sweep: it may fit another
+    video.
     """
     received = await parts.blobs.receive(chunks, max_bytes=parts.settings.max_detections_bytes)
     metrics.uploaded(received.size)
@@ -59,10 +59,10 @@ async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: 
 
 
 def detections_path(sha256: str, parts: Parts) -> Path:
-    """Where a file of detections lies.
+    """The path of a file of detections.
 
     Raises:
-        NotFound: there is none, or what has this hash is too large to be one.
+        NotFound: there is none, or the file with this hash is too large to be one.
     """
     path = parts.blobs.path(sha256)
     if not parts.blobs.touch(sha256) or path.stat().st_size > parts.settings.max_detections_bytes:

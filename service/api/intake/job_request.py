@@ -25,7 +25,7 @@ from service.pipeline.parameters.job_parameters import JobParameters
 from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
-"""The form's parts, and what each says of the request."""
+"""The form's parts, and the field of the request that each one gives."""
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
@@ -59,7 +59,7 @@ class NewJob:
         return {"Deprecation": "true", "Warning": lines}
 
     def fingerprint(self) -> str:
-        """Says whether two requests with one idempotency key ask for the same."""
+        """Tells whether two requests with one idempotency key ask for the same."""
         said = [self.video_id, self.to_stored(), *([self.detections] if self.detections else [])]
         canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -108,7 +108,7 @@ async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> Job
         if not field or field in said:
             raise body.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
         if part.name == "parameters":
-            # at once, before a large file is stored in vain
+            # right away: if they are wrong, a large file need not be stored
             said[field] = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
         elif part.name == "video_id":
             said[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
@@ -124,7 +124,7 @@ async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> Job
 
 
 def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = ()) -> Model:
-    """The value as `model`; what is wrong is told as of a body that the framework reads, `within` a member of it."""
+    """The value as `model`; errors are reported as for a body that the framework reads, `within` a member of it."""
     validate: Callable[[object], Model] = model.model_validate
     try:
         return validate(value)

@@ -67,7 +67,7 @@ class ApiMetrics:
         self._workers.set(unknown if figures is None else figures.workers)
         self._state_up.set(0 if figures is None else 1)
         self._counted.counts = None if figures is None else figures.counts
-        # A depth that is no longer known must vanish, not freeze.
+        # A depth that is no longer known must disappear, not freeze.
         self._jobs.clear()
         for state, count in ({} if figures is None else figures.jobs).items():
             self._jobs.labels(state).set(count)

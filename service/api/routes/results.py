@@ -100,7 +100,7 @@ def _not_there(job: Job) -> RequestProblem:
         detail = f"job {job.id}: failed: {error.get('code')}: {error.get('detail')}"
         return RequestProblem(Problem(409, "job-failed", detail, {"job_error": error}))
     if job.state is JobState.CANCELED:
-        return RequestProblem(Problem(409, "job-canceled", f"job {job.id}: was cancelled and has no result"))
+        return RequestProblem(Problem(409, "job-canceled", f"job {job.id}: was canceled and has no result"))
     extensions = {"state": str(job.state), "progress": progress_of(job)}
     detail = f"job {job.id}: expected state done, got {job.state}"
     return RequestProblem(Problem(409, "not-ready", detail, extensions, {"Retry-After": "1"}))

@@ -1,8 +1,8 @@
-"""A stand-in for the networks that needs no models: it tells plain-coloured objects on a plain background.
+"""A stand-in for the networks that needs no models: it tells plain-colored objects on a plain background.
 
 Deterministic numpy and OpenCV behind the same specs as the real graphs, and good enough to send a synthetic clip
-through the whole pipeline: the detector's classes are the colours of `detector.PALETTE`, the features are
-small pictures, the trackers look for the object's colour. Two objects of one colour that touch are one object.
+through the whole pipeline: the detector's classes are the colors of `detector.PALETTE`, the features are
+small pictures, the trackers look for the object's color. Two objects of one color that touch are one object.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The fake's detector: an object is a connected patch of one palette colour that is not the background's.
+"""The fake's detector: an object is a connected patch of one palette color that is not the background's.
 
 Features are small pictures: channels 0 to 2 hold red, green, blue in 0..1, the others 0.
 """
@@ -22,7 +22,7 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
     (220, 40, 220),
     (40, 220, 220),
 )
-"""Colour of class k, RGB; classes beyond it are never found."""
+"""Color of class k, RGB; classes beyond it are never found."""
 BACKGROUND_DISTANCE = 60.0
 """RGB distance from the background beyond which a pixel belongs to an object; video coding blurs less."""
 SCORE_WIDTH = 120.0
@@ -55,7 +55,7 @@ def mask_rcnn(dims: ModelDims, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
 
 
 def pixel_features(dims: ModelDims, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
-    """Mean colour of every cell of 4 and 8 px."""
+    """Mean color of every cell of 4 and 8 px."""
     frames = inputs["frames"]
     return {"f4": _pooled(frames, 4, dims.f4_channels), "f8": _pooled(frames, 8, dims.f8_channels)}
 
@@ -72,18 +72,18 @@ def _patches(frame: U8) -> list[Bool]:
     """Masks of the frame's objects, the largest first."""
     pixels = frame.astype(np.float32)
     background = np.median(pixels.reshape(-1, 3), axis=0)
-    nearest = np.stack([_distance(pixels, np.array(colour, np.float32)) for colour in PALETTE]).argmin(axis=0)
+    nearest = np.stack([_distance(pixels, np.array(color, np.float32)) for color in PALETTE]).argmin(axis=0)
     nearest[_distance(pixels, background) < BACKGROUND_DISTANCE] = -1
     found: list[Bool] = []
-    for colour in range(len(PALETTE)):
-        count, labels = cv2.connectedComponents((nearest == colour).astype(np.uint8), connectivity=4)
+    for color in range(len(PALETTE)):
+        count, labels = cv2.connectedComponents((nearest == color).astype(np.uint8), connectivity=4)
         found += [labels == number for number in range(1, count)]
     found = [patch for patch in found if patch.sum() >= MIN_AREA]
     return sorted(found, key=lambda patch: -int(patch.sum()))
 
 
-def _distance(pixels: F32, colour: F32) -> F32:
-    distance: F32 = np.linalg.norm(pixels - colour, axis=-1)
+def _distance(pixels: F32, color: F32) -> F32:
+    distance: F32 = np.linalg.norm(pixels - color, axis=-1)
     return distance
 
 
@@ -92,8 +92,8 @@ def _box(patch: Bool) -> F32:
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
-def _scores(colour: F32, classes: int) -> F32:
-    distances = np.linalg.norm(np.array(PALETTE, np.float32)[:classes] - colour, axis=1)
+def _scores(color: F32, classes: int) -> F32:
+    distances = np.linalg.norm(np.array(PALETTE, np.float32)[:classes] - color, axis=1)
     scores = np.zeros(classes, np.float32)
     scores[: len(distances)] = BEST_SCORE * np.exp(-((distances / SCORE_WIDTH) ** 2))
     return scores

@@ -1,4 +1,4 @@
-"""The fake's trackers: they look for the object's colour in the features, which are small pictures.
+"""The fake's trackers: they look for the object's color in the features, which are small pictures.
 
 Without memory: `previous_*` inputs of the pixel graph are checked and not used.
 """
@@ -18,26 +18,26 @@ from service.tracking.anchors import ANCHORS, SEARCH, anchor_grid, encode
 Inputs = Mapping[str, NDArray[Any]]
 
 FOUND, ABSENT = 0.95, 0.02
-"""Scores of a window with and without the template's colour."""
-COLOUR_WIDTH = 0.25
-"""RGB distance, in 0..1, at which two colours are no longer alike."""
+"""Scores of a window with and without the template's color."""
+COLOR_WIDTH = 0.25
+"""RGB distance, in 0..1, at which two colors are no longer alike."""
 SHARPNESS = 12.0
-"""Slope of the pixel graph's probability over the difference of two colour distances."""
+"""Slope of the pixel graph's probability over the difference of two color distances."""
 
 
 def siamese_rpn_template(dims: ModelDims, inputs: Inputs) -> Tensors:
-    """The mean colour of the middle of every box, all over the template."""
+    """The mean color of the middle of every box, all over the template."""
     templates = np.zeros((len(inputs["boxes"]), dims.template_channels, TEMPLATE_SIDE, TEMPLATE_SIDE), np.float32)
     for track, (frame, box) in enumerate(zip(inputs["frame_index"], inputs["boxes"], strict=True)):
         quarter = (box[2:] - box[:2]) / 4
         middle = np.concatenate([box[:2] + quarter, box[2:] - quarter])
-        colour = _sample(inputs["f8"][frame, :3], middle, 8, side=TEMPLATE_SIDE).mean(axis=(1, 2))
-        templates[track, :3] = colour[:, None, None]
+        color = _sample(inputs["f8"][frame, :3], middle, 8, side=TEMPLATE_SIDE).mean(axis=(1, 2))
+        templates[track, :3] = color[:, None, None]
     return {"templates": templates}
 
 
 def siamese_rpn(_: ModelDims, inputs: Inputs) -> Tensors:
-    """All anchors of a window propose the same box: the patch of the template's colour closest to its middle."""
+    """All anchors of a window propose the same box: the patch of the template's color closest to its middle."""
     tracks = len(inputs["windows"])
     scores, deltas = np.full((tracks, ANCHORS), ABSENT, np.float32), np.zeros((tracks, ANCHORS, 4), np.float32)
     for track in range(tracks):
@@ -49,7 +49,7 @@ def siamese_rpn(_: ModelDims, inputs: Inputs) -> Tensors:
 
 
 def pixel_embedding_reference(dims: ModelDims, inputs: Inputs) -> Tensors:
-    """Colours of samples inside and outside the mask, evenly chosen."""
+    """Colors of samples inside and outside the mask, evenly chosen."""
     embedding = _embed(dims, inputs)
     banks = {
         f"{kind}_{part}": np.zeros((len(embedding), dims.bank, *size), np.float32)
@@ -66,7 +66,7 @@ def pixel_embedding_reference(dims: ModelDims, inputs: Inputs) -> Tensors:
 
 
 def pixel_embedding(dims: ModelDims, inputs: Inputs) -> Tensors:
-    """Every sample asks which bank has the more similar colour."""
+    """Every sample asks which bank has the more similar color."""
     embedding = _embed(dims, inputs)
     probability = np.zeros((len(embedding), dims.window, dims.window), np.float32)
     for track, here in enumerate(embedding):
@@ -74,13 +74,13 @@ def pixel_embedding(dims: ModelDims, inputs: Inputs) -> Tensors:
             _nearest(here, inputs[f"{kind}_bank"][track], inputs[f"{kind}_valid"][track] > 0.5)
             for kind in ("foreground", "background")
         )
-        probability[track] = 1 / (1 + np.exp(-SHARPNESS * (outside - inside) / COLOUR_WIDTH))
+        probability[track] = 1 / (1 + np.exp(-SHARPNESS * (outside - inside) / COLOR_WIDTH))
     return {"probability": probability, "embedding": embedding}
 
 
-def _find(picture: F32, colour: F32, window: F32) -> F32 | None:
-    """Box (4,) in network px of the patch of `colour` that is closest to the window's middle, or None."""
-    share = _share(picture, colour)
+def _find(picture: F32, color: F32, window: F32) -> F32 | None:
+    """Box (4,) in network px of the patch of `color` that is closest to the window's middle, or None."""
+    share = _share(picture, color)
     count, labels = cv2.connectedComponents((share >= 0.5).astype(np.uint8), connectivity=4)
     rows, columns = np.indices(labels.shape) * 8 + 4
     visible = (columns >= window[0]) & (columns < window[2]) & (rows >= window[1]) & (rows < window[3])
@@ -93,17 +93,17 @@ def _find(picture: F32, colour: F32, window: F32) -> F32 | None:
     return nearest
 
 
-def _share(picture: F32, colour: F32) -> F32:
-    """How much of every cell (3, h, w) has the colour, if the rest has the background's: (h, w) in 0..1."""
+def _share(picture: F32, color: F32) -> F32:
+    """How much of every cell (3, h, w) has the color, if the rest has the background's: (h, w) in 0..1."""
     background = np.median(picture.reshape(3, -1), axis=1)
-    contrast = colour - background
+    contrast = color - background
     power = float(contrast @ contrast)
-    if power < COLOUR_WIDTH**2 / 4:  # the template is background
+    if power < COLOR_WIDTH**2 / 4:  # the template is background
         return np.zeros(picture.shape[1:], np.float32)
     offset = picture - background[:, None, None]
     share = np.tensordot(contrast, offset, axes=1) / power
     stray = np.linalg.norm(offset - share * contrast[:, None, None], axis=0)
-    return np.where(stray < COLOUR_WIDTH, np.clip(share, 0, 1), 0).astype(np.float32)
+    return np.where(stray < COLOR_WIDTH, np.clip(share, 0, 1), 0).astype(np.float32)
 
 
 def _patch_box(share: F32, patch: Bool) -> F32:
@@ -121,13 +121,13 @@ def _extent(profile: F32) -> tuple[float, float]:
 def _deltas(box: F32, window: F32) -> F32:
     """What every anchor must say to propose `box`, (3125, 4)."""
     scale = SEARCH / (window[2] - window[0])
-    centre = ((box[:2] + box[2:]) / 2 - (window[:2] + window[2:]) / 2) * scale
-    wanted = np.concatenate([centre, np.maximum(box[2:] - box[:2], 1) * scale])
+    center = ((box[:2] + box[2:]) / 2 - (window[:2] + window[2:]) / 2) * scale
+    wanted = np.concatenate([center, np.maximum(box[2:] - box[:2], 1) * scale])
     return encode(anchor_grid(), np.tile(wanted, (ANCHORS, 1)).astype(np.float32))
 
 
 def _embed(dims: ModelDims, inputs: Inputs) -> F32:
-    """Colours of the windows' samples in channels 0 to 2, (N, E, S, S)."""
+    """Colors of the windows' samples in channels 0 to 2, (N, E, S, S)."""
     embedding = np.zeros((len(inputs["windows"]), dims.embedding, dims.window, dims.window), np.float32)
     for track, (frame, window) in enumerate(zip(inputs["frame_index"], inputs["windows"], strict=True)):
         embedding[track, :3] = _sample(inputs["f4"][frame, :3], window, 4, side=dims.window)
@@ -150,9 +150,9 @@ def _evenly(rows: F32, most: int) -> F32:
 
 
 def _nearest(here: F32, bank: F32, valid: Bool) -> F32:
-    """Distance (S, S) of every sample's colour to the nearest valid one of a bank; an empty bank is far away."""
+    """Distance (S, S) of every sample's color to the nearest valid one of a bank; an empty bank is far away."""
     if not valid.any():
-        return np.full(here.shape[1:], COLOUR_WIDTH, np.float32)
+        return np.full(here.shape[1:], COLOR_WIDTH, np.float32)
     samples, references = here[:3].reshape(3, -1).T, np.unique(bank[valid, :3], axis=0)
     squares = (samples**2).sum(1)[:, None] - 2 * samples @ references.T + (references**2).sum(1)
     distance: F32 = np.sqrt(np.maximum(squares.min(axis=1), 0)).reshape(here.shape[1:])

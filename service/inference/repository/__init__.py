@@ -1,1 +1,1 @@
-"""The model repository: what its manifest says, checked, and what may leave it."""
+"""The model repository: its manifest, its verification, and removing a release."""

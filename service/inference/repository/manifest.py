@@ -15,11 +15,11 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 """Of the manifests that are written here. A manifest without a number is older, format 0, and is still read."""
 RENAMED = {"paper": "resnext"}
-"""Architectures that a manifest of format 0 calls otherwise."""
+"""Architectures that have another name in a manifest of format 0."""
 ONNX_FILE, ENGINE_FILE = "model.onnx", "model.plan"
 """What a repository's files are called: graphs for onnxruntime, or engines that TensorRT built for one kind of GPU."""
 SERVED_VERSIONS = 2
-"""Of every model: the newest, and the one before it, which running jobs go on with after a swap."""
+"""Of every model: the newest, and the one before it, which running jobs keep using after a swap."""
 OWN = "own"
 """Vocabulary of names that belong to no set."""
 
@@ -49,7 +49,7 @@ class Manifest:
         dims: numbers of the specs.
         classes: of the class vector, in order.
         graphs: sha256 of each graph's file; empty for an engine that is still to be built.
-        number: Triton's version number of the release: the folder that the files lie in.
+        number: Triton's version number of the release: the folder of the files.
         file: what the files are called, `ONNX_FILE` or `ENGINE_FILE`.
     """
 
@@ -95,7 +95,7 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def load_releases(path: Path) -> list[Manifest]:
-    """The current release, then the earlier ones that still lie in the repository, newest first.
+    """The current release, then the earlier ones that are still in the repository, newest first.
 
     Raises:
         ConfigurationError: as `load_manifest`.

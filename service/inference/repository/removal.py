@@ -1,4 +1,4 @@
-"""A release that is not the current one leaves a model repository."""
+"""Removes a release that is not the current one from a model repository."""
 
 import shutil
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from service.inference.repository.verification import stray_folders
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What is gone.
+    """What was removed.
 
     Attributes:
         number: of the release.
         release: its name; None if no manifest had the number.
-        graphs: names of those that had files.
+        graphs: names of those whose files were removed.
         freed: bytes.
     """
 
@@ -39,7 +39,7 @@ class Removed:
 def remove_release(path: Path, which: str) -> Removed:
     """Remove an earlier release, or version folders that no manifest names.
 
-    The manifest goes first: nobody takes the release up while its files vanish.
+    The manifest is removed first: no process starts to use the release while its files are being deleted.
 
     Args:
         path: the repository.

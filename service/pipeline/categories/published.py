@@ -1,4 +1,4 @@
-"""Published ids of the bundled classes: results name a category by an id that people can look up."""
+"""Published ids of the bundled classes, which anyone can look up."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from service.pipeline.categories.tables import category_table
 
 OFFSETS = {"coco": 0, "ytvis2019": 1000}
 """By vocabulary what is added to the set's own ids: COCO's stay as they are, for most tools know them; those of
-YouTube-VIS 2019 would say something else there (its 3 is a giraffe, COCO's a car)."""
+YouTube-VIS 2019 mean something else there (its 3 is a giraffe, COCO's a car)."""
 
 
 def published_ids(classes: Sequence[ModelClass]) -> list[int] | None:

@@ -66,8 +66,8 @@ def _ellipse(box: F32, window: F32, side: int) -> F32:
     middles = (np.arange(side, dtype=np.float32) + 0.5) / side
     x = window[0] + middles * (window[2] - window[0])
     y = window[1] + middles * (window[3] - window[1])
-    centre, half = (box[:2] + box[2:]) / 2, np.maximum((box[2:] - box[:2]) / 2, 0.5)
-    distance = ((x[None, :] - centre[0]) / half[0]) ** 2 + ((y[:, None] - centre[1]) / half[1]) ** 2
+    center, half = (box[:2] + box[2:]) / 2, np.maximum((box[2:] - box[:2]) / 2, 0.5)
+    distance = ((x[None, :] - center[0]) / half[0]) ** 2 + ((y[:, None] - center[1]) / half[1]) ** 2
     inside: F32 = (distance <= 1).astype(np.float32)
     return inside
 

@@ -9,7 +9,7 @@ from service.structures.arrays import U8
 from service.structures.canvas import Canvas
 
 PADDING_RGB = (124, 116, 104)
-"""ImageNet's mean colour: after normalisation it is close to 0, so the padding looks like nothing."""
+"""ImageNet's mean color: after normalisation it is close to 0, so the padding looks like nothing."""
 
 
 def detector_batch(

@@ -15,7 +15,7 @@ Halves = tuple[F16, F16]
 
 
 class KeptFeatures:
-    """Features by frame. In memory the least recently used give way to others: to the disk, while there is room.
+    """Features by frame. When memory is full, the least recently used go to disk, while there is room.
 
     What lies on disk stays there: two sweeps read every frame in turn, and a frame that made room for another would
     be the very next that is missed.

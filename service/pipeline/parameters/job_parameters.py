@@ -39,7 +39,7 @@ from service.structures.parameter import ParameterError, ParameterField, Share
 UNKNOWN = "extra_forbidden"
 """Pydantic's type of the error of a name that the model does not have."""
 MOST_SUGGESTIONS = 10
-"""So many unknown names of a request are answered with the nearest: each costs some time."""
+"""Most unknown names of a request that get a suggestion: each takes some time to find."""
 
 
 def request_field(item: ParameterField, *, description: str, schema: dict[str, Any] | None = None) -> Any:
@@ -112,7 +112,7 @@ class JobParameters(_WithRun):
     @field_validator("categories", mode="wrap")
     @classmethod
     def _one_message(cls, value: object, validate: ValidatorFunctionWrapHandler) -> object:
-        """Of the three kinds' errors none would tell what was wanted."""
+        """None of the three kinds' errors would say what is accepted."""
         try:
             return validate(value)
         except ValidationError as error:
@@ -121,7 +121,7 @@ class JobParameters(_WithRun):
     @model_validator(mode="wrap")
     @classmethod
     def _checked(cls, raw: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """Take old names, refuse what the dataclasses refuse, and blame the names that the request gave."""
+        """Accept old names, refuse what the dataclasses refuse, and report errors under the request's names."""
         if not isinstance(raw, Mapping):
             return validate(raw)
         try:
@@ -140,14 +140,14 @@ class JobParameters(_WithRun):
         base = preset(self.preset)
         values = {name: value for name in TABLE if (value := getattr(self, name)) is not None}
         if "chunk_frames" in values:
-            # an overlap that nobody asked for gives way to short chunks
+            # the default overlap is shortened to fit short chunks
             values.setdefault("chunk_overlap", min(base.chunks.overlap, values["chunk_frames"] // 2))
         params: PipelineParams = with_values(base, values)
         return params
 
 
 def effective_parameters(parameters: JobParameters) -> dict[str, object]:
-    """The value in force of every parameter of a job by its request name, as JSON has it; a request for the same."""
+    """The effective value of every parameter of a job by its request name, as JSON; can be requested again."""
     own = parameters.model_dump(mode="json")
     values = own | values_of(parameters.pipeline_params())
     return {name: values[name] for name in own}
@@ -157,7 +157,7 @@ def parse_stored(raw: Mapping[str, Any]) -> JobParameters:
     """The parameters of a job that an earlier release may have stored.
 
     Raises:
-        InvalidParameter: this release does not take them any more.
+        InvalidParameter: this release no longer accepts them.
     """
     try:
         return JobParameters.model_validate(raw)
@@ -174,7 +174,7 @@ def refusal(error: ValidationError) -> str:
 
 
 def _misfit(raw: Mapping[str, Any], error: ParameterError) -> InitErrorDetails:
-    """The error at the parameter that the request gave, of those that don't fit together."""
+    """The error of parameters that don't fit together, at one that the request gave."""
     given = {name: _given_name(raw, name) for name in error.wanted}
     name = next((name for name in error.wanted if raw.get(given[name]) is not None), next(iter(error.wanted)))
     message = PydanticCustomError("parameter", error.wanted[name])

@@ -1,4 +1,4 @@
-"""The parameters of a run by the names that requests use: which there are, their old names, and the name nearest."""
+"""The parameters of a run by their names in requests, their old names, and suggestions for unknown ones."""
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
@@ -11,7 +11,7 @@ from service.structures.parameter import ParameterError, ParameterField, paramet
 OLD_NAMES: Mapping[str, str] = {"segment_frames": "chunk_frames", "segment_overlap": "chunk_overlap"}
 """Names that were renamed, and what they are called now; accepted for one release."""
 NEAR = 0.7
-"""Names less alike than that (difflib's ratio) are no misspelling of each other."""
+"""Least similarity (difflib's ratio) of a name to be suggested for an unknown one."""
 
 
 def _requestable(kind: Any) -> Iterator[ParameterField]:
@@ -67,10 +67,10 @@ PRESETS: Mapping[PresetName, Mapping[str, Any]] = {name: values_of(preset(name))
 
 
 def renamed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The same values under the names of now.
+    """The same values under the current names.
 
     Raises:
-        ParameterError: a parameter comes under both its names.
+        ParameterError: a parameter is given under both its names.
     """
     values = dict(raw)
     for old, new in OLD_NAMES.items():
@@ -93,6 +93,6 @@ def deprecations(raw: Mapping[str, Any]) -> list[str]:
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> str:
-    """What to answer to a name that is no parameter's: the nearest that is one, if there is a near one."""
+    """The message for an unknown parameter, with the most similar known name if there is one."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
     return f"unknown parameter {name[:80]!r}" + "".join(f"; did you mean {found!r}?" for found in near)

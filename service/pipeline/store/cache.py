@@ -1,7 +1,7 @@
-"""What one run can take over from an earlier run of the same video: a byte-budgeted cache on disk.
+"""What one run can reuse from an earlier run of the same video: a byte-budgeted cache on disk.
 
-`keys` says what is kept under which key. A cache that is full, can't be written or holds what can't be read never makes
-a run fail.
+`keys` says what is kept under which key. A cache that is full, can't be written or has unreadable files never makes a
+run fail.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from typing import Protocol, TypeVar
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 FORMAT = 1
-"""Of the files. Counts up when anything that is kept is written in another way (`codec`, `ClipFacts`, `pack_round`)."""
+"""Of the files. Counts up when anything in them is written in another way (`codec`, `ClipFacts`, `pack_round`)."""
 HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
 """What a file begins with; one without it is of format 0, before formats had numbers."""
 
 
 class StageCache(Protocol):
-    """Bytes by key. Whoever keeps or looks for a checkpoint says so, and whoever is told of it learns that."""
+    """Bytes by key. `checkpoint` marks what is a checkpoint; it is passed on to the listener."""
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         """The bytes kept under `key`, or None."""
@@ -67,7 +67,7 @@ class CacheNote:
     Attributes:
         key: of the cache.
         size_bytes: of the file; None: it was removed.
-        checkpoint: a checkpoint was written, or found by the attempt that goes on from it.
+        checkpoint: a checkpoint was written, or was found by the attempt that resumes from it.
     """
 
     key: str
@@ -81,7 +81,7 @@ class FolderCache:
     Args:
         root: folder, made when needed.
         max_bytes: budget of all files together.
-        note: told of every file that is used or removed.
+        note: called for every file that is used or removed.
     """
 
     def __init__(self, root: Path, *, max_bytes: int, note: Callable[[CacheNote], None] = lambda _: None) -> None:
@@ -108,11 +108,16 @@ class FolderCache:
             return
         path = self._root / key
         partial = path.with_name(f".{path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(file)
             partial.replace(path)
-            self._note(CacheNote(key, len(file), checkpoint))
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            return
+        self._note(CacheNote(key, len(file), checkpoint))
+        with contextlib.suppress(OSError):
             self._evict()
 
     def drop(self, key: str) -> None:

@@ -1,7 +1,7 @@
-"""What a stage has done so far, kept every few steps: a job that was killed goes on from there.
+"""What a stage has done so far, stored every few steps: a job that was killed resumes from there.
 
-Checkpoints lie in the stage cache and go when their stage is done; without room there are none, and a job starts anew.
-What they hold is the stage's affair: it says how that becomes bytes and comes back.
+Checkpoints are in the stage cache and are removed when their stage is done; without room there are none, and a job
+starts again. Each stage packs and unpacks its own.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Checkpoints:
     """The checkpoints of one run.
 
-    Each has a key of its own, so that whoever is told of a key can tell progress from a second try.
+    Each has a key of its own, so that progress can be told from a second try at the same steps.
 
     Attributes:
         cache: keeps them.
@@ -38,7 +38,7 @@ class Checkpoints:
         return recall(self.cache, self.key(name), unpack, checkpoint=True) if self.every else None
 
     def drop(self, name: str) -> None:
-        """It has been overtaken."""
+        """A later checkpoint replaces it."""
         self.cache.drop(self.key(name))
 
 
@@ -49,7 +49,7 @@ class PiecewiseCheckpoints(Generic[T]):
         checkpoints: of the run.
         stage: names the pieces.
         pack: what was found for some steps -> bytes.
-        unpack: the inverse; what it can't read, it answers with ValueError.
+        unpack: the inverse; raises ValueError for what it can't read.
         batch: steps that are done together: no piece ends within a batch.
     """
 
@@ -97,7 +97,7 @@ class LatestCheckpoint(Generic[T]):
         name: tells this from everything else that is kept of the run.
         steps: of the whole stage.
         pack: a state -> bytes.
-        unpack: the inverse; what it can't read, it answers with ValueError.
+        unpack: the inverse; raises ValueError for what it can't read.
     """
 
     def __init__(

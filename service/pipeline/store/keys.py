@@ -1,8 +1,8 @@
 """Under which key each result of a run is cached: a hash of everything that it depends on.
 
-That is the video's content, the models' version and parameters; for tubelets those of the detector and the tracker
+That is the video's content, the models' release and the parameters; for tubelets those of the detector and the tracker
 (`CachingTracker`). So another `th_seq` finds all tubelets, another `th_cc` the detections and the tubelets of the same
-seeds. A key is `video/stage-hash`: what belongs to one video lies in one folder, so that it can go with the video.
+seeds. A key is `video/stage-hash`: everything about one video is in one folder, to be removed with it.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from service.media.limits import VideoLimits
 from service.pipeline.parameters.params import PipelineParams
 
 FRAMES = 2
-"""Counts up when the networks see other frames of the same video: what was made of the old ones is not used then.
+"""Counts up when the networks get other frames of the same video: results from the old frames are then not used.
 
-It is part of every key. How the bytes under a key are written is told by the bytes (`cache.FORMAT`).
+It is part of every key. The bytes themselves have a format number for how they are written (`cache.FORMAT`).
 """
 
 
@@ -24,27 +24,27 @@ def clip_key(video: str, limits: VideoLimits) -> str:
     return _key("clip", video, "", {"limits": asdict(limits)})
 
 
-def detections_key(video: str, version: str, params: PipelineParams) -> str:
+def detections_key(video: str, source: str, params: PipelineParams) -> str:
     """Key of the candidates of a video.
 
     Args:
         video: sha256 of its content; `sha256:variant` keeps what else was made of it apart, in the same folder.
-        version: of the models.
+        source: what candidates come from besides the video: the identity of the weights (`Run.source`).
         params: of all stages.
     """
-    return _key("detections", video, version, {"detector": asdict(params.detector)})
+    return _key("detections", video, source, {"detector": asdict(params.detector)})
 
 
-def tubelets_key(video: str, version: str, params: PipelineParams) -> str:
+def tubelets_key(video: str, source: str, params: PipelineParams) -> str:
     """Key of the tubelets of a video's seeds, whatever chose them. See `detections_key`."""
     stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
-    return _key("tubelets", video, version, stages)
+    return _key("tubelets", video, source, stages)
 
 
-def checkpoint_key(video: str, version: str, params: PipelineParams, name: str) -> str:
+def checkpoint_key(video: str, source: str, params: PipelineParams, name: str) -> str:
     """Key of a checkpoint; `name` tells those of one run apart. See `detections_key`."""
     stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
-    return _key("checkpoint", video, version, {**stages, "name": name})
+    return _key("checkpoint", video, source, {**stages, "name": name})
 
 
 def shots_key(video: str, params: PipelineParams) -> str:
@@ -53,7 +53,7 @@ def shots_key(video: str, params: PipelineParams) -> str:
     return _key("shots", video, "", {"detector": sides})
 
 
-def _key(stage: str, video: str, version: str, parameters: dict[str, object]) -> str:
-    text = json.dumps([FRAMES, stage, video, version, parameters], sort_keys=True)
+def _key(stage: str, video: str, source: str, parameters: dict[str, object]) -> str:
+    text = json.dumps([FRAMES, stage, video, source, parameters], sort_keys=True)
     folder, _, _ = video.partition(":")
     return f"{folder}/{stage}-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""A video that went through before: what is known of its frames, which are decoded only when one is wanted."""
+"""A video that was processed before: what is known of its frames, which are decoded only when needed."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ class ClipFacts:
     """What decoding a video has shown, without the frames.
 
     Attributes:
-        probed: what the look at the file said.
+        probed: what the probe found.
         timestamps: (T,) seconds.
         damage: why the decoder stopped before the end of the file, in its words.
     """

@@ -15,7 +15,7 @@ from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 
 MOST_TUBELETS = 512
-"""Kept of one video, detector and tracker setting; those that were wanted last stay."""
+"""Most tubelets stored for one video, detector and tracker setting; the last used stay."""
 
 
 class SeedTracker(Protocol):
@@ -27,7 +27,7 @@ class SeedTracker(Protocol):
 
 
 class RoundTracker(Protocol):
-    """A tracker whose rounds can be taken up again: `Tracker`."""
+    """A tracker whose rounds can be resumed: `Tracker`."""
 
     @property
     def steps(self) -> int:
@@ -49,14 +49,14 @@ class CachingTracker:
     """Tracks only the seeds that were not tracked before.
 
     A tubelet depends on the video, the detector, the tracker's parameters, and its seed's box and mask: not on the
-    other seeds, nor on class vectors. So all tubelets of a video under one tracker setting lie in one bundle, whatever
+    other seeds, nor on class vectors. So all tubelets of a video under one tracker setting are in one bundle, whatever
     chose their seeds. Of two runs that write one at the same time, the later one's stays.
 
     Args:
         inner: tracks the others.
         cache: keeps the bundle.
         key: names all that a tubelet depends on besides its seed.
-        checkpoints: of rounds under way.
+        checkpoints: of unfinished rounds.
     """
 
     def __init__(self, inner: RoundTracker, cache: StageCache, key: str, checkpoints: Checkpoints) -> None:
@@ -94,7 +94,7 @@ class CachingTracker:
         return {seed_name(tubelet.seed): tubelet for tubelet in tubelets or ()}
 
     def _keep(self, found: Mapping[str, Tubelet]) -> None:
-        # read anew: another run may have added some while this one tracked
+        # read again: another run may have added some while this one tracked
         others = {name: tubelet for name, tubelet in self._kept().items() if name not in found}
         bundle = [*others.values(), *found.values()][-MOST_TUBELETS:]
         self._cache.put(self._key, pack_tubelets([_without_classes(tubelet) for tubelet in bundle]))

@@ -28,8 +28,8 @@ class Round:
 
     Attributes:
         done: steps so far; a step is one frame of one sweep.
-        live: the tracks of the sweep under way that have not stopped, by their seed's number.
-        outcomes: what every seed's tracks have said so far, by frame.
+        live: the tracks of the current sweep that have not stopped, by their seed's number.
+        outcomes: what every seed's tracks have produced so far, by frame.
     """
 
     done: int
@@ -38,7 +38,7 @@ class Round:
 
 
 def beginning(seeds: Sequence[Candidate]) -> Round:
-    """Before the first step: every seed stands in its own frame."""
+    """Before the first step: every seed is at its own frame."""
     return Round(0, {}, [{seed.frame: Outcome(seed.mask, seed.box, 1.0)} for seed in seeds])
 
 
@@ -55,7 +55,7 @@ def round_checkpoint(checkpoints: Checkpoints, seeds: Sequence[str], steps: int)
 
 
 def pack_round(state: Round) -> bytes:
-    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking waits."""
+    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking would wait for it."""
     live = list(state.live.values())
     said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
     arrays: Arrays = {

@@ -172,17 +172,17 @@ class Tracker:
         count = len(candidates)
         templates = np.repeat(np.stack([references[state.seed].template for state in lost]), count, axis=0)
         # the candidate is its own "box before": no penalty for having moved there
-        centres = np.tile(candidates, (len(lost), 1))
-        boxes, scores = await self._siamese(centres, centres, templates, features)
+        centers = np.tile(candidates, (len(lost), 1))
+        boxes, scores = await self._siamese(centers, centers, templates, features)
         params = self._params.siamese.lost
         return [
             redetected(state, boxes[i * count : (i + 1) * count], scores[i * count : (i + 1) * count], params)
             for i, state in enumerate(lost)
         ]
 
-    async def _siamese(self, previous: F32, centres: F32, templates: F32, features: FrameFeatures) -> tuple[F32, F32]:
-        """Boxes (N, 4) and scores (N,) of N windows around `centres`; many windows go in several calls."""
-        windows, siamese = search_windows(centres), self._params.siamese
+    async def _siamese(self, previous: F32, centers: F32, templates: F32, features: FrameFeatures) -> tuple[F32, F32]:
+        """Boxes (N, 4) and scores (N,) of N windows around `centers`; many windows go in several calls."""
+        windows, siamese = search_windows(centers), self._params.siamese
         found: list[tuple[F32, F32]] = []
         for first in range(0, len(windows), MOST_WINDOWS):
             part = slice(first, first + MOST_WINDOWS)

@@ -24,7 +24,7 @@ if known then
     end
 end
 if full() then
-    -- jobs that have expired wait no more, but without a worker nobody has taken them out
+    -- expired jobs no longer wait, but without a worker nothing has removed them
     for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
         if not exists(id) then redis.call('ZREM', KEYS[3], id) end
     end

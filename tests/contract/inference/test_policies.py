@@ -65,7 +65,7 @@ def test_deadline() -> None:
     assert asyncio.run(WithDeadline(Scripted(), seconds=5).infer(SPEC, {}))
 
 
-def test_a_cancelled_caller_is_no_timeout() -> None:
+def test_a_canceled_caller_is_no_timeout() -> None:
     async def work() -> None:
         call = asyncio.create_task(WithDeadline(Scripted(seconds=5), seconds=4).infer(SPEC, {}))
         await asyncio.sleep(0.01)

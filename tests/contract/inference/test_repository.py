@@ -74,7 +74,7 @@ def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (lambda _: "{", "can't be read: JSONDecodeError"),
         (lambda _: "[]", "can't be read: TypeError"),
         (_edit(lambda document: document.pop("release")), "can't be read: KeyError.*release"),
-        (_edit(lambda document: document["dims"].update(colour=3)), "can't be read: TypeError.*colour"),
+        (_edit(lambda document: document["dims"].update(color=3)), "can't be read: TypeError.*color"),
         (_edit(lambda document: document["graphs"]["siamese_rpn"].pop("sha256")), "can't be read: KeyError.*sha256"),
     ],
 )

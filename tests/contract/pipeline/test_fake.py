@@ -8,7 +8,7 @@ import pytest
 
 from service.inference.fake.detector import PALETTE
 from service.structures.masks import decode
-from service.structures.tubelets import LabelledTubelet
+from service.structures.tubelets import LabeledTubelet
 from tests import fake_runs
 from tests.scenes import Rectangle, draw
 
@@ -17,7 +17,7 @@ RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 BLUE = Rectangle(PALETTE[2], 170, 60, 30, 40, step_xy=(-2, 1))
 
 
-def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[LabelledTubelet]:
+def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[LabeledTubelet]:
     """Tubelets of a clip."""
     return fake_runs.process(np.stack([draw(rectangles, t, HW) for t in range(frames)]), path).tubelets
 
@@ -57,7 +57,7 @@ def test_nothing_to_find(tmp_path: Path) -> None:
     assert process([], 3, tmp_path / "clip") == []
 
 
-@pytest.mark.parametrize("colour", range(len(PALETTE)))
-def test_every_palette_colour_is_its_own_class(colour: int, tmp_path: Path) -> None:
-    (found,) = process([replace(BLUE, colour=PALETTE[colour])], 2, tmp_path / "clip")
-    assert found.label == colour
+@pytest.mark.parametrize("color", range(len(PALETTE)))
+def test_every_palette_color_is_its_own_class(color: int, tmp_path: Path) -> None:
+    (found,) = process([replace(BLUE, color=PALETTE[color])], 2, tmp_path / "clip")
+    assert found.label == color

@@ -19,7 +19,7 @@ from service.pipeline.progress import StageProgress
 from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode
-from service.structures.tubelets import LabelledTubelet
+from service.structures.tubelets import LabeledTubelet
 from service.tracking.params import ChunkParams
 from tests.clips import stored
 from tests.pipelines import REPOSITORY
@@ -100,7 +100,7 @@ def test_chunks_are_filled_one_by_one_as_all_at_once(track_fps: float, long: Cli
     assert len(found.chunks) > 1
     assert found.chunks[-1].chunk.end == len(long)
 
-    async def at_once() -> list[LabelledTubelet]:
+    async def at_once() -> list[LabeledTubelet]:
         tracked = await process_video(thinned(run))
         fill = FillStage(long, step_of(run), run.canvas, run.params.tracker.fusion, lambda _: None)
         return await fill.fill_settled([], tracked.tubelets)
@@ -114,7 +114,7 @@ def test_chunks_are_filled_one_by_one_as_all_at_once(track_fps: float, long: Cli
     assert {step.total for step in told} == {len(long)}
 
 
-def entries(item: LabelledTubelet) -> tuple[object, ...]:
+def entries(item: LabeledTubelet) -> tuple[object, ...]:
     tubelet = item.tubelet
     arrays = tubelet.boxes.tobytes(), tubelet.scores.tobytes()
     return item.id, item.label, item.score, tubelet.seed.frame, tubelet.start, list(tubelet.masks), *arrays

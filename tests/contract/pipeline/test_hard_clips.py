@@ -38,7 +38,7 @@ def test_a_box_that_covers_the_frame_and_one_that_shrinks_to_nothing(sizes: tupl
 
 
 def test_two_identical_objects_stay_two(tmp_path: Path) -> None:
-    twins = [RED, Rectangle(RED.colour, 20, 90, 30, 30, step_xy=(4, 0))]
+    twins = [RED, Rectangle(RED.color, 20, 90, 30, 30, step_xy=(4, 0))]
     found = process(np.stack([draw(twins, t, HW) for t in range(10)]), tmp_path / "clip").tubelets
     assert [item.label for item in found] == [0, 0]
     assert all(item.tubelet.frames == tuple(range(10)) for item in found)

@@ -51,10 +51,10 @@ def track(
     return asyncio.run(work())
 
 
-def colours(call: Call) -> list[tuple[int, ...]]:
-    """Of the call's templates: the fake's are the mean colour of the object."""
+def colors(call: Call) -> list[tuple[int, ...]]:
+    """Of the call's templates: the fake's are the mean color of the object."""
     means: F32 = call.inputs["templates"][:, :3, 0, 0] * 255  # type: ignore[operator]
-    return [min(PALETTE, key=lambda colour: float(np.abs(mean - colour).sum())) for mean in means]
+    return [min(PALETTE, key=lambda color: float(np.abs(mean - color).sum())) for mean in means]
 
 
 @pytest.mark.parametrize("gone", [[RED, BLUE], [BLUE, RED]], ids=["in-order", "reversed"])
@@ -63,7 +63,7 @@ def test_every_lost_track_looks_at_every_candidate_with_its_own_template(gone: l
     _, again = (call for call in tracked.client.of("siamese_rpn") if tracked.frame_of(call) == BACK)
     found = tracked.detections[BACK].boxes
     assert len(found) == 3
-    assert colours(again) == [rectangle.colour for rectangle in gone for _ in found]
+    assert colors(again) == [rectangle.color for rectangle in gone for _ in found]
     np.testing.assert_array_equal(again.inputs["windows"], search_windows(np.tile(found, (2, 1))))
     for rectangle, tubelet in zip([GREEN, *gone], tubelets, strict=True):
         assert tubelet.frames == tuple(t for t in range(FRAMES) if rectangle is GREEN or t not in AWAY)
@@ -75,7 +75,7 @@ def test_a_track_keeps_its_template_and_banks_when_one_before_it_stops(tmp_path:
     tubelets, tracked = track(tmp_path / "clip", objects, forward(LostParams(max_frames=1, reach=0)))
     assert [len(tubelet.frames) for tubelet in tubelets] == [3, FRAMES, FRAMES]
     last = tracked.client.of("siamese_rpn")[-1]
-    assert colours(last) == [GREEN.colour, BLUE.colour]
+    assert colors(last) == [GREEN.color, BLUE.color]
     banks = [
         np.concatenate([call.inputs[name] for name in ("foreground_bank", "background_bank")], axis=1)
         for call in tracked.client.of("pixel_embedding")

@@ -13,7 +13,7 @@ from service.pipeline.store.cache import CacheNote
 from service.worker.engine import EngineHandle
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
-CANCELED = "Canceled: job: cancelled"
+CANCELED = "Canceled: job: canceled"
 
 
 @dataclass

@@ -131,7 +131,7 @@ def test_a_cancel_stops_its_run_before_the_first_step_and_no_other(
         if what == "done":
             assert last == Done(int(number))
         else:
-            assert last == Failed(int(number), "canceled", "job: cancelled", final=True)
+            assert last == Failed(int(number), "canceled", "job: canceled", final=True)
             assert steps == []
 
 
@@ -139,14 +139,14 @@ def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: JobEngine, tmp_pa
     engine.say(engine.start, engine.job(1, plain(tmp_path / "long.mp4", 60)))
     engine.answers(Progress)
     engine.say(Cancel(1), engine.job(2, plain(tmp_path / "next.mp4")))
-    assert engine.answers(Done, Failed)[-1] == Failed(1, "canceled", "job: cancelled", final=True)
+    assert engine.answers(Done, Failed)[-1] == Failed(1, "canceled", "job: canceled", final=True)
     assert engine.answers(Done, Failed)[-1] == Done(2)
 
 
 @pytest.mark.parametrize(
     ("greeting", "words"),
     [
-        pytest.param(Start({}, 3), "the other side speaks format 3, this one format 2", id="a newer worker"),
+        pytest.param(Start({}, 3), "the other side uses format 3, this side format 2", id="a newer worker"),
         pytest.param("{}\n", "unknown message None", id="no message"),
         pytest.param(Cancel(1), "expected start, got cancel", id="another message"),
     ],

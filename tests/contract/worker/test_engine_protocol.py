@@ -64,7 +64,7 @@ def test_notes_of_the_cache_say_which_are_checkpoints(tmp_path: Path) -> None:
         pytest.param("step", "expected it to get ready, got progress", id="it reports a step"),
         pytest.param("done", "expected it to get ready, got done", id="it is done before it has begun"),
         pytest.param("malformed", "expected a line of JSON", id="it writes no JSON"),
-        pytest.param("newer", "the other side speaks format 3, this one format 2$", id="it is newer"),
+        pytest.param("newer", "the other side uses format 3, this side format 2$", id="it is newer"),
     ],
 )
 def test_an_engine_that_does_not_get_ready_is_refused(start: str, words: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+import structlog
 
 from dualtrack.formats.table import BEFORE_SCHEMA_1
 from dualtrack.result.schema import result_schema
@@ -369,6 +370,19 @@ def test_result_that_a_newer_version_wrote(api: Api, http: httpx.Client, video_i
     api.act(finish_later)
     told = problem(http.get(f"/v1/jobs/{job_id}/result"), 503, "newer-format")
     assert told["detail"] == "result: schema 2 is newer than 1, the newest that this version reads"
+
+
+def test_result_that_was_damaged_is_no_fault_of_the_caller(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+
+    async def finish_damaged(parts: Parts) -> None:
+        await finish(parts, job_id)
+        (parts.blobs.result_folder(job_id, 1) / STORED).write_text('{"schema": 1, "tub')
+
+    api.act(finish_damaged)
+    with structlog.testing.capture_logs() as logged:
+        problem(http.get(f"/v1/jobs/{job_id}/result"), 500, "internal")
+    assert [line["code"] for line in logged if line["event"] == "request failed"] == ["invalid-result"]
 
 
 def test_overlay_that_was_not_asked_for(api: Api, http: httpx.Client, video_id: str) -> None:

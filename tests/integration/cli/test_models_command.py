@@ -92,7 +92,7 @@ def test_show_has_card_entry_and_tensors(served: Path) -> None:
     document = json.loads(dualtrack("show", "siamese_rpn", "--json", "--repository", served))
     assert document["entry"]["opset"] == 18
     assert {"name": "windows", "dtype": "float32", "shape": ["N", 4]} in document["inputs"]
-    result = CliRunner().invoke(build_app(["models"]), ["models", "show", "colours"])
+    result = CliRunner().invoke(build_app(["models"]), ["models", "show", "colors"])
     assert isinstance(result.exception, NotFound)
     assert "expected one of mask_rcnn" in str(result.exception)
 

@@ -15,27 +15,27 @@ from evaluation.runs.given import Given
 from evaluation.studies.failures import ANSWER, TRUTH, Panel, detection_panels, parse_panel, track_panels
 from service.inference.fake.detector import PALETTE
 from service.media.painter import OPACITY
-from service.media.painter import PALETTE as COLOURS
+from service.media.painter import PALETTE as COLORS
 from tests.annotated import HW, context, write_dataset, write_video
 from tests.scenes import GREY, Rectangle
 
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 BLUE = Rectangle(PALETTE[2], 170, 60, 32, 40, step_xy=(-2, 1))
 NEAR = 12
-"""Coding changes colours."""
+"""Coding changes colors."""
 
 
-def looks(image: Any, at_xy: tuple[int, int], colour: Any) -> bool:
-    return bool(np.abs(image[at_xy[1], at_xy[0]].astype(float) - colour).max() < NEAR)
+def looks(image: Any, at_xy: tuple[int, int], color: Any) -> bool:
+    return bool(np.abs(image[at_xy[1], at_xy[0]].astype(float) - color).max() < NEAR)
 
 
-def centre(rectangle: Rectangle, frame: int) -> tuple[int, int]:
+def center(rectangle: Rectangle, frame: int) -> tuple[int, int]:
     x1, y1, x2, y2 = rectangle.box(frame)
     return (x1 + x2) // 2, (y1 + y2) // 2
 
 
 def tinted(rectangle: Rectangle, number: int) -> Any:
-    return (1 - OPACITY) * np.array(rectangle.colour) + OPACITY * np.array(COLOURS[number])
+    return (1 - OPACITY) * np.array(rectangle.color) + OPACITY * np.array(COLORS[number])
 
 
 def tracks(folder: Path, panels: list[Panel], given: Given) -> list[Any]:
@@ -49,29 +49,29 @@ def test_candidates_are_drawn_in_the_frame_that_was_asked_for(tmp_path: Path) ->
     late, early, cut = asyncio.run(detection_panels(panels, 0.2, context(tmp_path / "scratch")))
     assert late.shape == early.shape == (*HW, 3)
     for image, frame in ((late, 6), (early, 0)):
-        assert looks(image, centre(RED, frame), tinted(RED, 0))
-        assert looks(image, centre(BLUE, frame), tinted(BLUE, 1))
+        assert looks(image, center(RED, frame), tinted(RED, 0))
+        assert looks(image, center(BLUE, frame), tinted(BLUE, 1))
     np.testing.assert_array_equal(cut, early[40:120, 120:220])
     (nothing,) = asyncio.run(detection_panels(panels[:1], 0.99, context(tmp_path / "scratch")))
-    assert looks(nothing, centre(RED, 6), RED.colour)
+    assert looks(nothing, center(RED, 6), RED.color)
 
 
 def test_a_track_is_drawn_with_its_annotation(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path, {"a": [RED], "b": [RED, BLUE]})
     masks = tracks(folder, [Panel("3", 5), Panel("1", 0)], "first-mask")
-    assert looks(masks[0], centre(BLUE, 5), tinted(BLUE, ANSWER))
-    assert looks(masks[0], centre(RED, 5), RED.colour)
-    assert looks(masks[1], centre(RED, 0), tinted(RED, ANSWER))
+    assert looks(masks[0], center(BLUE, 5), tinted(BLUE, ANSWER))
+    assert looks(masks[0], center(RED, 5), RED.color)
+    assert looks(masks[1], center(RED, 0), tinted(RED, ANSWER))
     (boxes,) = tracks(folder, [Panel("3", 5)], "first-box")
-    assert looks(boxes, centre(BLUE, 5), BLUE.colour)
-    assert (boxes == COLOURS[ANSWER]).all(axis=2).any()
-    assert (boxes == COLOURS[TRUTH]).all(axis=2).any()
+    assert looks(boxes, center(BLUE, 5), BLUE.color)
+    assert (boxes == COLORS[ANSWER]).all(axis=2).any()
+    assert (boxes == COLORS[TRUTH]).all(axis=2).any()
 
 
 def test_where_the_object_is_hidden_nothing_is_annotated(tmp_path: Path) -> None:
     hidden = Rectangle(PALETTE[0], 20, 20, 40, 60, hidden=range(4, 6))
     (image,) = tracks(write_dataset(tmp_path, {"a": [hidden]}), [Panel("1", 4)], "first-box")
-    assert not (image == COLOURS[TRUTH]).all(axis=2).any()
+    assert not (image == COLORS[TRUTH]).all(axis=2).any()
 
 
 def test_a_strip_has_all_panels_at_one_width(tmp_path: Path) -> None:

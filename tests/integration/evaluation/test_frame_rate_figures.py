@@ -13,7 +13,7 @@ from service.inference.fake.detector import PALETTE
 from service.pipeline.parameters.job_parameters import JobParameters
 from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
-from tests.unit.builders import labelled, tube
+from tests.unit.builders import labeled, tube
 
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(6, 2))
 
@@ -45,7 +45,7 @@ def test_whole_pipeline_is_compared_with_every_frame(tmp_path: Path) -> None:
 
 
 def test_tubelets_that_are_missing_count_as_zero() -> None:
-    first, second = labelled(tube(range(8), x=0), 0.9), labelled(tube(range(8), x=40), 0.3)
+    first, second = labeled(tube(range(8), x=0), 0.9), labeled(tube(range(8), x=40), 0.3)
     assert agreement([first, second], [first, second]) == 1
     assert agreement([first], [first, second]) == pytest.approx(0.75)
     assert agreement([], []) == 1

@@ -14,7 +14,7 @@ from tests.annotated import context, write_dataset
 from tests.scenes import Rectangle
 
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
-# annotated as a motorbike, but of the person's colour: the class is wrong in every answer
+# annotated as a motorbike, but of the person's color: the class is wrong in every answer
 WRONG = Rectangle(PALETTE[0], 170, 60, 32, 40, step_xy=(-2, 1))
 
 

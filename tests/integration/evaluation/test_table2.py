@@ -24,7 +24,7 @@ from tests.unit.builders import mask
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 MOTORBIKE = Rectangle(PALETTE[1], 170, 60, 32, 40, step_xy=(-2, 1))
 UNSEEN = Rectangle((90, 140, 90), 170, 60, 32, 40, step_xy=(-2, 1))
-"""Of a colour that the fake detector does not know."""
+"""Of a color that the fake detector does not know."""
 
 
 def rows(folder: Path, *names: str) -> dict[str, Result]:

@@ -149,7 +149,7 @@ def test_progress_only_grows(long: Path, tmp_path: Path) -> None:
 def test_cancel_ends_the_job_in_any_chunk(long: Path, kept: FolderCache, tmp_path: Path) -> None:
     def report(step: StageProgress) -> None:
         if step.stage == "detect" and step.done > 0.4 * step.total:
-            raise Canceled("job: cancelled")
+            raise Canceled("job: canceled")
 
     with pytest.raises(Canceled):
         job(long, tmp_path, report=report, cache=kept, **CUT)

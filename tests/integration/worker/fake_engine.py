@@ -66,7 +66,7 @@ def work(command: Run) -> None:
     steps = int(rest[0]) if rest else 3
     for step in range(steps):
         if run in canceled and what != "hang":
-            say(Failed(run, "canceled", "job: cancelled", final=True))
+            say(Failed(run, "canceled", "job: canceled", final=True))
             return
         say(Progress(run, "detect", step + 1, steps))
         if what == "die" and step == 1:

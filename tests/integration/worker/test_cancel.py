@@ -1,4 +1,4 @@
-"""A cancelled job ends within one step of whatever stage it is in."""
+"""A canceled job ends within one step of whatever stage it is in."""
 
 import asyncio
 from dataclasses import replace

@@ -20,7 +20,7 @@ def moving(score: float = 0.9, step: int = 2, length: int = 8) -> list:
     return [frame(t, (t * step, [score + (0.05 if t == 3 else 0), 0, 0])) for t in range(length)]
 
 
-def test_duplicate_across_frames_is_removed_and_neighbours_are_kept() -> None:
+def test_duplicate_across_frames_is_removed_and_neighbors_are_kept() -> None:
     frames = [frame(t, (0, [0.9 - t / 100, 0, 0]), (30, [0.5, 0, 0])) for t in range(4)]
     assert [(c.frame, float(c.box[0])) for c in greedy(frames, PARAMS)] == [(0, 0.0), (0, 30.0)]
 
@@ -32,11 +32,11 @@ def test_greedy_leaves_a_seed_per_place_and_groups_one_per_object() -> None:
 
 
 def test_objects_that_some_frame_shows_together_come_first() -> None:
-    # one object whose chain breaks between frames 3 and 4, and a neighbour that is there before and after
+    # one object whose chain breaks between frames 3 and 4, and a neighbor that is there before and after
     broken = [0, 0, 0, 0, 20, 20, 20, 20]
     frames = [frame(t, (x, [0.9 - t / 100, 0, 0]), (40, [0.5, 0, 0])) for t, x in enumerate(broken)]
     places = [(c.frame, float(c.box[0])) for c in group_leaders(frames, PARAMS)]
-    assert places == [(0, 0.0), (0, 40.0), (4, 20.0)], "the better half of the broken chain, the neighbour, the rest"
+    assert places == [(0, 0.0), (0, 40.0), (4, 20.0)], "the better half of the broken chain, the neighbor, the rest"
     few = group_leaders(frames, ProposalParams(max_seeds=3))
     assert [(c.frame, float(c.box[0])) for c in few] == places[:2], "doubtful ones leave a third of the seeds"
     left = unexplained(frames, [tube(range(4), x=0), tube(range(8), x=40)], PARAMS)

@@ -110,7 +110,7 @@ def test_other_lines_are_refused(line: str | bytes, words: str) -> None:
     ],
 )
 def test_a_greeting_of_another_format_is_refused_with_both_numbers(line: str, number: str) -> None:
-    words = f"the other side speaks format {number}, this one format 2"
+    words = f"the other side uses format {number}, this side format 2"
     with pytest.raises(ProtocolError, match=f"^engine protocol: {re.escape(words)}$"):
         decode(line)
 

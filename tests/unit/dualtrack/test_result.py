@@ -76,6 +76,18 @@ def test_few_tubelets_are_held_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(written(tmp_path, *SOME).tubelets()) == list(SOME)
 
 
+def test_a_file_deleted_while_its_document_is_sent_is_sent_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "AT_ONCE", 1)
+    result = written(tmp_path, *SOME)
+    sent = result.document()
+    result.path.unlink()
+    assert len(json.loads("".join(sent))["tubelets"]) == len(SOME)
+    with pytest.raises(FileNotFoundError):
+        result.document()
+
+
 def test_the_document_keeps_to_its_schema(tmp_path: Path) -> None:
     document = read(written(tmp_path, *SOME))
     jsonschema.validate(document, result_schema())
@@ -207,6 +219,7 @@ def test_what_a_newer_version_wrote_is_refused(tmp_path: Path, number: dict[str,
         pytest.param(b'{"video": {}}', id="no-tubelets"),
         pytest.param(b'{"tubelets": [{"id": 1}]}', id="a-tubelet-without-frames"),
         pytest.param(b'{"schema": "1", "tubelets": []}', id="a-schema-as-text"),
+        pytest.param(b"[" * 100_000, id="nested-too-deep"),
     ],
 )
 def test_what_is_no_result_is_refused(tmp_path: Path, content: bytes) -> None:
@@ -223,6 +236,38 @@ def test_a_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content[:end])
         with pytest.raises(InvalidResult, match=r"^result result\.jsonl: "):
             ResultFile.open(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "change"),
+    [
+        pytest.param(0, {"chunks": ["a"]}, id="a-chunk-as-text"),
+        pytest.param(0, {"tubelets": [7]}, id="a-tubelet-as-a-number"),
+        pytest.param(-2, {"blocks": [[0, 31, 0]]}, id="a-block-without-its-size"),
+        pytest.param(-2, {"blocks": [[0, 31, -1, 10]]}, id="a-block-before-the-file"),
+        pytest.param(-2, {"blocks": [[0, 31, 0, -1]]}, id="a-block-of-negative-size"),
+        pytest.param(-1, {"index_at": -5}, id="an-index-before-the-file"),
+        pytest.param(-1, {"index_at": 1 << 70}, id="an-index-at-no-offset"),
+        pytest.param(-1, {"index_at": 1 << 40}, id="an-index-behind-the-file"),
+    ],
+)
+def test_a_file_with_a_wrong_member_is_refused(tmp_path: Path, line: int, change: dict[str, Any]) -> None:
+    path = written(tmp_path, *SOME).path
+    lines = path.read_text().splitlines()
+    offset = int(json.loads(lines[-1])["index_at"]) - len(lines[line])
+    lines[line] = json.dumps(json.loads(lines[line]) | change)
+    if line == 0:
+        lines[-1] = json.dumps({"index_at": offset + len(lines[line])})
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InvalidResult, match=r"^result result\.jsonl: "):
+        ResultFile.open(path)
+
+
+def test_frames_of_a_document_are_one_block(tmp_path: Path) -> None:
+    path = tmp_path / "tubelets.json"
+    path.write_text(json.dumps(read(written(tmp_path, *SOME))))
+    (block,) = ResultFile.open(path).parts(range(51, 60))
+    assert [(part.id, part.first_frame, len(part.entries)) for part in block] == [(2, 20, 50), (1, 0, 100)]
 
 
 def test_entries_are_one_per_frame_of_the_span() -> None:

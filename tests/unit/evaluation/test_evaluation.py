@@ -18,8 +18,8 @@ from service.cli.parameters import parse_parameters
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.result import entries_of, tubelet_head
-from service.structures.tubelets import LabelledTubelet
-from tests.unit.builders import HW, frame, labelled, mask, tube
+from service.structures.tubelets import LabeledTubelet
+from tests.unit.builders import HW, frame, labeled, mask, tube
 
 
 def dataset(folder: Path) -> Any:
@@ -47,7 +47,7 @@ def dataset(folder: Path) -> Any:
     return load_dataset(folder)
 
 
-def results_of(item: LabelledTubelet, category_id: int) -> list[Document]:
+def results_of(item: LabeledTubelet, category_id: int) -> list[Document]:
     """What the service writes of one tubelet as YouTube-VIS results."""
     head = tubelet_head(item, (Category(category_id, "it"),))
     whole = Head(Video(60, 40, 4), {}, None, {}, (), 1, (), (head,))
@@ -56,7 +56,7 @@ def results_of(item: LabelledTubelet, category_id: int) -> list[Document]:
 
 def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
-    results = results_of(labelled(tube(range(4), length=4), 0.9, label=0), 1)
+    results = results_of(labeled(tube(range(4), length=4), 0.9, label=0), 1)
     second = {**results[0], "category_id": 13, "segmentations": [None, None, mask(30).json(), mask(32).json()]}
     scores = figures(match_clips(truth, truth.videos, [*results, second]))
     assert scores == pytest.approx(dict.fromkeys(scores, 1.0))
@@ -64,7 +64,7 @@ def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:
 
 def test_wrong_class_counts_only_without_classes(tmp_path: Path) -> None:
     truth = dataset(tmp_path)
-    results = results_of(labelled(tube(range(4), length=4), 0.9), 13)
+    results = results_of(labeled(tube(range(4), length=4), 0.9), 13)
     scores = figures(match_clips(truth, truth.videos, results))
     assert scores["AP"] == 0
     assert scores["AP50_agnostic"] > 0.4

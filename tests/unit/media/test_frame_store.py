@@ -166,7 +166,7 @@ def test_decoded_and_stored_is_decoded(
 
 
 def test_planes_made_smaller_are_close_to_rgb_made_smaller(tmp_path: Path) -> None:
-    """Scaling before conversion rounds in another place, and halves the colour's resolution."""
+    """Scaling before conversion rounds in another place, and halves the color's resolution."""
     clip = opened(PEDESTRIANS, (384, 512), tmp_path / "frames")
     for index, frame in zip(range(10), frames_of(PEDESTRIANS), strict=False):
         difference = np.abs(clip.frame(index).astype(int) - as_before(frame, (384, 512)))

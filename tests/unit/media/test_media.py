@@ -186,7 +186,7 @@ def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
     assert damage is None
 
 
-def test_cancelled_decoding_leaves_nothing(tmp_path: Path) -> None:
+def test_canceled_decoding_leaves_nothing(tmp_path: Path) -> None:
     path = plain(tmp_path / "v.mp4", 60, hw=(720, 1280))
     info = look(path)
 

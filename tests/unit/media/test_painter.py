@@ -18,7 +18,7 @@ def shape(number: int, x1: int, y1: int, x2: int, y2: int, label: str = "") -> S
 
 
 def half(number: int) -> list[int]:
-    return [round((100 + colour) / 2) for colour in PALETTE[number % len(PALETTE)]]
+    return [round((100 + color) / 2) for color in PALETTE[number % len(PALETTE)]]
 
 
 def test_a_mask_is_half_transparent_and_the_rest_stays() -> None:
@@ -40,7 +40,7 @@ def test_the_smaller_mask_lies_on_top(order: tuple[int, int]) -> None:
     assert painted[45, 50].tolist() == pytest.approx(half(1), abs=1)
 
 
-def test_a_box_is_drawn_in_the_objects_colour() -> None:
+def test_a_box_is_drawn_in_the_objects_color() -> None:
     painted = paint(frame(), [shape(12, 20, 30, 40, 50)])
     assert painted[50, 30].tolist() == list(PALETTE[2])
 
@@ -60,6 +60,6 @@ def text_pixels(x: int, y: int) -> int:
     return int((painted == 255).all(axis=2).sum())
 
 
-def test_a_label_is_dark_on_a_bright_colour() -> None:
+def test_a_label_is_dark_on_a_bright_color() -> None:
     painted = paint(frame(), [shape(7, 20, 30, 40, 50, "dog")])
     assert (painted[30 - 15 : 30, 20:60] == 0).all(axis=2).any()

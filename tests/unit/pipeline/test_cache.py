@@ -78,6 +78,12 @@ def test_a_file_of_a_newer_format_is_named_and_not_found(
     assert cache.get(A) == b"y"
 
 
+def test_a_write_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / A).mkdir(parents=True)  # in the place of the file
+    FolderCache(tmp_path, max_bytes=100).put(A, b"x")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize(
     "file",
     [

@@ -23,7 +23,7 @@ def test_anchor_sizes() -> None:
     assert anchor_sizes().tolist() == [[104, 32], [88, 40], [64, 64], [40, 80], [32, 96]]
 
 
-def test_anchor_order_and_centre() -> None:
+def test_anchor_order_and_center() -> None:
     grid = anchor_grid()
     assert grid.shape == (ANCHORS, 4)
     assert grid[MIDDLE].tolist() == [0, 0, 64, 64]

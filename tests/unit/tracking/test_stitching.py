@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.structures.detections import Detections
 from service.structures.packed_masks import PackedMasks
-from service.structures.tubelets import LabelledTubelet, Tubelet
+from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import Votes, label_tubelet
 from service.tracking.params import ChunkParams, ScoreEstimator, TubeletParams
@@ -34,9 +34,9 @@ def piece(whole: Tubelet, chunk: Chunk) -> Tubelet | None:
 
 def stitched(
     wholes: Sequence[Tubelet], frames: Sequence[Detections], chunks: Sequence[Chunk], params: TubeletParams = PARAMS
-) -> list[LabelledTubelet]:
+) -> list[LabeledTubelet]:
     chains, ids = list[Chain](), count(1)
-    done: list[LabelledTubelet] = []
+    done: list[LabeledTubelet] = []
     for chunk in chunks:
         here = frames[chunk.first : chunk.end]
         pieces = [piece(whole, chunk) for whole in wholes]
@@ -64,7 +64,7 @@ def uncut(length: int, frames: int, overlap: int) -> list[Chunk]:
     return list(cut(length, ChunkParams(frames=frames, overlap=overlap), lambda _after, _upto: None))
 
 
-def same(one: LabelledTubelet, other: LabelledTubelet) -> bool:
+def same(one: LabeledTubelet, other: LabeledTubelet) -> bool:
     mine, its = one.tubelet, other.tubelet
     return (
         [mine.mask_at(t) for t in range(100)] == [its.mask_at(t) for t in range(100)]

@@ -7,7 +7,7 @@ from service.structures.tubelets import Tubelet
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletIou, TubeletParams
 from service.tracking.tubelet_nms import suppress, tubelet_iou
-from tests.unit.builders import frame, labelled, tube
+from tests.unit.builders import frame, labeled, tube
 
 BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
 KINDS: tuple[TubeletIou, ...] = ("all", "union", "both", "stvol")
@@ -32,9 +32,9 @@ def test_tubelet_iou(a: Tubelet, b: Tubelet, expected: tuple[float, ...]) -> Non
 
 def test_better_one_stays() -> None:
     items = [
-        labelled(tube(range(8)), 0.4),
-        labelled(tube(range(8), x=1), 0.9, label=1),
-        labelled(tube(range(8), x=40), 0.1),
+        labeled(tube(range(8)), 0.4),
+        labeled(tube(range(8), x=1), 0.9, label=1),
+        labeled(tube(range(8), x=40), 0.1),
     ]
     assert [item.score for item in suppress(items, TubeletParams())] == [0.9, 0.1]
     assert [item.score for item in suppress(items, TubeletParams(class_agnostic=False))] == [0.9, 0.4, 0.1]
@@ -44,7 +44,7 @@ def test_better_one_stays() -> None:
 @pytest.mark.parametrize(("th_seq", "kept"), [(0.25, 2), (BELOW_A_QUARTER, 1)])
 def test_two_tubelets_at_the_threshold_both_stay(th_seq: float, kept: int) -> None:
     """10-px squares 6 px apart: IoU 4 / 16."""
-    items = [labelled(tube(range(8)), 0.9), labelled(tube(range(8), x=6), 0.4)]
+    items = [labeled(tube(range(8)), 0.9), labeled(tube(range(8), x=6), 0.4)]
     assert len(suppress(items, TubeletParams(th_seq=th_seq))) == kept
 
 

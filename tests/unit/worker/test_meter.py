@@ -141,6 +141,20 @@ def test_of_an_unknown_video_nothing_is_counted() -> None:
     assert 0 < meter.latest.fraction < 1
 
 
+@pytest.mark.parametrize(
+    ("info", "measured"),
+    [
+        pytest.param(replace(SMALL, frames=0), {}, id="no-frames"),
+        pytest.param(SMALL, dict.fromkeys(LEARNED, Work(0.0, 9.0)), id="jobs-that-took-no-time"),
+    ],
+)
+def test_a_job_that_is_expected_to_take_nothing_still_has_progress(info: VideoInfo, measured: dict[str, Work]) -> None:
+    meter = ProgressMeter(100.0, plan_of(info, JobParameters(), measured))
+    meter.step(StageProgress("decode", 1, 1), 101.0)
+    assert meter.latest is not None
+    assert 0 < meter.latest.fraction < 1
+
+
 def test_rate_is_that_of_the_steps_of_the_stage() -> None:
     """The time before the first step of a stage is not the stage's alone."""
     meter = ProgressMeter(0.0)
