@@ -23,7 +23,7 @@ from docker.engine import ROOT, ContainerEngine, Project, engines
 from docker.stand_ins import make_stand_ins
 from dualtrack.errors import DualtrackError, Unauthorized
 from service.client import Client, Job
-from tests.ports import free_ports
+from tests.support.ports import free_ports
 
 SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"
 LARGEST = 600_000_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.cli.demo import running_service
-from tests.clips import cut
+from tests.support.clips import cut
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from service.cli.demo import running_service
-from tests.clips import cut
+from tests.support.clips import cut
 
 USERS, RATE, SECONDS = 3, 2, 60
 PATIENCE_S = 170

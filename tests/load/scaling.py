@@ -22,10 +22,10 @@ import httpx
 from dualtrack.errors import DualtrackError
 from evaluation.bench.meters.processes import children
 from service.client import Client
-from tests.clips import cut
 from tests.integration.api.api_service import Valkey
 from tests.load.model import Measured, jobs_per_s
-from tests.ports import free_ports
+from tests.support.clips import cut
+from tests.support.ports import free_ports
 
 PATIENCE_S = 900
 TICKS = os.sysconf("SC_CLK_TCK")

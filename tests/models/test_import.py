@@ -26,10 +26,10 @@ from service.cli.main import build_app
 from service.cli.models import models
 from service.inference.repository.manifest import load_manifest
 from service.inference.repository.verification import verify_repository
-from tests.annotated import write_video
 from tests.models.torchvision_files import v1_file, v2_file
-from tests.pipelines import REPOSITORY
-from tests.scenes import Rectangle
+from tests.support.annotated import write_video
+from tests.support.pipelines import REPOSITORY
+from tests.support.scenes import Rectangle
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]
 COCO = output_columns(91, None)

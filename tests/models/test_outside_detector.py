@@ -25,9 +25,9 @@ from service.pipeline.detection.outside import open_detector  # noqa: E402
 from service.pipeline.parameters.job_parameters import JobParameters  # noqa: E402
 from service.pipeline.video_file import content_hash, segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
-from tests.annotated import HW, context, write_dataset, write_video  # noqa: E402
-from tests.results import document_in  # noqa: E402
-from tests.scenes import Rectangle  # noqa: E402
+from tests.support.annotated import HW, context, write_dataset, write_video  # noqa: E402
+from tests.support.results import document_in  # noqa: E402
+from tests.support.scenes import Rectangle  # noqa: E402
 
 FRAMES = 4
 RED, GREEN = Rectangle((220, 40, 40), 30, 40, 40, 60), Rectangle((40, 200, 40), 150, 20, 50, 50)

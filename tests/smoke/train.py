@@ -17,9 +17,9 @@ from pycocotools import mask as coco
 from safetensors.torch import load_file, save_file
 
 from export.repository.classes import COCO_NAMES, class_list
-from tests.annotated import write_dataset
-from tests.clips import cut
-from tests.scenes import Rectangle
+from tests.support.annotated import write_dataset
+from tests.support.clips import cut
+from tests.support.scenes import Rectangle
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUNDLED = ROOT / "export" / "weights" / "lite.safetensors"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.ports import free_ports
+from tests.support.ports import free_ports
 
 BACKEND = Path(__file__).parent / "backend" / "model.py"
 START_S, STOP_S = 90.0, 5.0

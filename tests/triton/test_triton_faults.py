@@ -24,12 +24,12 @@ from service.inference.repository.manifest import Manifest, load_manifest
 from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
 from service.inference.triton.health import models_alive
-from tests.clips import cut
 from tests.contract.inference.backends import Sizes, inputs_for
 from tests.integration.api.api_service import running, wait_for
-from tests.pipelines import REPOSITORY
-from tests.ports import free_ports
-from tests.results import STORED
+from tests.support.clips import cut
+from tests.support.pipelines import REPOSITORY
+from tests.support.ports import free_ports
+from tests.support.results import STORED
 from tests.triton.server import Triton, triton
 
 pytestmark = pytest.mark.triton

@@ -13,8 +13,8 @@ from service.inference.repository.manifest import load_manifest
 from service.inference.specs import LITE, graph_specs
 from service.inference.triton.client import TritonClient
 from service.structures.masks import from_json, iou_matrix
-from tests.clips import cut
-from tests.pipelines import REPOSITORY, run
+from tests.support.clips import cut
+from tests.support.pipelines import REPOSITORY, run
 from tests.triton.server import Triton, triton
 
 pytestmark = pytest.mark.triton

@@ -18,8 +18,8 @@ from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
 from service.inference.triton.shared_memory import PREFIX, SHM
 from tests.contract.inference.backends import Sizes, inputs_for
-from tests.pipelines import REPOSITORY
-from tests.ports import free_ports
+from tests.support.pipelines import REPOSITORY
+from tests.support.ports import free_ports
 from tests.triton.server import Triton, triton
 
 pytestmark = pytest.mark.triton

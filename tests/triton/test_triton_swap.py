@@ -17,7 +17,7 @@ from service.inference.triton.health import releases_alive
 from service.pipeline.networks import Networks
 from service.worker.current_networks import CurrentNetworks
 from tests.contract.inference.backends import Sizes, inputs_for
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 from tests.triton.server import triton
 
 pytestmark = pytest.mark.triton

@@ -13,8 +13,8 @@ from service.inference.fake.detector import PALETTE
 from service.inference.open import open_client
 from service.inference.repository.manifest import load_manifest
 from service.inference.specs import GraphSpec, TensorSpec
-from tests.pipelines import REPOSITORY
-from tests.scenes import Rectangle, draw
+from tests.support.pipelines import REPOSITORY
+from tests.support.scenes import Rectangle, draw
 from tests.triton.server import Triton
 
 Arrays = dict[str, NDArray[Any]]

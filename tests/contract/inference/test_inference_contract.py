@@ -13,7 +13,7 @@ from service.inference.client import InferenceClient, Tensors
 from service.inference.repository.manifest import load_manifest
 from service.inference.specs import GraphSpec, TensorSpec, graph_specs
 from tests.contract.inference.backends import Arrays, Backend, Sizes, inputs_for, one
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 SPECS = graph_specs(load_manifest(REPOSITORY).dims)
 TRACK_GRAPHS = [name for name, spec in SPECS.items() if not spec.max_batch_size]

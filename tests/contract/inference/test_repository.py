@@ -17,7 +17,7 @@ from service.inference.open import open_client
 from service.inference.repository.manifest import FORMAT, load_manifest, load_releases, verify
 from service.inference.repository.triton_parameters import check_parameters
 from service.inference.specs import graph_specs
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 
 @pytest.fixture

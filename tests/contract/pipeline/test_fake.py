@@ -9,8 +9,8 @@ import pytest
 from service.inference.fake.detector import PALETTE
 from service.structures.masks import decode
 from service.structures.tubelets import LabeledTubelet
-from tests import fake_runs
-from tests.scenes import Rectangle, draw
+from tests.support import fake_runs
+from tests.support.scenes import Rectangle, draw
 
 HW = (144, 240)
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))

@@ -21,9 +21,9 @@ from service.pipeline.store.cache import FolderCache, NoCache, StageCache
 from service.structures.masks import decode
 from service.structures.tubelets import LabeledTubelet
 from service.tracking.params import ChunkParams
-from tests.clips import stored
-from tests.pipelines import REPOSITORY
-from tests.scenes import Rectangle, draw
+from tests.support.clips import stored
+from tests.support.pipelines import REPOSITORY
+from tests.support.scenes import Rectangle, draw
 
 HW = (144, 240)
 FRAMES = 9

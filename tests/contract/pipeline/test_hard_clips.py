@@ -8,8 +8,8 @@ import pytest
 from service.inference.fake.detector import PALETTE
 from service.structures.arrays import U8
 from service.structures.masks import area, decode
-from tests.fake_runs import process
-from tests.scenes import Rectangle, draw
+from tests.support.fake_runs import process
+from tests.support.scenes import Rectangle, draw
 
 HW = (144, 240)
 RED = Rectangle(PALETTE[0], 20, 20, 30, 30, step_xy=(4, 0))

@@ -7,8 +7,8 @@ import numpy as np
 
 from service.inference.fake.detector import PALETTE
 from service.structures.masks import decode
-from tests.fake_runs import default_params, process
-from tests.scenes import Rectangle, draw
+from tests.support.fake_runs import default_params, process
+from tests.support.scenes import Rectangle, draw
 
 HW = (144, 240)
 FRAMES = 3

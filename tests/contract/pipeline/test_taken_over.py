@@ -14,11 +14,11 @@ from service.inference.repository.manifest import load_manifest
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.run import Run, process_video
-from tests.clips import stored
-from tests.fake_runs import default_params
-from tests.pipelines import REPOSITORY
-from tests.recording import MemoryCache, RecordingClient, stage_of
-from tests.scenes import Rectangle, draw
+from tests.support.clips import stored
+from tests.support.fake_runs import default_params
+from tests.support.pipelines import REPOSITORY
+from tests.support.recording import MemoryCache, RecordingClient, stage_of
+from tests.support.scenes import Rectangle, draw
 
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 FRAMES = np.stack([draw([RED], t, (144, 240)) for t in range(8)])

@@ -15,9 +15,9 @@ from service.structures.arrays import F32
 from service.structures.tubelets import Tubelet
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
 from service.tracking.windows import search_windows
-from tests.recording import Call
-from tests.scenes import Rectangle
-from tests.tracked_scenes import Scene, Tracked
+from tests.support.recording import Call
+from tests.support.scenes import Rectangle
+from tests.support.tracked_scenes import Scene, Tracked
 
 RED, GREEN, BLUE = (Rectangle(PALETTE[i], 6, 10 + 48 * i, 16, 16, step_xy=(22, 0)) for i in range(3))
 """Far enough apart that no search window of one shows another."""

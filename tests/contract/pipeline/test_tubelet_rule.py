@@ -25,10 +25,10 @@ from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Detections
 from service.structures.tubelets import Tubelet
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
-from tests.pipelines import REPOSITORY
-from tests.recording import MemoryCache, stage_of
-from tests.scenes import Rectangle
-from tests.tracked_scenes import HW, Scene
+from tests.support.pipelines import REPOSITORY
+from tests.support.recording import MemoryCache, stage_of
+from tests.support.scenes import Rectangle
+from tests.support.tracked_scenes import HW, Scene
 
 WALKER = Rectangle(PALETTE[0], 6, 20, 16, 16, step_xy=(22, 0), hidden=range(3, 6))
 """It comes back in frame 6 too far away for the window in which it was lost: found among the candidates."""

@@ -13,9 +13,9 @@ from service.pipeline.video_file import content_hash
 from service.settings import Settings
 from service.worker.engine import COMMAND
 from service.worker.engine_main import REFUSED
-from tests.clips import plain
-from tests.pipelines import REPOSITORY
-from tests.results import STORED
+from tests.support.clips import plain
+from tests.support.pipelines import REPOSITORY
+from tests.support.results import STORED
 
 
 class JobEngine:

@@ -24,7 +24,7 @@ from service.api.app import create_app
 from service.settings import Settings
 from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
-from tests.results import write_empty
+from tests.support.results import write_empty
 
 RAW = {"Content-Type": "video/mp4"}
 

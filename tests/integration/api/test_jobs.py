@@ -17,7 +17,7 @@ from dualtrack.formats.table import BEFORE_SCHEMA_1
 from dualtrack.result.schema import result_schema
 from service.wiring import Parts
 from tests.integration.api.api_service import RAW, Api, clip, fail, finish, problem, progress, running
-from tests.results import STORED
+from tests.support.results import STORED
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from service.cli.main import build_app
 from service.inference.repository.manifest import load_manifest, load_releases
 from service.inference.repository.removal import remove_release
 from service.inference.repository.verification import verify_repository
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 GRAPHS = sorted(load_manifest(REPOSITORY).graphs)
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 
 from dualtrack.errors import InvalidParameter
 from evaluation.commands.evaluate import evaluate
-from tests.annotated import write_dataset
-from tests.scenes import Rectangle
+from tests.support.annotated import write_dataset
+from tests.support.scenes import Rectangle
 
 BOX = Rectangle((220, 40, 40), 60, 40, 60, 60, step_xy=(2, 0))
 

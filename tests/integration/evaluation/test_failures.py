@@ -16,8 +16,8 @@ from evaluation.studies.failures import ANSWER, TRUTH, Panel, detection_panels, 
 from service.inference.fake.detector import PALETTE
 from service.media.painter import OPACITY
 from service.media.painter import PALETTE as COLORS
-from tests.annotated import HW, context, write_dataset, write_video
-from tests.scenes import GREY, Rectangle
+from tests.support.annotated import HW, context, write_dataset, write_video
+from tests.support.scenes import GREY, Rectangle
 
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 BLUE = Rectangle(PALETTE[2], 170, 60, 32, 40, step_xy=(-2, 1))

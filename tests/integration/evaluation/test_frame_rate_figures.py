@@ -11,8 +11,8 @@ from evaluation.runs.session import open_run
 from evaluation.studies.frame_rate import agreement, rates_of_clip, rates_of_video
 from service.inference.fake.detector import PALETTE
 from service.pipeline.parameters.job_parameters import JobParameters
-from tests.annotated import context, write_dataset
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset
+from tests.support.scenes import Rectangle
 from tests.unit.builders import labeled, tube
 
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(6, 2))

@@ -12,8 +12,8 @@ from evaluation.metrics.figures import mean_figures
 from evaluation.runs.given import Given, given_clips, tracker_params
 from service.inference.fake.detector import PALETTE
 from service.pipeline.parameters.job_parameters import JobParameters
-from tests.annotated import context, write_dataset, write_masks, write_video
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset, write_masks, write_video
+from tests.support.scenes import Rectangle
 
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 BLUE = Rectangle(PALETTE[2], 170, 60, 32, 40, step_xy=(-2, 1))

@@ -15,10 +15,10 @@ from evaluation.runs.session import open_context
 from evaluation.studies.joined import Comparison, compare_joined
 from service.inference.fake.detector import PALETTE
 from service.settings import Settings
-from tests.annotated import context, write_dataset
-from tests.clips import cut
-from tests.pipelines import REPOSITORY
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset
+from tests.support.clips import cut
+from tests.support.pipelines import REPOSITORY
+from tests.support.scenes import Rectangle
 
 RENDERED = Path(__file__).parent.parent.parent / "data" / "rendered"
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(2, 1))

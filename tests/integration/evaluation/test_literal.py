@@ -25,7 +25,7 @@ from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker
 from service.settings import Settings
 from service.structures.masks import area, iou_matrix
-from tests.clips import cut
+from tests.support.clips import cut
 
 RADII = (1, 3)
 

@@ -10,8 +10,8 @@ import pytest
 from evaluation.output.report import shown_frames, write_report
 from evaluation.runs.videos import Evaluation, Request, evaluate_videos
 from service.inference.fake.detector import PALETTE
-from tests.annotated import context, write_dataset
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset
+from tests.support.scenes import Rectangle
 
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 # annotated as a motorbike, but of the person's color: the class is wrong in every answer

@@ -17,8 +17,8 @@ from evaluation.runs.parameters import parse_evaluation
 from evaluation.runs.rows import ROWS, Result, run_rows
 from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
-from tests.annotated import context, write_dataset
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset
+from tests.support.scenes import Rectangle
 from tests.unit.builders import mask
 
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))

@@ -17,8 +17,8 @@ from evaluation.runs.tuning import best_trial, run_trials
 from evaluation.runs.videos import Request, evaluate_videos
 from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
-from tests.annotated import context, write_dataset
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset
+from tests.support.scenes import Rectangle
 
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 MOTORBIKE = Rectangle(PALETTE[1], 170, 60, 32, 40, step_xy=(-2, 1))

@@ -9,8 +9,8 @@ import pytest
 from dualtrack.errors import InvalidParameter
 from evaluation.runs.videos import Evaluation, Request, evaluate_videos
 from service.inference.fake.detector import PALETTE
-from tests.annotated import context, write_dataset
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset
+from tests.support.scenes import Rectangle
 
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))
 BICYCLE = Rectangle(PALETTE[1], 170, 60, 32, 40, step_xy=(-2, 1))

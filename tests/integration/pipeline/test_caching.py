@@ -18,9 +18,9 @@ from service.pipeline.store.cache import FolderCache
 from service.pipeline.video_file import segment
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
-from tests.annotated import context, write_dataset, write_video
-from tests.recording import MemoryCache, stage_of
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_dataset, write_video
+from tests.support.recording import MemoryCache, stage_of
+from tests.support.scenes import Rectangle
 
 HIDDEN = Rectangle(PALETTE[0], 6, 60, 16, 16, step_xy=(22, 0), hidden=range(3, 6))
 """It comes back too far away for the window in which it was lost: found among the candidates of frame 6."""

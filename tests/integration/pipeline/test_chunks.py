@@ -30,10 +30,10 @@ from service.pipeline.video_file import content_hash, segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
 from service.worker.meter import ProgressMeter, plan_of
-from tests.annotated import HW, context
-from tests.clips import PEDESTRIANS
-from tests.results import document_in
-from tests.scenes import GREY, Rectangle, draw
+from tests.support.annotated import HW, context
+from tests.support.clips import PEDESTRIANS
+from tests.support.results import document_in
+from tests.support.scenes import GREY, Rectangle, draw
 
 RENDERED = Path(__file__).parent.parent.parent / "data" / "rendered" / "videos"
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(3, 1))

@@ -15,9 +15,9 @@ from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import content_hash, segment
 from service.structures.masks import decode, from_json
-from tests.annotated import HW, context, write_video
-from tests.results import document_in
-from tests.scenes import GREY, Rectangle
+from tests.support.annotated import HW, context, write_video
+from tests.support.results import document_in
+from tests.support.scenes import GREY, Rectangle
 
 RED = Rectangle((220, 40, 40), 30, 40, 40, 60, step_xy=(4, 0))
 FRAMES = 5

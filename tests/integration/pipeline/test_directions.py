@@ -21,8 +21,8 @@ from service.structures.canvas import fit
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
 from service.tracking.params import FusionParams, TrackerParams
-from tests.clips import PEDESTRIANS, stored
-from tests.pipelines import REPOSITORY
+from tests.support.clips import PEDESTRIANS, stored
+from tests.support.pipelines import REPOSITORY
 
 HW, FRAMES, SEED = (256, 352), 8, 5
 CANVAS = fit(HW, short_side=256, long_side=352)

@@ -7,8 +7,8 @@ import av
 import numpy as np
 
 from service.structures.masks import from_json, iou_matrix
-from tests.clips import cut
-from tests.pipelines import run
+from tests.support.clips import cut
+from tests.support.pipelines import run
 
 FRAMES = 6
 

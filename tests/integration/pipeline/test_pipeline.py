@@ -14,8 +14,8 @@ from service.pipeline.store.cache import FolderCache
 from service.pipeline.store.codec import unpack_tubelets
 from service.pipeline.video_file import content_hash
 from service.structures.masks import area, from_json
-from tests.clips import cut, plain, tiny
-from tests.pipelines import REPOSITORY, run
+from tests.support.clips import cut, plain, tiny
+from tests.support.pipelines import REPOSITORY, run
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.clips import cut, plain
+from tests.support.clips import cut, plain
 
 
 def command(video: Path, home: Path) -> list[str]:

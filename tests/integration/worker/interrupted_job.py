@@ -13,7 +13,7 @@ from pathlib import Path
 
 from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import FolderCache
-from tests.pipelines import run
+from tests.support.pipelines import run
 
 EVERY = 4
 

@@ -13,8 +13,8 @@ from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
 from service.pipeline.video_file import content_hash
 from service.worker.engine_main import Answers, Cancels, JobEngine
-from tests.annotated import context, write_video
-from tests.scenes import Rectangle
+from tests.support.annotated import context, write_video
+from tests.support.scenes import Rectangle
 
 FRAMES = 6
 PERSON = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(5, 2))

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clips import cut
 from tests.integration.worker.interrupted_job import EVERY
-from tests.results import STORED, document_in
+from tests.support.clips import cut
+from tests.support.results import STORED, document_in
 
 FRAMES = 10
 

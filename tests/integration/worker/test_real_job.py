@@ -15,9 +15,9 @@ import pytest
 
 from evaluation.bench.meters.processes import children
 from service.client import Client
-from tests.clips import cut
 from tests.integration.api.api_service import RAW, Api, running, wait_for
-from tests.pipelines import REPOSITORY
+from tests.support.clips import cut
+from tests.support.pipelines import REPOSITORY
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from service.state.jobs import JobStore
 from service.state.videos import Video
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, running, wait_for
-from tests.results import STORED
+from tests.support.results import STORED
 
 
 @dataclass

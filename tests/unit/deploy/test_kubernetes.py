@@ -23,7 +23,7 @@ from service.cli.serve import STOP_S
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
 from service.settings import SECRETS, Settings
-from tests.ports import free_ports
+from tests.support.ports import free_ports
 from tests.unit.deploy.kubernetes_objects import ROOT, Object, Rendered, amount, render
 
 OVERLAYS = ("cpu", "gpu", "gpu-hot-swap")

@@ -28,7 +28,7 @@ from service.pipeline.features.batches import detector_batch
 from service.pipeline.progress import StageProgress
 from service.settings import Settings
 from service.structures.canvas import Canvas
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 DIMS = load_manifest(REPOSITORY).dims
 SPECS = graph_specs(DIMS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from evaluation.runs.session import open_context
 from service.processes.scratch import scratch_folder
 from service.settings import Settings
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 
 def test_scratch_of_a_killed_evaluation_goes_with_the_next_one(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.resize import resized, upright
 from service.media.stream import open_video, rotation_of
-from tests.clips import PEDESTRIANS, cut, plain, stored
+from tests.support.clips import PEDESTRIANS, cut, plain, stored
 
 LIMITS = VideoLimits()
 NOISE = np.random.default_rng(5)

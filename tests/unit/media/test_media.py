@@ -15,7 +15,7 @@ from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.video_info import VideoInfo
-from tests.clips import cut, plain, tiny
+from tests.support.clips import cut, plain, tiny
 
 LIMITS = VideoLimits()
 

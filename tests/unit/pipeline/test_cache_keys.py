@@ -34,9 +34,9 @@ from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import encode
 from service.tracking.chunks import Chunk
-from tests.changes import changed_once
-from tests.pipelines import REPOSITORY
-from tests.recording import MemoryCache, stage_of
+from tests.support.changes import changed_once
+from tests.support.pipelines import REPOSITORY
+from tests.support.recording import MemoryCache, stage_of
 
 FRAMES = 24
 INFO = VideoInfo("raw", "rawvideo", 240, 144, FRAMES, 1.0, 24.0, 0, False, 1)

@@ -7,7 +7,7 @@ from service.pipeline.store.checkpoints import Checkpoints
 from service.pipeline.tracks.caching import MOST_TUBELETS, CachingTracker
 from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
-from tests.recording import MemoryCache
+from tests.support.recording import MemoryCache
 from tests.unit.builders import candidate, tube
 
 

@@ -9,7 +9,7 @@ import pytest
 from service.pipeline.store.cache import CacheNote, FolderCache, StageCache
 from service.pipeline.store.checkpoints import Checkpoints, LatestCheckpoint, PiecewiseCheckpoints
 from service.pipeline.tracks.round import Round, beginning, round_checkpoint
-from tests.recording import MemoryCache
+from tests.support.recording import MemoryCache
 from tests.unit.builders import candidate
 
 STEPS, EVERY = 10, 3

@@ -6,7 +6,7 @@ import pytest
 
 from service.inference.repository.manifest import OWN, ModelClass, load_manifest
 from service.pipeline.categories.class_vector import bundled, counted, numbered
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 COCO_DOG, YTVIS_MOUSE, COCO_MOUSE = (
     ModelClass("dog", "coco"),

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.annotated import context
+from tests.support.annotated import context
 
 
 def test_before_schema_1_the_bundled_classes_were_counted(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.description import Description, DetectorFile, InputRule, load_detector_file
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.detection.placement import input_of, place
-from tests.pipelines import REPOSITORY
+from tests.support.pipelines import REPOSITORY
 
 LEAST: dict[str, Any] = {
     "model": "graph.onnx",

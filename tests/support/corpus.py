@@ -1,4 +1,4 @@
-"""`python -m tests.corpus FOLDER [name=value …]`: a whole job for every video of a folder, on a service of its own.
+"""`python -m tests.support.corpus FOLDER [name=value …]`: a whole job for every video of a folder, on a service of its own.
 
 FOLDER holds a `manifest.json` with `videos`: `file`, `expect` (accept, reject, either) and `frames_decodable`; the
 rest are parameters of the jobs (`max_seeds=2` makes them cheap). Exits with 1 if a file is taken that has to be

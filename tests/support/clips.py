@@ -11,7 +11,7 @@ from service.media.frames.frame_writer import FrameWriter
 from service.media.frames.stored_frames import StoredFrames
 from service.media.video_info import VideoInfo
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PEDESTRIANS = ROOT / "demo" / "pedestrians.mp4"
 
 

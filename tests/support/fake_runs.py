@@ -11,8 +11,8 @@ from service.pipeline.parameters.params import DetectorParams, PipelineParams, p
 from service.pipeline.run import Run, VideoResult, process_video
 from service.pipeline.store.cache import NoCache
 from service.structures.arrays import U8
-from tests.clips import stored
-from tests.pipelines import REPOSITORY
+from tests.support.clips import stored
+from tests.support.pipelines import REPOSITORY
 
 
 def default_params(frames: U8) -> PipelineParams:

@@ -16,8 +16,8 @@ from service.pipeline.context import PipelineContext
 from service.pipeline.networks import Networks
 from service.pipeline.store.cache import NoCache, StageCache
 from service.structures.masks import encode
-from tests.pipelines import REPOSITORY
-from tests.scenes import Rectangle, draw
+from tests.support.pipelines import REPOSITORY
+from tests.support.scenes import Rectangle, draw
 
 HW = (144, 240)
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 21, "name": "motorbike"}]

@@ -13,9 +13,9 @@ from service.pipeline.progress import Report
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import content_hash, segment
 from service.settings import Settings
-from tests.results import document_in
+from tests.support.results import document_in
 
-REPOSITORY = Path(__file__).parent.parent / "model_repository"
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
 
 
 def run(

@@ -16,10 +16,10 @@ from service.structures.detections import Candidate, Detections
 from service.structures.masks import filled
 from service.structures.tubelets import Tubelet
 from service.tracking.params import TrackerParams
-from tests.clips import stored
-from tests.pipelines import REPOSITORY
-from tests.recording import Call, RecordingClient
-from tests.scenes import Rectangle, draw
+from tests.support.clips import stored
+from tests.support.pipelines import REPOSITORY
+from tests.support.recording import Call, RecordingClient
+from tests.support.scenes import Rectangle, draw
 
 HW = (144, 240)
 CANVAS = Canvas(HW, HW)
