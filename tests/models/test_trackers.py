@@ -31,7 +31,7 @@ from service.tracking.windows import search_windows
 from training.data.sequence_batch import join
 from training.data.sequences import FRAME_HW, RenderedClip, Sequence
 from training.data.windows import Windows, dims_of, frame_windows
-from training.eval.trackers import Networks, score_clip
+from training.eval.trackers import TrackerNetworks, score_clip
 from training.losses.pixel import pixel_loss
 from training.losses.siamese import GROWTH, NOWHERE, SCALE, draw_pairs
 from training.trackers import Parts, Recipe, train
@@ -308,7 +308,7 @@ def test_a_head_that_sees_the_object_everywhere_fills_its_window_or_the_frame(tm
     trackers = Trackers(dims_of(windows, (384, 512)))
     torch.nn.init.constant_(trackers.pixel.predict.weight, 0)
     torch.nn.init.constant_(trackers.pixel.predict.bias, 9)
-    networks = Networks(trackers.eval(), windows)
+    networks = TrackerNetworks(trackers.eval(), windows)
     (score,) = score_clip(networks, moving_square(tmp_path), TrackerParams())
     share = 40 * 40 / (120 * 160)
     assert (score.uncut == pytest.approx(share, abs=0.002)) == (windows == "frame")
