@@ -117,13 +117,12 @@ class ProgressMeter:
     Attributes:
         started: when the job began, in seconds of any steady clock.
         plan: what it is expected to take.
-        checkpoints: keys of those that were reached and are not reported yet.
+        latest: progress after the last step; None before the first.
     """
 
     started: float
     plan: Plan = UNKNOWN
     latest: JobProgress | None = None
-    checkpoints: set[str] = field(default_factory=set)
     _stages: dict[str, StageMeter] = field(default_factory=dict)
     _last: float = 0.0
     _run: tuple[str, float, int] = ("", 0.0, 0)
