@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from dualtrack import protocol
-from dualtrack.errors import Canceled, DualtrackError, InvalidInput
+from dualtrack.errors import Canceled, DualtrackError, InvalidInput, InvalidResult
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import parse_stored
@@ -130,8 +130,8 @@ class JobEngine:
 
 
 def _is_final(error: DualtrackError) -> bool:
-    """Another attempt would end the same way."""
-    return isinstance(error, InvalidInput | Canceled)
+    """Another attempt would end the same way; a result that can't be read after it was written is the disk's fault."""
+    return isinstance(error, InvalidInput | Canceled) and not isinstance(error, InvalidResult)
 
 
 async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels) -> None:

@@ -117,6 +117,7 @@ class ProgressMeter:
     Attributes:
         started: when the job began, in seconds of any steady clock.
         plan: what it is expected to take.
+        latest: progress after the last step; None before the first.
     """
 
     started: float

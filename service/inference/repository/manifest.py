@@ -68,11 +68,6 @@ class Manifest:
         files = json.dumps(sorted(self.graphs.items()))
         return f"{self.release}-{hashlib.sha256(files.encode()).hexdigest()[:12]}"
 
-    @property
-    def display_names(self) -> tuple[str, ...]:
-        """One unique name per class."""
-        return display_names(self.classes)
-
     def graph_path(self, graph: str) -> Path:
         """The file of a graph."""
         return self.path / graph / str(self.number) / self.file

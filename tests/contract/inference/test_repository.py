@@ -14,7 +14,7 @@ import pytest
 from dualtrack.errors import ConfigurationError
 from service.inference.client import InferenceClient
 from service.inference.open import open_client
-from service.inference.repository.manifest import FORMAT, load_manifest, load_releases, verify
+from service.inference.repository.manifest import FORMAT, display_names, load_manifest, load_releases, verify
 from service.inference.repository.triton_parameters import check_parameters
 from service.inference.specs import graph_specs
 from tests.support.pipelines import REPOSITORY
@@ -36,8 +36,9 @@ def test_bundled_repository_is_whole() -> None:
     verify(manifest)
     assert set(manifest.graphs) == set(graph_specs(manifest.dims))
     assert len(manifest.classes) == manifest.dims.classes
-    assert len(set(manifest.display_names)) == len(manifest.display_names)
-    assert {name for name in manifest.display_names if name.startswith("mouse")} == {
+    names = display_names(manifest.classes)
+    assert len(set(names)) == len(names)
+    assert {name for name in names if name.startswith("mouse")} == {
         "mouse (coco)",
         "mouse (ytvis2019)",
     }

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from service.inference.fake.client import FakeClient
-from service.inference.repository.manifest import Manifest, load_manifest
+from service.inference.repository.manifest import Manifest, display_names, load_manifest
 from service.media.frames.clip import Clip
 from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
@@ -128,7 +128,7 @@ def test_other_models_are_told_apart(manifest: Manifest) -> None:
 
 
 def with_categories(run: Run) -> Run:
-    return replace(run, vocabulary=choose(run.detector.vector, [MANIFEST.display_names[3]]))
+    return replace(run, vocabulary=choose(run.detector.vector, [display_names(MANIFEST.classes)[3]]))
 
 
 def moved(run: Run) -> Run:
