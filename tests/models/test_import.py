@@ -283,7 +283,7 @@ def test_the_repository_segments_a_video(imported, tmp_path, monkeypatch):
     result = CliRunner().invoke(build_app(["segment"]), [*map(str, words), *few])
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())
-    assert document["model"]["architecture"] == "maskrcnn_resnet50_fpn"
+    assert document["models"]["architecture"] == "maskrcnn_resnet50_fpn"
     assert {item["category"] for item in document["tubelets"]} <= {item.name for item in COCO.classes}
     assert document["tubelets"]
 

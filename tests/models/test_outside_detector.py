@@ -177,7 +177,7 @@ def test_layout(layout: Any, red: tuple[int, str], green: tuple[int, str], tmp_p
     assert [(item["category_id"], item["category"]) for item in tubelets] == [red, green]
     assert [item["frames"] for item in tubelets] == [FRAMES, FRAMES]
     for item, rectangle in zip(tubelets, (RED, GREEN)):
-        assert item["boxes"][item["seed_frame"]] == pytest.approx(rectangle.box(0), abs=1)
+        assert item["track_boxes"][item["seed_frame"]] == pytest.approx(rectangle.box(0), abs=1)
 
 
 def test_masks_of_the_graph_are_taken(tmp_path: Path) -> None:
