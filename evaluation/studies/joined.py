@@ -165,8 +165,8 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
     return replace(
         runs[0],
         clip=JoinedClips([run.clip for run in runs]),
-        video=name,
-        given=given,
+        cache_name=name,
+        detector_override=given,
         vocabulary=vocabulary,
         params=replace(runs[0].params, track_fps=0.0),
         report=lambda step: tell(f"joined: {step.done}/{step.total} frames") if step.stage == "merge" else None,
