@@ -1,8 +1,8 @@
 """A tubelet that knows every k-th frame becomes one that knows all of them, as far as it is settled.
 
 The gap between two tracked frames depends on these two and on one more on either side. So what is known up to some
-frame settles the gaps up to two tracked frames before it, and the end of the tubelet settles the others. See docs/method.md,
-section 9.
+frame settles the gaps up to two tracked frames before it, and the end of the tubelet settles the others.
+See docs/method.md, section 9.
 """
 
 from collections.abc import Callable
