@@ -52,7 +52,7 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     deepsort-raw and uncalibrated beta=1, forward bidirectional=false,
     greedy strategy=greedy, box-only fusion=instance (the Siamese box is the
     answer), margin-1 margin=1, uncoupled couple=0, matched-skip
-    score=matched_skip (E1s), paper preset=paper.
+    score=matched_skip, paper preset=paper.
 
     oracle-seeds tracks every annotated object from its own mask in the frame
     that shows most of it; class and score are right. oracle-detections makes

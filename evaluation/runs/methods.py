@@ -45,7 +45,8 @@ async def run_method(
             await appearance(sort.appearance, frame, raw, run, kept)
             for frame, raw in zip(calibrated, detections, strict=True)
         ]
-        # no mask is propagated, so frames without a match must not count against the score (E1s)
+        # no mask is propagated, so frames without a match must not count against the score (E1s,
+        # docs/method.md, section 6)
         params = replace(run.params.tubelets, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
     own = replace(run, params=_params(run, method))

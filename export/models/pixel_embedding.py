@@ -1,4 +1,4 @@
-"""Pixel level: FEELVOS/CFBI-like matching in an object-centered window.
+"""Pixel level: FEELVOS/CFBI-like matching in an object-centered window (docs/method.md, section 5.3).
 
 Differences from CFBI (Yang et al. 2020): everything happens in a square window around the object (S samples a
 side) instead of the full frame; binary (object against the rest); local matching at half the window's resolution

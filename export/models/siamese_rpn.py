@@ -1,4 +1,4 @@
-"""Instance level: a Siamese RPN on shared features (IPDT section 3.3).
+"""Instance level: a Siamese RPN on shared features (docs/method.md, section 5.1).
 
 The template is a RoI feature of the seed, the search region a RoI feature of the current frame: one trunk pass per
 frame serves all tracks. All anchors come out; ranking is host code (`service/tracking/siamese_ranking.py`).

@@ -1,8 +1,8 @@
-"""Class calibration over a whole video (IPDT section 3.2): trust the classes that the video as a whole supports.
+"""Class calibration over a whole video (docs/method.md, section 3): trust what the video as a whole supports.
 
 An object appears in many frames, a false class in few. So a class whose average score over the video is low is
 unreliable, and its scores are multiplied by beta in every candidate. The paper does not say which scores enter the
-average: the five readings are `Estimator`.
+average: the five readings, A1 to A5 there, are `Estimator`.
 """
 
 from collections.abc import Sequence

@@ -8,13 +8,13 @@ from annotated_types import Interval
 from service.structures.parameter import Parameter, Share, check_ranges
 
 Estimator = Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-"""How a class's average over the video is taken: A1 to A5, see `class_calibration.class_averages`."""
+"""How a class's average over the video is taken: A1 to A5 of docs/method.md, section 3."""
 Strategy = Literal["greedy", "track_and_suppress"]
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationParams:
-    """Class calibration (paper section 3.2).
+    """Class calibration (docs/method.md, section 3).
 
     Attributes:
         th_cc: a class whose average equals it is not reliable.
@@ -36,7 +36,7 @@ class CalibrationParams:
 
 @dataclass(frozen=True, slots=True)
 class ProposalParams:
-    """Choice of the seeds.
+    """Choice of the seeds (docs/method.md, section 4).
 
     Attributes:
         strategy: `greedy` takes every candidate that no better one covers; `track_and_suppress` tracks the

@@ -1,4 +1,4 @@
-"""Key detections: which candidates are tracked (IPDT section 3.2, spatial and temporal proposal filtering)."""
+"""Key detections: which candidates are tracked (docs/method.md, section 4)."""
 
 from collections.abc import Sequence
 from itertools import pairwise

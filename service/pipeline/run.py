@@ -4,8 +4,9 @@ Of a clip with many frames per second every k-th is tracked. A long video is cut
 all stages, its tubelets are stitched to those of the chunk before, and the frames between the tracked ones are filled
 in as far as that is settled. So neither memory nor the calibration's average depends on the length of the video.
 
-IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019). Nothing that is called here calls back up, but for
-`Run.report`: it is told of every step, and what it raises ends the run. That is how a cancel reaches the stages.
+IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019): docs/method.md defines every step. Nothing
+that is called here calls back up, but for `Run.report`: it is told of every step, and what it raises ends the run. That
+is how a cancel reaches the stages.
 
 A run that was killed resumes by running again: what its stages had finished is in the cache, and what they had begun
 in checkpoints (`store/checkpoints`), so decoding, stitching and filling are all that is repeated.

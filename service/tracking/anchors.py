@@ -1,4 +1,4 @@
-"""Anchors of the Siamese RPN in the virtual 255-px search window (SiamRPN; pysot's numbers).
+"""Anchors of the Siamese RPN in the virtual 255-px search window (docs/method.md, section 5.1; pysot's numbers).
 
 Stride 8, scale 8, ratios h/w 0.33, 0.5, 1, 2, 3: five anchors per cell of the 25 x 25 response. Boxes here are
 center x, center y, width, height relative to the middle of the window.

@@ -1,4 +1,4 @@
-"""Where a long video is cut: at shot changes, and into chunks of bounded length that overlap."""
+"""Where a long video is cut: at shot changes, and into overlapping chunks (docs/method.md, section 8)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

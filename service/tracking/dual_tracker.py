@@ -5,7 +5,8 @@
 
 A step has two halves, because two graphs answer one after the other: `after_siamese` moves the box, `after_pixel`
 makes the mask inside it. States are values: nothing is remembered elsewhere, so a step can be repeated, stored and
-batched. All coordinates are network pixels; masks come out in the original frame.
+batched. All coordinates are network pixels; masks come out in the original frame. See docs/method.md,
+sections 5.2 and 5.4.
 """
 
 from dataclasses import dataclass, replace
@@ -70,7 +71,7 @@ def seed_window(seed: Candidate, canvas: Canvas, params: FusionParams) -> tuple[
 
 
 def after_siamese(state: TrackState, box: F32, score: float, params: TrackerParams) -> TrackState:
-    """Take the Siamese RPN's answer: a new box, or the target is lost (paper silent; hysteresis of DaSiamRPN).
+    """Take the Siamese RPN's answer: a new box, or the target is lost (docs/method.md, section 5.2).
 
     A lost target is back when its frozen window scores above `leave`: an object that was hidden often shows again where
     it went. Elsewhere, it is looked for among the candidates (`redetected`).

@@ -1,4 +1,4 @@
-"""Mask × box: the two trackers' answers become one mask (IPDT section 3.3)."""
+"""Mask × box: the two trackers' answers become one mask (docs/method.md, section 5.4)."""
 
 import numpy as np
 

@@ -2,6 +2,7 @@
 
 The gap between two tracked frames depends on these two and on one more on either side. So what is known up to some
 frame settles the gaps up to two tracked frames before it, and the end of the tubelet settles the others.
+See docs/method.md, section 9.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Final class and score of a tubelet: most frequent class, mean re-weighted score (IPDT section 3.4)."""
+"""Final class and score of a tubelet: most frequent class, mean re-weighted score (docs/method.md, section 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -8,9 +8,9 @@ from annotated_types import Ge, Interval
 from service.structures.parameter import Parameter, ParameterError, Share, check_ranges
 
 ScoreEstimator = Literal["matched_zero", "matched_skip", "seed"]
-"""E1z, E1s, E3: how per-frame scores become the tubelet's."""
+"""E1z, E1s and E3 of docs/method.md, section 6: how per-frame scores become the tubelet's."""
 TubeletIou = Literal["all", "union", "both", "stvol"]
-"""Over which frames the IoU of two tubelets is averaged; `stvol` is the metric's own spatio-temporal IoU."""
+"""Over which frames the IoU of two tubelets is averaged (docs/method.md, section 7)."""
 Fusion = Literal["box", "none", "instance"]
 """`box`: mask × box (IPDT); `none`: the pixel tracker alone (Table 2's second row); `instance`: the Siamese RPN alone,
 its box is the answer and fills the mask."""
@@ -18,7 +18,7 @@ its box is the answer and fills the mask."""
 
 @dataclass(frozen=True, slots=True)
 class LostParams:
-    """Hysteresis of a lost target.
+    """Hysteresis of a lost target (docs/method.md, section 5.2).
 
     Attributes:
         enter: a target that scores exactly this is still tracked.
@@ -52,7 +52,7 @@ class LostParams:
 
 @dataclass(frozen=True, slots=True)
 class SiameseParams:
-    """Ranking of the Siamese RPN's proposals (SiamRPN, section 4.3; pysot's names).
+    """Ranking of the Siamese RPN's proposals (docs/method.md, section 5.1; pysot's names).
 
     The defaults are for 6 frames per second: objects move further and change faster than between the frames that
     pysot's 0.42 and 0.38 were chosen for (preset `paper`).
@@ -69,7 +69,7 @@ class SiameseParams:
 
 @dataclass(frozen=True, slots=True)
 class FusionParams:
-    """Mask × box.
+    """Mask × box (docs/method.md, section 5.4).
 
     Attributes:
         kind: see `Fusion`.
@@ -126,7 +126,7 @@ class TrackerParams:
 
 @dataclass(frozen=True, slots=True)
 class ChunkParams:
-    """How a long video is cut, and its tubelets stitched.
+    """How a long video is cut, and its tubelets stitched (docs/method.md, section 8).
 
     Attributes:
         overlap: of two chunks of one shot.

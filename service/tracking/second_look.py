@@ -1,7 +1,8 @@
 """A second look at large objects: their window in four overlapping tiles, each with as many samples as the window had.
 
 A window of S samples a side shows a large box with one sample per many pixels, though the features hold more. The same
-network sees each tile as a window of its own, with the first look's answer as the previous frame.
+network sees each tile as a window of its own, with the first look's answer as the previous frame. See docs/method.md,
+section 5.5.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""From all proposals of the Siamese RPN to one box per track (SiamRPN section 4.3, as pysot does it)."""
+"""From all proposals of the Siamese RPN to one box per track (docs/method.md, section 5.1)."""
 
 from functools import cache
 

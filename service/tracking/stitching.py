@@ -5,7 +5,7 @@
                                └ the middle of the shared frames: before it the masks of the one, from it on the other's
 
 A chain is one object under way; what the next chunk can't change any more is counted and packed. So what is held
-grows with the masks themselves and with nothing else.
+grows with the masks themselves and with nothing else. See docs/method.md, section 8.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Tubelet NMS: of two tubelets that cover the same object the better one stays (IPDT section 3.4)."""
+"""Tubelet NMS: of two tubelets that cover the same object the better one stays (docs/method.md, section 7)."""
 
 from collections.abc import Sequence
 from typing import assert_never

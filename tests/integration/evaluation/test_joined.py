@@ -1,4 +1,4 @@
-"""Acceptance of chunks: clips joined end to end and cut give the AP of the clips alone."""
+"""Chunks (docs/method.md, section 8): clips joined end to end and cut give the AP of the clips alone."""
 
 import asyncio
 import json

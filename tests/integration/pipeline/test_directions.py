@@ -1,4 +1,4 @@
-"""Acceptance check 5: tracking forward on a reversed video is tracking backward on the original one."""
+"""docs/method.md, section 5.6: tracking forward on a reversed video is tracking backward on the original one."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The worked example of the method notes, section 5.1: persons, a skateboard, two spurious horses in ten frames."""
+"""The worked example of docs/method.md, section 3: persons, a skateboard, two spurious horses in ten frames."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Acceptance check 9: what is written comes back through trackeval with AP 1; and the DeepSORT baseline follows a box."""
+"""What is written comes back through trackeval with AP 1; and the DeepSORT baseline follows a box."""
 
 import json
 from pathlib import Path

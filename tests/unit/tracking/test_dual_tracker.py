@@ -1,4 +1,7 @@
-"""Acceptance check 5: pixels outside the box are 0, a lost track is frozen, and it is found again only above `leave`."""
+"""docs/method.md, sections 5.2 and 5.4.
+
+Pixels outside the box are 0, a lost track is frozen, and it is found again only above `leave`.
+"""
 
 from dataclasses import replace
 

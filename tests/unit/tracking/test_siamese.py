@@ -1,4 +1,4 @@
-"""Acceptance check 1 of the method notes, and the ranking."""
+"""docs/method.md, section 5.1: anchors and the ranking."""
 
 import json
 from typing import Any

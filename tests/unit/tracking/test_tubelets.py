@@ -1,4 +1,4 @@
-"""Acceptance check 8: tubelet NMS on hand-made tubes, final class and score."""
+"""docs/method.md, sections 6 and 7: final class and score, tubelet NMS on hand-made tubes."""
 
 import numpy as np
 import pytest
