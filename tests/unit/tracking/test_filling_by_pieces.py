@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.structures.canvas import Canvas
@@ -176,7 +176,12 @@ def entries(tubelet: Tubelet) -> dict[str, object]:
     }
 
 
+GONE = Video(24, 4, tubelet([(2, 5, 9, 9), (8, 5, 9, 9), (14, 5, 9, 9), (20, 5, 9, 9), None, None], 0, 0), (5,))
+"""Moves on for a while after it was last seen: by what it moved before a border between two chunks."""
+
+
 @settings(deadline=None, max_examples=150)
+@example(GONE, FusionParams())
 @given(videos(), st.sampled_from([FusionParams(), FusionParams(kind="instance"), FusionParams(min_area=60)]))
 def test_pieces_are_filled_as_the_whole_is(video: Video, params: FusionParams) -> None:
     reference = Whole(video.tubelet, range(0, video.length, video.step), video.length, params)
