@@ -1,1 +1,1 @@
-"""evaluation."""
+"""Measuring methods, trackers and detectors on annotated data, and what a video costs."""

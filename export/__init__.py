@@ -1,1 +1,1 @@
-"""export."""
+"""From trained weights to a model repository."""

@@ -1,1 +1,1 @@
-"""training."""
+"""Programs that train the bundled models."""

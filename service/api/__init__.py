@@ -1,1 +1,1 @@
-"""service.api."""
+"""The HTTP API: what comes in, what goes out, and how errors are answered."""

@@ -1,1 +1,1 @@
-"""service.calibration."""
+"""Class calibration and the choice of seeds: pure arithmetic."""

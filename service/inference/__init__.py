@@ -1,1 +1,1 @@
-"""service.inference."""
+"""Running graphs: tensors and their specs, the client protocol, onnxruntime and Triton."""

@@ -1,1 +1,1 @@
-"""service.media."""
+"""Video files: probed, decoded and drawn on in child processes."""

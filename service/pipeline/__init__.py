@@ -1,1 +1,1 @@
-"""service.pipeline."""
+"""One video from file to result; `run.py` is the spine."""

@@ -1,1 +1,1 @@
-"""service.state."""
+"""What lives in Redis and on disk: jobs, videos, blobs, counters."""

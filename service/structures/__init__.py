@@ -1,1 +1,1 @@
-"""service.structures."""
+"""The values of the domain: boxes, masks, detections, tubelets, frame sizes."""

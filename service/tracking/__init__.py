@@ -1,1 +1,1 @@
-"""service.tracking."""
+"""The dual tracker and what is done with its tubelets: pure arithmetic."""

@@ -1,1 +1,1 @@
-"""service.api.routes."""
+"""One file per resource of the HTTP API."""
