@@ -1,7 +1,7 @@
 """The lines between a worker and its engine process: one JSON object each, with the message's name and its fields.
 
-    worker → engine     start, then any number of run and cancel
-    engine → worker     ready, then per run any number of progress and cached, and one done or failed
+    worker → engine     start, then any number of do and cancel
+    engine → worker     ready, then per run any number of step and cached, and one done or failed
 
 Both greetings, start and ready, carry the format. Every other message names its run: a number that the worker's handle
 counts up for as long as it lives, across restarts of the engine. A job's id and attempt would not be enough: a job need
@@ -38,7 +38,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Do:
     """Do a job: `video` and its `sha256`, `out`, `parameters`; where there are `detections` also `counted_ids`."""
 
     run: int
@@ -60,7 +60,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Step:
     """A step of a run: a stage has processed `done` of the video's `total` frames."""
 
     run: int
@@ -99,13 +99,13 @@ class Failed:
     final: bool
 
 
-Command = Start | Run | Cancel
-OfRun = Progress | Cached | Done | Failed
+Command = Start | Do | Cancel
+OfRun = Step | Cached | Done | Failed
 """Answers that name a run."""
 Answer = Ready | OfRun
 Message = Command | Answer
 KINDS: dict[str, type[Message]] = {
-    kind.__name__.lower(): kind for kind in (Start, Run, Cancel, Ready, Progress, Cached, Done, Failed)
+    kind.__name__.lower(): kind for kind in (Start, Do, Cancel, Ready, Step, Cached, Done, Failed)
 }
 JSON_TYPES: dict[object, tuple[type, ...]] = {
     bool: (bool,),

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 
 from evaluation.bench.clips import ClipSpec, make_clip
-from evaluation.bench.plan import Plan
+from evaluation.bench.plan import BenchPlan
 from service.pipeline.context import PipelineContext
 from service.settings import Settings
 
@@ -26,7 +26,7 @@ class Bench:
     context: PipelineContext
     settings: Settings
     folder: Path
-    plan: Plan
+    plan: BenchPlan
     tell: Callable[[str], None]
 
     def clip(self, spec: ClipSpec) -> Path:

@@ -9,7 +9,7 @@ STILL_FRAMES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """Sizes of the rows.
 
     Attributes:
@@ -37,8 +37,8 @@ class Plan:
         return ClipSpec(frames=seconds * STILL_FRAMES, rate=STILL_FRAMES)
 
 
-FULL = Plan()
-QUICK = Plan(
+FULL = BenchPlan()
+QUICK = BenchPlan(
     repeats=1,
     clip=ClipSpec(frames=12),
     literal_frames=12,

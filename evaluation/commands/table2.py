@@ -17,7 +17,7 @@ from evaluation.data.dataset import Document, load_dataset
 from evaluation.metrics.bootstrap import LEVEL, Difference, differences
 from evaluation.output.tables import difference_table, markdown_rows, row_table
 from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
-from evaluation.runs.rows import ROWS, Result, TableRow, run_rows
+from evaluation.runs.rows import ROWS, RowResult, TableRow, run_rows
 from evaluation.runs.session import open_context
 from evaluation.runs.videos import console_teller
 from service.cli.parameters import ParameterFileOption, ParameterOption
@@ -94,7 +94,7 @@ def _parameters(row: TableRow, param: list[str] | None, params: Path | None) -> 
 
 async def _run(
     path: Path, rows: Sequence[tuple[TableRow, EvaluationParameters]], limit: int | None, *, fresh: bool
-) -> list[Result]:
+) -> list[RowResult]:
     dataset = load_dataset(path)
     videos = [video for video in dataset.videos if video.exhaustive][:limit]
     if not videos:

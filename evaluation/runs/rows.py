@@ -55,7 +55,7 @@ ROWS = (
 
 
 @dataclass
-class Result:
+class RowResult:
     """A row's outcome under way.
 
     Attributes:
@@ -120,7 +120,7 @@ async def run_rows(
     rows: Sequence[tuple[TableRow, EvaluationParameters]],
     context: PipelineContext,
     tell: Callable[[str], None] = lambda _: None,
-) -> list[Result]:
+) -> list[RowResult]:
     """All rows on every video: decoded once, detected once, and a seed is tracked once per tracker setting.
 
     Args:
@@ -133,7 +133,7 @@ async def run_rows(
     vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     cache = FoundCounter(context.cache)
     context = replace(context, cache=cache)
-    results = [Result(row) for row, _ in rows]
+    results = [RowResult(row) for row, _ in rows]
     for number, video in enumerate(videos, start=1):
         start = time.perf_counter()
         annotations = dataset.annotations_of(video)

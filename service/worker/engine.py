@@ -73,7 +73,7 @@ class EngineHandle:
         """Do one job.
 
         Args:
-            job: what `protocol.Run` says.
+            job: what `protocol.Do` says.
             report: called with every step.
             note: called for every cache file that is used or removed.
             canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the
@@ -134,7 +134,7 @@ class EngineHandle:
         process = self._process
         if process is None:
             raise EngineDied("engine: it is not running")
-        _write(process, protocol.Run(run, job))
+        _write(process, protocol.Do(run, job))
         # watched from here on, also while a long line waits for the engine to read it
         stop = asyncio.create_task(self._stop_when(canceled, run, process))
         try:
@@ -156,7 +156,7 @@ class EngineHandle:
                 _check_earlier(message, run)
                 continue
             match message:
-                case protocol.Progress():
+                case protocol.Step():
                     report(StageProgress(message.stage, message.done, message.total))
                 case protocol.Cached():
                     note(CacheNote(message.key, message.size_bytes, message.checkpoint))

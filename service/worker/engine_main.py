@@ -26,7 +26,7 @@ from service.pipeline.video_file import segment
 from service.processes.parent import die_with_parent
 from service.worker.current_networks import CurrentNetworks
 
-Runs = queue.Queue[protocol.Run | None]
+Runs = queue.Queue[protocol.Do | None]
 """None: the input has ended."""
 REFUSED = 3
 """Exit status after a line that is not a message of the protocol; the log says what is wrong with it."""
@@ -48,7 +48,7 @@ class Answers:
 
     def progress(self, step: StageProgress) -> None:
         """A step is done."""
-        self._say(protocol.Progress(self._run, **asdict(step)))
+        self._say(protocol.Step(self._run, **asdict(step)))
 
     def cached(self, note: CacheNote) -> None:
         """A cache file was written, used or removed."""
@@ -101,7 +101,7 @@ class JobEngine:
         """Use these networks for the next jobs."""
         self._context = replace(self._context, networks=networks)
 
-    async def run(self, run: protocol.Run) -> None:
+    async def run(self, run: protocol.Do) -> None:
         """Do one job and report how it ended."""
         job = run.job
         self._answers.begin(run.run)
@@ -166,10 +166,10 @@ def _read(runs: Runs, cancels: Cancels) -> None:
             match protocol.decode(line):
                 case protocol.Cancel(number):
                     cancels.add(number)
-                case protocol.Run() as run:
+                case protocol.Do() as run:
                     runs.put(run)
                 case other:
-                    _refuse(f"engine protocol: expected run or cancel, got {protocol.name_of(other)}")
+                    _refuse(f"engine protocol: expected do or cancel, got {protocol.name_of(other)}")
     except protocol.ProtocolError as error:
         _refuse(str(error))
     cancels.add_all()

@@ -20,7 +20,7 @@ from dualtrack.errors import ConfigurationError
 from evaluation.bench.clips import make_clip
 from evaluation.bench.meters.calls import Call
 from evaluation.bench.meters.pipeline import Measured, run_pipeline
-from evaluation.bench.plan import Plan
+from evaluation.bench.plan import BenchPlan
 from evaluation.runs.session import open_context
 from service.settings import Settings
 
@@ -33,7 +33,7 @@ STAGES, GRAPHS = 1, 2
 Event = dict[str, object]
 
 
-async def write_profile(folder: Path, settings: Settings, plan: Plan) -> None:
+async def write_profile(folder: Path, settings: Settings, plan: BenchPlan) -> None:
     """Write the three files into `folder`, made if need be.
 
     Raises:

@@ -13,13 +13,13 @@ import threading
 import time
 
 from dualtrack import protocol
-from dualtrack.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+from dualtrack.protocol import Cached, Cancel, Do, Done, Failed, Ready, Step
 
 
 class Scripted:
     def __init__(self) -> None:
         self.run, self.name, self.steps = 0, "", 0
-        self.runs: queue.Queue[Run] = queue.Queue()
+        self.runs: queue.Queue[Do] = queue.Queue()
         self.canceled: set[int] = set()
 
     def read(self) -> None:
@@ -27,7 +27,7 @@ class Scripted:
             match protocol.decode(line):
                 case Cancel(number):
                     self.canceled.add(number)
-                case Run() as run:
+                case Do() as run:
                     self.runs.put(run)
         os._exit(0)
 
@@ -42,7 +42,7 @@ class Scripted:
 
     def step(self) -> None:
         self.steps += 1
-        self.say(Progress(self.run, self.name, self.steps, 99))
+        self.say(Step(self.run, self.name, self.steps, 99))
 
     def note(self) -> None:
         self.say(Cached(self.run, f"{self.name}/clip-1", 7))

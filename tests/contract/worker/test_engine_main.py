@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dualtrack import protocol
-from dualtrack.protocol import Cancel, Done, Failed, Message, Progress, Ready, Run, Start
+from dualtrack.protocol import Cancel, Do, Done, Failed, Message, Ready, Start, Step
 from service.pipeline.video_file import content_hash
 from service.settings import Settings
 from service.worker.engine import COMMAND
@@ -36,10 +36,10 @@ class JobEngine:
         self.process.stdin.write("".join(lines))
         self.process.stdin.flush()
 
-    def job(self, run: int, video: Path, **parameters: Any) -> Run:
+    def job(self, run: int, video: Path, **parameters: Any) -> Do:
         out = self.folder / f"out{run}"
         sha256 = content_hash(video)
-        return Run(run, {"video": str(video), "sha256": sha256, "out": str(out), "parameters": parameters})
+        return Do(run, {"video": str(video), "sha256": sha256, "out": str(out), "parameters": parameters})
 
     def answers(self, *last: type[Message]) -> list[Message]:
         """Answers up to the first of one of the kinds."""
@@ -93,14 +93,14 @@ def test_one_job_after_the_other_until_the_input_ends(engine: JobEngine, video: 
     *steps, last = engine.answers(Done, Failed)
     assert last == Done(2)
     assert {step.run for step in steps} == {2}
-    assert {step.stage for step in steps if isinstance(step, Progress)} >= {"decode", "detect"}
+    assert {step.stage for step in steps if isinstance(step, Step)} >= {"decode", "detect"}
     assert (engine.folder / "out2" / STORED).exists()
     assert engine.close() == 0
 
 
 def test_the_input_that_ends_in_mid_job_ends_the_engine(engine: JobEngine, video: Path) -> None:
     engine.say(engine.start, engine.job(1, video))
-    engine.answers(Progress)
+    engine.answers(Step)
     assert engine.close() == 0
     assert not list((engine.folder / "scratch").glob("*"))
 
@@ -137,7 +137,7 @@ def test_a_cancel_stops_its_run_before_the_first_step_and_no_other(
 
 def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: JobEngine, tmp_path: Path) -> None:
     engine.say(engine.start, engine.job(1, plain(tmp_path / "long.mp4", 60)))
-    engine.answers(Progress)
+    engine.answers(Step)
     engine.say(Cancel(1), engine.job(2, plain(tmp_path / "next.mp4")))
     assert engine.answers(Done, Failed)[-1] == Failed(1, "canceled", "job: canceled", final=True)
     assert engine.answers(Done, Failed)[-1] == Done(2)
@@ -164,7 +164,7 @@ def test_another_greeting_is_refused_in_one_line(engine: JobEngine, greeting: Me
     [
         pytest.param("cancel!\n", "expected a line of JSON", id="no JSON"),
         pytest.param('{"message": "pause", "run": 1}\n', "unknown message 'pause'", id="unknown"),
-        pytest.param(Done(1), "expected run or cancel, got done", id="an answer"),
+        pytest.param(Done(1), "expected do or cancel, got done", id="an answer"),
     ],
 )
 def test_what_is_no_command_ends_the_engine_and_is_named(
@@ -174,7 +174,7 @@ def test_what_is_no_command_ends_the_engine_and_is_named(
     engine.answers(Ready)
     if in_job:
         engine.say(engine.job(1, video))
-        engine.answers(Progress)
+        engine.answers(Step)
     engine.say(command)
     assert engine.process.wait() == REFUSED
     assert words in engine.words()

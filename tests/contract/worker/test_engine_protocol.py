@@ -61,7 +61,7 @@ def test_notes_of_the_cache_say_which_are_checkpoints(tmp_path: Path) -> None:
     [
         pytest.param("exit", "expected it to get ready, got its end", id="it ends"),
         pytest.param("kill", "expected it to get ready, got its end", id="it is killed"),
-        pytest.param("step", "expected it to get ready, got progress", id="it reports a step"),
+        pytest.param("step", "expected it to get ready, got step", id="it reports a step"),
         pytest.param("done", "expected it to get ready, got done", id="it is done before it has begun"),
         pytest.param("malformed", "expected a line of JSON", id="it writes no JSON"),
         pytest.param("newer", "the other side uses format 3, this side format 2$", id="it is newer"),

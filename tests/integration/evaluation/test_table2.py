@@ -14,7 +14,7 @@ from evaluation.commands.table2 import table2
 from evaluation.data.dataset import load_dataset
 from evaluation.runs.oracles import with_true_classes
 from evaluation.runs.parameters import parse_evaluation
-from evaluation.runs.rows import ROWS, Result, run_rows
+from evaluation.runs.rows import ROWS, RowResult, run_rows
 from service.inference.fake.detector import PALETTE
 from service.pipeline.store.cache import FolderCache
 from tests.support.annotated import context, write_dataset
@@ -27,7 +27,7 @@ UNSEEN = Rectangle((90, 140, 90), 170, 60, 32, 40, step_xy=(-2, 1))
 """Of a color that the fake detector does not know."""
 
 
-def rows(folder: Path, *names: str) -> dict[str, Result]:
+def rows(folder: Path, *names: str) -> dict[str, RowResult]:
     dataset = load_dataset(folder)
     chosen = [row for row in ROWS if row.name in names]
     pairs = [(row, parse_evaluation([f"{name}={value}" for name, value in row.values.items()])) for row in chosen]

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from dualtrack import protocol
 from dualtrack.formats.table import FILES, ResultFormat
-from dualtrack.protocol import Cached, Cancel, Done, Failed, Progress, Ready, Run
+from dualtrack.protocol import Cached, Cancel, Do, Done, Failed, Ready, Step
 
 canceled: set[int] = set()
-runs: list[Run] = []
+runs: list[Do] = []
 ready = threading.Condition()
 
 
@@ -29,7 +29,7 @@ def read() -> None:
         match protocol.decode(line):
             case Cancel(number):
                 canceled.add(number)
-            case Run() as run:
+            case Do() as run:
                 with ready:
                     runs.append(run)
                     ready.notify()
@@ -55,20 +55,20 @@ def reached(run: int, video: str, *, further: bool) -> int:
     return number + 1
 
 
-def work(command: Run) -> None:
+def work(command: Do) -> None:
     run, job = command.run, command.job
     what, *rest = Path(job["video"]).read_text().split()
     if what == "bad":
         say(Failed(run, "malformed", "video: bad", final=True))
         return
     if what == "odd":
-        say(Progress(run, "detect", 10**400, 1))
+        say(Step(run, "detect", 10**400, 1))
     steps = int(rest[0]) if rest else 3
     for step in range(steps):
         if run in canceled and what != "hang":
             say(Failed(run, "canceled", "job: canceled", final=True))
             return
-        say(Progress(run, "detect", step + 1, steps))
+        say(Step(run, "detect", step + 1, steps))
         if what == "die" and step == 1:
             os._exit(9)
         if what in {"climb", "stuck"} and reached(run, Path(job["video"]).name, further=what == "climb") <= steps:

@@ -45,7 +45,7 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     def say(message: protocol.Answer) -> None:
         nonlocal calls_before
         said.append(message)
-        if isinstance(message, protocol.Progress) and message.stage == stage and message.run not in cancels:
+        if isinstance(message, protocol.Step) and message.stage == stage and message.run not in cancels:
             cancels.add(message.run)
             calls_before = client.calls
 
@@ -53,11 +53,11 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     engine = JobEngine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
     video, out = tmp_path / "a.mp4", tmp_path / "out"
     job = {"video": str(video), "sha256": content_hash(video), "out": str(out), "parameters": {}}
-    asyncio.run(engine.run(protocol.Run(1, job)))
+    asyncio.run(engine.run(protocol.Do(1, job)))
     *steps, last = said
     assert isinstance(last, protocol.Failed)
     assert last.code == "canceled"
-    stages = [step.stage for step in steps if isinstance(step, protocol.Progress)]
+    stages = [step.stage for step in steps if isinstance(step, protocol.Step)]
     assert stages.count(stage) == 1
     assert stages[-1] == stage
     assert len(stages) == len(steps)

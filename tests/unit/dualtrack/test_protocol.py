@@ -10,14 +10,14 @@ from dualtrack.protocol import (
     KINDS,
     Cached,
     Cancel,
+    Do,
     Done,
     Failed,
     Message,
-    Progress,
     ProtocolError,
     Ready,
-    Run,
     Start,
+    Step,
     decode,
     encode,
 )
@@ -26,13 +26,13 @@ LINES = [
     pytest.param(
         Start({"scratch": "s"}), '{"message": "start", "settings": {"scratch": "s"}, "format": 2}', id="start"
     ),
-    pytest.param(Run(3, {"video": "v"}), '{"message": "run", "run": 3, "job": {"video": "v"}}', id="run"),
+    pytest.param(Do(3, {"video": "v"}), '{"message": "do", "run": 3, "job": {"video": "v"}}', id="do"),
     pytest.param(Cancel(3), '{"message": "cancel", "run": 3}', id="cancel"),
     pytest.param(Ready(), '{"message": "ready", "format": 2}', id="ready"),
     pytest.param(
-        Progress(3, "track", 1, 9),
-        '{"message": "progress", "run": 3, "stage": "track", "done": 1, "total": 9}',
-        id="progress",
+        Step(3, "track", 1, 9),
+        '{"message": "step", "run": 3, "stage": "track", "done": 1, "total": 9}',
+        id="step",
     ),
     pytest.param(
         Cached(3, "v/clip-1", 7),
@@ -88,7 +88,7 @@ def test_every_kind_of_message_has_a_line_above() -> None:
             '{"message": "done", "run": true}', "done.run must be int, got True", id="true in place of a number"
         ),
         pytest.param(
-            '{"message": "run", "run": 3, "job": "v"}', "run.job must be dict, got 'v'", id="a job that is none"
+            '{"message": "do", "run": 3, "job": "v"}', "do.job must be dict, got 'v'", id="a job that is none"
         ),
     ],
 )
