@@ -88,6 +88,10 @@ class GivenDetections:
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`: threshold and cap count as for a detector."""
         for place, index in enumerate(clip.indices):
+            if index >= len(self.frames):
+                # the decoder found more frames than the probe had counted packets
+                yield _joined(place, [], len(self.vector.classes))
+                continue
             frame, boxes_only = replace(self.frames[index], frame=place), self.boxes_only[index]
             keep = strongest(frame.probs, params)
             kept = frame.select(keep)

@@ -90,12 +90,15 @@ class FeatureSpill:
         self._places[frame] = place
 
     def get(self, frame: int) -> Halves | None:
-        """The features of a frame, None if they are not here."""
+        """The features of a frame, None if they are not here, or the disk does not give them back."""
         if frame not in self._places:
             return None
         f4, f8 = (np.empty(shape, np.float16) for shape in self._shapes)
-        os.preadv(self._open(), [f4.data, f8.data], self._places[frame] * _size((f4, f8)))
-        return f4, f8
+        try:
+            read = os.preadv(self._open(), [f4.data, f8.data], self._places[frame] * _size((f4, f8)))
+        except OSError:
+            read = 0
+        return (f4, f8) if read == _size((f4, f8)) else None
 
     def _open(self) -> int:
         if self._file is None:

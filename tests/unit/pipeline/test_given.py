@@ -1,7 +1,10 @@
 """Detections as a file: what is taken, and how what is not is named."""
 
+import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from service.inference.repository.manifest import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import counted
 from service.pipeline.detection.given import GivenDetections, read_detections
+from service.pipeline.parameters.params import DetectorParams
 from service.structures.masks import area, decode, encode, filled, from_coco
 from tests.unit.builders import HW, mask
 
@@ -63,6 +67,18 @@ def test_own_categories_and_those_of_a_bundled_set(tmp_path: Path) -> None:
 
 def test_no_detections_at_all(tmp_path: Path) -> None:
     assert [frame.probs.shape for frame in read(tmp_path, []).frames] == [(0, 2)] * 3
+
+
+def test_a_clip_may_have_more_frames_than_the_probe_counted(tmp_path: Path) -> None:
+    given_file = read(tmp_path, [{**BOX, "segmentation": mask(20).json()}])
+    clip: Any = SimpleNamespace(indices=range(VIDEO.frames + 2))
+    nothing: Any = None
+
+    async def detected() -> list[int]:
+        found = given_file.detect(clip, nothing, nothing, DetectorParams(), nothing)
+        return [len(frame) async for frame in found]
+
+    assert asyncio.run(detected()) == [1, 0, 0, 0, 0]
 
 
 def test_version_tells_contents_and_meanings_apart(tmp_path: Path) -> None:

@@ -84,3 +84,15 @@ def test_a_disk_that_takes_nothing_fails_no_run(tmp_path: Path) -> None:
     for index, halves in enumerate(frames):
         store.put(index, halves)
     assert there(store, frames) == [2]
+
+
+def test_what_the_disk_does_not_give_back_is_not_there(tmp_path: Path) -> None:
+    spill = FeatureSpill(tmp_path / "s", 3 * BYTES)
+    first, second = features(), features()
+    spill.put(0, first)
+    spill.put(1, second)
+    os.ftruncate(spill._open(), BYTES + 7)
+    assert spill.get(1) is None
+    found = spill.get(0)
+    assert found is not None
+    assert np.array_equal(found[0], first[0])
