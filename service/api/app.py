@@ -50,12 +50,14 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, dependencies=[Depends(require_key)])
     for router in (health.router, page.router):
         app.include_router(router)
-    _handle_errors(app)
+    handle_errors(app)
     openapi.install(app)
     return app
 
 
-def _handle_errors(app: FastAPI) -> None:
+def handle_errors(app: FastAPI) -> None:
+    """Make `app` answer every error with its problem."""
+
     async def on_error(request: Request, error: DualtrackError) -> Response:
         problem = problems.of_error(error)
         if problem.status == 500:

@@ -1,4 +1,4 @@
-"""How an error becomes an `application/problem+json` answer (RFC 9457): one table, one writer."""
+"""How an error becomes an `application/problem+json` answer (RFC 9457), with the table of `dualtrack.error_codes`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,51 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import Scope
 
-from dualtrack.errors import (
-    Conflict,
-    DualtrackError,
-    Gone,
-    InferenceTimeout,
-    InvalidInput,
-    InvalidResult,
-    NewerFormat,
-    NotFound,
-    Overloaded,
-    TooLarge,
-    Unauthorized,
-    Unavailable,
-)
+from dualtrack.error_codes import INTERNAL, status_of
+from dualtrack.errors import DualtrackError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:dualtrack:problem:"
-
-STATUS_OF_CODE: Mapping[str, int] = {
-    "malformed-json": 400,
-    "malformed-multipart": 400,
-    "upload-stalled": 408,
-    "file-too-large": 413,
-    "unsupported-media-type": 415,
-    "unsupported-container": 415,
-    "unsupported-codec": 415,
-    "idempotency-key-reused": 422,
-    "disk-full": 507,
-}
-"""Codes whose status differs from that of their class."""
-
-STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
-    (TooLarge, 413),
-    (InvalidResult, 500),  # stored by the service: not the caller's fault
-    (InvalidInput, 422),
-    (Unauthorized, 401),
-    (NotFound, 404),
-    (Conflict, 409),
-    (Gone, 410),
-    (Overloaded, 429),
-    (Unavailable, 503),
-    (InferenceTimeout, 503),
-    (NewerFormat, 503),
-)
-"""First match counts; every other error is a 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +46,13 @@ class RequestProblem(Exception):
 
 def of_error(error: DualtrackError) -> Problem:
     """The problem of one of our errors."""
-    by_class = next((status for kind, status in STATUS_OF_CLASS if isinstance(error, kind)), 500)
-    status = STATUS_OF_CODE.get(error.code, by_class)
+    status = status_of(type(error), error.code)
     headers: dict[str, str] = {}
     if status in {429, 503}:
         headers["Retry-After"] = str(max(1, round(getattr(error, "retry_after_s", 5))))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="dualtrack"'
-    if status == 500:
+    if status == INTERNAL:
         return internal()
     return Problem(status, error.code, error.detail, headers=headers)
 

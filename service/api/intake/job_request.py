@@ -26,6 +26,8 @@ from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
 """The form's parts, and the field of the request that each one gives."""
+DEPRECATION = "@1796083200"  # 2026-12-01T00:00:00Z
+"""The value of `Deprecation` (RFC 9745): since when the old names of parameters are deprecated."""
 KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,7 +58,7 @@ class NewJob:
         if not self.parameters.deprecations:
             return {}
         lines = ", ".join(f'299 - "{line}"' for line in self.parameters.deprecations)
-        return {"Deprecation": "true", "Warning": lines}
+        return {"Deprecation": DEPRECATION, "Warning": lines}
 
     def fingerprint(self) -> str:
         """Tells whether two requests with one idempotency key ask for the same."""

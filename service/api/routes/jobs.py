@@ -17,7 +17,10 @@ MAX_WAIT_S = 60
 POLL_S = "1"
 """What clients that poll are told to wait."""
 DEPRECATION = {
-    "Deprecation": {"description": "The request used old names.", "schema": {"type": "string", "enum": ["true"]}},
+    "Deprecation": {
+        "description": "The request used old names, which are deprecated since this date (RFC 9745).",
+        "schema": {"type": "string", "enum": [job_request.DEPRECATION]},
+    },
     "Warning": {"description": "With `Deprecation`: each old name and the new one.", "schema": {"type": "string"}},
 }
 LOCATION = {"Location": {"description": "Address of the job.", "schema": {"type": "string"}}}

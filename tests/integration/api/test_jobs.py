@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def test_old_names_are_taken_with_a_warning(http: httpx.Client, video_id: str, c
         given = each.json()["parameters"]
         assert (given["chunk_frames"], given["chunk_overlap"]) == (20, 4)
         assert not given.keys() & old.keys()
-        assert each.headers["deprecation"] == "true"
+        assert each.headers["deprecation"] == f"@{int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())}"
         assert each.headers["warning"] == ", ".join(
             f'299 - "segment_{name} is now chunk_{name}; the old name will be refused in the next release"'
             for name in ("frames", "overlap")

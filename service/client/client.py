@@ -1,10 +1,10 @@
-"""A client of the service: submit a video, follow the job, fetch its results. Synchronous, on httpx."""
+"""The client itself: one method per thing that the service does."""
 
 import hashlib
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,31 +12,16 @@ from typing import Any, Literal, Self
 
 import httpx
 
-from dualtrack.errors import (
-    Conflict,
-    DualtrackError,
-    Gone,
-    InvalidInput,
-    InvalidParameter,
-    InvalidVideo,
-    NotFound,
-    Overloaded,
-    TooLarge,
-    Unauthorized,
-    Unavailable,
-)
+from dualtrack.errors import NotFound, Unavailable
+from service.client.answers import document_of, error_of, retry_after_s
+from service.client.connection import connect, failure
+from service.client.patience import CanPassError, Clock, repeat
 
 CHUNK = 1024 * 1024
 ENDED = frozenset({"done", "failed", "canceled"})
-ERROR_OF_STATUS: dict[int, type[DualtrackError]] = {
-    401: Unauthorized,
-    404: NotFound,
-    409: Conflict,
-    410: Gone,
-    413: TooLarge,
-    415: InvalidVideo,
-    422: InvalidVideo,
-}
+PATIENCE = frozenset({429, 503})
+"""Statuses by which the service asks to send the request again later."""
+SYSTEM = Clock()
 RESULT_FORMAT = Literal["coco-rle", "ytvis"]
 
 
@@ -74,7 +59,14 @@ class Client:
     """One service.
 
     Errors of the service are raised as the classes of `dualtrack.errors`, with the problem's code and detail.
-    Where the service says 429 or 503, requests are repeated after its `Retry-After`, for `patience_s` seconds.
+    A code that this version does not know is raised as the class of its HTTP status.
+
+    Where the service says 429 or 503, and where it can't be reached, requests are repeated for `patience_s` seconds,
+    no sooner than its `Retry-After`, with jitter. What can't succeed later either is raised at once.
+
+    Raises:
+        InvalidParameter: the address or the API key can't be used.
+        ConfigurationError: a proxy from the environment can't be used, or the address is that of another server.
     """
 
     def __init__(
@@ -84,10 +76,11 @@ class Client:
         api_key: str | None = None,
         timeout_s: float = 60.0,
         patience_s: float = 60.0,
+        clock: Clock = SYSTEM,
     ) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s)
+        self._http = connect(base_url, api_key, timeout_s)
         self._patience_s = patience_s
+        self._clock = clock
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -108,11 +101,11 @@ class Client:
         path = Path(path)
         digest = _sha256(path)
         try:
-            self._request("GET", f"/v1/videos/{digest}")
+            self._document("GET", f"/v1/videos/{digest}")
         except NotFound:
             headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
-            answer = self._request("POST", "/v1/videos", content=lambda: _chunks(path), headers=headers)
-            return str(answer.json()["id"])
+            answer = self._document("POST", "/v1/videos", content=lambda: _chunks(path), headers=headers)
+            return str(answer["id"])
         return digest
 
     def submit(
@@ -138,16 +131,16 @@ class Client:
         if detections is not None:
             form = {"video_id": video_id, "parameters": json.dumps(parameters)}
             files = {"detections": Path(detections).read_bytes()}
-            return _job(self._request("POST", "/v1/jobs", data=form, files=files, headers=headers).json())
+            return _job(self._document("POST", "/v1/jobs", data=form, files=files, headers=headers))
         body = {"video_id": video_id, "parameters": parameters}
-        return _job(self._request("POST", "/v1/jobs", json=body, headers=headers).json())
+        return _job(self._document("POST", "/v1/jobs", json=body, headers=headers))
 
     def job(self, job: Job | str, *, wait_s: float = 0, version: int | None = None) -> Job:
         """The job as it is now, or when it has ended, or changed from `version`, or after `wait_s` seconds."""
         query: dict[str, float] = {"wait": wait_s} if wait_s else {}
         if version is not None:
             query["version"] = version
-        return _job(self._request("GET", f"/v1/jobs/{_id(job)}", params=query).json())
+        return _job(self._document("GET", f"/v1/jobs/{_id(job)}", params=query))
 
     def wait(
         self, job: Job | str, on_progress: Callable[[Job], None] | None = None, *, timeout_s: float | None = None
@@ -157,12 +150,12 @@ class Client:
         Raises:
             Unavailable: it has not ended within `timeout_s` seconds.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
         current = self.job(job)
         while not current.ended:
             if on_progress is not None:
                 on_progress(current)
-            left = 20.0 if deadline is None else deadline - time.monotonic()
+            left = 20.0 if deadline is None else deadline - self._clock.now()
             if left <= 0:
                 raise Unavailable(f"job {current.id}: not ended within {timeout_s:g} s", code="timeout")
             current = self.job(current, wait_s=min(20.0, left), version=current.version)
@@ -172,28 +165,24 @@ class Client:
 
     def result(self, job: Job | str, result_format: RESULT_FORMAT = "coco-rle") -> Any:
         """The result document of a finished job."""
-        return self._request("GET", f"/v1/jobs/{_id(job)}/result", params={"format": result_format}).json()
+        return self._document("GET", f"/v1/jobs/{_id(job)}/result", params={"format": result_format})
 
     def overlay(self, job: Job | str, path: Path | str) -> Path:
         """Fetch the overlay video into `path`."""
-        path = Path(path)
+        path, url = Path(path), f"/v1/jobs/{_id(job)}/result"
         part = path.with_name(path.name + ".part")
-        query = {"format": "overlay-mp4"}
-        try:
-            with self._http.stream("GET", f"/v1/jobs/{_id(job)}/result", params=query) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise error_of(answer)
-                with part.open("wb") as file:
-                    for chunk in answer.iter_bytes(CHUNK):
-                        file.write(chunk)
-        except httpx.TransportError as error:
-            raise _unreachable(self._http.base_url, error) from error
+
+        def fetch() -> None:
+            with self._answered("GET", url, params={"format": "overlay-mp4"}) as answer, part.open("wb") as file:
+                for chunk in answer.iter_bytes(CHUNK):
+                    file.write(chunk)
+
+        repeat(fetch, self._patience_s, self._clock)
         return part.replace(path)
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job."""
-        return _job(self._request("DELETE", f"/v1/jobs/{_id(job)}").json())
+        return _job(self._document("DELETE", f"/v1/jobs/{_id(job)}"))
 
     def delete_video(self, video_id: str) -> None:
         """Delete a video and its file."""
@@ -201,53 +190,43 @@ class Client:
 
     def models(self) -> Any:
         """The networks that the service uses."""
-        return self._request("GET", "/v1/models").json()
+        return self._document("GET", "/v1/models")
+
+    def _document(self, method: str, url: str, **options: Any) -> Any:
+        return document_of(self._request(method, url, **options))
 
     def _request(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Send, and send again while the service asks for patience. Every request here is safe to repeat."""
-        deadline = time.monotonic() + self._patience_s
-        while True:
-            try:
-                return self._send(method, url, options)
-            except (Overloaded, Unavailable) as error:
-                if time.monotonic() + error.retry_after_s > deadline:
-                    raise
-                time.sleep(error.retry_after_s)
+        """Send, and send again while that can help. Every request here is safe to repeat."""
 
-    def _send(self, method: str, url: str, options: dict[str, Any]) -> httpx.Response:
-        # A streamed body is made again for every try.
-        content = {"content": options["content"]()} if "content" in options else {}
+        def send() -> httpx.Response:
+            # A streamed body is made again for every try.
+            content = {"content": options["content"]()} if "content" in options else {}
+            with self._answered(method, url, **{**options, **content}) as answer:
+                answer.read()
+                return answer
+
+        return repeat(send, self._patience_s, self._clock)
+
+    @contextmanager
+    def _answered(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:
+        """One try: the answer, its body not yet read.
+
+        Raises:
+            CanPassError: another try can succeed.
+            DualtrackError: none can.
+        """
         try:
-            answer = self._http.request(method, url, **{**options, **content})
+            with self._http.stream(method, url, **options) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    error = error_of(answer)
+                    raise CanPassError(error, retry_after_s(answer)) if answer.status_code in PATIENCE else error
+                yield answer
         except httpx.TransportError as error:
-            raise _unreachable(self._http.base_url, error) from error
-        if not answer.is_success:
-            raise error_of(answer)
-        return answer
-
-
-def error_of(answer: httpx.Response) -> DualtrackError:
-    """The error that a problem answer stands for."""
-    try:
-        problem = answer.json()
-        code, detail = str(problem["code"]), str(problem["detail"])
-    except (ValueError, KeyError, TypeError):
-        code, detail = (
-            "unexpected-answer",
-            f"{answer.request.url}: status {answer.status_code}, no problem document",
-        )
-    if answer.status_code in {429, 503}:
-        kind = Overloaded if answer.status_code == 429 else Unavailable
-        after = answer.headers.get("retry-after", "")
-        return kind(detail, code=code, retry_after_s=int(after) if after.isdecimal() else 1)
-    if code == InvalidParameter.code:
-        return InvalidParameter(detail, code=code)
-    default = InvalidInput if 400 <= answer.status_code < 500 else DualtrackError
-    return ERROR_OF_STATUS.get(answer.status_code, default)(detail, code=code)
-
-
-def _unreachable(base_url: httpx.URL, error: httpx.TransportError) -> Unavailable:
-    return Unavailable(f"service {base_url}: {type(error).__name__}: {error}", code="unreachable", retry_after_s=1)
+            failed = failure(self._http, error)
+            if isinstance(failed, Unavailable):
+                raise CanPassError(failed) from error
+            raise failed from error
 
 
 def _id(job: Job | str) -> str:
