@@ -22,7 +22,7 @@ import httpx
 from docker.engine import ROOT, ContainerEngine, Project, engines
 from docker.stand_ins import make_stand_ins
 from dualtrack.errors import DualtrackError, Unauthorized
-from service.client import Client, Job
+from service.client.client import Client, Job
 from tests.support.ports import free_ports
 
 SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"

@@ -18,7 +18,7 @@ from dualtrack.errors import InvalidVideo, Unavailable
 from dualtrack.formats.table import FILES, ResultFormat
 from service.cli.display import tubelet_table
 from service.cli.submit import run_job
-from service.client import Client
+from service.client.client import Client
 
 START_S = 60.0
 STOP_S = 15.0

@@ -17,7 +17,7 @@ from service.cli.parameters import (
     ParameterOption,
     parse_parameters,
 )
-from service.client import Client
+from service.client.client import Client
 
 
 def submit(  # noqa: PLR0913, PLR0917 (the options of a command)

@@ -21,7 +21,7 @@ import httpx
 
 from dualtrack.errors import DualtrackError
 from evaluation.bench.meters.processes import children
-from service.client import Client
+from service.client.client import Client
 from tests.integration.api.api_service import Valkey
 from tests.load.model import Measured, jobs_per_s
 from tests.support.clips import cut

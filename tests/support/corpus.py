@@ -20,7 +20,7 @@ import av
 from dualtrack.errors import DualtrackError, InvalidInput
 from service.cli.demo import running_service
 from service.cli.parameters import parse_parameters
-from service.client import Client, Job
+from service.client.client import Client, Job
 
 LONGEST_S = 3600.0
 LIMIT = re.compile(r"\blimits? .*\b(max|min)_\w+")

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from dualtrack.errors import ConfigurationError, InferenceTimeout, Unavailable
-from service.client import Client
+from service.client.client import Client
 from service.inference.open import open_client
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.inference.specs import graph_specs

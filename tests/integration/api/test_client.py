@@ -9,7 +9,7 @@ import pytest
 
 from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
 from service.cli.submit import run_job
-from service.client import Client, Job
+from service.client.client import Client, Job
 from service.state import redis_keys
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, clip, finish, progress, running

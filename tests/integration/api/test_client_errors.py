@@ -24,8 +24,8 @@ from dualtrack.errors import (
 )
 from service.api.app import handle_errors
 from service.api.problems import Problem, RequestProblem
-from service.client import Client
 from service.client.answers import retry_after_s
+from service.client.client import Client
 from service.client.patience import Clock
 from tests.integration.api.api_service import serving
 

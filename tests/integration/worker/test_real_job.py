@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from evaluation.bench.meters.processes import children
-from service.client import Client
+from service.client.client import Client
 from tests.integration.api.api_service import RAW, Api, running, wait_for
 from tests.support.clips import cut
 from tests.support.pipelines import REPOSITORY
