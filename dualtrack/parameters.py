@@ -70,7 +70,7 @@ class Parameters(TypedDict, total=False):
     """A lost target is found again above this score. 0 to 1. Default: 0.5; of the preset `paper`: 0.7."""
 
     lost_max_frames: int
-    """A direction stops after so many lost frames in a row; 0 = never. At least 0. Default: 0."""
+    """A direction stops after this many lost frames in a row; 0 = never. At least 0. Default: 0."""
 
     lost_reach: float
     """How many of its sizes a frame a lost target can move; 0 = any. 0 to 100. Default: 0.25."""
@@ -113,7 +113,7 @@ class Parameters(TypedDict, total=False):
     """Mask IoU above which a detection supports a tubelet. 0 to 1. Default: 0.7; of the preset `paper`: 0.5."""
 
     track_fps: float
-    """About so many frames per second are tracked, those between are filled in; slower videos are not touched. 0 = all.
+    """About this many frames per second are tracked, the others are filled in; slower videos are not touched. 0 = all.
     0 to 1000. Default: 12; of the preset `paper`: 0."""
 
     chunk_frames: int

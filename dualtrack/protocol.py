@@ -3,12 +3,12 @@
     worker → engine     start, then any number of do and cancel
     engine → worker     ready, then per run any number of step and cached, and one done or failed
 
-Both greetings, start and ready, carry the format. Every other message names its run: a number that the worker's handle
-counts up for as long as it lives, across restarts of the engine. A job's id and attempt would not be enough: a job need
-not come from the queue, and a call that begins an attempt may be repeated with the same number.
+The first message of each side, start and ready, carries the format. Every other message names its run: a number that
+the worker's handle counts up for as long as it lives, across restarts of the engine. A job's id and attempt would not
+be enough: a job need not come from the queue, and a call that begins an attempt may be repeated with the same number.
 
 The worker starts the engine from the code that it runs itself, so the two formats differ only where an installation was
-replaced under a running worker. Only the current format is read; a greeting without a number counts as format 0.
+replaced under a running worker. Only the current format is read; a first message without a number counts as format 0.
 
 Only the standard library is imported here: a program at either end needs no other part of the service.
 """
@@ -31,7 +31,10 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The worker's greeting: what the engine works with. `scratch` is its folder for decoded frames."""
+    """The worker's first message: what the engine works with.
+
+    `scratch` is the engine's folder for decoded frames and features.
+    """
 
     settings: Document
     format: int = FORMAT
@@ -54,7 +57,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine's greeting: its models are loaded."""
+    """The engine's first message: its models are loaded."""
 
     format: int = FORMAT
 

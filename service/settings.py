@@ -46,9 +46,9 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(256 << 20, ge=0, description="Uploads are refused when the disk has less left.")
     max_queue: int = Field(64, gt=0, description="Most waiting jobs; more are answered with 429.")
     max_attempts: int = Field(3, gt=0, description="Attempts at a job without a new checkpoint before it fails.")
-    lease_s: float = Field(15.0, gt=0, description="A silent worker's job is given to another after this time.")
-    drain_s: float = Field(10.0, ge=0, description="A stopping worker's job may run on so long; then it is given back.")
-    result_ttl_s: int = Field(7 * 24 * 3600, gt=0, description="Jobs, videos, results and idle cache are kept so long.")
+    lease_s: float = Field(15.0, gt=0, description="A silent worker's job is given to another after about this time.")
+    drain_s: float = Field(10.0, ge=0, description="A stopping worker's job may run on this long, then goes back.")
+    result_ttl_s: int = Field(7 * 24 * 3600, gt=0, description="How long jobs, videos, results and cache are kept.")
     limits: VideoLimits = Field(default_factory=VideoLimits)
     cache_max_bytes: int = Field(2 << 30, ge=0, description="Budget on disk: detections, tubelets, checkpoints.")
     feature_cache_bytes: int = Field(64 << 20, ge=0, description="Budget of a video's features in memory.")
@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     checkpoint_frames: int = Field(
         64,
         ge=0,
-        description="Steps from one checkpoint of a job to the next; a killed job repeats at most so many. 0 = none.",
+        description="Steps from one checkpoint of a job to the next; a killed job repeats at most this many. 0 = none.",
     )
     providers: tuple[str, ...] = Field(("CPUExecutionProvider",), description="onnxruntime's execution providers.")
     threads: int = Field(2, gt=0, description="Threads of one onnxruntime session.")
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         """Folder of cached detections and tubelets."""
         return self.data_dir / "cache"
 
-    def engine(self) -> "EngineSettings":
+    def engine_settings(self) -> "EngineSettings":
         """What networks, cache and folders are opened with, in this process or in an engine."""
         # only here: it brings numpy and OpenCV, which most commands do without
         from service.pipeline.context import EngineSettings  # noqa: PLC0415

@@ -142,7 +142,7 @@ class Head:
         detector: what took the bundled detector's place, or None.
         parameters: effective value of every parameter.
         categories: that the labels come from; empty in results that were written before they were listed.
-        tracked_every: of so many frames one was tracked; the others are filled in.
+        tracked_every: k, where every k-th frame was tracked; the others are filled in.
         chunks: in order.
         tubelets: best first.
     """

@@ -33,7 +33,7 @@ class BenchPlan:
     price_repeats: int = 5
 
     def still(self, seconds: int) -> ClipSpec:
-        """A 360p video of so many seconds."""
+        """A 360p video of `seconds`."""
         return ClipSpec(frames=seconds * STILL_FRAMES, rate=STILL_FRAMES)
 
 

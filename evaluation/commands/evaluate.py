@@ -46,7 +46,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Also write the figures, and those of every clip, to this file.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many videos or images.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N videos or images.")] = None,
     all_videos: Annotated[bool, typer.Option("--all", help="Also videos that are not annotated exhaustively.")] = False,
     results_file: Annotated[Path | None, typer.Option("--results", help="Write results.json here.")] = None,
     report: Annotated[

@@ -33,7 +33,7 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     rows: Annotated[
         str | None, typer.Option(metavar="ROW,…", help=f"Only these. All: {', '.join(row.name for row in ROWS)}.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many videos.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N videos.")] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Take nothing over from earlier runs: times are those of the rows.")
     ] = False,

@@ -37,7 +37,7 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     ] = None,
     metric: Annotated[str, typer.Option(help="What is to be high: AP, AP50, AP_agnostic, …")] = "AP",
     method: Annotated[str, typer.Option(help="ipdt, pixel or deepsort.")] = "ipdt",
-    limit: Annotated[int | None, typer.Option(help="Only the first so many videos.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N videos.")] = None,
     seed: Annotated[int, typer.Option(help="Of the lot that makes the halves.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write all combinations to this file.")] = None,
     param: ParameterOption = None,

@@ -58,7 +58,7 @@ async def detector_metrics(path: Path, networks: Networks, limit: int | None = N
     Args:
         path: the file.
         networks: with the detector.
-        limit: only so many images.
+        limit: most images; the first ones are taken.
         by: text field of the image entries; `strata` then holds the same figures per value of it.
     """
     with contextlib.redirect_stdout(io.StringIO()):

@@ -24,7 +24,7 @@ async def open_context(settings: Settings) -> AsyncIterator[PipelineContext]:
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
     # an evaluation that was killed is not resumed
-    opened = replace(settings.engine(), checkpoint_frames=0)
+    opened = replace(settings.engine_settings(), checkpoint_frames=0)
     with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
         scratch.mkdir()
         async with pipeline_context.open_context(opened, scratch) as made:

@@ -29,7 +29,7 @@ class Request:
         path: folder, or with `given` also a file of masks.
         method: a row of Table 2.
         given: the trackers alone instead.
-        limit: only so many videos.
+        limit: most videos; the first ones are taken.
         all_videos: also those that are not annotated exhaustively; `given` takes them anyway.
         by: text field of the videos for figures per stratum.
         parameters: of the pipeline.

@@ -175,7 +175,7 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
 
 def joined(
     path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, all of one size.")],
-    limit: Annotated[int | None, typer.Option(help="Only the first so many clips.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N clips.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write figures and chunks here.")] = None,
     param: ParameterOption = None,
 ) -> None:

@@ -22,7 +22,7 @@ QUEUE_DELAY_US = 2000
 QUEUE_SIZE = 64
 QUEUE_TIMEOUT_US = 30_000_000
 PRIORITY_LEVELS = 2
-"""1: a single frame, which tracks of a running job wait for; 2: a batch of the stage DETECT."""
+"""1: a single frame, which tracks of a running job wait for; 2: a batch of the stage `detect`."""
 ENGINE_PLATFORM = ('platform: "tensorrt_plan"', 'backend: "tensorrt"')
 WORKSPACE_BYTES = 4 << 30
 ENGINE_CACHE = "/var/cache/dualtrack/tensorrt"

@@ -108,7 +108,8 @@ class JobRequest(BaseModel):
 
     video_id: Annotated[str, Field(pattern=VIDEO_ID, description="Id of an uploaded video.")]
     detections: Annotated[
-        str | None, Field(pattern=VIDEO_ID, description="`detections` of a job whose file came with a form.")
+        str | None,
+        Field(pattern=VIDEO_ID, description="SHA-256 of a stored file: `detections` of the job that brought it."),
     ] = None
     parameters: JobParameters = Field(default_factory=lambda: JobParameters.model_validate({}))
 

@@ -1,5 +1,7 @@
 """Class calibration over a whole video (docs/method.md, section 3): trust what the video as a whole supports.
 
+The pipeline calibrates chunk by chunk, and a short video is one chunk: "video" is here what `calibrate` is given.
+
 An object appears in many frames, a false class in few. So a class whose average score over the video is low is
 unreliable, and its scores are multiplied by beta in every candidate. The paper does not say which scores enter the
 average: the five readings, A1 to A5 there, are `Estimator`.

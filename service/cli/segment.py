@@ -77,7 +77,7 @@ async def _run(
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
     with scratch_folder(scratch_root, f"segment-{uuid4().hex}") as scratch:
-        async with open_context(settings.engine(), scratch) as context:
+        async with open_context(settings.engine_settings(), scratch) as context:
             await run_segment(
                 video,
                 folder,

@@ -19,7 +19,7 @@ class Clock:
 
     Attributes:
         now: seconds, from any start.
-        sleep: waits so many seconds.
+        sleep: waits for a number of seconds.
         jitter: a random number from 0 up to 1.
     """
 

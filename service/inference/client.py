@@ -1,4 +1,4 @@
-"""The seam to the networks: one method, whoever runs the graph."""
+"""The interface to the networks: one method, whoever runs the graph."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -1,1 +1,1 @@
-"""One video from file to result; `run.py` is the spine."""
+"""One video from file to result; `run.py` is the function to read first."""

@@ -61,8 +61,8 @@ class PipelineContext:
     Attributes:
         networks: the graphs.
         limits: what a video may be at most.
-        scratch: folder for the decoded frames; emptied after every job.
-        cache: detections and tubelets of earlier runs.
+        scratch: folder for decoded frames and features; emptied after every job.
+        cache: what stages of earlier runs left (`store/keys`).
         feature_bytes: budget of the features kept in memory.
         spill_bytes: budget of further ones in the scratch folder.
         checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.

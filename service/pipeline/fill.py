@@ -1,4 +1,4 @@
-"""The stage FILL: of a clip with many frames per second only every k-th is tracked; this makes the others."""
+"""Stage `fill`: of a clip with many frames per second only every k-th is tracked; this makes the others."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -24,14 +24,14 @@ def spread(chunk: Chunk, step: int, length: int) -> Chunk:
 
 
 class FillStage:
-    """Stage FILL of one video: tubelets of the tracked frames become tubelets of all frames.
+    """Stage `fill` of one video: tubelets of the tracked frames become tubelets of all frames.
 
     It works on what is settled: of the chains that go on, what the next chunk cannot change any more. So a frame is
     read again soon after it was tracked, and what is held from chunk to chunk is packed.
 
     Args:
         clip: all frames.
-        step: so many frames from one that is tracked to the next; with 1 there is nothing to do.
+        step: every `step`-th frame is tracked; with 1 there is nothing to do.
         canvas: sizes.
         params: what the masks of the tracked frames were made with.
         report: called with the number of frames that are filled so far.

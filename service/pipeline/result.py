@@ -18,7 +18,7 @@ BOX_DIGITS, SCORE_DIGITS, TIME_DIGITS = 2, 4, 6
 
 
 def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> ResultFile:
-    """Write a result into `folder`, which must exist: the result itself, and YouTube-VIS's `results.json`.
+    """Write a result into `folder`, which must exist: the result itself, and YouTube-VIS's results as `ytvis.json`.
 
     Args:
         folder: of the result's files.

@@ -1,4 +1,4 @@
-"""The spine: one video, from its frames to its labeled tubelets. Read this first.
+"""One video, from its frames to its labeled tubelets. Read this first.
 
 Of a clip with many frames per second every k-th is tracked. A long video is cut into chunks, each of them goes through
 all stages, its tubelets are stitched to those of the chunk before, and the frames between the tracked ones are filled
@@ -8,8 +8,9 @@ IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019): docs/method.md
 that is called here calls back up, but for `Run.report`: it is told of every step, and what it raises ends the run. That
 is how a cancel reaches the stages.
 
-A run that was killed resumes by running again: what its stages had finished is in the cache, and what they had begun
-in checkpoints (`store/checkpoints`), so decoding, stitching and filling are all that is repeated.
+A run that was killed resumes by running again: detections and tubelets that were finished are in the cache, and those
+that were begun in checkpoints (`store/checkpoints`). Decoding, the cheap stages and the steps since the last checkpoint
+run again.
 """
 
 import json

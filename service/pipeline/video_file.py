@@ -1,6 +1,7 @@
 """One video file in, a folder of results out: decoding, `run.process_video`, writing.
 
-A video that was processed before is neither probed nor decoded unless a stage needs its frames.
+A video that was processed before is neither probed nor decoded unless a stage needs its frames; the overlay reads the
+file itself.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ async def segment(
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
         report: called with every step; what it raises ends the job and removes its scratch files.
-        detections: a file that takes the place of the stage DETECT.
+        detections: a file that takes the place of the stage `detect`.
 
     Raises:
         InvalidVideo: the file can't be used; `code` says why.

@@ -1,7 +1,7 @@
 """A worker's heartbeat for the machine it runs on: a file that it touches while its event loop runs.
 
 `python -m service.processes.liveness FILE [SECONDS]` is the probe for a container: exit code 0 if the file was touched
-within so many seconds. It checks neither Redis nor Triton: without them a worker waits, and a restart would lose its
+within that many seconds. It checks neither Redis nor Triton: without them a worker waits, and a restart would lose its
 job.
 """
 

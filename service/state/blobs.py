@@ -1,4 +1,4 @@
-"""Files on disk: videos under the hash of their content, results under job and attempt."""
+"""Files on disk: videos and files of detections under the hash of their content, results under job and attempt."""
 
 import asyncio
 import contextlib
@@ -99,7 +99,7 @@ class BlobStore:
             folder.parent.rmdir()
 
     def sweep(self, ttl_s: int) -> None:
-        """Remove uploads that broke off, and videos and results older than their time to live."""
+        """Remove uploads that broke off, and videos, files of detections and results older than their time to live."""
         for path in self._parts.glob("*.part"):
             remove_if_older(path, STALE_PART_S)
         for pattern in ("sha256/*/*/*", "results/*"):
@@ -131,7 +131,7 @@ def _remove_children(folder: Path, keep: str) -> None:
 
 
 def remove_if_older(path: Path, seconds: float) -> None:
-    """Remove a file or folder that nobody has touched for so long."""
+    """Remove a file or folder that nobody has touched for this long."""
     # another worker may sweep at the same time
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime <= seconds:

@@ -32,7 +32,8 @@ class JobStore:
         max_queue: most waiting jobs.
         max_attempts: attempts without an end or a new checkpoint before a job fails.
         ttl_s: how long a job is kept.
-        lease_s: after this long without a heartbeat the queue hands a job to another worker.
+        lease_s: a job without a heartbeat comes back after about this time from the queue (docket renews what a live
+            worker holds), and after twice this time from `reconcile`.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class Detections:
     Attributes:
         frame: index of the frame, from 0.
         boxes: (N, 4) float32, x1 y1 x2 y2, continuous edges, x2 >= x1 and y2 >= y1.
-        probs: (N, K) float32 in [0, 1], the whole class vector without background, not normalised.
+        probs: (N, K) float32 in [0, 1], the whole class vector without background, not normalized.
         masks: N masks, all of the frame's size.
     """
 

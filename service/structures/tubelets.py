@@ -1,4 +1,4 @@
-"""A tubelet: one object over the whole video."""
+"""A tubelet: one object over the frames of a chunk or of the video."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -16,7 +16,7 @@ class Chunk:
     Attributes:
         first: index of its first frame.
         end: index behind its last frame.
-        shared: so many of its first frames are also the last ones of the chunk before; 0 where a shot begins.
+        shared: number of its first frames that are also the last ones of the chunk before; 0 where a shot begins.
     """
 
     first: int

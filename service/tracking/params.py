@@ -25,14 +25,14 @@ class LostParams:
         leave: a target that scores exactly this is still lost; not below `enter`, where a target would be lost and
             found again at once.
         max_frames: lost frames in a row.
-        reach: a candidate can be the lost target if it is at most so many of the target's sizes away per lost frame,
+        reach: a candidate can be the lost target if it is at most this many of the target's sizes away per lost frame,
             or one. Without it a hidden walker is found again at once in another one on the far side.
     """
 
     enter: Annotated[Share, Parameter("A target is lost below this Siamese score.", "lost_enter")] = 0.15
     leave: Annotated[Share, Parameter("A lost target is found again above this score.", "lost_leave")] = 0.5
     max_frames: Annotated[
-        int, Ge(0), Parameter("A direction stops after so many lost frames in a row; 0 = never.", "lost_max_frames")
+        int, Ge(0), Parameter("A direction stops after this many lost frames in a row; 0 = never.", "lost_max_frames")
     ] = 0
     reach: Annotated[
         float,

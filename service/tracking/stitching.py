@@ -30,7 +30,7 @@ class ChunkTubelet:
     Attributes:
         tubelet: of the chunk's frames, counted from the video's first one.
         matches: the calibrated detections that its masks match.
-        number: the chunk's how many-th seed it was tracked from, counted from 1.
+        number: of the seed that it was tracked from, counted from 1 in the order of the chunk's seeds.
     """
 
     tubelet: Tubelet
@@ -59,7 +59,7 @@ class Chain:
 def chunk_tubelet(
     number: int, tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams
 ) -> ChunkTubelet:
-    """The part that a chunk's tubelet is, with frames counted from the video's first one.
+    """A chunk's tubelet with its matches, and with frames counted from the video's first one.
 
     Args:
         number: of its seed.

@@ -26,7 +26,7 @@ class EngineHandle:
     """One engine; started when first needed, and again after it died or was killed.
 
     Args:
-        settings: sent to the process at its start; `scratch` is its folder for decoded frames.
+        settings: sent to the process at its start; `scratch` is its folder for decoded frames and features.
         command: the program to start; tests start another one.
     """
 

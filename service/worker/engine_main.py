@@ -101,19 +101,19 @@ class JobEngine:
         """Use these networks for the next jobs."""
         self._context = replace(self._context, networks=networks)
 
-    async def run(self, run: protocol.Do) -> None:
+    async def run(self, command: protocol.Do) -> None:
         """Do one job and report how it ended."""
-        job = run.job
-        self._answers.begin(run.run)
+        job = command.job
+        self._answers.begin(command.run)
         try:
-            self._check_cancel(run.run)
+            self._check_cancel(command.run)
             await segment(
                 Path(job["video"]),
                 Path(job["out"]),
                 sha256=job["sha256"],
                 context=replace(self._context, counted_ids=job.get("counted_ids", False)),
                 parameters=parse_stored(job["parameters"]),
-                report=partial(self._report, run.run),
+                report=partial(self._report, command.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )
             self._answers.done()
@@ -183,7 +183,7 @@ def _refuse(detail: str) -> NoReturn:
     os._exit(REFUSED)
 
 
-def _greeting() -> protocol.Start:
+def _read_start() -> protocol.Start:
     try:
         start = protocol.decode(sys.stdin.buffer.readline())
     except protocol.ProtocolError as error:
@@ -198,7 +198,7 @@ def main() -> None:
     die_with_parent()
     # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settings = _greeting().settings
+    settings = _read_start().settings
     opened = EngineSettings.from_json(settings), Path(settings["scratch"])
     runs: Runs = queue.Queue()
     cancels = Cancels()

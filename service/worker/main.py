@@ -28,7 +28,7 @@ from service.worker.runner import JobRunner
 
 log = structlog.get_logger()
 
-BEAT_S = 2.0
+HEARTBEAT_S = 2.0
 RECONCILE_EVERY, SWEEP_EVERY = 5, 150
 """Heartbeats between two checks for lost jobs, and between two sweeps of the blob store."""
 
@@ -47,7 +47,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
-            engine = EngineHandle({**settings.engine().to_json(), "scratch": str(scratch)}, engine_command)
+            engine = EngineHandle({**settings.engine_settings().to_json(), "scratch": str(scratch)}, engine_command)
             runner = JobRunner(parts.jobs, parts.videos, parts.blobs, parts.cache, engine, parts.counters)
             parts.docket.register(runner.run, names=[JOB_TASK])
             try:
@@ -69,7 +69,7 @@ async def _work(parts: Parts, worker_id: str) -> None:
         reconnection_delay=timedelta(seconds=1),
     )
     beats = itertools.count()
-    async with heartbeat(lambda: _beat(parts, worker_id, next(beats)), BEAT_S), worker:
+    async with heartbeat(lambda: _beat(parts, worker_id, next(beats)), HEARTBEAT_S), worker:
         # a cancel is not raised here: docket finishes the running job and returns
         await worker.run_forever()
 

@@ -37,7 +37,7 @@ class Plan:
     Attributes:
         units: of work; empty if the video is not known.
         seconds: expected.
-        step: so many frames from one that is tracked to the next.
+        step: every `step`-th frame is tracked.
     """
 
     units: Mapping[str, float]

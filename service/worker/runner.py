@@ -28,7 +28,7 @@ from service.worker.meter import UNKNOWN, Plan, ProgressMeter, plan_of
 log = structlog.get_logger()
 T = TypeVar("T")
 
-BEAT_S = 0.25
+PROGRESS_S = 0.25
 """How often progress is sent to Redis and a cancel is checked."""
 RETRY_S = 1.0
 FAULT = DualtrackError("worker: it failed on this job; its log says why")
@@ -58,7 +58,7 @@ class JobRunner:
     Args:
         jobs: the state.
         videos: what is known of each.
-        blobs: videos and results.
+        blobs: videos, files of detections, and results.
         cache: index of what earlier runs left.
         engine: where jobs run.
         counters: what is counted over all workers.
@@ -90,7 +90,7 @@ class JobRunner:
         attempt = Attempt(job, ProgressMeter(time.monotonic()))
         try:
             attempt.meter.plan = await self._plan(job)
-            async with heartbeat(lambda: self._beat(attempt), BEAT_S):
+            async with heartbeat(lambda: self._beat(attempt), PROGRESS_S):
                 await self._attempt(attempt)
         except asyncio.CancelledError:
             # the worker stops; the job may have ended already, with the answer still on its way

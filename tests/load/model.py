@@ -26,5 +26,5 @@ class Measured:
 
 
 def jobs_per_s(workers: int, one: Measured, *, cores: float) -> float:
-    """What so many workers do on so many cores, from a run `one` with one worker or a few."""
+    """What a number of workers do on a number of cores, from a run `one` with one worker or a few."""
     return min(workers * one.cores / one.workers, cores) / one.cpu_s

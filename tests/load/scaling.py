@@ -41,7 +41,7 @@ class Service:
     workers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def grow(self, workers: int) -> None:
-        """Start workers until there are so many, and wait until they have loaded their models."""
+        """Start workers until there are `workers`, and wait until they have loaded their models."""
         command = ["-m", "service.cli.main", "worker"]
         while len(self.workers) < workers:
             self.workers.append(self.stack.enter_context(started(command, self.environment)))
@@ -83,7 +83,7 @@ def main() -> int:
 def measure(
     service: Service, client: Client, clips: Sequence[Path], workers: int, parameters: dict[str, float]
 ) -> Measured:
-    """All clips at once to so many workers."""
+    """All clips at once to a number of workers."""
     service.grow(workers)
     cpu, idle, start = service.cpu_s(), idle_s(), time.monotonic()
     jobs = [client.submit(clip, overlay=False, **parameters) for clip in clips]
@@ -135,7 +135,7 @@ def started(command: list[str], environment: dict[str, str]) -> Iterator["subpro
 
 
 def wait_for_workers(url: str, workers: int) -> None:
-    """Until so many have loaded their models and the service is ready."""
+    """Wait until `workers` have loaded their models and the service is ready."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError, DualtrackError):

@@ -41,7 +41,7 @@ def run(
     chosen = JobParameters(**{"overlay": False, **parameters})
 
     async def work() -> None:
-        opened = replace(settings.engine(), checkpoint_frames=checkpoint_frames)
+        opened = replace(settings.engine_settings(), checkpoint_frames=checkpoint_frames)
         async with open_context(opened, out / "scratch") as context:
             own = replace(context, cache=cache or NoCache(), **(budgets or {}))
             await segment(video, out, sha256=content_hash(video), context=own, parameters=chosen, report=report)

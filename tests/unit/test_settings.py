@@ -35,7 +35,7 @@ def test_what_an_engine_is_opened_with_comes_through_json() -> None:
     settings = Settings(
         detector=Path("detector.toml"), providers=("A", "B"), limits=VideoLimits(max_side=7), checkpoint_frames=3
     )
-    engine = settings.engine()
+    engine = settings.engine_settings()
     assert EngineSettings.from_json({**json.loads(json.dumps(engine.to_json())), "scratch": "s"}) == engine
     assert (engine.detector, engine.providers, engine.limits.max_side) == (Path("detector.toml"), ("A", "B"), 7)
     assert (engine.checkpoint_frames, engine.cache_dir) == (3, settings.cache_dir)

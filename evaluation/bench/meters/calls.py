@@ -39,7 +39,7 @@ class CallMeter:
 
     Attributes:
         inner: runs the graphs.
-        keep: so many calls of each graph also leave their inputs, to be run again.
+        keep: number of calls of each graph that also leave their inputs, to be run again.
         calls: in the order in which they ended.
         inputs: kept ones, by graph.
     """

@@ -124,7 +124,7 @@ def _bytes_in(folder: Path) -> int:
 @contextlib.asynccontextmanager
 async def _engine(settings: Settings) -> AsyncIterator[tuple[EngineHandle, Path]]:
     with scratch_folder(settings.data_dir / "scratch", "bench") as scratch:
-        engine = EngineHandle({**settings.engine().to_json(), "scratch": str(scratch)})
+        engine = EngineHandle({**settings.engine_settings().to_json(), "scratch": str(scratch)})
         try:
             await engine.start()
             yield engine, scratch

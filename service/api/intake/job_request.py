@@ -26,9 +26,10 @@ from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
 """The form's parts, and the field of the request that each one gives."""
+EXPECTED_PARTS = "at most one part each of 'parameters', 'detections', and 'file' or 'video_id'"
 DEPRECATION = "@1796083200"  # 2026-12-01T00:00:00Z
 """The value of `Deprecation` (RFC 9745): since when the old names of parameters are deprecated."""
-KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
+IDEMPOTENCY_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -62,8 +63,8 @@ class NewJob:
 
     def fingerprint(self) -> str:
         """Tells whether two requests with one idempotency key ask for the same."""
-        said = [self.video_id, self.to_stored(), *([self.detections] if self.detections else [])]
-        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"))
+        request = [self.video_id, self.to_stored(), *([self.detections] if self.detections else [])]
+        canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -96,7 +97,7 @@ def _idempotency_key(request: Request) -> str | None:
     given = request.headers.get("idempotency-key")
     if given is None:
         return None
-    match = KEY.fullmatch(given.strip())
+    match = IDEMPOTENCY_KEY.fullmatch(given.strip())
     if match is None:
         raise InvalidParameter("Idempotency-Key: expected 1 to 128 printable ASCII characters without spaces")
     return match.group(1)
@@ -104,25 +105,25 @@ def _idempotency_key(request: Request) -> str | None:
 
 async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> JobRequest:
     max_video, max_detections = parts.settings.max_body_bytes, parts.settings.max_detections_bytes
-    said: dict[str, object] = {}
+    fields: dict[str, object] = {}
     async for part in body.form(request, max_video + max_detections):
         field = FIELD_OF_PART.get(part.name, "")
-        if not field or field in said:
-            raise body.unexpected_part(part.name, "at most one part each of 'parameters', 'detections', 'file'")
+        if not field or field in fields:
+            raise body.unexpected_part(part.name, EXPECTED_PARTS)
         if part.name == "parameters":
             # right away: if they are wrong, a large file need not be stored
-            said[field] = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
+            fields[field] = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
         elif part.name == "video_id":
-            said[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
+            fields[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
         elif part.name == "detections":
             chunks = body.bounded(part.chunks, "detections", max_detections)
-            said[field] = await files.store_detections(chunks, parts, metrics)
+            fields[field] = await files.store_detections(chunks, parts, metrics)
         else:
             video, _ = await files.store_video(part.chunks, part.filename, parts, metrics)
-            said[field] = video.id
-    if "video_id" not in said:
+            fields[field] = video.id
+    if "video_id" not in fields:
         raise body.missing_part("file")
-    return _validated(JobRequest, said)
+    return _validated(JobRequest, fields)
 
 
 def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = ()) -> Model:

@@ -14,9 +14,9 @@ from service.state.job import TERMINAL
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 MAX_WAIT_S = 60
-POLL_S = "1"
+POLL_AFTER_S = "1"
 """What clients that poll are told to wait."""
-DEPRECATION = {
+DEPRECATION_HEADERS = {
     "Deprecation": {
         "description": "The request used old names, which are deprecated since this date (RFC 9745).",
         "schema": {"type": "string", "enum": [job_request.DEPRECATION]},
@@ -30,7 +30,7 @@ LOCATION = {"Location": {"description": "Address of the job.", "schema": {"type"
     "",
     status_code=status.HTTP_202_ACCEPTED,
     responses={
-        202: {"headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION}},
+        202: {"headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS}},
         **refusals(400, 404, 408, 410, 413, 415, 429, 507),
     },
     openapi_extra=JOB_BODY,
@@ -41,6 +41,7 @@ async def create_job(
     parts: PartsDep,
     slots: SlotsDep,
     metrics: MetricsDep,
+    # only so that OpenAPI shows the header; `job_request.read` reads it
     _key: Annotated[
         str | None,
         Header(alias="Idempotency-Key", description="The same key and request give the same job again."),
@@ -59,7 +60,7 @@ async def create_job(
         fingerprint=asked.fingerprint(),
     )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    response.headers["Retry-After"] = POLL_S
+    response.headers["Retry-After"] = POLL_AFTER_S
     response.headers.update(asked.deprecation_headers())
     if not created:
         response.headers["Idempotency-Replayed"] = "true"
@@ -72,7 +73,7 @@ async def get_job(
     response: Response,
     parts: PartsDep,
     wait: Annotated[
-        float, Query(ge=0, le=MAX_WAIT_S, description="Answer when the job has ended, or after so many seconds.")
+        float, Query(ge=0, le=MAX_WAIT_S, description="Answer when the job has ended, or after this many seconds.")
     ] = 0,
     version: Annotated[
         int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` is another.")
@@ -82,7 +83,7 @@ async def get_job(
     job = await (parts.jobs.wait(job_id, wait, version=version) if wait else parts.jobs.get(job_id))
     response.headers["Cache-Control"] = "no-store"
     if job.state not in TERMINAL:
-        response.headers["Retry-After"] = POLL_S
+        response.headers["Retry-After"] = POLL_AFTER_S
     return JobOut.of(job)
 
 

@@ -239,7 +239,7 @@ class TritonClient:
     def _queueing(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
         """Place and patience in the server's queue, which only batched models have.
 
-        A single frame is one that the tracks of a running job wait for; it overtakes batches of the stage DETECT.
+        A single frame is one that the tracks of a running job wait for; it overtakes batches of the stage `detect`.
         """
         if not spec.max_batch_size:
             return {}

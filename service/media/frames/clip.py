@@ -37,7 +37,7 @@ class Clip:
 
     @property
     def indices(self) -> range:
-        """Of every frame here its index in the video; see `FrameSource`."""
+        """Index in the video of each frame here; see `FrameSource`."""
         return range(len(self))
 
     async def ready(self) -> None:

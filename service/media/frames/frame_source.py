@@ -8,7 +8,7 @@ from service.structures.arrays import F64, U8
 
 
 class FrameSource(Protocol):
-    """Frames that can be read in any order: a `Clip`, or a `FrameSubset`."""
+    """Frames that can be read in any order: a `Clip`, a `KnownClip`, or a `FrameSubset`."""
 
     @property
     def timestamps(self) -> F64:
@@ -37,13 +37,13 @@ class FrameSource(Protocol):
 
     @property
     def indices(self) -> range:
-        """Of every frame here its index in the video."""
+        """Index in the video of each frame here."""
         ...
 
     def __len__(self) -> int: ...
 
     async def ready(self) -> None:
-        """Comes before the first `frame`."""
+        """Must be awaited before the first `frame`; it may decode the whole video (`KnownClip`)."""
         ...
 
     def frame(self, index: int) -> U8:

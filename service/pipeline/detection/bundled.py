@@ -1,4 +1,4 @@
-"""Stage DETECT: candidates of every frame, with full class vectors and masks."""
+"""Stage `detect`: candidates of every frame, with full class vectors and masks."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

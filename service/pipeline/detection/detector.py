@@ -1,4 +1,4 @@
-"""The seam of the stage DETECT: where candidates come from."""
+"""The interface of the stage `detect`: where candidates come from."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol

@@ -45,7 +45,7 @@ class PipelineParams:
         float,
         Interval(ge=0, le=1000),
         Parameter(
-            "About so many frames per second are tracked, those between are filled in; slower videos are not touched. "
+            "About this many frames per second are tracked, the others are filled in; slower videos are not touched. "
             "0 = all."
         ),
     ] = 12.0

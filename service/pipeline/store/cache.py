@@ -22,7 +22,7 @@ HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
 
 
 class StageCache(Protocol):
-    """Bytes by key. `checkpoint` marks what is a checkpoint; it is passed on to the listener."""
+    """Bytes by key. `checkpoint` marks what is a checkpoint; it is passed on to `note` (`FolderCache`)."""
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
         """The bytes kept under `key`, or None."""
@@ -62,7 +62,7 @@ class NoCache:
 
 @dataclass(frozen=True, slots=True)
 class CacheNote:
-    """The file under `key` was written or read.
+    """The file under `key` was written, read or removed.
 
     Attributes:
         key: of the cache.

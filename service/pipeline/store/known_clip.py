@@ -76,7 +76,7 @@ class KnownClip:
 
     @property
     def indices(self) -> range:
-        """Of every frame here its index in the video."""
+        """Index in the video of each frame here."""
         return range(len(self))
 
     async def ready(self) -> None:

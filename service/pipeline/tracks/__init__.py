@@ -1,1 +1,1 @@
-"""Stage TRACK: seeds become tubelets, round by round, and tubelets of earlier runs are taken over."""
+"""Stage `track`: seeds become tubelets, round by round, and tubelets of earlier runs are taken over."""

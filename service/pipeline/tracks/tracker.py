@@ -1,4 +1,4 @@
-"""Stage TRACK: seeds → tubelets, in two sweeps over time, all live tracks of a sweep in one batch."""
+"""Stage `track`: seeds → tubelets, in two sweeps over time, all live tracks of a sweep in one batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

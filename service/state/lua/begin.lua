@@ -1,4 +1,4 @@
--- KEYS job, queued, running, counters · ARGV id, now, holder, alive_s, max_attempts, error, counters's ttl, format
+-- KEYS job, queued, running, counters · ARGV id, now, holder, alive_s, max_attempts, error, TTL of counters, format
 -- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
 -- read them later could find another's attempt.
 local function count(field)

@@ -1,4 +1,4 @@
--- KEYS job, running, counters · ARGV id, attempt, state, now, field, value, code of the failure or '', counters's ttl
+-- KEYS job, running, counters · ARGV id, attempt, state, now, field, value, code of the failure or '', TTL of counters
 -- Answer: 1 if it was this attempt that ended the job.
 -- The fence: of all attempts at a job only the newest can end it, and only once.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end

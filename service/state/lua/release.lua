@@ -1,4 +1,4 @@
--- KEYS job, queued, running, counters · ARGV id, attempt, now, code of the failure or '', max_attempts, error, counters's ttl
+-- KEYS job, queued, running, counters · ARGV id, attempt, now, code of the failure or '', max_attempts, error, TTL of counters
 -- A failed attempt that came further than all before it does not count toward the most attempts.
 -- Ends an attempt that has no result. Answer: the job's state after it, 'lost' if another attempt holds the job.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 'lost' end

@@ -23,7 +23,8 @@ class JobEngine:
 
     def __init__(self, folder: Path) -> None:
         settings = Settings(data_dir=folder, model_repository=REPOSITORY, threads=1)
-        self.folder, self.start = folder, Start({**settings.engine().to_json(), "scratch": str(folder / "scratch")})
+        self.folder = folder
+        self.start = Start({**settings.engine_settings().to_json(), "scratch": str(folder / "scratch")})
         self.log = (folder / "engine.log").open("wb")
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True

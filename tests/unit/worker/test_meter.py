@@ -21,7 +21,7 @@ Step = tuple[StageProgress, float]
 
 
 def job(info: VideoInfo, seconds: dict[str, float], cached: tuple[str, ...] = ()) -> Iterator[Step]:
-    """Steps of a job whose stages take so long, with the time of each; what is cached takes none."""
+    """Steps of a job whose stages take these seconds, with the time of each; what is cached takes none."""
     now = 100.0
     for stage, taken in seconds.items():
         if stage in cached:
