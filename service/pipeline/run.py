@@ -46,7 +46,7 @@ from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.gap_filling import tracked_step
-from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, labeled, packed, stitch
+from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, label_in_chunk, pack, stitch
 from service.tracking.tubelet_nms import suppress
 
 
@@ -165,13 +165,13 @@ async def process_video(whole: Run) -> VideoResult:
         await run.clip.ready()
     for chunk in cut(len(run.clip), params.chunks, shots.next_change):
         found, note = await process_chunk(run.part(chunk), chunk)
-        chains, over = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
+        chains, ended_chains = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
         run.tell("merge", chunk.end)
-        done = [packed(ended(chain, params.tubelets)) for chain in over]
-        result.tubelets.extend(await fill.fill_settled(chains, done))
+        finished = [pack(finish_chain(chain, params.tubelets)) for chain in ended_chains]
+        result.tubelets.extend(await fill.fill_settled(chains, finished))
         result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
-    done = [packed(ended(chain, params.tubelets)) for chain in chains]
-    result.tubelets.extend(await fill.fill_settled([], done))
+    finished = [pack(finish_chain(chain, params.tubelets)) for chain in chains]
+    result.tubelets.extend(await fill.fill_settled([], finished))
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
     if shots.needs_frames:
         run.cache.put(shots_key(run.cache_name, params), json.dumps(shots.found).encode())
@@ -222,7 +222,7 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         for number, tubelet in enumerate(tubelets, start=1)
         if tubelet.frames
     }
-    kept = suppress([labeled(part, params) for part in parts.values()], params)
+    kept = suppress([label_in_chunk(part, params) for part in parts.values()], params)
     note = ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
     return [parts[item.id] for item in kept], note
 

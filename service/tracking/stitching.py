@@ -73,8 +73,8 @@ def chunk_tubelet(
     return ChunkTubelet(moved, matches_of(moved, calibrated, params), number)
 
 
-def labeled(part: ChunkTubelet, params: TubeletParams) -> LabeledTubelet:
-    """With the class and score that the chunk's detections give it; its id is the number of its seed there."""
+def label_in_chunk(part: ChunkTubelet, params: TubeletParams) -> LabeledTubelet:
+    """The tubelet with class and score that the chunk's detections give it; its id is the number of its seed there."""
     votes = Votes().with_matches(part.tubelet, part.matches)
     return replace(label_by(votes, part.tubelet, params), id=part.number)
 
@@ -137,14 +137,14 @@ def overlap_iou(a: Sequence[Tubelet], b: Sequence[Tubelet], frames: range) -> F6
     return shares
 
 
-def ended(chain: Chain, params: TubeletParams) -> LabeledTubelet:
+def finish_chain(chain: Chain, params: TubeletParams) -> LabeledTubelet:
     """The object's tubelet, with the class and score that all of its matched detections give."""
     tubelet = chain.last.tubelet
     votes = chain.votes.with_matches(tubelet, chain.last.matches)
     return replace(label_by(votes, joined([*chain.before, tubelet]), params), id=chain.id)
 
 
-def packed(item: LabeledTubelet) -> LabeledTubelet:
+def pack(item: LabeledTubelet) -> LabeledTubelet:
     """The same in less memory."""
     return replace(item, tubelet=replace(item.tubelet, masks=PackedMasks(item.tubelet.masks)))
 

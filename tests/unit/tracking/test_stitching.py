@@ -15,7 +15,7 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import Votes, label_tubelet
 from service.tracking.params import ChunkParams, ScoreEstimator, TubeletParams
-from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, ended, overlap_iou, packed, stitch
+from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, overlap_iou, pack, stitch
 from tests.unit.builders import candidate, frame, mask, tube
 
 PARAMS = TubeletParams()
@@ -47,8 +47,8 @@ def stitched(
             if each is not None
         ]
         chains, over = stitch(chains, parts, chunk, 0.5, ids)
-        done += [packed(ended(chain, params)) for chain in over]
-    return done + [packed(ended(chain, params)) for chain in chains]
+        done += [pack(finish_chain(chain, params)) for chain in over]
+    return done + [pack(finish_chain(chain, params)) for chain in chains]
 
 
 def parts(*tubelets: Tubelet) -> list[ChunkTubelet]:
@@ -130,7 +130,7 @@ def test_before_the_middle_the_masks_are_the_ones_of_before() -> None:
     before, after = tube(range(6), x=0, length=6), replace(tube(range(6), x=2, length=6), start=2)
     (chain,), over = stitch([begun(*parts(before))], parts(after), Chunk(2, 8, 4), 0.5, count(1))
     assert over == []
-    masks = ended(chain, PARAMS).tubelet.masks
+    masks = finish_chain(chain, PARAMS).tubelet.masks
     assert list(masks) == [mask(0)] * 4 + [mask(2)] * 4
 
 
@@ -182,8 +182,8 @@ def test_the_best_seed_stands_for_all() -> None:
     one = replace(tube(range(4), length=4), seed=candidate(1, 0, [0.5, 0, 0]))
     other = replace(tube(range(4), length=4), seed=candidate(5, 0, [0.7, 0, 0]), start=2)
     (chain,), _ = stitch([begun(*parts(one))], parts(other), Chunk(2, 6, 2), 0.5, count(1))
-    assert ended(chain, TubeletParams(score="seed")).score == pytest.approx(0.7)
-    assert ended(chain, PARAMS).tubelet.seed.frame == 5
+    assert finish_chain(chain, TubeletParams(score="seed")).score == pytest.approx(0.7)
+    assert finish_chain(chain, PARAMS).tubelet.seed.frame == 5
 
 
 def test_overlap_iou_counts_pixels_over_the_frames() -> None:
