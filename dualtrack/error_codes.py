@@ -122,7 +122,7 @@ STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
 """First match counts; every other error is a 500."""
 
 INTERNAL = 500
-"""The status of what the service does not tell its callers: the answer has the code `internal` whatever went wrong."""
+"""The status of errors whose cause callers do not see: the response has the code `internal` whatever went wrong."""
 
 CLASS_OF_STATUS: Mapping[int, type[DualtrackError]] = {
     401: Unauthorized,

@@ -128,7 +128,7 @@ def _without(items: list[int], positions: list[int]) -> list[int]:
 
 
 def _assign(cost: F64 | F32, most: float) -> list[tuple[int, int]]:
-    """Hungarian assignment of a cost matrix; pairs dearer than `most` are no pairs."""
+    """Hungarian assignment of a cost matrix; pairs that cost more than `most` are dropped."""
     if not cost.size:
         return []
     rows, columns = linear_sum_assignment(np.minimum(cost, most + BARELY))

@@ -20,14 +20,14 @@ class Bench:
         settings: that the context was opened with.
         folder: for clips and whatever a row needs.
         plan: sizes.
-        tell: told what is being measured.
+        notify: called with what is being measured.
     """
 
     context: PipelineContext
     settings: Settings
     folder: Path
     plan: BenchPlan
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
 
     def clip(self, spec: ClipSpec) -> Path:
         """The file of a clip, made when first asked for."""

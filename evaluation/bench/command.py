@@ -86,9 +86,9 @@ async def _run(
     with tempfile.TemporaryDirectory(prefix="dualtrack-bench-") as folder:
         async with open_context(settings) as context:
             for row in rows:
-                tell = _teller(status, row)
+                notify = _notifier(status, row)
                 plan = QUICK if quick else FULL
-                found[row] = await _measured(row, Bench(context, settings, Path(folder), plan, tell))
+                found[row] = await _measured(row, Bench(context, settings, Path(folder), plan, notify))
     return Report(found, here, time.perf_counter() - start)
 
 
@@ -100,7 +100,7 @@ async def _measured(row: BenchRow, bench: Bench) -> RowOutcome:
         return RowOutcome(why_not=f"{type(error).__name__}: {error}")
 
 
-def _teller(status: Status, row: BenchRow) -> Callable[[str], None]:
+def _notifier(status: Status, row: BenchRow) -> Callable[[str], None]:
     return lambda words: status.update(f"row {row.number}: {words}")
 
 

@@ -26,7 +26,7 @@ def compare(
     a, b = same_clips(first, second)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("draws", total=samples)
-        found = differences(a, b, samples=samples, seed=seed, tell=lambda done: bar.update(task, completed=done))
+        found = differences(a, b, samples=samples, seed=seed, notify=lambda done: bar.update(task, completed=done))
     title = f"{second} - {first}: {len(a)} clips, {samples} draws, {LEVEL:.0f} % intervals"
     Console().print(difference_table(found, title))
     if json_file is not None:

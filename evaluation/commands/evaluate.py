@@ -18,7 +18,7 @@ from evaluation.runs.given import Given
 from evaluation.runs.methods import Method
 from evaluation.runs.parameters import parse_evaluation
 from evaluation.runs.session import open_context
-from evaluation.runs.videos import Request, console_teller, evaluate_videos
+from evaluation.runs.videos import Request, console_notifier, evaluate_videos
 from service.cli.parameters import ParameterFileOption, ParameterOption
 from service.settings import Settings
 
@@ -93,7 +93,7 @@ async def _evaluate(request: Request, results_file: Path | None, report: Path | 
             if context.detector is not None:
                 raise InvalidParameter("detector: images are scored with the bundled one, unset DUALTRACK_DETECTOR")
             return await detector_metrics(request.path, context.networks, request.limit, request.by)
-        evaluation = await evaluate_videos(request, context, console_teller())
+        evaluation = await evaluate_videos(request, context, console_notifier())
     if results_file is not None:
         results_file.write_text(json.dumps(evaluation.found))
     if report is None:

@@ -19,7 +19,7 @@ from evaluation.output.tables import difference_table, markdown_rows, row_table
 from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
 from evaluation.runs.rows import ROWS, RowResult, TableRow, run_rows
 from evaluation.runs.session import open_context
-from evaluation.runs.videos import console_teller
+from evaluation.runs.videos import console_notifier
 from service.cli.parameters import ParameterFileOption, ParameterOption
 from service.pipeline.store.cache import FolderCache
 from service.settings import Settings
@@ -104,7 +104,7 @@ async def _run(
         with tempfile.TemporaryDirectory(dir=context.scratch) as folder:
             own = FolderCache(Path(folder), max_bytes=settings.cache_max_bytes)
             return await run_rows(
-                dataset, videos, rows, replace(context, cache=own) if fresh else context, console_teller()
+                dataset, videos, rows, replace(context, cache=own) if fresh else context, console_notifier()
             )
 
 
@@ -120,6 +120,6 @@ def _differences(document: dict[str, Document], samples: int, seed: int) -> dict
                 document[b]["clips"],
                 samples=samples,
                 seed=seed,
-                tell=lambda done, task=task: bar.update(task, completed=done),  # type: ignore[misc]
+                notify=lambda done, task=task: bar.update(task, completed=done),  # type: ignore[misc]
             )
     return found

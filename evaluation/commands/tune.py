@@ -18,8 +18,8 @@ from evaluation.runs.methods import Method
 from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
 from evaluation.runs.session import open_context
 from evaluation.runs.tuning import HalfChoice, Trial, across_halves, best_trial, halves, run_trials, values_text
-from evaluation.runs.videos import console_teller
-from service.cli.parameters import ParameterFileOption, ParameterOption, Tell, silent, warn
+from evaluation.runs.videos import console_notifier
+from service.cli.parameters import Notify, ParameterFileOption, ParameterOption, silent, warn
 from service.settings import Settings
 
 
@@ -62,7 +62,7 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
         raise InvalidParameter(f"method: expected one of {', '.join(get_args(Method))}, got {method!r}")
     axes = make_grid(grid or (), DEEPSORT_GRID if method == "deepsort" else DEFAULT_GRID)
     pairs = [
-        (values, _parameters(values, param, params, tell=silent if values else warn))
+        (values, _parameters(values, param, params, notify=silent if values else warn))
         for values in ({}, *combinations(axes))
     ]
     trials = asyncio.run(_run(path, pairs, cast("Method", method), limit))
@@ -78,10 +78,10 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
 
 
 def _parameters(
-    values: dict[str, str], param: list[str] | None, params: Path | None, *, tell: Tell
+    values: dict[str, str], param: list[str] | None, params: Path | None, *, notify: Notify
 ) -> EvaluationParameters:
     given = [*(param or ()), *(f"{name}={value}" for name, value in values.items())]
-    return parse_evaluation(given, params, tell=tell)
+    return parse_evaluation(given, params, notify=notify)
 
 
 async def _run(
@@ -91,10 +91,10 @@ async def _run(
     videos = [video for video in dataset.videos if video.exhaustive][:limit]
     if not videos:
         raise InvalidDataset(f"tune: expected exhaustively annotated videos in {path}, found none")
-    tell = console_teller()
-    tell(f"{len(pairs)} combinations, {len(videos)} videos")
+    notify = console_notifier()
+    notify(f"{len(pairs)} combinations, {len(videos)} videos")
     async with open_context(Settings()) as context:
-        return await run_trials(dataset, videos, pairs, method, context, tell)
+        return await run_trials(dataset, videos, pairs, method, context, notify)
 
 
 def _told(choice: HalfChoice, metric: str) -> str:

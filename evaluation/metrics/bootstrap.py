@@ -40,7 +40,7 @@ def differences(
     *,
     samples: int,
     seed: int,
-    tell: Callable[[int], None] = lambda _: None,
+    notify: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Difference]:
     """Per figure that both have. The same seed gives the same intervals.
 
@@ -49,7 +49,7 @@ def differences(
         b: the same clips in the same order.
         samples: draws.
         seed: of the draws.
-        tell: told the number of draws done.
+        notify: called with the number of draws done.
     """
     whole = figures_of(a), figures_of(b)
     names = [name for name in whole[0] if name in whole[1]]
@@ -59,7 +59,7 @@ def differences(
         chosen = generator.integers(len(a), size=len(a))
         left, right = (figures_of([clips[i] for i in chosen]) for clips in (a, b))
         drawn[number] = [right[name] - left[name] for name in names]
-        tell(number + 1)
+        notify(number + 1)
     low, high = np.percentile(drawn, [(100 - LEVEL) / 2, (100 + LEVEL) / 2], axis=0)
     above = (drawn > 0).mean(axis=0)
     return {

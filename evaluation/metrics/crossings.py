@@ -2,7 +2,7 @@
 
 A *crossing* of two instances is a run of frames in which they are close, with frames before and after it in which they
 are apart. *Close*: box IoU above 0.1, or centers nearer than half the mean side (the mean of both boxes' widths and
-heights). Frames that do not show both tell nothing and are skipped, so a full occlusion does not split a crossing; nor
+heights). Frames that do not show both say nothing and are skipped, so a full occlusion does not split a crossing; nor
 does a single frame apart.
 
 A crossing is *switched* if one of the two instances' tracks afterwards covers another instance than before. What a

@@ -50,7 +50,7 @@ class WorstClip:
 
 
 def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | None) -> Breakdown:
-    """Write `index.html` and the pictures beside it into `folder`; returns the errors that it tells of.
+    """Write `index.html` and the pictures beside it into `folder`; returns the errors that it lists.
 
     Args:
         folder: made if need be.
@@ -142,15 +142,15 @@ def _clip(clip: WorstClip, evaluation: Evaluation) -> str:
     video = evaluation.videos[clip.index]
     name = escape(video.name)
     counts = {kind: sum(fault.kind == kind for fault in clip.faults.faults) for kind in KINDS}
-    told = [f"{count} {kind}" for kind, count in counts.items() if count]
-    told += [
+    errors = [f"{count} {kind}" for kind, count in counts.items() if count]
+    errors += [
         f"{total} {kind}"
         for kind, total in (("switch", sum(clip.faults.switches)), ("fragment", sum(clip.faults.fragments)))
         if total
     ]
     frames = ", ".join(str(video.frames[i]) for i in shown_frames(len(video.frames)))
     return (
-        f"<h3>{name}</h3><p>AP {clip.ap:.3f}; {escape(', '.join(told))}. Frames {frames}.</p>"
+        f"<h3>{name}</h3><p>AP {clip.ap:.3f}; {escape(', '.join(errors))}. Frames {frames}.</p>"
         f'<div class="sides"><span>annotation</span><span>answer</span></div>'
         f'<img src="{_picture(clip)}" loading="lazy" alt="{name}: annotation and answer">'
     )

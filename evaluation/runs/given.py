@@ -62,7 +62,7 @@ async def given_clips(
     given: Given,
     parameters: JobParameters,
     context: PipelineContext,
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[Document]:
     """Per video a record `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.
 
@@ -74,7 +74,7 @@ async def given_clips(
         given: what the trackers start from.
         parameters: of the request.
         context: networks and folders.
-        tell: told a line after every video.
+        notify: called with a line after every video.
     """
     clips: list[Document] = []
     for number, video in enumerate(videos, start=1):
@@ -88,7 +88,7 @@ async def given_clips(
             for truth, box, both in zip(truths, boxes, dual, strict=True)
         ]
         clips.append({"video_id": video.id, "name": video.name, "tracks": tracks, **_switches(truths, boxes)})
-        tell(f"{number}/{len(videos)} {video.name}: {speed:.2f} s/frame")
+        notify(f"{number}/{len(videos)} {video.name}: {speed:.2f} s/frame")
     return clips
 
 

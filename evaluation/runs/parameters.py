@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import create_model
 
 from evaluation.baselines.deepsort import DeepSortParams
-from service.cli.parameters import Tell, parse_as, warn
+from service.cli.parameters import Notify, parse_as, warn
 from service.pipeline.parameters.job_parameters import JobParameters, request_field, value_text
 from service.structures.parameter import parameter_fields
 
@@ -38,6 +38,8 @@ class EvaluationParameters(_WithDeepSort):
         return DeepSortParams(**{name: value for name, value in values.items() if value is not None})
 
 
-def parse_evaluation(given: list[str] | None, file: Path | None = None, *, tell: Tell = warn) -> EvaluationParameters:
+def parse_evaluation(
+    given: list[str] | None, file: Path | None = None, *, notify: Notify = warn
+) -> EvaluationParameters:
     """`NAME=VALUE` pairs over the values of a file -> parameters; see `parse_parameters`."""
-    return parse_as(EvaluationParameters, given, file, tell=tell)
+    return parse_as(EvaluationParameters, given, file, notify=notify)

@@ -119,7 +119,7 @@ async def run_rows(
     videos: Sequence[AnnotatedVideo],
     rows: Sequence[tuple[TableRow, EvaluationParameters]],
     context: PipelineContext,
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[RowResult]:
     """All rows on every video: decoded once, detected once, and a seed is tracked once per tracker setting.
 
@@ -128,7 +128,7 @@ async def run_rows(
         videos: those that count.
         rows: with the parameters that they make.
         context: networks and folders.
-        tell: told a line after every video.
+        notify: called with a line after every video.
     """
     vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     cache = FoundCounter(context.cache)
@@ -150,7 +150,7 @@ async def run_rows(
                 result.taken_over |= shared or any("/tubelets-" in key for key in cache.found)
                 result.clips.append(match_clip(video, annotations, found))
             cache.clear()
-        tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
+        notify(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
     return results
 
 

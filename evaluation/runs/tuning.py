@@ -63,7 +63,7 @@ async def run_trials(
     combinations: Sequence[tuple[dict[str, str], EvaluationParameters]],
     method: Method,
     context: PipelineContext,
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> list[Trial]:
     """Every combination on every video; a video is decoded once, and a seed is tracked once per tracker setting.
 
@@ -73,7 +73,7 @@ async def run_trials(
         combinations: values by name and the parameters that they make; the defaults, without values, come first.
         method: a row of Table 2.
         context: networks and folders.
-        tell: told a line after every video.
+        notify: called with a line after every video.
     """
     vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     clips: list[list[Document]] = [[] for _ in combinations]
@@ -86,7 +86,7 @@ async def run_trials(
                 own, sort = replace(run, params=parameters.pipeline_params()), parameters.deepsort_params()
                 labeled = await run_method(own, method, vocabulary, kept, sort)
                 done.append(match_clip(video, annotations, records(labeled, video.id, vocabulary, video.frames)))
-        tell(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
+        notify(f"{number}/{len(videos)} {video.name}: {time.perf_counter() - start:.0f} s")
     return [Trial(values, tuple(done)) for (values, _), done in zip(combinations, clips, strict=True)]
 
 

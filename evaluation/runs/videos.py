@@ -18,7 +18,7 @@ from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.context import PipelineContext
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Evaluation:
         return {**figures_of(self.clips), **self.counts, **strata, "clips": self.clips}
 
 
-async def evaluate_videos(request: Request, context: PipelineContext, tell: Tell = lambda _: None) -> Evaluation:
-    """Run and score; `tell` is told a line after every video."""
+async def evaluate_videos(request: Request, context: PipelineContext, notify: Notify = lambda _: None) -> Evaluation:
+    """Run and score; `notify` is called with a line after every video."""
     dataset = load_dataset(request.path)
     wanted = request.given is not None or request.all_videos
     videos = tuple(video for video in dataset.videos if video.exhaustive or wanted)[: request.limit]
@@ -79,10 +79,10 @@ async def evaluate_videos(request: Request, context: PipelineContext, tell: Tell
         check_field(videos, request.by)
     if request.given is not None:
         found: list[Document] = []
-        clips = await given_clips(dataset, videos, request.given, request.parameters, context, tell)
+        clips = await given_clips(dataset, videos, request.given, request.parameters, context, notify)
         counts: dict[str, float] = {"videos": len(videos), "tracks": sum(len(clip["tracks"]) for clip in clips)}
     else:
-        found, speed = await _methods_records(request, dataset, videos, context, tell)
+        found, speed = await _methods_records(request, dataset, videos, context, notify)
         clips = match_clips(dataset, videos, found)
         instances = sum(len(dataset.annotations_of(video)) for video in videos)
         counts = {"seconds_per_frame": round(speed, 4), "videos": len(videos), "instances": instances}
@@ -91,12 +91,12 @@ async def evaluate_videos(request: Request, context: PipelineContext, tell: Tell
 
 
 async def _methods_records(
-    request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: PipelineContext, tell: Tell
+    request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: PipelineContext, notify: Notify
 ) -> tuple[list[Document], float]:
     """Records of all videos, and seconds per annotated frame."""
     vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
     if unknown := sorted(dataset.occurring().intersection(vocabulary.unknown)):
-        tell(f"classes that the detector does not have: {', '.join(unknown)}")
+        notify(f"classes that the detector does not have: {', '.join(unknown)}")
     found: list[Document] = []
     seconds, frames = 0.0, 0
     for number, video in enumerate(videos, start=1):
@@ -107,11 +107,11 @@ async def _methods_records(
         found += records(labeled, video.id, vocabulary, video.frames)
         seconds += time.perf_counter() - start
         frames += len(video.frames)
-        tell(f"{number}/{len(videos)} {video.name}: {seconds / frames:.2f} s/frame")
+        notify(f"{number}/{len(videos)} {video.name}: {seconds / frames:.2f} s/frame")
     return found, seconds / max(frames, 1)
 
 
-def console_teller() -> Tell:
+def console_notifier() -> Notify:
     """Lines on standard error, so that standard output holds the figures only."""
     console = Console(stderr=True)
     return lambda line: console.print(line, markup=False)

@@ -21,7 +21,7 @@ from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_data
 from evaluation.metrics.davis import region_similarity
 from evaluation.runs.given import Truth, seed_of, track_seeds, tracker_params, truths_of
 from evaluation.runs.session import open_context, open_run
-from evaluation.runs.videos import console_teller
+from evaluation.runs.videos import console_notifier
 from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.fill import FillStage
@@ -68,13 +68,13 @@ def whole(
 
 async def _given(dataset: Dataset, videos: Sequence[AnnotatedVideo], rates: Sequence[float]) -> list[Document]:
     rows: list[Document] = []
-    tell = console_teller()
+    notify = console_notifier()
     async with open_context(Settings()) as context:
         for video in videos:
             truths = truths_of(video, dataset.annotations_of(video))
             async with open_run(video, context, JobParameters(track_fps=0)) as run:
                 rows += await rates_of_clip(run, video.name, truths, rates)
-            tell(video.name)
+            notify(video.name)
     return rows
 
 
@@ -127,11 +127,11 @@ def figures_of(truth: Truth, every: Tubelet, filled: Tubelet, step: int) -> dict
 
 async def _whole(videos: Sequence[Path], rates: Sequence[float]) -> list[Document]:
     rows: list[Document] = []
-    tell = console_teller()
+    notify = console_notifier()
     async with open_context(Settings()) as context:
         for path in videos:
             rows += await rates_of_video(path, replace(context, cache=NoCache()), rates)
-            tell(path.name)
+            notify(path.name)
     return rows
 
 

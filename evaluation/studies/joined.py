@@ -25,7 +25,7 @@ from evaluation.output.tables import figure_table
 from evaluation.runs.methods import records
 from evaluation.runs.parameters import EvaluationParameters, parse_evaluation
 from evaluation.runs.session import open_context, open_run
-from evaluation.runs.videos import Tell, console_teller
+from evaluation.runs.videos import Notify, console_notifier
 from service.cli.parameters import ParameterOption
 from service.media.frames.frame_source import FrameSource
 from service.media.video_info import VideoInfo
@@ -98,7 +98,7 @@ async def compare_joined(
     videos: Sequence[AnnotatedVideo],
     context: PipelineContext,
     parameters: EvaluationParameters,
-    tell: Tell = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> Comparison:
     """Run every clip alone and uncut, then all of them as one video under `parameters`."""
     vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
@@ -112,10 +112,10 @@ async def compare_joined(
             result, detections = await _alone(run, vocabulary)
             candidates += [replace(frame, frame=start + frame.frame) for frame in detections]
             found += [replace(item, tubelet=replace(item.tubelet, start=start)) for item in result.tubelets]
-            tell(f"{video.name} alone: {len(result.tubelets)} tubelets")
+            notify(f"{video.name} alone: {len(result.tubelets)} tubelets")
         alone = match_clip(whole, annotations, records(found, whole.id, vocabulary, whole.frames))
-        tell(f"alone: {figures_of([alone])}")
-        result = await process_video(_joined_run(runs, candidates, vocabulary, tell))
+        notify(f"alone: {figures_of([alone])}")
+        result = await process_video(_joined_run(runs, candidates, vocabulary, notify))
     chunks = [note.chunk for note in result.chunks]
     joined = match_clip(whole, annotations, records(result.tubelets, whole.id, vocabulary, whole.frames))
     return Comparison(alone, joined, chunks)
@@ -154,7 +154,7 @@ async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[De
     return await process_video(own), await detect_all(own, features)
 
 
-def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabulary: Vocabulary, tell: Tell) -> Run:
+def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabulary: Vocabulary, notify: Notify) -> Run:
     vector = runs[0].detector.vector
     name = f"joined:{','.join(run.cache_name for run in runs)}"
     given = GivenDetections(
@@ -169,7 +169,7 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
         detector_override=given,
         vocabulary=vocabulary,
         params=replace(runs[0].params, track_fps=0.0),
-        report=lambda step: tell(f"joined: {step.done}/{step.total} frames") if step.stage == "merge" else None,
+        report=lambda step: notify(f"joined: {step.done}/{step.total} frames") if step.stage == "merge" else None,
     )
 
 
@@ -198,7 +198,7 @@ def joined(
 
 async def _compare(dataset: Dataset, videos: Sequence[AnnotatedVideo], parameters: EvaluationParameters) -> Comparison:
     async with open_context(Settings()) as context:
-        return await compare_joined(dataset, videos, context, parameters, console_teller())
+        return await compare_joined(dataset, videos, context, parameters, console_notifier())
 
 
 if __name__ == "__main__":

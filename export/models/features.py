@@ -15,8 +15,8 @@ C2_SCALE, C3_SCALE, C4_SCALE = 8.0, 16.0, 20.0
 class SharedFeatures(nn.Module):
     """Frames -> f8 (c3 and c4 joined) and f4 (c2 and f8 joined).
 
-    The trunk is built as the detector's, without its last stage, and starts from its weights; what tells classes apart
-    does not tell individuals apart, so it is trained with the trackers.
+    The trunk is built as the detector's, without its last stage, and starts from its weights; what separates classes
+    does not separate individuals, so it is trained with the trackers.
 
     Args:
         f4_channels, f8_channels: see `ModelDims`.

@@ -12,7 +12,7 @@ YTVIS_NAMES = (
     "leopard", "deer", "owl", "tiger", "shark", "mouse", "frog", "eagle", "earless_seal",
 )  # fmt: skip
 """Those that COCO lacks, in the order in which the bundled weights have them; COCO has a `mouse`, too: the
-computer's. The vocabulary tells them apart."""
+computer's. The vocabulary distinguishes them."""
 
 
 def class_list(architecture: str = "lite") -> list[dict[str, str]]:

@@ -40,7 +40,7 @@ def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any
         graph: its name.
         architecture: of the repository.
         release: name of the weights.
-        entry: of the graph in the manifest; of an engine the card tells of the graph that it is built from.
+        entry: of the graph in the manifest; of an engine the card describes the graph that it is built from.
         card: what there is to say.
     """
     parity = entry["worst_parity"]

@@ -116,8 +116,8 @@ def _fill(network: MaskRCNN, state: dict[str, Tensor], path: Path, form: Form) -
         # torchvision's modules rename the keys of its older files themselves
         keys = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        told = " ".join(str(error).split())
-        raise ConfigurationError(f"{path}: shapes are not those of {NAMES[form]}: {told}") from error
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{path}: shapes are not those of {NAMES[form]}: {reason}") from error
     if keys.missing_keys or keys.unexpected_keys:
         raise ConfigurationError(
             f"{path}: expected maskrcnn_resnet50_fpn v1 or v2; next to {form} it has "

@@ -63,7 +63,7 @@ def of_http(error: HTTPException) -> Problem:
 
 
 def of_status(status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> Problem:
-    """A problem that is fully told by its status."""
+    """A problem that its status describes fully."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

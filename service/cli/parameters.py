@@ -45,18 +45,18 @@ CategoriesOption = Annotated[
 ]
 
 
-Tell = Callable[[str], None]
-warn: Tell = partial(typer.echo, err=True)
+Notify = Callable[[str], None]
+warn: Notify = partial(typer.echo, err=True)
 
 
 def silent(_: str) -> None:
-    """For values of which the user was told before."""
+    """For values that the user was already warned about."""
 
 
 def parse_parameters(
     given: list[str] | None, file: Path | None = None, *, categories: str | None = None, overlay: bool = True
 ) -> JobParameters:
-    """`NAME=VALUE` pairs over the values of a file -> parameters; old names are told on standard error.
+    """`NAME=VALUE` pairs over the values of a file -> parameters; old names are reported on standard error.
 
     Raises:
         InvalidParameter: a pair without `=`, an unknown name, a value out of range, or no such file.
@@ -71,15 +71,15 @@ def parse_as(
     *,
     categories: str | None = None,
     overlay: bool = True,
-    tell: Tell = warn,
+    notify: Notify = warn,
 ) -> Parameters:
-    """The same for a program that has parameters of its own besides; `tell` gets a line per old name."""
+    """The same for a program that has parameters of its own besides; `notify` gets a line per old name."""
     options: dict[str, object] = {} if categories is None else {"categories": _categories(categories)}
     values = {
         "overlay": overlay,
-        **_renamed(_read(file) if file else {}, tell),
+        **_renamed(_read(file) if file else {}, notify),
         **options,
-        **_renamed(_pairs(given or []), tell),
+        **_renamed(_pairs(given or []), notify),
     }
     try:
         return kind.model_validate(values)
@@ -97,10 +97,10 @@ def _pairs(given: list[str]) -> dict[str, object]:
     return values
 
 
-def _renamed(values: dict[str, object], tell: Tell) -> dict[str, object]:
+def _renamed(values: dict[str, object], notify: Notify) -> dict[str, object]:
     """One source's values under the current names, so that the next source overrides them by either name."""
     for line in deprecations(values):
-        tell(f"warning: {line}")
+        notify(f"warning: {line}")
     try:
         return renamed(values)
     except ParameterError as error:

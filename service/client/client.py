@@ -39,7 +39,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as the service told it last."""
+    """A job as the service last reported it."""
 
     id: str
     video_id: str
@@ -237,8 +237,8 @@ def _job(body: dict[str, Any]) -> Job:
     names = ("id", "video_id", "state", "attempt", "error", "version")
     progress = body["progress"]
     fields = Progress.__dataclass_fields__
-    told = None if progress is None else Progress(**{name: progress[name] for name in fields})
-    return Job(progress=told, **{name: body[name] for name in names})
+    parsed = None if progress is None else Progress(**{name: progress[name] for name in fields})
+    return Job(progress=parsed, **{name: body[name] for name in names})
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

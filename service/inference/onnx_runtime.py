@@ -32,7 +32,7 @@ ERRORS = (
     ValueError,
 )
 """onnxruntime's own errors have no common base, and it raises two of Python's."""
-# a service tells nobody which models it runs
+# a service sends nobody the names of its models
 onnxruntime.disable_telemetry_events()
 
 LOG_ERRORS_ONLY = 3

@@ -1,6 +1,6 @@
 """The container by its first bytes.
 
-FFmpeg is told the format and never guesses: a text file named .mp4 that lists
+FFmpeg is given the format and never guesses: a text file named .mp4 that lists
 other files (ffconcat, HLS) must not be followed.
 """
 

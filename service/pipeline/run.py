@@ -5,8 +5,8 @@ all stages, its tubelets are stitched to those of the chunk before, and the fram
 in as far as that is settled. So neither memory nor the calibration's average depends on the length of the video.
 
 IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019): docs/method.md defines every step. Nothing
-that is called here calls back up, but for `Run.report`: it is told of every step, and what it raises ends the run. That
-is how a cancel reaches the stages.
+that is called here calls back up, but for `Run.report`: it is called with every step, and what it raises ends the run.
+That is how a cancel reaches the stages.
 
 A run that was killed resumes by running again: detections and tubelets that were finished are in the cache, and those
 that were begun in checkpoints (`store/checkpoints`). Decoding, the cheap stages and the steps since the last checkpoint
@@ -115,7 +115,7 @@ class Run:
         detector = self.params.detector
         return fit(self.clip.frame_hw, short_side=detector.short_side, long_side=detector.long_side)
 
-    def tell(self, stage: str, done: int) -> None:
+    def report_done(self, stage: str, done: int) -> None:
         """Report that a stage has processed `done` of the clip's frames."""
         self.report(StageProgress(stage, done, len(self.clip)))
 
@@ -132,10 +132,10 @@ class Run:
 def scaled(report: Report, own: range, length: int) -> Report:
     """Reports of a part of a video, converted to those of all its `length` frames; the part adds the frames `own`."""
 
-    def tell(step: StageProgress) -> None:
+    def report_scaled(step: StageProgress) -> None:
         report(StageProgress(step.stage, own.start + len(own) * step.done // max(step.total, 1), length))
 
-    return tell
+    return report_scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +159,14 @@ async def process_video(whole: Run) -> VideoResult:
     """Thin → cut into chunks → each of them: all stages up to suppress → stitch → fill; then sort."""
     run, step, length = thinned(whole), step_of(whole), len(whole.clip)
     params, result, shots = run.params, VideoResult(), shot_changes(run)
-    fill = FillStage(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.tell, "fill"))
+    fill = FillStage(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.report_done, "fill"))
     chains, ids = list[Chain](), count(1)
     if shots.needs_frames:
         await run.clip.ready()
     for chunk in cut(len(run.clip), params.chunks, shots.next_change):
         found, note = await process_chunk(run.part(chunk), chunk)
         chains, ended_chains = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
-        run.tell("merge", chunk.end)
+        run.report_done("merge", chunk.end)
         finished = [pack(finish_chain(chain, params.tubelets)) for chain in ended_chains]
         result.tubelets.extend(await fill.fill_settled(chains, finished))
         result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
@@ -212,7 +212,7 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
 
     calibrated = calibrate(named, run.params.calibration)
-    run.tell("calibrate", len(run.clip))
+    run.report_done("calibrate", len(run.clip))
 
     tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
 
@@ -232,7 +232,7 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     total = len(run.clip)
     key = detections_key(run.cache_name, run.source, run.params)
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
-        run.tell("detect", total)
+        run.report_done("detect", total)
         return kept
     # the frames of one call stay together, also in an attempt that resumes after some of them
     batch = run.params.detector.batch
@@ -244,7 +244,7 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     rest = (clip, run.canvas, run.networks, run.params.detector, features.later(first))
     async for found in run.detector.detect(*rest):
         detections.append(replace(found, frame=first + found.frame))
-        run.tell("detect", len(detections))
+        run.report_done("detect", len(detections))
         pieces.keep(detections, total)
     run.cache.put(key, pack_detections(detections))
     pieces.end(total)
@@ -277,13 +277,13 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
         begin, end = 1 - 0.25**number, 1 - 0.25 ** (number + 1) if number + 1 < rounds else 1.0
         tubelets += await tracker.track(seeds, report=partial(report_round, run, begin, end))
         pool = unexplained(pool, tubelets, proposals)
-    run.tell("track", len(run.clip))
+    run.report_done("track", len(run.clip))
     return tubelets
 
 
 def report_round(run: Run, begin: float, end: float, done: int, total: int) -> None:
     """Report steps of a round as frames: the round covers the share from `begin` to `end` of them."""
-    run.tell("track", int((begin + (end - begin) * done / total) * len(run.clip)))
+    run.report_done("track", int((begin + (end - begin) * done / total) * len(run.clip)))
 
 
 def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:

@@ -18,7 +18,7 @@ TIMEOUT_S = 3.0
 RETRIES = 2
 RETRY_AFTER_S = 2
 WORDS = 120
-"""So much of what the server says is told on; protected mode answers with a whole page."""
+"""Most characters of the server's message that are passed on; protected mode answers with a whole page."""
 
 
 def connect(url: str) -> Redis:

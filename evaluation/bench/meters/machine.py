@@ -56,7 +56,7 @@ def machine(cores: tuple[int, ...]) -> Machine:
 
 
 def _processor() -> str:
-    """Vendor's name of the processor with family and model, which tell apart what virtual machines call the same."""
+    """Vendor's name of the processor with family and model, to distinguish what virtual machines call the same."""
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
     said = {name.strip(): value.strip() for name, _, value in lines}
     name = said.get("model name", platform.machine())

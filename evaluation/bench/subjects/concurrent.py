@@ -21,12 +21,12 @@ async def at_once(bench: Bench) -> RowOutcome:
     clips = [await asyncio.to_thread(bench.clip, spec) for spec in _different(bench)]
     one_by_one, together = [], []
     for _ in range(bench.plan.repeats):
-        bench.tell(f"{JOBS} jobs one after the other")
+        bench.notify(f"{JOBS} jobs one after the other")
         start = time.perf_counter()
         for clip in clips:
             await _job(bench, clip)
         one_by_one.append(time.perf_counter() - start)
-        bench.tell(f"{JOBS} jobs at once")
+        bench.notify(f"{JOBS} jobs at once")
         start = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for clip in clips:
@@ -43,7 +43,7 @@ async def repeat(bench: Bench) -> RowOutcome:
     cache = FolderCache(bench.own_folder("repeat"), max_bytes=1 << 30)
     runs: dict[str, Measured] = {}
     for name, parameters in (("first", {}), *((name, {name: value}) for name, value in OTHER.items())):
-        bench.tell(f"repeat, {name}")
+        bench.notify(f"repeat, {name}")
         runs[name] = await run_pipeline(clip, bench.context, cache=cache, parameters=parameters)
     first = runs["first"].cpu_s
     tracked = {name: sum(c.batch for c in run.calls if c.graph == "siamese_rpn_template") for name, run in runs.items()}

@@ -40,18 +40,18 @@ async def memory(bench: Bench) -> RowOutcome:
     peaks: dict[int, int] = {}
     for seconds in bench.plan.seconds:
         clip = await asyncio.to_thread(bench.clip, bench.plan.still(seconds))
-        bench.tell(f"memory, {seconds} s of video")
+        bench.notify(f"memory, {seconds} s of video")
         peaks[seconds] = (await _job(bench, clip, f"memory-{seconds}")).memory
     ratio = max(peaks.values()) / min(peaks.values())
-    told = ", ".join(f"{seconds} s {peak / 1e6:.0f} MB" for seconds, peak in peaks.items())
+    memory = ", ".join(f"{seconds} s {peak / 1e6:.0f} MB" for seconds, peak in peaks.items())
     figures = (Figure("longest / shortest", ratio, "", 1.1), Figure("peak", max(peaks.values()) / 1e9, "GB", 1.5))
-    return RowOutcome(figures, notes=(f"{told}; 360p, {bench.plan.still(1).rate} frames per second",))
+    return RowOutcome(figures, notes=(f"{memory}; 360p, {bench.plan.still(1).rate} frames per second",))
 
 
 async def disk(bench: Bench) -> RowOutcome:
     """BenchRow 7: at the end, and after the engine is killed in the middle."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
-    bench.tell("disk")
+    bench.notify("disk")
     folder = bench.own_folder("disk")
     peak = (await _job(bench, clip, "disk/whole")).disk
     left = _bytes_in(folder / "whole" / "scratch")

@@ -20,7 +20,7 @@ async def gpu(bench: Bench) -> RowOutcome:
     try:
         async with open_context(settings) as context:
             for count in (FEW, MANY):
-                bench.tell(f"GPU, {count} objects")
+                bench.notify(f"GPU, {count} objects")
                 await run_pipeline(clip, context, parameters={"max_seeds": count})
                 runs = [
                     await run_pipeline(clip, context, parameters={"max_seeds": count})

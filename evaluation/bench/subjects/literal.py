@@ -32,16 +32,16 @@ async def literal(bench: Bench) -> RowOutcome:
     before = _cpu_s()
     parameters = JobParameters(max_seeds=OBJECTS)
     async with open_run(_unannotated(clip), replace(bench.context, cache=NoCache()), parameters) as run:
-        bench.tell("detection")
+        bench.notify("detection")
         features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
         calibrated = calibrate(await detect_all(run, features), run.params.calibration)
         seeds = next_seeds(calibrated, run.params.proposals, room=OBJECTS)
         shared = _cpu_s() - before
         ours = await _tracked(run, calibrated, seeds, features)
-        bench.tell(f"literal, {len(seeds)} objects, {len(calibrated)} frames")
+        bench.notify(f"literal, {len(seeds)} objects, {len(calibrated)} frames")
         theirs = await _literally(bench, run, calibrated, seeds)
-    told = f"CPU: shared {shared:.1f} s, tracking {ours:.1f} s, literally {theirs:.1f} s"
-    note = f"{len(seeds)} objects, {len(calibrated)} frames; {told}"
+    cpu = f"CPU: shared {shared:.1f} s, tracking {ours:.1f} s, literally {theirs:.1f} s"
+    note = f"{len(seeds)} objects, {len(calibrated)} frames; {cpu}"
     return RowOutcome((Figure("", (shared + theirs) / (shared + ours), "", 10, at_least=True),), notes=(note,))
 
 

@@ -21,7 +21,7 @@ PATIENCE_S = 120
 async def start(bench: Bench) -> RowOutcome:
     """BenchRow 11: the command as typed, in a process of its own."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
-    bench.tell("start")
+    bench.notify("start")
     seconds = [await asyncio.to_thread(_first_frame, clip, bench.own_folder(f"start-{n}")) for n in range(STARTS)]
     note = "wall: " + ", ".join(f"{value:.2f}" for value in seconds) + " s"
     return RowOutcome((Figure("", middle(seconds), "s", 3.0),), notes=(note,))
@@ -40,7 +40,7 @@ async def store(bench: Bench) -> RowOutcome:
     clip = await asyncio.to_thread(bench.clip, spec)
     alone, stored = [], []
     for number in range(bench.plan.repeats):
-        bench.tell(f"decode and store 1080p, run {number + 1}")
+        bench.notify(f"decode and store 1080p, run {number + 1}")
         before = children_cpu_s()
         command = [sys.executable, "-m", "evaluation.bench.subjects.decode_alone", str(clip)]
         await asyncio.to_thread(subprocess.run, command, check=True, timeout=PATIENCE_S)

@@ -20,7 +20,7 @@ async def _runs(bench: Bench, spec: ClipSpec, objects: int, repeats: int | None 
     clip = await asyncio.to_thread(bench.clip, spec)
     found = []
     for number in range(repeats or bench.plan.repeats):
-        bench.tell(f"{objects} objects, {spec.frames} frames, run {number + 1}")
+        bench.notify(f"{objects} objects, {spec.frames} frames, run {number + 1}")
         found.append(await run_pipeline(clip, bench.context, parameters={"max_seeds": objects}))
     return found
 
@@ -44,7 +44,7 @@ async def batches(bench: Bench) -> RowOutcome:
     """BenchRow 4."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     meter = CallMeter(bench.context.networks.client, keep=KEPT_CALLS)
-    bench.tell(f"{OBJECTS} objects, batches")
+    bench.notify(f"{OBJECTS} objects, batches")
     run = await run_pipeline(clip, bench.context, meter=meter, parameters={"max_seeds": OBJECTS})
     alone = await ideal(meter, bench.context.networks.specs, bench.plan.price_repeats)
     note = f"CPU: pipeline {run.graph_s:.2f} s, alone {alone:.2f} s; batch 1 to 16, the cheapest"

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 MAX_WAIT_S = 60
 POLL_AFTER_S = "1"
-"""What clients that poll are told to wait."""
+"""`Retry-After` for clients that poll, in seconds."""
 DEPRECATION_HEADERS = {
     "Deprecation": {
         "description": "The request used old names, which are deprecated since this date (RFC 9745).",

@@ -1,4 +1,4 @@
-"""A stand-in for the networks that needs no models: it tells plain-colored objects on a plain background.
+"""A stand-in for the networks that needs no models: it separates plain-colored objects on a plain background.
 
 Deterministic numpy and OpenCV behind the same specs as the real graphs, and good enough to send a synthetic clip
 through the whole pipeline: the detector's classes are the colors of `detector.PALETTE`, the features are

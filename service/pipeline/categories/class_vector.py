@@ -15,7 +15,7 @@ class ClassVector:
     Attributes:
         source: names what candidates depend on besides the parameters; part of the cache's keys.
         classes: in the order of the vector.
-        categories: ids and names under which results tell the classes, in the same order.
+        categories: ids and names of the classes in results, in the same order.
     """
 
     source: str

@@ -60,7 +60,7 @@ class InputRule(_Rule):
 
 
 class ColumnsRule(_Rule):
-    """A tensor of which each row, or with `transposed` each column, tells of one detection.
+    """A tensor of which each row, or with `transposed` each column, describes one detection.
 
     Attributes:
         columns: first and one past the last of a row's numbers; all by default.

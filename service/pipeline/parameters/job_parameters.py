@@ -106,7 +106,7 @@ class JobParameters(_WithRun):
 
     @property
     def deprecations(self) -> tuple[str, ...]:
-        """What to tell a caller who used old names, one line each."""
+        """Warnings for a caller who used old names, one line each."""
         return self._deprecations
 
     @field_validator("categories", mode="wrap")

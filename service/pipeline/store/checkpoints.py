@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Checkpoints:
     """The checkpoints of one run.
 
-    Each has a key of its own, so that progress can be told from a second try at the same steps.
+    Each has a key of its own, so that progress can be distinguished from a second try at the same steps.
 
     Attributes:
         cache: keeps them.
@@ -94,7 +94,7 @@ class LatestCheckpoint(Generic[T]):
 
     Args:
         checkpoints: of the run.
-        name: tells this from everything else that is kept of the run.
+        name: distinguishes this from everything else that is kept of the run.
         steps: of the whole stage.
         pack: a state -> bytes.
         unpack: the inverse; raises ValueError for what it can't read.

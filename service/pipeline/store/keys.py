@@ -42,7 +42,7 @@ def tubelets_key(video: str, source: str, params: PipelineParams) -> str:
 
 
 def checkpoint_key(video: str, source: str, params: PipelineParams, name: str) -> str:
-    """Key of a checkpoint; `name` tells those of one run apart. See `detections_key`."""
+    """Key of a checkpoint; `name` distinguishes those of one run. See `detections_key`."""
     stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
     return _key("checkpoint", video, source, {**stages, "name": name})
 

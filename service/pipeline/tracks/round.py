@@ -47,7 +47,7 @@ def round_checkpoint(checkpoints: Checkpoints, seeds: Sequence[str], steps: int)
 
     Args:
         checkpoints: of the run.
-        seeds: names of the seeds, in their order: they tell rounds apart.
+        seeds: names of the seeds, in their order: they identify the round.
         steps: of the whole round.
     """
     name = hashlib.sha256(" ".join(seeds).encode()).hexdigest()

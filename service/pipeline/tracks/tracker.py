@@ -81,7 +81,7 @@ class Tracker:
         Args:
             seeds: one tubelet each, in their order.
             begun: where the round stands.
-            report: told after every step how many of how many are done.
+            report: called after every step with the numbers of steps done and in all.
             keep: given where the round stands after every step.
         """
         length, total = len(self._detections), self.steps
