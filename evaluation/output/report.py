@@ -53,7 +53,7 @@ def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | 
     """Write `index.html` and the pictures beside it into `folder`; returns the errors that it lists.
 
     Args:
-        folder: made if need be.
+        folder: created if missing.
         evaluation: of a method, with its records.
         title: what was evaluated.
         field: by which the strata were made.

@@ -58,7 +58,7 @@ def of_error(error: DualtrackError) -> Problem:
 
 
 def of_http(error: HTTPException) -> Problem:
-    """The problem of what the framework refuses: 404 and 405 of the router, and the like."""
+    """The problem of what the framework refuses: 404 and 405 of the router and similar ones."""
     return of_status(error.status_code, str(error.detail), headers=error.headers or {})
 
 

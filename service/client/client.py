@@ -62,7 +62,7 @@ class Client:
     A code that this version does not know is raised as the class of its HTTP status.
 
     Where the service says 429 or 503, and where it can't be reached, requests are repeated for `patience_s` seconds,
-    no sooner than its `Retry-After`, with jitter. What can't succeed later either is raised at once.
+    no earlier than its `Retry-After`, with jitter. What can't succeed later either is raised at once.
 
     Raises:
         InvalidParameter: the address or the API key can't be used.

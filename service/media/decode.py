@@ -35,7 +35,7 @@ async def decode(
         info: what `probe` said of it.
         limits: see there.
         network_hw: height and width of the clip's frames.
-        directory: where the frames go, made if need be.
+        directory: where the frames go, created if missing.
         on_frame: called with the number of frames that are done.
 
     Raises:
@@ -58,7 +58,7 @@ async def decode(
         out.mkdir()
         result = await run_child("service.media.children.decode", job, wall_s=limits.wall_s, on_progress=on_frame)
         frames = StoredFrames(out, network_hw, [Coding.from_json(coding) for coding in result["codings"]])
-        # The header's count holds frames that an edit list hides and those behind a damaged place.
+        # The header's count holds frames that an edit list hides and those after a damaged place.
         return Clip(frames, replace(info, frames=len(frames)), damage=result["damage"])
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)

@@ -17,7 +17,7 @@ RATIO = 3.0
 """The library's own. A cut that is missed costs little, one that is none ends every tubelet (decision record 13)."""
 THUMBNAIL_WH = (160, 96)
 AHEAD = 2
-"""Frames behind a cut that the detector wants to see; it finds none in the last two frames of a video."""
+"""Frames after a cut that the detector wants to see; it finds none in the last two frames of a video."""
 
 
 class ShotChanges:

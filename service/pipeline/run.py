@@ -197,7 +197,7 @@ def step_of(run: Run) -> int:
 
 
 def shot_changes(run: Run) -> ShotChanges:
-    """Where shots begin, from the cache if this video was looked through before; nowhere if the run is not to look."""
+    """Where shots begin, from the cache if this video was searched before; none if the run is not to search."""
     if not run.params.chunks.shots:
         return ShotChanges(run.clip, known=())
     return ShotChanges(run.clip, recall(run.cache, shots_key(run.cache_name, run.params), json.loads))

@@ -43,7 +43,7 @@ async def segment(
 
     Args:
         video: the file.
-        out: folder, made if need be.
+        out: folder, created if missing.
         sha256: of the file, hex: the video's cache entries are found by it (`content_hash`).
         context: networks, limits, scratch folder, cache.
         parameters: of the job.

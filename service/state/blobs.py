@@ -30,7 +30,7 @@ class BlobStore:
     """One folder.
 
     Args:
-        root: made if need be.
+        root: created if missing.
         min_free_bytes: nothing is taken in when the disk has less left.
     """
 

@@ -40,7 +40,7 @@ class Tubelet:
 
     @property
     def end(self) -> int:
-        """The frame of the video behind the last of the T entries."""
+        """The frame of the video after the last of the T entries."""
         return self.start + len(self.masks)
 
     @property

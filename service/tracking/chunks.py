@@ -15,7 +15,7 @@ class Chunk:
 
     Attributes:
         first: index of its first frame.
-        end: index behind its last frame.
+        end: index after its last frame.
         shared: number of its first frames that are also the last ones of the chunk before; 0 where a shot begins.
     """
 

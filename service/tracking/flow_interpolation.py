@@ -71,8 +71,8 @@ class Carrier:
         """The mask in a frame between two; empty if nothing of the object seems to be left.
 
         Args:
-            before: the tracked frame in front of it.
-            after: the one behind it.
+            before: the tracked frame before it.
+            after: the one after it.
             luma: (h, w) of the frame, network px.
             share: of the time from one to the other that has passed.
         """

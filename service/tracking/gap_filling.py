@@ -31,7 +31,7 @@ class Filling:
     """One tubelet under way: the frames between two tracked ones at a time, in order.
 
     Between two masks the object's is carried from either side. Where only one neighbor has a mask the object came or
-    went in between: the frames nearer to that neighbor have one, too. Behind the last tracked frame all have.
+    went in between: the frames nearer to that neighbor have one, too. After the last tracked frame all have one.
     Boxes and scores go in a straight line; from one neighbor alone the box goes on as it did before.
 
     Args:
@@ -45,7 +45,7 @@ class Filling:
     def __init__(self, tubelet: Tubelet, tracked: range, length: int, carrier: Carrier, params: FusionParams) -> None:
         self._tubelet, self._tracked, self._carrier, self._params = tubelet, tracked, carrier, params
         self._length = length
-        # a gap is called by the tracked frame in front of it; this is the first that is not settled
+        # a gap is called by the tracked frame before it; this is the first that is not settled
         self._gap = max(tubelet.start - 1, 0)
         begin = self._frame(self._gap) + 1 if tubelet.start else 0
         self._frames = range(begin, begin)

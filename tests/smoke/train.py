@@ -1,4 +1,4 @@
-"""`make train-smoke`: from made data to a result with weights trained on it, in a few minutes on two cores.
+"""`make train-smoke`: from synthetic data to a result with weights trained on it, in a few minutes on two cores.
 
 It proves the path, not the weights: data in the two layouts, both trainings, packing, export with its comparison,
 and `dualtrack segment` on the exported graphs. The detector starts from the bundled weights.

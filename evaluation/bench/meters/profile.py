@@ -34,7 +34,7 @@ Event = dict[str, object]
 
 
 async def write_profile(folder: Path, settings: Settings, plan: BenchPlan) -> None:
-    """Write the three files into `folder`, made if need be.
+    """Write the three files into `folder`, created if missing.
 
     Raises:
         ConfigurationError: py-spy is not installed or may not look into its own child.

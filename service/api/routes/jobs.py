@@ -47,7 +47,7 @@ async def create_job(
         Header(alias="Idempotency-Key", description="The same key and request give the same job again."),
     ] = None,
 ) -> JobOut:
-    """Segment a video: one that is stored (JSON), or one that comes along (form; put `parameters` first).
+    """Segment a video: one that is stored (JSON), or one in the request (form; put `parameters` first).
 
     A form may also bring `detections`: COCO results by frame, which take the place of the detector.
     """

@@ -86,7 +86,7 @@ def _rows(outputs: Outputs, rule: ColumnsRule) -> F32:
 
 
 def _without_batch(outputs: Outputs, name: str, ndim: int) -> NDArray[Any]:
-    """A tensor with `ndim` axes; a batch of one, and a channel of one behind the detections, are left out."""
+    """A tensor with `ndim` axes; a batch of one, and a channel of one after the detections, are left out."""
     array = outputs[name]
     while array.ndim > ndim and 1 in array.shape[:2]:
         array = array.squeeze(0 if array.shape[0] == 1 else 1)

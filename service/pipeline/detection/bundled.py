@@ -49,7 +49,7 @@ class BundledDetector:
 async def detect(
     clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
 ) -> AsyncIterator[Detections]:
-    """Candidates of each frame in order; the features that come along go to `features`."""
+    """Candidates of each frame in order; the features that come with them go to `features`."""
     for start in range(0, len(clip), params.batch):
         indices = range(start, min(start + params.batch, len(clip)))
         frames = [clip.frame(i) for i in indices]

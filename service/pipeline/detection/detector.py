@@ -34,6 +34,6 @@ class Detector(Protocol):
             canvas: their sizes.
             networks: the bundled graphs; the pixel head makes masks where there are none.
             params: threshold and cap.
-            features: f4 and f8 by frame; those that come along go there.
+            features: f4 and f8 by frame; those that come with the candidates go there.
         """
         ...

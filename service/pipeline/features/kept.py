@@ -62,7 +62,7 @@ class FeatureSpill:
     is full or can't be written to keeps nothing, and no run fails of it.
 
     Args:
-        folder: where, made if need be.
+        folder: where, created if missing.
         max_bytes: budget.
     """
 

@@ -81,7 +81,7 @@ class Tracker:
         Args:
             seeds: one tubelet each, in their order.
             begun: where the round stands.
-            report: called after every step with the numbers of steps done and in all.
+            report: called after every step with the steps done and the total.
             keep: given where the round stands after every step.
         """
         length, total = len(self._detections), self.steps
