@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Annotated, Any
 
 import typer
+from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
@@ -38,8 +40,8 @@ def descriptions(settings: type[BaseSettings]) -> dict[str, Any]:
 
 
 def _members(group: Any) -> dict[str, str]:
-    """The descriptions of a dataclass's fields, which are pydantic's."""
-    return {name: item.description or "" for name, item in group.__pydantic_fields__.items()}
+    """The descriptions of a dataclass's fields, in their metadata."""
+    return {item.name: item.metadata.get("description", "") for item in fields(group)}
 
 
 def variables(values: Mapping[str, Any], prefix: str = PREFIX) -> dict[str, Any]:

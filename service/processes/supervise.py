@@ -28,13 +28,13 @@ async def keep_running(command: Sequence[str], environment: Mapping[str, str], *
     while True:
         started = time.monotonic()
         code = await _run(command, environment, stop_s)
-        log.error("child ended, starting it again", child=command[-1], code=code)
+        log.error("child exited, restarting it", child=command[-1], code=code)
         # a negative code is a signal: it was killed, which says nothing about the next start
         short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
         if short_lives == MOST_SHORT_LIVES:
             raise ConfigurationError(
-                f"{command[-1]}: ended {short_lives} times right after its start, last with exit code {code}; "
-                "the lines above say why"
+                f"{command[-1]}: exited {short_lives} times right after starting, last with exit code {code}; "
+                "see the output above"
             )
         await asyncio.sleep(RESTART_S)
 

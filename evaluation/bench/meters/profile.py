@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dualtrack.children import python_command
 from dualtrack.errors import ConfigurationError
 from evaluation.bench.clips import make_clip
 from evaluation.bench.meters.calls import Call

@@ -5,6 +5,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from dualtrack.children import python_command
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, RowOutcome

@@ -48,7 +48,7 @@ async def run_child(
         grace_s = GRACE_S  # an answer, too
         raise
     except TimeoutError as error:
-        raise InvalidVideo(f"video: no answer from the decoder within {wall_s:.0f} s", code="timeout") from error
+        raise InvalidVideo(f"video: no response from the decoder within {wall_s:.0f} s", code="timeout") from error
     finally:
         await _end(process, grace_s)
     return result
@@ -88,7 +88,7 @@ async def _converse(
             raise Unavailable(message["full"], code="disk-full")
     where = "" if done is None else f" at frame {done}"
     how = _ending(await process.wait())
-    raise InvalidVideo(f"video: the decoder stopped{where} without an answer ({how})", code="decode-failed")
+    raise InvalidVideo(f"video: the decoder exited{where} without a result ({how})", code="decode-failed")
 
 
 def _ending(code: int) -> str:
