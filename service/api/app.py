@@ -23,7 +23,7 @@ from service.api.metrics.api import ApiMetrics
 from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
 from service.api.openapi import document
 from service.api.problems import RequestProblem
-from service.api.routes import health, jobs, models, page, results, videos
+from service.api.routes import docs, health, jobs, models, page, results, videos
 from service.settings import Settings
 from service.wiring import open_parts
 
@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         generate_unique_id_function=document.operation_id,
+        docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
         redoc_url=None,
     )
     app.state.metrics = metrics
@@ -64,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestMiddleware, metrics=metrics)
     for router in (videos.router, jobs.router, results.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])
-    for router in (health.router, page.router):
+    for router in (health.router, docs.router, page.router):
         app.include_router(router)
     handle_errors(app)
     document.install(app)
