@@ -61,6 +61,7 @@ def test_the_policy_allows_own_files_only(api: Api) -> None:
 def test_the_page_reads_the_document_of_this_service(api: Api) -> None:
     script = httpx.get(f"{api.url}/docs/docs.js").text
     assert 'url: "openapi.json"' in script
+    assert "validatorUrl: null" in script  # the default calls another host, but not from a page of localhost
     assert httpx.get(f"{api.url}/openapi.json").headers["content-type"] == "application/json"
 
 
