@@ -84,7 +84,7 @@ class CachedStageOut(BaseModel):
     stage: str = Field(
         description="`clip`, `shots`, `detections`, `tubelets` or `checkpoint`.", examples=["detections"]
     )
-    size_bytes: int
+    size_bytes: int = Field(description="On disk.")
     used_at: datetime = Field(description="When it was last used.")
 
 
@@ -94,7 +94,7 @@ class VideoOut(BaseModel):
     model_config = ConfigDict(title="Video")
 
     id: str = Field(description="SHA-256 of the file.", examples=[EXAMPLE_VIDEO])
-    size_bytes: int
+    size_bytes: int = Field(description="Of the file.")
     filename: str | None = Field(description="As the client sent it.")
     info: VideoInfoOut
     created_at: datetime = Field(description="When it was first uploaded.")
@@ -156,9 +156,9 @@ class JobErrorOut(BaseModel):
 class JobLinks(BaseModel):
     """Paths of the job, its result and its video."""
 
-    self: str
-    result: str
-    video: str
+    self: str = Field(description="Path of the job.")
+    result: str = Field(description="Path of its result; it answers 409 until the job is done.")
+    video: str = Field(description="Path of its video.")
 
 
 class JobOut(BaseModel):
@@ -179,10 +179,10 @@ class JobOut(BaseModel):
     )
     progress: ProgressOut | None = Field(description="Null until the job starts.")
     error: JobErrorOut | None = Field(description="Null unless the job failed.")
-    cancel_requested: bool
+    cancel_requested: bool = Field(description="Whether cancellation was requested.")
     created_at: datetime
     started_at: datetime | None = Field(description="When the current attempt started.")
-    finished_at: datetime | None
+    finished_at: datetime | None = Field(description="When the job ended.")
     version: int = Field(description="Grows with every change; pass it as `version` to wait for the next change.")
     links: JobLinks
 

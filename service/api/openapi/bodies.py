@@ -41,8 +41,8 @@ FORMS: dict[str, Any] = {
 VIDEO_BODY = {
     "requestBody": {
         "required": True,
-        "description": "The video: as the part `file` of a form, or as the body itself. "
-        "A body may have any content type `video/*`, too.",
+        "description": "The video: as the part `file` of a form, or as a raw body. "
+        "A raw body may also have any `video/*` content type.",
         "content": {
             "multipart/form-data": {"schema": ref("VideoForm")},
             "application/octet-stream": {"schema": BINARY},

@@ -48,7 +48,7 @@ OK = {
     },
 }
 PARTIAL = {
-    "description": "The part of the file that the header `Range` requests. A part of JSON is not JSON.",
+    "description": "The range of the file that the header `Range` requests; a range of JSON is not valid JSON.",
     "headers": ETAG,
     "content": {"application/json": {"schema": {}}, "video/mp4": {"schema": BINARY}},
 }

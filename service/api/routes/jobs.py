@@ -47,14 +47,15 @@ async def create_job(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="A key of your choice: repeating the request with it returns the same job.",
+            description="A key of your choice; repeating the request with it returns the same job.",
         ),
     ] = None,
 ) -> JobOut:
     """Segment a video.
 
-    Send JSON for an uploaded video, or a form to upload the video, or detections for it, in the same request.
-    In a form, put `parameters` first: if they are invalid, the request ends before the upload.
+    Send JSON for a video that is already uploaded, or a form that includes the video. A form can also include
+    detections that replace the detector's. Put `parameters` first in a form: if they are invalid, the request ends
+    before the upload.
     """
     asked = await job_request.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
@@ -80,9 +81,11 @@ async def get_job(
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job to end.")
     ] = 0,
-    version: Annotated[int | None, Query(ge=0, description="With `wait`: return as soon as `version` differs.")] = None,
+    version: Annotated[
+        int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` differs from this one.")
+    ] = None,
 ) -> JobOut:
-    """A job: its state, progress and estimated time left. With `wait`, the answer is delayed until it changes."""
+    """A job: its state, progress and estimated time left. With `wait`, the answer comes once the job has ended."""
     job = await (parts.jobs.wait(job_id, wait, version=version) if wait else parts.jobs.get(job_id))
     response.headers["Cache-Control"] = "no-store"
     if job.state not in TERMINAL:

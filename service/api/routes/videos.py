@@ -37,7 +37,7 @@ async def upload_video(
         str | None,
         Header(
             alias="Content-Disposition",
-            description="The file name of a body that is not a form.",
+            description="The file name of a raw body.",
             examples=['attachment; filename="clip.mp4"'],
         ),
     ] = None,

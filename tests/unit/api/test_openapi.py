@@ -59,6 +59,9 @@ def test_everything_has_a_description_of_its_own(document: dict[str, Any]) -> No
     for operation in operations(document):
         items = [operation, *operation.get("parameters", []), *operation["responses"].values()]
         assert [item for item in items if item.get("description", "") in {"", "Successful Response"}] == []
+    for name, schema in document["components"]["schemas"].items():
+        assert schema.get("description"), name
+        assert "Attributes:" not in schema["description"], name
 
 
 def test_components_have_public_names_and_references_lead_to_them(document: dict[str, Any]) -> None:
