@@ -36,7 +36,7 @@ test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled r
 	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton
 
 test-generators: setup $(GENERATORS)/.done  ## clients and models generated from the OpenAPI document
-	DUALTRACK_TEST_GENERATORS=$(GENERATORS)/bin $(BIN)/pytest -m generators
+	DUALTRACK_TEST_GENERATORS=$(GENERATORS)/bin $(BIN)/pytest -m generators tests/generators
 
 test-models: $(MODELS)/.done            ## torch modules, export, parity, a short training
 	$(MODELS)/bin/pytest -m models
