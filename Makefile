@@ -6,6 +6,7 @@ OUT     ?= demo-output
 VENV    := .venv
 MODELS  := .venv-models
 TRITON  := .venv-triton
+GENERATORS := .venv-generators
 BIN     := $(VENV)/bin
 # containers: small, cpu or gpu; docker compose or podman-compose
 PROFILE ?= small
@@ -13,12 +14,12 @@ COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-browser mutations load compose-check compose-test up down setup lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser mutations load compose-check compose-test up down setup lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
 
-test: check test-fast test-triton
+test: check test-fast test-triton test-generators
 
 check: setup lint                       ## format, lint, types, imports
 lint: setup
@@ -29,10 +30,13 @@ lint: setup
 
 .PHONY: test-fast
 test-fast: setup
-	$(BIN)/pytest -m "not triton and not models and not browser"
+	$(BIN)/pytest -m "not triton and not models and not generators and not browser"
 
 test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled repository
 	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton
+
+test-generators: setup $(GENERATORS)/.done  ## clients and models generated from the OpenAPI document
+	DUALTRACK_TEST_GENERATORS=$(GENERATORS)/bin $(BIN)/pytest -m generators tests/generators
 
 test-models: $(MODELS)/.done            ## torch modules, export, parity, a short training
 	$(MODELS)/bin/pytest -m models
@@ -87,5 +91,8 @@ $(MODELS)/.done: requirements/models.txt pyproject.toml
 $(TRITON)/.done: requirements/triton-test.txt
 	sh requirements/install.sh $(PYTHON) $(TRITON) requirements/triton-test.txt no-project
 
+$(GENERATORS)/.done: requirements/generators.txt
+	sh requirements/install.sh $(PYTHON) $(GENERATORS) requirements/generators.txt no-project
+
 clean:
-	rm -rf $(VENV) $(MODELS) $(TRITON) demo-output build dist
+	rm -rf $(VENV) $(MODELS) $(TRITON) $(GENERATORS) demo-output build dist
