@@ -218,6 +218,8 @@ def test_evaluation_takes_it_too(tmp_path: Path) -> None:
 def test_images_are_not_scored_with_it(tmp_path: Path) -> None:
     (tmp_path / "images.json").write_text("{}")
     result = CliRunner().invoke(
-        build_app(["evaluate"]), ["evaluate", str(tmp_path / "images.json")], env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))}
+        build_app(["evaluate"]),
+        ["evaluate", str(tmp_path / "images.json")],
+        env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))},
     )
     assert isinstance(result.exception, InvalidParameter)
