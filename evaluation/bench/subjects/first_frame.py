@@ -1,6 +1,6 @@
-"""Child: `dualtrack segment VIDEO` up to the first call of the detector. `python -m … VIDEO FOLDER`.
+"""Child process: `dualtrack segment VIDEO` up to the first detector call. `python -m … VIDEO FOLDER`.
 
-Prints `{"seconds": …}` since the process was started by the system, interpreter included, and ends there.
+Prints `{"seconds": …}`, measured from the start of the process (so with interpreter start-up), and exits.
 """
 
 import json
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def say_and_leave() -> None:
-    """Print the age of this process and end it without more ado."""
+    """Print the age of this process and exit immediately."""
     ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     started = ticks / os.sysconf("SC_CLK_TCK")
     sys.stdout.write(json.dumps({"seconds": time.clock_gettime(time.CLOCK_BOOTTIME) - started}) + "\n")
