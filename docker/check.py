@@ -114,9 +114,9 @@ def _command_problems(command: list[str]) -> list[str]:
 
 
 def _commands() -> set[str]:
-    from service.cli.main import build_app  # noqa: PLC0415 (slow, and only needed here)
+    from service.cli.commands import points  # noqa: PLC0415 (only needed here)
 
-    return {command.callback.__name__ for command in build_app().registered_commands if command.callback}
+    return set(points())
 
 
 def _settings() -> list[str]:

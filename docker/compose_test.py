@@ -21,8 +21,9 @@ import httpx
 
 from docker.engine import ROOT, ContainerEngine, Project, engines
 from docker.stand_ins import make_stand_ins
+from dualtrack.client.client import Client
+from dualtrack.client.job import Job
 from dualtrack.errors import DualtrackError, Unauthorized
-from service.client.client import Client, Job
 from tests.support.ports import free_ports
 
 SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"
@@ -137,7 +138,7 @@ class Stack:
         """Wait for the job's end; its tubelets."""
         ended = self.client.wait(job, timeout_s=JOB_S)
         expect(ended.state == "done", f"job {job.id} is done in attempt {ended.attempt} ({ended.error or 'no error'})")
-        return list(self.client.result(job)["tubelets"])
+        return list(self.client.result(job).tubelets)
 
     def in_the_middle(self, job: Job) -> Job:
         """The job once it is under way and far from its end."""
@@ -230,7 +231,7 @@ def down_and_up(stack: Stack, job: Job, wanted: Sequence[Any]) -> None:
     expect(not stack.project.networks(), "down: no network is left")
     expect(stack.project.volumes(), f"down: the volumes stay: {stack.project.volumes()}")
     stack.up()
-    expect(stack.client.result(job)["tubelets"] == wanted, "after down and up the result is still there")
+    expect(stack.client.result(job).tubelets == wanted, "after down and up the result is still there")
 
 
 def nothing_left(project: Project, before: set[str]) -> None:

@@ -51,7 +51,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         Unavailable: Redis can't be reached.
     """
     if settings.redis_url is None:
-        raise ConfigurationError("redis_url: not set; `dualtrack serve` starts an embedded server, or set it")
+        raise ConfigurationError("redis_url: not set; set DUALTRACK_REDIS_URL or run `dualtrack serve`")
     url = settings.redis_url.get_secret_value()
     manifest = load_manifest(settings.model_repository)
     blobs = BlobStore(settings.data_dir / "blobs", min_free_bytes=settings.min_free_bytes)
@@ -112,19 +112,19 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
     """What the service needs, each True or a text that says what is wrong."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
     try:
-        checks |= {"state": True, "workers": True if await count_workers(parts) else "no worker shows signs of life"}
+        checks |= {"state": True, "workers": True if await count_workers(parts) else "no live worker"}
     except Unavailable as error:
         checks |= {"state": error.detail}
     if parts.settings.triton_url is not None:
         checks["models"] = await _answering(parts.settings.triton_url, parts.settings.model_repository)
     if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
-        checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes are free"
+        checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes free"
     return checks
 
 
 async def _run_nothing(job_id: str) -> None:
     """The task as a process that only delivers knows it; a worker registers what runs the job under the name."""
-    raise ConfigurationError(f"job {job_id}: delivered to a process that is no worker")
+    raise ConfigurationError(f"job {job_id}: delivered to a process that is not a worker")
 
 
 def _classes(settings: Settings, manifest: Manifest) -> ClassVector:

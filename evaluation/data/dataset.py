@@ -61,7 +61,7 @@ def load_dataset(path: Path) -> Dataset:
     """
     file = path if path.is_file() else path / "instances.json"
     if not file.is_file():
-        raise InvalidDataset(f"dataset: expected {file}, found no such file", code="no-annotations")
+        raise InvalidDataset(f"dataset: expected {file}, which does not exist", code="no-annotations")
     document = json.loads(file.read_text())
     for key in ("videos", "categories", "annotations"):
         if not document.get(key):
@@ -76,7 +76,7 @@ def _video(record: Document, folder: Path) -> AnnotatedVideo:
     name = names[0].parts[0] if names else record["name"]
     path = folder / record.get("video_file", f"videos/{name}.mp4")
     if not path.is_file():
-        raise InvalidDataset(f"video {name}: expected {path}, found no such file", code="no-video-file")
+        raise InvalidDataset(f"video {name}: expected {path}, which does not exist", code="no-video-file")
     frames = tuple(int(file.stem) for file in names) or tuple(range(record["length"]))
     return AnnotatedVideo(record["id"], name, path, frames, bool(record.get("exhaustive", True)), record)
 

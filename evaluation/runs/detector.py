@@ -84,7 +84,7 @@ async def _detect_all(truth: COCO, folder: Path, image_ids: Sequence[int], netwo
 def read_image(path: Path) -> U8:
     """An image file as (H, W, 3) uint8 RGB."""
     if not path.is_file():
-        raise InvalidDataset(f"image: expected {path}, found no such file", code="no-image-file")
+        raise InvalidDataset(f"image: expected {path}, which does not exist", code="no-image-file")
     with av.open(str(path)) as container:
         frame: U8 = next(container.decode(video=0)).to_ndarray(format="rgb24")
     return frame

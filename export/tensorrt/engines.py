@@ -129,7 +129,7 @@ def _configuration(trt: Any, builder: Any, shapes: tuple[Profile, ...]) -> Any:
 def _source(manifest: Manifest, graph: str, wanted: str) -> bytes:
     path = source_path(manifest.path, graph)
     if not path.is_file():
-        raise ConfigurationError(f"{graph}: expected {path}, found no such file")
+        raise ConfigurationError(f"{graph}: expected {path}, which does not exist")
     source = path.read_bytes()
     if (got := hashlib.sha256(source).hexdigest()) != wanted:
         raise ConfigurationError(f"{graph}: expected sha256 {wanted[:16]}…, {path} has {got[:16]}…")

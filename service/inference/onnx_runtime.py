@@ -56,8 +56,8 @@ class OnnxRuntimeClient:
         _check_providers(providers)
         if manifest.file != ONNX_FILE:
             raise ConfigurationError(
-                f"{manifest.path}: expected graphs for onnxruntime ({ONNX_FILE}), the repository holds "
-                f"{manifest.file}: engines are served by Triton (DUALTRACK_TRITON_URL)"
+                f"{manifest.path}: expected ONNX graphs ({ONNX_FILE}), the repository has "
+                f"{manifest.file}; TensorRT engines need Triton (set DUALTRACK_TRITON_URL)"
             )
         self._closed = False
         self._sessions = {
@@ -73,7 +73,7 @@ class OnnxRuntimeClient:
             return nothing
         session = self._sessions.get(spec.name)
         if session is None:
-            raise InferenceError(f"{spec.name}: no such graph in the repository, it has {sorted(self._sessions)}")
+            raise InferenceError(f"{spec.name}: unknown graph, the repository has {sorted(self._sessions)}")
         names = [tensor.name for tensor in spec.outputs]
         try:
             values = await asyncio.to_thread(session.run, names, dict(inputs))
@@ -180,5 +180,5 @@ def _open(what: str, path: Path, providers: Sequence[str], threads: int) -> onnx
     used = session.get_providers()[0]
     if used != providers[0]:
         # a provider whose libraries can't be loaded is left out without an error
-        raise ConfigurationError(f"{what}: expected provider {providers[0]}, onnxruntime uses {used}")
+        raise ConfigurationError(f"{what}: expected the provider {providers[0]}, onnxruntime uses {used}")
     return session

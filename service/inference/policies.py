@@ -23,7 +23,7 @@ class WithDeadline:
             async with asyncio.timeout(self._seconds):
                 return await self._inner.infer(spec, inputs)
         except TimeoutError as error:
-            raise InferenceTimeout(f"{spec.name}: no answer in {self._seconds} s") from error
+            raise InferenceTimeout(f"{spec.name}: no response within {self._seconds} s") from error
 
     async def close(self) -> None:
         """Close the inner client."""

@@ -1,29 +1,27 @@
-"""What a video may be at most. Every limit that refuses a video is named in the error."""
+"""Limits on videos. An error that rejects a video names the limit it exceeds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+
+
+def _limit(default: Number, description: str) -> Number:
+    """A field with a description, which pydantic reads from the metadata; child processes need no pydantic for it."""
+    found: Number = field(default=default, metadata={"description": description})
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class VideoLimits:
-    """Limits of one video.
+    """Limits on one video; the descriptions are those of the settings `DUALTRACK_LIMITS__…`."""
 
-    Attributes:
-        max_bytes: of the file.
-        max_side, max_pixels: of a frame.
-        min_side: of a frame; smaller ones hold nothing that the networks could see.
-        max_frames: in the video.
-        max_duration_s: of the video.
-        max_store_bytes: of the decoded frames on disk.
-        wall_s: seconds that a look at the file may take.
-        memory_bytes: address space of the decoding child.
-    """
-
-    max_bytes: int = 2 << 30
-    max_side: int = 4096
-    max_pixels: int = 4096 * 2304
-    min_side: int = 16
-    max_frames: int = 3000
-    max_duration_s: float = 600.0
-    max_store_bytes: int = 8 << 30
-    wall_s: float = 20.0
-    memory_bytes: int = 3 << 30
+    max_bytes: int = _limit(2 << 30, "Maximum size of a video file, in bytes.")
+    max_side: int = _limit(4096, "Maximum width or height of a frame, in pixels.")
+    max_pixels: int = _limit(4096 * 2304, "Maximum number of pixels per frame (width × height).")
+    min_side: int = _limit(16, "Minimum width or height of a frame, in pixels; smaller frames hold nothing to detect.")
+    max_frames: int = _limit(3000, "Maximum number of frames in a video.")
+    max_duration_s: float = _limit(600.0, "Maximum duration of a video, in seconds.")
+    max_store_bytes: int = _limit(8 << 30, "Maximum disk space for the decoded frames of a video, in bytes.")
+    wall_s: float = _limit(20.0, "Seconds without progress after which probing, decoding or rendering is aborted.")
+    memory_bytes: int = _limit(3 << 30, "Address space of the process that decodes a video, in bytes.")

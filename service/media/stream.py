@@ -73,14 +73,14 @@ def _video_stream(container: InputContainer) -> VideoStream:
     """FFmpeg's choice of several (default disposition, then bit rate); the first where that is a cover picture."""
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not len(container.streams):
-        raise InvalidVideo("video: the container holds no stream; is the file cut off?", code="malformed")
+        raise InvalidVideo("video: the container has no streams; the file may be truncated", code="malformed")
     if not streams:
         raise InvalidVideo("video: the file has no video stream", code="no-video")
     best = container.streams.best("video")
     stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
     codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
     if codec not in CODECS:
-        raise InvalidVideo(f"video: codec {codec} is not supported, only {sorted(CODECS)}", code="unsupported-codec")
+        raise InvalidVideo(f"video: expected a codec of {sorted(CODECS)}, got {codec}", code="unsupported-codec")
     return stream
 
 

@@ -54,7 +54,7 @@ class BlobStore:
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > max_bytes:
-                        raise TooLarge(f"body: more than {max_bytes} bytes, the limit max_body_bytes")
+                        raise TooLarge(f"body: more than {max_bytes} bytes (max_body_bytes)")
                     await asyncio.to_thread(_append, file, digest, chunk)
                 await asyncio.to_thread(os.fsync, file.fileno())
             target = self.path(digest.hexdigest())
@@ -112,7 +112,9 @@ class BlobStore:
 
     def _check_space(self) -> None:
         if self.free_bytes() < self._min_free:
-            raise Unavailable(f"disk: less than {self._min_free} bytes are free", code="disk-full", retry_after_s=60)
+            raise Unavailable(
+                f"disk: less than {self._min_free} bytes free (min_free_bytes)", code="disk-full", retry_after_s=60
+            )
 
 
 def _append(file: FileIO, digest: "hashlib._Hash", chunk: bytes) -> None:

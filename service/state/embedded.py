@@ -94,7 +94,7 @@ def _binary() -> str:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return found
-    raise ConfigurationError("state: no valkey-server for this platform; set DUALTRACK_REDIS_URL to a server")
+    raise ConfigurationError("state: no valkey-server for this platform; set DUALTRACK_REDIS_URL to a running server")
 
 
 async def _wait_ready(socket: Path, log: Path, keeper: "asyncio.Task[None]") -> None:
@@ -109,7 +109,7 @@ async def _wait_ready(socket: Path, log: Path, keeper: "asyncio.Task[None]") -> 
                     return
                 await asyncio.sleep(0.02)
     except TimeoutError as error:
-        raise Unavailable(f"state: the embedded Valkey did not come up within {START_S:.0f} s; see {log}") from error
+        raise Unavailable(f"state: the embedded Valkey did not start within {START_S:.0f} s; see {log}") from error
     finally:
         await client.aclose()
 
@@ -120,7 +120,7 @@ def _lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigurationError(f"state: another dualtrack uses {folder}") from error
+            raise ConfigurationError(f"state: another dualtrack process uses {folder}") from error
         yield
 
 

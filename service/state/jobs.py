@@ -89,11 +89,11 @@ class JobStore:
                 ],
             )
             if answer == "full":
-                raise Overloaded(f"queue: {self._max_queue} jobs wait already", retry_after_s=RETRY_AFTER_S)
+                raise Overloaded(f"queue: full, {self._max_queue} jobs are waiting", retry_after_s=RETRY_AFTER_S)
             if answer == "gone":
-                raise Gone(f"video {video_id}: it was deleted", code="video-deleted")
+                raise Gone(f"video {video_id}: deleted", code="video-deleted")
             if answer == "reused":
-                raise Conflict("idempotency key: it came with another request before", code="idempotency-key-reused")
+                raise Conflict("idempotency key: already used with a different request", code="idempotency-key-reused")
             job = parse(fields_of(stored))
             if job.state is JobState.QUEUED:
                 # for a known job as well: the first try may have died between the two steps

@@ -1,6 +1,6 @@
 """Metadata of a parameter's field: range, description and name in requests.
 
-    th_det: Annotated[Share, Parameter("Candidates of the detector below this score are dropped.")] = 0.2
+    th_det: Annotated[Share, Parameter("Minimum detection score; detections below it are dropped.")] = 0.2
 
 A field without `Parameter` can't be set by a request; its range is checked all the same.
 """

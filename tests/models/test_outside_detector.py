@@ -19,11 +19,12 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
+from dualtrack.digest import sha256_of  # noqa: E402
 from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
 from service.pipeline.detection.outside import open_detector  # noqa: E402
 from service.pipeline.parameters.job_parameters import JobParameters  # noqa: E402
-from service.pipeline.video_file import content_hash, segment  # noqa: E402
+from service.pipeline.video_file import segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
 from tests.support.annotated import HW, context, write_dataset, write_video  # noqa: E402
 from tests.support.results import document_in  # noqa: E402
@@ -162,7 +163,7 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     settings = replace(context(folder / "scratch"), detector=detector)
     chosen = JobParameters(overlay=False, **parameters)
     clip = folder / "clip.mp4"
-    digest = content_hash(clip)
+    digest = sha256_of(clip)
     asyncio.run(segment(clip, folder, sha256=digest, context=settings, parameters=chosen, report=lambda _: None))
     document = document_in(folder)
     assert document["detector"].startswith("detector ")

@@ -68,7 +68,7 @@ def test_one_command_writes_everything_up_to_the_engines(exported):
     if find_spec("tensorrt") is None:
         assert isinstance(result.exception, ConfigurationError)
         assert "expected the package `tensorrt`" in str(result.exception)
-        with pytest.raises(ConfigurationError, match=r"model\.plan, found no such file"):
+        with pytest.raises(ConfigurationError, match=r"model\.plan, which does not exist"):
             verify(manifest)
     else:
         assert result.exit_code == 0, result.output

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from dualtrack.client.client import Client
 from dualtrack.errors import ConfigurationError, InferenceTimeout, Unavailable
-from service.client.client import Client
 from service.inference.open import open_client
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.inference.specs import graph_specs
@@ -117,10 +117,10 @@ def edited(**changes: Any) -> Manifest:
             r"model mask_rcnn: tensor scores: expected FP32\[-1, 50, 7\], the server has FP32\[-1, 50, 101\]",
             id="another-shape",
         ),
-        pytest.param(edited(number=2), "model mask_rcnn: expected version 2 on Triton at .*, it says: ", id="version"),
+        pytest.param(edited(number=2), "model mask_rcnn: expected version 2 on Triton at .*, got: ", id="version"),
         pytest.param(
             edited(graphs={"pixel_features": "0" * 64}),
-            "model pixel_features: expected version 1 on Triton at .*, it says: ",
+            "model pixel_features: expected version 1 on Triton at .*, got: ",
             id="no-such-model",
         ),
     ],
@@ -138,7 +138,7 @@ def test_absent_server_refuses_the_start_at_once() -> None:
     with pytest.raises(Unavailable, match=f"mask_rcnn: Triton at {url} is unavailable"):
         asyncio.run(open_client(MANIFEST, triton_url=url, providers=(), threads=1, deadline_s=5))
     assert time.monotonic() - asked < 6
-    assert "does not answer" in str(asyncio.run(models_alive(url, MANIFEST)))
+    assert "does not respond" in str(asyncio.run(models_alive(url, MANIFEST)))
 
 
 def test_corrupt_model_is_named(serve: Serve) -> None:
@@ -181,7 +181,7 @@ def test_model_whose_process_died_is_named_where_it_can_not_be_recovered(serve: 
         os.kill(stub_of(server, "siamese_rpn"), signal.SIGKILL)
         said = asyncio.run(models_alive(server.grpc_url, MANIFEST))
         assert "siamese_rpn: Triton at" in str(said)
-        assert "can't load it again" in str(said)
+        assert "can't reload it" in str(said)
 
 
 def test_frozen_server_is_a_timeout_that_names_the_model(serve: Serve) -> None:
@@ -282,7 +282,7 @@ def test_server_killed_and_started_again_in_mid_job(serve: Serve, tmp_path: Path
                 client.wait(job, timeout_s=120)
                 done = client.job(job)
                 assert (done.state, done.attempt) == ("done", 1)
-                assert client.result(job)["tubelets"]
+                assert client.result(job).tubelets
             results = list((tmp_path / "blobs" / "results").glob(f"*/*/{STORED}"))
             assert len(results) == 1
         finally:

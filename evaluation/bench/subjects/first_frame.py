@@ -1,6 +1,6 @@
-"""Child: `dualtrack segment VIDEO` up to the first call of the detector. `python -m … VIDEO FOLDER`.
+"""Child: `dualtrack segment VIDEO` up to the first frame that is detected. `python -m … VIDEO FOLDER`.
 
-Prints `{"seconds": …}` since the process was started by the system, interpreter included, and ends there.
+Prints `{"seconds": …}` since the process was started by the system, both interpreters included, and ends there.
 """
 
 import json
@@ -9,32 +9,27 @@ import sys
 import time
 from pathlib import Path
 
-from typer import Typer
-
+from dualtrack.progress import Progress
+from dualtrack.progress_bar import ProgressBar
 from service.cli.main import build_app
-from service.inference.onnx_runtime import OnnxRuntimeClient
-from service.inference.specs import GraphSpec
 
 
 def main() -> None:
     """Entry point."""
     video, folder = sys.argv[1:3]
-    run = OnnxRuntimeClient.infer
 
-    async def infer(client: OnnxRuntimeClient, spec: GraphSpec, inputs: object) -> object:
-        if spec.name == "mask_rcnn":
-            say_and_leave()
-        return await run(client, spec, inputs)  # type: ignore[arg-type]
+    def show(_: ProgressBar, progress: Progress) -> None:
+        if progress.stage == "detect":
+            report_and_exit()
 
-    OnnxRuntimeClient.infer = infer  # type: ignore[assignment,method-assign]
+    ProgressBar.show = show  # type: ignore[method-assign]
     os.environ["DUALTRACK_DATA_DIR"] = folder
     words = ["segment", video, "--out", str(Path(folder) / "out"), "--no-overlay"]
-    app: Typer = build_app(words)
-    app(words)
+    build_app(words)(words)
 
 
-def say_and_leave() -> None:
-    """Print the age of this process and end it without more ado."""
+def report_and_exit() -> None:
+    """Print the age of this process and end it."""
     ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     started = ticks / os.sysconf("SC_CLK_TCK")
     sys.stdout.write(json.dumps({"seconds": time.clock_gettime(time.CLOCK_BOOTTIME) - started}) + "\n")

@@ -47,7 +47,7 @@ class FakeClient:
         if (nothing := empty_outputs(spec, inputs)) is not None:
             return nothing
         if spec.name not in self._names:
-            raise InferenceError(f"{spec.name}: no such graph, the fake has {sorted(self._names)}")
+            raise InferenceError(f"{spec.name}: unknown graph, expected one of {sorted(self._names)}")
         outputs = await asyncio.to_thread(GRAPHS[spec.name], self._dims, inputs)
         check_outputs(spec, outputs, inputs)
         return outputs

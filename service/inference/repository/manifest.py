@@ -142,7 +142,7 @@ def _load(path: Path, name: str) -> Manifest:
             file=document.get("file", ONNX_FILE),
         )
     except FileNotFoundError as error:
-        raise ConfigurationError(f"model repository: expected {file}, found no such file") from error
+        raise ConfigurationError(f"model repository: expected {file}, which does not exist") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"model repository: {file} can't be read: {error!r}") from error
 
@@ -183,7 +183,7 @@ def verify_graph(manifest: Manifest, name: str) -> None:
     path, wanted = manifest.graph_path(name), manifest.graphs[name]
     if not path.is_file():
         how = "; `dualtrack export engines` builds it" if manifest.file == ENGINE_FILE else ""
-        raise ConfigurationError(f"model {name}: expected {path}, found no such file{how}")
+        raise ConfigurationError(f"model {name}: expected {path}, which does not exist{how}")
     with path.open("rb") as file:
         got = hashlib.file_digest(file, "sha256").hexdigest()
     if got != wanted:

@@ -74,13 +74,13 @@ def _identify(current: Manifest, earlier: list[Manifest], which: str, path: Path
         return found[0].number, found[0].release
     if found:
         numbers = ", ".join(str(release.number) for release in found)
-        raise Conflict(f"models: several releases have the name {which}; say which by its number: {numbers}")
+        raise Conflict(f"models: several releases are named {which}; expected one of their numbers: {numbers}")
     if current.release == which:
         raise Conflict(f"models: {which} is the release in use; publish another one first")
     if any(folder.name == which for folder in stray_folders(path, [current, *earlier])):
         return int(which), None
     there = ", ".join(f"{manifest.number} ({manifest.release})" for manifest in earlier) or "none"
-    raise NotFound(f"models: expected an earlier release of {path}, that is {there}; got {which}")
+    raise NotFound(f"models: expected an earlier release of {path} ({there}), got {which}")
 
 
 def _forget(config: Path, number: int) -> None:

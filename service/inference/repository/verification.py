@@ -68,7 +68,7 @@ def stray_folders(path: Path, releases: list[Manifest]) -> list[Path]:
 
 def _strays(path: Path, releases: list[Manifest]) -> Iterator[ModelCheck]:
     for folder in stray_folders(path, releases):
-        problem = f"{folder}: no manifest has this number, and Triton may serve it"
+        problem = f"{folder}: no manifest has this version number, but Triton may serve it"
         yield ModelCheck(int(folder.name), "", folder.parent.name, problem)
 
 
@@ -101,6 +101,6 @@ def _check_graph(release: Manifest, graph: str) -> None:
 def _check_config(release: Manifest, graph: str) -> None:
     file = release.path / graph / "config.pbtxt"
     if not file.is_file():
-        raise ConfigurationError(f"model {graph}: expected {file}, found no such file")
+        raise ConfigurationError(f"model {graph}: expected {file}, which does not exist")
     said = dict(PARAMETER.findall(file.read_text()))
     check_parameters(release, graph, said, str(file))

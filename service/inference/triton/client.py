@@ -93,7 +93,7 @@ class TritonClient:
         text = error.message() or ""
         if "NOT_FOUND" in str(error.status()) or any(part in text for part in LEAVING):
             return ConfigurationError(
-                f"model {name}: expected version {self._number} on Triton at {self._url}, it says: {text}"
+                f"model {name}: expected version {self._number} on Triton at {self._url}, got: {text}"
             )
         return _translated(error, name, self._url)
 
@@ -107,7 +107,7 @@ class TritonClient:
             await self._client.is_server_live(client_timeout=self._deadline_s)
         except InferenceServerException as error:
             raise Unavailable(
-                f"Triton at {self._url} does not answer: {error.message()}", code="triton-unavailable"
+                f"Triton at {self._url} does not respond: {error.message()}", code="triton-unavailable"
             ) from error
 
     async def reload(self, model: str) -> None:
@@ -121,7 +121,7 @@ class TritonClient:
             await self._client.load_model(model)
         except InferenceServerException as error:
             raise Unavailable(
-                f"{model}: Triton at {self._url} can't load it again: {error.message()}", code=DEAD_CODE
+                f"{model}: Triton at {self._url} can't reload it: {error.message()}", code=DEAD_CODE
             ) from error
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
@@ -196,7 +196,7 @@ class TritonClient:
         probe = regions.take(mmap.PAGESIZE)
         try:
             if probe is None:
-                raise ConfigurationError("shared memory: no room for a page")
+                raise ConfigurationError("shared memory: not enough space for one page")
             await self._register(probe, "shared memory")
             status = await self._client.get_system_shared_memory_status(client_timeout=self._deadline_s)
             for name in filter(is_stale, status.regions):
@@ -291,7 +291,7 @@ def _outputs(spec: GraphSpec, answer: triton.InferResult, elsewhere: Collection[
     try:
         arrays = {tensor.name: answer.as_numpy(tensor.name) for tensor in spec.outputs if tensor.name not in elsewhere}
     except ValueError as error:  # numpy's: fewer bytes than the shape needs
-        raise ContractViolation(f"{spec.name}: Triton's answer can't be read: {error}") from error
+        raise ContractViolation(f"{spec.name}: Triton's response can't be parsed: {error}") from error
     return {name: array for name, array in arrays.items() if array is not None}
 
 
@@ -327,7 +327,7 @@ def _translated(error: InferenceServerException, model: str, url: str) -> Dualtr
     """The server's status as one of our errors; the message names the model and the cause."""
     status, text = str(error.status()).removeprefix("StatusCode."), error.message() or "no message"
     if status == "DEADLINE_EXCEEDED" or any(part in text for part in EXPIRED):
-        return InferenceTimeout(f"{model}: Triton at {url} gave no answer within the deadline: {text}")
+        return InferenceTimeout(f"{model}: Triton at {url} did not respond within the deadline: {text}")
     if any(part in text for part in DEAD):
         return Unavailable(f"{model}: its process on Triton at {url} has died: {text}", code=DEAD_CODE)
     if status in GONE or any(part in text for part in LEAVING):

@@ -33,7 +33,7 @@ def child_main(work: Callable[[Document], Document]) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        answer = {"full": f"disk: no room for what the decoder writes: {error.strerror}"}
+        answer = {"full": f"disk: no space for the decoder's output: {error.strerror}"}
     say(answer)
 
 

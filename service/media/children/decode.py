@@ -25,9 +25,7 @@ def work(job: Document) -> Document:
     with container, writer:
         for frame in decoded(container.decode(stream), damage):
             if len(writer) == limits.max_frames:
-                raise InvalidVideo(
-                    f"video: more than {limits.max_frames} frames, the limit max_frames", code="too-many-frames"
-                )
+                raise InvalidVideo(f"video: more than {limits.max_frames} frames (max_frames)", code="too-many-frames")
             writer.add(frame, seconds(frame, stream, len(writer)))
             # after every frame: should this process die, its parent knows at which
             say({"progress": len(writer)})

@@ -8,10 +8,10 @@ standard error goes to that of its parent.
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from dualtrack.children import child_environment, python_command
 from dualtrack.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
@@ -35,11 +35,10 @@ async def run_child(
         Unavailable: the disk is full.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
+        *python_command(module),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        env=child_environment(),
     )
     grace_s = 0.0
     try:
@@ -49,7 +48,7 @@ async def run_child(
         grace_s = GRACE_S  # an answer, too
         raise
     except TimeoutError as error:
-        raise InvalidVideo(f"video: no answer from the decoder within {wall_s:.0f} s", code="timeout") from error
+        raise InvalidVideo(f"video: no response from the decoder within {wall_s:.0f} s", code="timeout") from error
     finally:
         await _end(process, grace_s)
     return result
@@ -89,7 +88,7 @@ async def _converse(
             raise Unavailable(message["full"], code="disk-full")
     where = "" if done is None else f" at frame {done}"
     how = _ending(await process.wait())
-    raise InvalidVideo(f"video: the decoder stopped{where} without an answer ({how})", code="decode-failed")
+    raise InvalidVideo(f"video: the decoder exited{where} without a result ({how})", code="decode-failed")
 
 
 def _ending(code: int) -> str:

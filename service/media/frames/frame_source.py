@@ -61,7 +61,7 @@ class FrameSubset:
 
     def __init__(self, clip: FrameSource, frames: range) -> None:
         if len(frames) and not 0 <= frames[0] <= frames[-1] < len(clip):
-            raise ValueError(f"clip: expected a part of its {len(clip)} frames, got {frames}")
+            raise ValueError(f"clip: expected a range within its {len(clip)} frames, got {frames}")
         self._clip, self._frames = clip, frames
         self.info = replace(clip.info, frames=len(frames))
         self.network_hw, self.frame_hw, self.damage = clip.network_hw, clip.frame_hw, clip.damage

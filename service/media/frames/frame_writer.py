@@ -87,7 +87,7 @@ class FrameWriter:
             self._bytes += packet.size
             if self._bytes > self._max_bytes:
                 raise InvalidVideo(
-                    f"video: its first {len(self)} frames fill the limit max_store_bytes, {self._max_bytes} bytes",
+                    f"video: its first {len(self)} frames exceed the limit max_store_bytes, {self._max_bytes} bytes",
                     code="too-many-frames",
                 )
             self._out.write(packet)

@@ -58,7 +58,7 @@ class StoredFrames:
             ValueError: the store is closed.
         """
         if self._file.closed:
-            raise ValueError("clip: it is closed")
+            raise ValueError("clip: closed")
         if not 0 <= index < len(self):
             raise IndexError(f"clip: expected a frame from 0 to {len(self) - 1}, got {index}")
         if index not in self._recent:

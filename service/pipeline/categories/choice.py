@@ -1,4 +1,4 @@
-"""The categories that a caller wants in the result: a bundled set, some of the detector's classes, or an own list."""
+"""The categories requested for the result: a bundled set, some of the detector's classes, or a custom list."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -19,12 +19,12 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class OwnCategory(BaseModel):
-    """One category of an own list.
+    """A category of a custom list.
 
     Attributes:
         id: in the result.
         name: in the result.
-        of: names of the detector's classes that stand for it; without them those that are called alike.
+        of: class names of the detector that map to this category; empty selects the classes with the category's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -43,13 +43,13 @@ WANTED = f"expected {', '.join(TABLES)}, a list of names, or a list of categorie
 
 
 def choose(vector: ClassVector, choice: CategoryChoice | None) -> Vocabulary | None:
-    """The way from a detector's classes to the categories asked for; None if none are.
+    """The mapping from a detector's classes to the requested categories; None if none are requested.
 
-    A set and an own list map: their ids and names come into the result. A list of names filters: the classes keep
+    A set or a custom list maps: the result has its ids and names. A list of class names filters: the classes keep
     their own.
 
     Raises:
-        InvalidParameter: a name is unknown, an id comes twice, or nothing of it is a class of the detector.
+        InvalidParameter: a name is unknown, an id is repeated, or no category matches a class of the detector.
     """
     if choice is None:
         return None
@@ -61,7 +61,7 @@ def choose(vector: ClassVector, choice: CategoryChoice | None) -> Vocabulary | N
     else:
         matched = _own(vector, [item for item in choice if isinstance(item, OwnCategory)])
     if not matched.categories:
-        raise InvalidParameter("categories: expected some that the detector knows, it has none of these")
+        raise InvalidParameter("categories: expected at least one that matches a class of the detector, got none")
     return matched
 
 
@@ -75,7 +75,7 @@ def _filtered(vector: ClassVector, names: Sequence[str]) -> Vocabulary:
 def _own(vector: ClassVector, wanted: Sequence[OwnCategory]) -> Vocabulary:
     ids = [item.id for item in wanted]
     if twice := sorted({number for number in ids if ids.count(number) > 1}):
-        raise InvalidParameter(f"categories: expected every id once, got {twice} more than once")
+        raise InvalidParameter(f"categories: expected unique ids, got {twice} more than once")
     alike = match_vocabulary(vector.classes, {item.id: item.name for item in wanted if not item.of})
     members = dict(zip(alike.category_ids, alike.members, strict=True))
     members |= {item.id: np.array(_indices(vector, item.of), np.int64) for item in wanted if item.of}
@@ -84,7 +84,7 @@ def _own(vector: ClassVector, wanted: Sequence[OwnCategory]) -> Vocabulary:
 
 
 def _indices(vector: ClassVector, names: Iterable[str]) -> list[int]:
-    """Indices of the classes with these names, ascending; a name of two vocabularies means both classes."""
+    """Indices of the classes with these names, ascending; a name that two vocabularies share selects both classes."""
     shown = display_names(vector.classes)
     wanted = {plain_name(name): name for name in names}
     called = [{plain_name(item.name), plain_name(shown[i])} for i, item in enumerate(vector.classes)]

@@ -58,7 +58,7 @@ class InputRule(_Rule):
         if (self.size is None) == (self.short_side is None):
             raise ValueError("expected either size or short_side")
         if 0 in self.std:
-            raise ValueError("expected std without a 0")
+            raise ValueError("expected nonzero std")
         return self
 
 
@@ -135,7 +135,7 @@ class Description(_Rule):
     @model_validator(mode="after")
     def _ids_of_a_set(self) -> Self:
         if self.numbered_by == "id" and not isinstance(self.classes, str):
-            raise ValueError(f"numbered_by: id is for classes = one of {', '.join(TABLES)}")
+            raise ValueError(f"numbered_by: id requires classes to be one of {', '.join(TABLES)}")
         return self
 
 

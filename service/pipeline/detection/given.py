@@ -191,7 +191,7 @@ class _Reader:
         column = self._columns.get(-1 if record.category_id is None else record.category_id)
         if column is None:
             some = ", ".join(str(number) for number in list(self._columns)[:5])
-            raise _wrong(index, "category_id", f"one of the {count} categories' ids ({some}, …)", record.category_id)
+            raise _wrong(index, "category_id", f"one of the {count} category ids ({some}, …)", record.category_id)
         probs = np.zeros(count, np.float32)
         probs[column] = record.score
         return probs
@@ -208,7 +208,7 @@ def _vector(source: str, value: object) -> ClassVector:
         raise InvalidDetections(f"detections: categories: expected {wanted}, got {value!r:.80}")
     records = _valid(list[CategoryRecord], value, "categories: entry")
     if len({record.id for record in records}) != len(records):
-        raise InvalidDetections("detections: categories: expected every id once, got one twice")
+        raise InvalidDetections("detections: categories: expected unique ids, got a duplicate")
     categories = tuple(Category(record.id, record.name) for record in records)
     return ClassVector(source, tuple(ModelClass(category.name, OWN) for category in categories), categories)
 

@@ -1,1 +1,1 @@
-"""Parameters: of a run, by the names that requests use, and of a job."""
+"""Parameters of a run, their names in requests, and the parameters of a job."""

@@ -1,7 +1,7 @@
-"""What a caller may set for one job, by request name; everything left out comes from the preset.
+"""Parameters of a job, by request name. Those that are not given take the preset's values.
 
-The parameters of the run are generated from the dataclasses that hold them (`params.py` beside this file); here are
-those of the job alone.
+The parameters of the run are generated from their dataclasses (`params.py`); only those of the job itself are defined
+here.
 """
 
 from collections.abc import Mapping
@@ -37,25 +37,25 @@ from service.pipeline.parameters.request_names import (
 from service.structures.parameter import ParameterError, ParameterField, Share
 
 UNKNOWN = "extra_forbidden"
-"""Pydantic's type of the error of a name that the model does not have."""
+"""Pydantic's error type for an unknown field."""
 MOST_SUGGESTIONS = 10
-"""Most unknown names of a request that get a suggestion: each takes some time to find."""
+"""Maximum number of unknown names per request that get a suggestion: finding each one is slow."""
 
 
 def request_field(item: ParameterField, *, description: str, schema: dict[str, Any] | None = None) -> Any:
-    """An optional field of a pydantic model for a parameter, as `create_model` takes it."""
+    """An optional pydantic field for a parameter, in the form that `create_model` expects."""
     return item.hint | None, Field(None, description=description, json_schema_extra=schema)
 
 
 def defaults_text(default: object, paper: object) -> str:
-    """Both presets' values in words."""
+    """A sentence that states the values of both presets."""
     if default == paper:
-        return f"Default {value_text(default)} in both presets."
-    return f"Default {value_text(default)}; preset `paper` {value_text(paper)}."
+        return f"Default: {value_text(default)}."
+    return f"Default: {value_text(default)}; preset `paper`: {value_text(paper)}."
 
 
 def value_text(value: object) -> str:
-    """A value as descriptions have it."""
+    """A value as descriptions show it."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def _run_fields() -> dict[str, Any]:
 
 
 class _Preset(BaseModel):
-    """The first field; those of the run come between it and the job's others."""
+    """The first field; the run's fields follow it, then the job's other fields."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -81,38 +81,43 @@ class _Preset(BaseModel):
         json_schema_extra={"examples": [{"preset": "default", "th_det": 0.2, "th_seq": 0.5, "overlay": True}]},
     )
 
-    preset: PresetName = Field("default", description="`default`, or `paper`: the literal reading of the paper.")
+    preset: PresetName = Field(
+        "default",
+        description="Set of parameter values to start from: `default`, or `paper`, the literal reading of the paper.",
+    )
 
 
 if TYPE_CHECKING:
-    # mypy knows the fields of the job; those of the run are read by name
+    # mypy sees only the job's own fields; the run's are accessed by name
     _WithRun = _Preset
 else:
     _WithRun = create_model("_WithRun", __base__=_Preset, **_run_fields())
 
 
 class JobParameters(_WithRun):
-    """Parameters of one job. `null` or absent: the preset's value."""
+    """Parameters of a job. A parameter that is null or missing takes the preset's value."""
 
-    overlay: bool = Field(True, description="Also write the overlay video.")
-    overlay_min_score: Share = Field(0.1, description="Tubelets below this are not drawn; the result has them.")
+    overlay: bool = Field(True, description="Also render a video with the masks drawn over the frames.")
+    overlay_min_score: Share = Field(
+        0.1, description="Minimum score of the tubelets drawn in the overlay; the result always contains all of them."
+    )
     categories: CategoryChoice | None = Field(
         None,
-        description="Of the result: a bundled set, names of the detector's classes, or a list with an id and a name "
-        "each, and `of`, the names of the classes that stand for it.",
+        description="Categories of the result: the name of a bundled set, a list of class names of the detector, or a "
+        "list of categories with `id`, `name` and optionally `of`, the class names mapped to the category.",
         examples=["ytvis2019", ["person", "dog"], [{"id": 1, "name": "vehicle", "of": ["car", "bus", "truck"]}]],
     )
     _deprecations: tuple[str, ...] = PrivateAttr(())
 
     @property
     def deprecations(self) -> tuple[str, ...]:
-        """Warnings for a caller who used old names, one line each."""
+        """Warnings about deprecated names in the request, one line each."""
         return self._deprecations
 
     @field_validator("categories", mode="wrap")
     @classmethod
     def _one_message(cls, value: object, validate: ValidatorFunctionWrapHandler) -> object:
-        """None of the three kinds' errors would say what is accepted."""
+        """Replace pydantic's errors, one per kind of value, by one that lists what is accepted."""
         try:
             return validate(value)
         except ValidationError as error:
@@ -121,7 +126,7 @@ class JobParameters(_WithRun):
     @model_validator(mode="wrap")
     @classmethod
     def _checked(cls, raw: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """Accept old names, refuse what the dataclasses refuse, and report errors under the request's names."""
+        """Accept deprecated names, apply the dataclasses' checks, and report errors under the names of the request."""
         if not isinstance(raw, Mapping):
             return validate(raw)
         try:
@@ -132,11 +137,11 @@ class JobParameters(_WithRun):
         except ValidationError as error:
             lines = _renamed_errors(raw, error, tuple(cls.model_fields))
             raise ValidationError.from_exception_data(cls.__name__, lines) from error
-        made._deprecations = tuple(deprecations(raw))  # noqa: SLF001 (its own class's)
+        made._deprecations = tuple(deprecations(raw))  # noqa: SLF001 (of this class)
         return made
 
     def pipeline_params(self) -> PipelineParams:
-        """The parameters of the run: the preset with this job's values put in."""
+        """The parameters of the run: the preset, overridden by this job's values."""
         base = preset(self.preset)
         values = {name: value for name in TABLE if (value := getattr(self, name)) is not None}
         if "chunk_frames" in values:
@@ -147,17 +152,17 @@ class JobParameters(_WithRun):
 
 
 def effective_parameters(parameters: JobParameters) -> dict[str, object]:
-    """The effective value of every parameter of a job by its request name, as JSON; can be requested again."""
+    """The effective value of every parameter of a job, as JSON by request name; valid as a request itself."""
     own = parameters.model_dump(mode="json")
     values = own | values_of(parameters.pipeline_params())
     return {name: values[name] for name in own}
 
 
 def parse_stored(raw: Mapping[str, Any]) -> JobParameters:
-    """The parameters of a job that an earlier release may have stored.
+    """Parse parameters that may have been stored by an earlier release.
 
     Raises:
-        InvalidParameter: this release no longer accepts them.
+        InvalidParameter: this release does not accept them.
     """
     try:
         return JobParameters.model_validate(raw)
@@ -166,7 +171,7 @@ def parse_stored(raw: Mapping[str, Any]) -> JobParameters:
 
 
 def refusal(error: ValidationError) -> str:
-    """The first thing that is wrong with parameters, in one line."""
+    """The first validation error, in one line."""
     first = error.errors()[0]
     if first["type"] == UNKNOWN:
         return f"parameters: {first['msg']}"
@@ -174,7 +179,7 @@ def refusal(error: ValidationError) -> str:
 
 
 def _misfit(raw: Mapping[str, Any], error: ParameterError) -> InitErrorDetails:
-    """The error of parameters that don't fit together, at one that the request gave."""
+    """The error for incompatible parameters, reported at one that the request contains."""
     given = {name: _given_name(raw, name) for name in error.wanted}
     name = next((name for name in error.wanted if raw.get(given[name]) is not None), next(iter(error.wanted)))
     message = PydanticCustomError("parameter", error.wanted[name])
@@ -182,7 +187,7 @@ def _misfit(raw: Mapping[str, Any], error: ParameterError) -> InitErrorDetails:
 
 
 def _renamed_errors(raw: Mapping[str, Any], error: ValidationError, known: tuple[str, ...]) -> list[InitErrorDetails]:
-    """The same errors under the names that the request gave, unknown names with the nearest known one."""
+    """The same errors under the names used in the request; unknown names get a suggestion."""
     lines, suggested = [], 0
     for item in error.errors(include_url=False):
         first, *rest = item["loc"] or ("",)
@@ -200,5 +205,5 @@ def _is_unknown(item: ErrorDetails) -> bool:
 
 
 def _given_name(raw: Mapping[str, Any], name: str) -> str:
-    """The name under which a request gave a parameter: an old one, or its own."""
+    """The name that the request used for a parameter: its current or its deprecated one."""
     return next((old for old, new in OLD_NAMES.items() if new == name and raw.get(old) is not None), name)

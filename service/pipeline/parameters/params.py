@@ -1,4 +1,4 @@
-"""All parameters of one run, by the field's names, and the two presets."""
+"""All parameters of one run, and the two presets."""
 
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
@@ -14,16 +14,16 @@ PresetName = Literal["default", "paper"]
 
 @dataclass(frozen=True, slots=True)
 class DetectorParams:
-    """What the host asks of the detector.
+    """Parameters of detection.
 
     Attributes:
         short_side, long_side: size of the network frame in pixels: the short side is scaled to `short_side`
-            unless the long one would then be longer than `long_side`.
+            unless that would make the long side exceed `long_side`.
         batch: frames per call.
     """
 
-    th_det: Annotated[Share, Parameter("Candidates of the detector below this score are dropped.")] = 0.2
-    max_per_frame: Annotated[int, Interval(ge=1, le=50), Parameter("Most candidates per frame.")] = 20
+    th_det: Annotated[Share, Parameter("Minimum detection score; detections below it are dropped.")] = 0.2
+    max_per_frame: Annotated[int, Interval(ge=1, le=50), Parameter("Maximum number of detections kept per frame.")] = 20
     short_side: int = 384
     long_side: int = 640
     batch: int = 2
@@ -45,8 +45,8 @@ class PipelineParams:
         float,
         Interval(ge=0, le=1000),
         Parameter(
-            "About this many frames per second are tracked, the others are filled in; slower videos are not touched. "
-            "0 = all."
+            "Approximate frame rate for tracking; frames in between are interpolated. Videos with a lower frame rate "
+            "are tracked in full; 0 tracks every frame."
         ),
     ] = 12.0
     chunks: ChunkParams = field(default_factory=ChunkParams)

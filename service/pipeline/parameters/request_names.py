@@ -1,4 +1,4 @@
-"""The parameters of a run by their names in requests, their old names, and suggestions for unknown ones."""
+"""The parameters of a run by their names in requests, deprecated names, and suggestions for unknown ones."""
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
@@ -9,9 +9,9 @@ from service.pipeline.parameters.params import PipelineParams, PresetName, prese
 from service.structures.parameter import ParameterError, ParameterField, parameter_fields
 
 OLD_NAMES: Mapping[str, str] = {"segment_frames": "chunk_frames", "segment_overlap": "chunk_overlap"}
-"""Names that were renamed, and what they are called now; accepted for one release."""
+"""Deprecated names and their replacements; accepted for one release."""
 NEAR = 0.7
-"""Least similarity (difflib's ratio) of a name to be suggested for an unknown one."""
+"""Minimum similarity (difflib's ratio) for a known name to be suggested."""
 
 
 def _requestable(kind: Any) -> Iterator[ParameterField]:
@@ -31,7 +31,7 @@ def _table() -> dict[str, ParameterField]:
 
 
 TABLE: Mapping[str, ParameterField] = _table()
-"""What a request may set of a run, by request name, in the order of the stages."""
+"""The parameters of a run that a request may set, by request name, in the order of the stages."""
 
 
 def values_of(params: Any) -> dict[str, Any]:
@@ -47,10 +47,10 @@ def values_of(params: Any) -> dict[str, Any]:
 
 
 def with_values(params: Any, values: Mapping[str, Any]) -> Any:
-    """A copy of a run's parameters with `values`, by request name, put in.
+    """A copy of a run's parameters with `values`, by request name, replaced.
 
     Raises:
-        ParameterError: one is out of its range, or two don't fit together.
+        ParameterError: a value is out of range, or two values are incompatible.
     """
     changes: dict[str, Any] = {}
     for item in parameter_fields(type(params)):
@@ -63,36 +63,38 @@ def with_values(params: Any, values: Mapping[str, Any]) -> Any:
 
 
 PRESETS: Mapping[PresetName, Mapping[str, Any]] = {name: values_of(preset(name)) for name in get_args(PresetName)}
-"""What each preset sets, by request name."""
+"""The values of each preset, by request name."""
 
 
 def renamed(raw: Mapping[str, Any]) -> dict[str, Any]:
     """The same values under the current names.
 
     Raises:
-        ParameterError: a parameter is given under both its names.
+        ParameterError: a parameter is given under both names.
     """
     values = dict(raw)
     for old, new in OLD_NAMES.items():
         if old in values:
             value = values.pop(old)
             if value is not None and values.get(new) is not None:
-                raise ParameterError({old: f"expected one of {old} and {new}; {old} is the old name of {new}"}, value)
+                raise ParameterError(
+                    {old: f"expected either {old} or {new}; {old} is a deprecated name of {new}"}, value
+                )
             if value is not None or new not in values:
                 values[new] = value
     return values
 
 
 def deprecations(raw: Mapping[str, Any]) -> list[str]:
-    """One line per old name among the given ones."""
+    """A warning for each deprecated name in a request."""
     return [
-        f"{old} is now {new}; the old name will be refused in the next release"
+        f"{old} is deprecated, use {new}; the next release will reject it"
         for old, new in OLD_NAMES.items()
         if old in raw
     ]
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> str:
-    """The message for an unknown parameter, with the most similar known name if there is one."""
+    """The error message for an unknown parameter, suggesting the most similar known name."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
     return f"unknown parameter {name[:80]!r}" + "".join(f"; did you mean {found!r}?" for found in near)

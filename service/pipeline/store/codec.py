@@ -23,7 +23,7 @@ def readable() -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"stored arrays: they can't be read: {error}") from error
+        raise ValueError(f"stored arrays: can't be read: {error}") from error
 
 
 def pack_detections(frames: Sequence[Detections]) -> bytes:

@@ -43,7 +43,7 @@ class ClipFacts:
             probed, times = VideoInfo.from_json(document["probed"]), document["timestamps"]
             return cls(probed, np.array(times, np.float64), document["damage"])
         except (TypeError, KeyError) as error:
-            raise ValueError(f"facts of a clip: they can't be read: {error}") from error
+            raise ValueError(f"clip facts: can't be read: {error}") from error
 
 
 def facts_of(clip: FrameSource, probed: VideoInfo) -> ClipFacts:
@@ -91,7 +91,7 @@ class KnownClip:
             ValueError: it is not decoded yet.
         """
         if self._clip is None:
-            raise ValueError("clip: its frames are not decoded yet; `ready` comes first")
+            raise ValueError("clip: frames not decoded yet; call `ready` first")
         return self._clip.frame(index)
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ def test_other_errors_are_not_tried_again(error: InferenceError) -> None:
 
 
 def test_deadline() -> None:
-    with pytest.raises(InferenceTimeout, match=r"siamese_rpn: no answer in 0\.01 s"):
+    with pytest.raises(InferenceTimeout, match=r"siamese_rpn: no response within 0\.01 s"):
         asyncio.run(WithDeadline(Scripted(seconds=5), seconds=0.01).infer(SPEC, {}))
     assert asyncio.run(WithDeadline(Scripted(), seconds=5).infer(SPEC, {}))
 

@@ -54,7 +54,7 @@ def test_changed_file_is_found(repository: Path) -> None:
 def test_missing_file_is_found(repository: Path) -> None:
     (repository / "siamese_rpn" / "1" / "model.onnx").unlink()
     manifest = load_manifest(repository)
-    with pytest.raises(ConfigurationError, match=r"model siamese_rpn: expected .*, found no such file"):
+    with pytest.raises(ConfigurationError, match=r"model siamese_rpn: expected .*, which does not exist"):
         verify(manifest)
     with pytest.raises(ConfigurationError, match="model siamese_rpn: onnxruntime can't load"):
         open_here(repository)
@@ -175,7 +175,7 @@ def test_what_a_server_says_is_compared_with_the_manifest(said: dict[str, str], 
 
 
 def test_absent_manifest(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"expected .*manifest\.json, found no such file"):
+    with pytest.raises(ConfigurationError, match=r"expected .*manifest\.json, which does not exist"):
         load_manifest(tmp_path)
 
 

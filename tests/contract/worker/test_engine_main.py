@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from dualtrack import protocol
+from dualtrack.digest import sha256_of
+from dualtrack.engine.handle import COMMAND
 from dualtrack.protocol import Cancel, Do, Done, Failed, Message, Ready, Start, Step
-from service.pipeline.video_file import content_hash
 from service.settings import Settings
-from service.worker.engine import COMMAND
 from service.worker.engine_main import REFUSED
 from tests.support.clips import plain
 from tests.support.pipelines import REPOSITORY
@@ -39,7 +39,7 @@ class JobEngine:
 
     def job(self, run: int, video: Path, **parameters: Any) -> Do:
         out = self.folder / f"out{run}"
-        sha256 = content_hash(video)
+        sha256 = sha256_of(video)
         return Do(run, {"video": str(video), "sha256": sha256, "out": str(out), "parameters": parameters})
 
     def answers(self, *last: type[Message]) -> list[Message]:

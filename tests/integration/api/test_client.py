@@ -1,5 +1,6 @@
 """The Python client against a real API."""
 
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from dualtrack.client.client import Client
 from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
+from dualtrack.progress import Progress
 from service.cli.submit import run_job
-from service.client.client import Client, Job
 from service.state import redis_keys
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, clip, finish, progress, running
@@ -23,7 +25,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.fixture
 def client(api: Api) -> Iterator[Client]:
-    with Client(api.url, api_key="s3cret", patience_s=0) as client:
+    with Client(api.url, api_key="s3cret", retry_s=0) as client:
         yield client
 
 
@@ -35,15 +37,16 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
     ]
     for timer in timers:
         timer.start()
-    seen: list[Job] = []
+    seen: list[Progress] = []
     done = client.wait(job, seen.append, timeout_s=20)
     for timer in timers:
         timer.join()
     assert done.state == "done"
-    assert [each.progress.done for each in seen if each.progress and each.state == "running"][-1] == 2
-    assert client.result(job)["tubelets"] == []
-    assert client.result(job.id, "ytvis") == []
-    assert client.overlay(job, tmp_path / "o.mp4").read_bytes() == bytes(range(100))
+    assert 2 in [each.done for each in seen]
+    assert done.result() == client.result(job.id)
+    assert done.result().tubelets == ()
+    assert json.loads(client.download(job.id, "ytvis", tmp_path / "y.json").read_text()) == []
+    assert done.download("overlay-mp4", tmp_path / "o.mp4").read_bytes() == bytes(range(100))
 
 
 def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:
@@ -72,13 +75,13 @@ def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         client.result(job)
     with pytest.raises(Conflict):
-        client.overlay(job, tmp_path / "o.mp4")
+        client.download(job, "overlay-mp4", tmp_path / "o.mp4")
     with pytest.raises(Overloaded):
         client.submit(path)
-    with pytest.raises(Unavailable, match="not ended"):
+    with pytest.raises(Unavailable, match="expected its end"):
         client.wait(job, timeout_s=0.2)
     assert client.cancel(job).state == "canceled"
-    with Client(api.url, patience_s=0) as stranger, pytest.raises(Unauthorized):
+    with Client(api.url, retry_s=0) as stranger, pytest.raises(Unauthorized):
         stranger.models()
-    with Client("http://127.0.0.1:9", patience_s=0) as nowhere, pytest.raises(Unavailable):
+    with Client("http://127.0.0.1:9", retry_s=0) as nowhere, pytest.raises(Unavailable):
         nowhere.models()

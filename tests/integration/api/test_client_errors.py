@@ -11,6 +11,9 @@ import pytest
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
+from dualtrack.client.answers import retry_after_s
+from dualtrack.client.client import Client
+from dualtrack.client.retries import Clock
 from dualtrack.error_codes import CLASS_OF_CODE, INTERNAL, status_of
 from dualtrack.errors import (
     ConfigurationError,
@@ -24,9 +27,6 @@ from dualtrack.errors import (
 )
 from service.api.app import handle_errors
 from service.api.problems import Problem, RequestProblem
-from service.client.answers import retry_after_s
-from service.client.client import Client
-from service.client.patience import Clock
 from tests.integration.api.api_service import serving
 
 
@@ -79,7 +79,7 @@ def error(code: str) -> DualtrackError:
 def test_an_error_comes_back_as_its_class(url: str, refusals: Refusals, code: str) -> None:
     raised = error(code)
     refusals.errors[:] = [raised]
-    with Client(url, patience_s=0) as client, pytest.raises(DualtrackError) as caught:
+    with Client(url, retry_s=0) as client, pytest.raises(DualtrackError) as caught:
         client.models()
     told = (type(caught.value), caught.value.code, caught.value.detail)
     if status_of(type(raised), code) == INTERNAL:
@@ -90,7 +90,7 @@ def test_an_error_comes_back_as_its_class(url: str, refusals: Refusals, code: st
 
 def test_a_code_of_a_newer_service_is_raised_as_its_status(url: str, refusals: Refusals) -> None:
     refusals.errors[:] = [RequestProblem(Problem(410, "made-up", "why"))]
-    with Client(url, patience_s=0) as client, pytest.raises(Gone) as caught:
+    with Client(url, retry_s=0) as client, pytest.raises(Gone) as caught:
         client.models()
     assert caught.value.code == "made-up"
 
@@ -133,11 +133,11 @@ def test_retry_after_as_a_date_counts_from_that_of_the_answer(value: str, second
     assert retry_after_s(httpx.Response(503, headers=headers)) == seconds
 
 
-def test_an_overlay_is_waited_for_too(url: str, refusals: Refusals, tmp_path: Path) -> None:
+def test_a_download_is_retried_too(url: str, refusals: Refusals, tmp_path: Path) -> None:
     refusals.errors[:] = [Overloaded("full", retry_after_s=3), Response(b"frames")]
     hours = Hours()
     with Client(url, clock=hours.clock()) as client:
-        assert client.overlay("0" * 32, tmp_path / "o.mp4").read_bytes() == b"frames"
+        assert client.download("0" * 32, "overlay-mp4", tmp_path / "o.mp4").read_bytes() == b"frames"
     assert hours.slept == [3.25]
 
 
@@ -145,14 +145,14 @@ def test_an_overlay_is_waited_for_too(url: str, refusals: Refusals, tmp_path: Pa
     ("refusal", "slept"),
     [
         pytest.param(Unavailable("gone", retry_after_s=6), [6.0], id="until no try is left"),
-        pytest.param(Unavailable("gone", retry_after_s=11), [], id="Retry-After beyond the client's patience"),
+        pytest.param(Unavailable("gone", retry_after_s=11), [], id="Retry-After beyond the client's time"),
         pytest.param(Unavailable("full", code="disk-full"), [], id="a status that asks for no other try"),
     ],
 )
-def test_patience_ends(url: str, refusals: Refusals, refusal: Unavailable, slept: list[float]) -> None:
+def test_retries_end(url: str, refusals: Refusals, refusal: Unavailable, slept: list[float]) -> None:
     refusals.errors[:] = [refusal] * 9
     hours = Hours()
-    with Client(url, patience_s=10, clock=hours.clock(0.0)) as client, pytest.raises(Unavailable, match=refusal.detail):
+    with Client(url, retry_s=10, clock=hours.clock(0.0)) as client, pytest.raises(Unavailable, match=refusal.detail):
         client.models()
     assert hours.slept == slept
 
@@ -209,7 +209,7 @@ def test_a_service_that_does_not_listen_is_waited_for() -> None:
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         hours = Hours()
         with (
-            Client(address, patience_s=10, clock=hours.clock()) as client,
+            Client(address, retry_s=10, clock=hours.clock()) as client,
             pytest.raises(Unavailable, match=address) as caught,
         ):
             client.models()

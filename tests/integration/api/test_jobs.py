@@ -167,7 +167,7 @@ def test_old_names_are_taken_with_a_warning(http: httpx.Client, video_id: str, c
         assert not given.keys() & old.keys()
         assert each.headers["deprecation"] == f"@{int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())}"
         assert each.headers["warning"] == ", ".join(
-            f'299 - "segment_{name} is now chunk_{name}; the old name will be refused in the next release"'
+            f'299 - "segment_{name} is deprecated, use chunk_{name}; the next release will reject it"'
             for name in ("frames", "overlap")
         )
     new = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"chunk_frames": 20}})

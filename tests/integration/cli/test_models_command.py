@@ -146,13 +146,13 @@ def stray(repository: Path) -> None:
     ("spoil", "message"),
     [
         (spoil_file, "model siamese_rpn: expected sha256"),
-        (drop_file, "model siamese_rpn: expected .*model.onnx, found no such file"),
+        (drop_file, "model siamese_rpn: expected .*model.onnx, which does not exist"),
         (swap_graphs, r"model siamese_rpn: expected inputs .*'windows'.*, found .*'boxes'"),
         (other_dims, r"model siamese_rpn: tensor templates: expected float32\['N', 7, 7, 7\], found .*128"),
         (other_release, "expected dualtrack_release_1 'lite-99' .*config.pbtxt has 'lite-3'"),
         (fewer_classes, "manifest: expected 101 classes, found 100"),
         (fewer_graphs, "manifest: expected the graphs .*'siamese_rpn'"),
-        (stray, "siamese_rpn/7: no manifest has this number"),
+        (stray, "siamese_rpn/7: no manifest has this version number"),
     ],
 )
 def test_verify_names_what_is_wrong(spoil: Callable[[Path], None], message: str, repository: Path) -> None:
@@ -207,7 +207,7 @@ def test_remove_forgets_the_earlier_parameter(served: Path) -> None:
     [
         ("2", Conflict, "2 is the release in use"),
         ("lite-4", Conflict, "lite-4 is the release in use"),
-        ("3", NotFound, r"that is 1 \(lite-3\); got 3"),
+        ("3", NotFound, r"\(1 \(lite-3\)\), got 3"),
         ("lite-2", NotFound, "got lite-2"),
     ],
 )

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dualtrack.digest import sha256_of
 from dualtrack.errors import InvalidDetections
 from service.cli.main import build_app
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.cache import FolderCache, StageCache
-from service.pipeline.video_file import content_hash, segment
+from service.pipeline.video_file import segment
 from service.structures.masks import decode, from_json
 from tests.support.annotated import HW, context, write_video
 from tests.support.results import document_in
@@ -48,7 +49,7 @@ def run(
         segment(
             video,
             out,
-            sha256=content_hash(video),
+            sha256=sha256_of(video),
             context=settings,
             parameters=chosen,
             report=lambda _: None,

@@ -30,7 +30,7 @@ def test_an_unknown_name(tmp_path: Path) -> None:
 
 def test_an_old_name_is_reported_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert parse_parameters(["segment_frames=20"]).chunk_frames == 20
-    line = "warning: segment_frames is now chunk_frames; the old name will be refused in the next release\n"
+    line = "warning: segment_frames is deprecated, use chunk_frames; the next release will reject it\n"
     out, err = capsys.readouterr()
     assert (out, err) == ("", line)
     assert parse_parameters(None, written(tmp_path / "p.json", segment_frames=20)).chunk_frames == 20
@@ -46,9 +46,9 @@ def test_a_pair_goes_before_the_file_by_either_name(tmp_path: Path) -> None:
 
 
 def test_both_names_at_once(tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameter, match="expected one of segment_frames and chunk_frames"):
+    with pytest.raises(InvalidParameter, match="expected either segment_frames or chunk_frames"):
         parse_parameters(["segment_frames=20", "chunk_frames=20"])
-    with pytest.raises(InvalidParameter, match="expected one of segment_frames and chunk_frames"):
+    with pytest.raises(InvalidParameter, match="expected either segment_frames or chunk_frames"):
         parse_parameters(None, written(tmp_path / "p.json", segment_frames=20, chunk_frames=20))
 
 

@@ -238,16 +238,16 @@ def test_engines_need_their_kind_of_repository_and_unchanged_sources(request, tm
     with pytest.raises(ConfigurationError, match=r"mask_rcnn: expected sha256 .*source/model\.onnx has"):
         build_engines(folder, None, print)
     source_path(folder, "mask_rcnn").unlink()
-    with pytest.raises(ConfigurationError, match=r"mask_rcnn: expected .*source/model\.onnx, found no such file"):
+    with pytest.raises(ConfigurationError, match=r"mask_rcnn: expected .*source/model\.onnx, which does not exist"):
         build_engines(folder, None, print)
 
 
 def test_the_service_says_what_is_wrong_with_engines_that_are_not_built_or_not_served(tmp_path):
     manifest = load_manifest(engines(tmp_path))
-    with pytest.raises(ConfigurationError, match=r"model\.plan, found no such file; `dualtrack export engines`"):
+    with pytest.raises(ConfigurationError, match=r"model\.plan, which does not exist; `dualtrack export engines`"):
         verify(manifest)
     opening = open_client(manifest, triton_url=None, providers=["CPUExecutionProvider"], threads=1, deadline_s=1)
-    with pytest.raises(ConfigurationError, match=r"holds model\.plan: engines are served by Triton"):
+    with pytest.raises(ConfigurationError, match=r"has model\.plan; TensorRT engines need Triton"):
         asyncio.run(opening)
 
 
@@ -280,7 +280,7 @@ def test_doctor_says_that_engines_are_not_built(tmp_path, monkeypatch):
     assert result.exit_code == 6
     checks = {check["name"]: check for check in json.loads(result.output)}
     assert "`dualtrack export engines` builds it" in checks["models"]["detail"]
-    assert "engines are served by Triton" in checks["inference"]["detail"]
+    assert "TensorRT engines need Triton" in checks["inference"]["detail"]
 
 
 def test_graphs_are_not_published_among_engines(request, tmp_path):

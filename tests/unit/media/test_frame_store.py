@@ -266,12 +266,12 @@ def test_a_decoder_that_dies_names_its_frame(tmp_path: Path) -> None:
         asyncio.run(work())
     # what was on its way when the signal came counts, too
     assert 7 <= seen[-1] < frames
-    assert died.value.detail == f"video: the decoder stopped at frame {seen[-1]} without an answer (killed by SIGKILL)"
+    assert died.value.detail == f"video: the decoder exited at frame {seen[-1]} without a result (killed by SIGKILL)"
     assert died.value.code == "decode-failed"
     assert not list((tmp_path / "f").iterdir())
 
 
-@pytest.mark.parametrize(("frames", "match"), [(12, "first [0-9]+ frames fill the limit"), (3000, "at least")])
+@pytest.mark.parametrize(("frames", "match"), [(12, "first [0-9]+ frames exceed the limit"), (3000, "at least")])
 def test_the_store_is_bounded_while_it_grows_and_before(frames: int, match: str, tmp_path: Path) -> None:
     path = cut(tmp_path / "v.mp4", 12)
     limits = replace(LIMITS, max_store_bytes=300_000)
@@ -306,7 +306,7 @@ def test_a_full_disk_is_not_the_videos_fault(tmp_path: Path) -> None:
         out.mkdir()
         if not number:
             (out / "frames").symlink_to("/dev/full")
-        with pytest.raises(Unavailable, match="disk: no room") as full:
+        with pytest.raises(Unavailable, match="disk: no space") as full:
             stored_by_child(path, out, file_bytes)
         assert full.value.code == "disk-full"
 

@@ -67,7 +67,7 @@ def test_nothing_is_asked_for() -> None:
         pytest.param(["person", "crab"], "got crab", id="unknown-name"),
         pytest.param([{"id": 1, "name": "a", "of": ["crab"]}], "got crab", id="unknown-member"),
         pytest.param([{"id": 1, "name": "person"}, {"id": 1, "name": "car"}], r"got \[1\]", id="id-twice"),
-        pytest.param([{"id": 1, "name": "crab"}], "has none of these", id="nothing-known"),
+        pytest.param([{"id": 1, "name": "crab"}], "matches a class of the detector, got none", id="nothing-known"),
     ],
 )
 def test_refused(choice: Any, said: str) -> None:

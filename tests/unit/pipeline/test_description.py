@@ -53,9 +53,9 @@ def test_read(tmp_path: Path) -> None:
     ("members", "said"),
     [
         pytest.param({"input": {"name": "images"}}, "input: .*either size or short_side", id="no-size"),
-        pytest.param({"input": {"name": "i", "size": [64, 96], "std": [0, 1, 1]}}, "std without a 0", id="std"),
+        pytest.param({"input": {"name": "i", "size": [64, 96], "std": [0, 1, 1]}}, "nonzero std", id="std"),
         pytest.param({"boxes": {"tensor": "o", "format": "yxyx"}}, "boxes.format: .*got 'yxyx'", id="format"),
-        pytest.param({"numbered_by": "id"}, "id is for classes = one of coco", id="ids-of-own-names"),
+        pytest.param({"numbered_by": "id"}, "id requires classes to be one of coco", id="ids-of-own-names"),
         pytest.param({"nms_iuo": 0.5}, "nms_iuo: Extra", id="misspelled"),
         pytest.param({"model": "none.onnx"}, "No such file", id="no-graph"),
     ],

@@ -100,7 +100,7 @@ RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
         pytest.param({"categories": "lvis", "annotations": []}, "got 'lvis'", id="unknown-set"),
         pytest.param({"categories": [{"id": 1}], "annotations": []}, "categories: entry 0: name: Field", id="no-name"),
         pytest.param(
-            {"categories": [{"id": 1, "name": "a"}] * 2, "annotations": []}, "every id once", id="id-twice"
+            {"categories": [{"id": 1, "name": "a"}] * 2, "annotations": []}, "expected unique ids", id="id-twice"
         ),
         pytest.param({"categories": "coco"}, "got NoneType", id="no-annotations"),
         pytest.param([BOX, 5], "record 1: Input should be", id="no-object"),

@@ -86,11 +86,11 @@ def test_a_preset_alone_is_the_preset(name: Any) -> None:
     assert JobParameters(preset=name).pipeline_params() == preset(name)
 
 
-def test_both_presets_stand_in_the_schema() -> None:
+def test_descriptions_state_both_presets_values() -> None:
     schema = JobParameters.model_json_schema()["properties"]
-    assert schema["th_seq"]["description"].endswith(" Default 0.3; preset `paper` 0.5.")
+    assert schema["th_seq"]["description"].endswith(" Default: 0.3; preset `paper`: 0.5.")
     assert schema["th_seq"]["x-defaults"] == {"default": 0.3, "paper": 0.5}
-    assert schema["th_det"]["description"].endswith(" Default 0.2 in both presets.")
+    assert schema["th_det"]["description"].endswith(" Default: 0.2.")
     assert schema["strategy"]["x-defaults"] == {"default": "track_and_suppress", "paper": "greedy"}
     assert {name for name, field in schema.items() if "x-defaults" in field} == set(PIPELINE)
     assert all(field["default"] is None for name, field in schema.items() if name in PIPELINE)
@@ -173,7 +173,7 @@ def test_an_unknown_name_hides_no_other_error() -> None:
 def test_an_old_name_is_taken_as_the_new_one(old: str, new: str) -> None:
     asked = JobParameters.model_validate({old: 20})
     assert asked.model_dump(exclude_unset=True) == {new: 20}
-    assert asked.deprecations == (f"{old} is now {new}; the old name will be refused in the next release",)
+    assert asked.deprecations == (f"{old} is deprecated, use {new}; the next release will reject it",)
     assert JobParameters.model_validate({new: 20}).deprecations == ()
     assert deprecations({old: 20, "th_det": 1}) == list(asked.deprecations)
 
@@ -186,7 +186,9 @@ def test_old_names_point_to_names_that_exist() -> None:
 def test_old_and_new_name_at_once() -> None:
     [(field, message)] = errors({"segment_frames": 20, "chunk_frames": 20})
     assert field == "segment_frames"
-    assert message == "expected one of segment_frames and chunk_frames; segment_frames is the old name of chunk_frames"
+    assert (
+        message == "expected either segment_frames or chunk_frames; segment_frames is a deprecated name of chunk_frames"
+    )
 
 
 def test_a_wrong_value_is_found_under_the_name_that_was_given() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from dualtrack.client.retries import RetryableError
 from dualtrack.error_codes import class_of, class_of_status
 from dualtrack.errors import ConfigurationError, DualtrackError, Overloaded, Unavailable
 
@@ -13,14 +14,27 @@ UNEXPECTED = "unexpected-answer"
 NEVER_PLAIN = frozenset({404, 405, 501})
 """Statuses that the service sends only with a problem document, and other servers for paths they don't have."""
 DEFAULT_RETRY_S = 1
+NO_CONTENT = 204
+
+
+RETRYABLE = frozenset({429, 503})
+"""Statuses by which the service asks to send the request again later."""
+
+
+def raised_for(answer: httpx.Response) -> DualtrackError | RetryableError:
+    """What to raise for an answer without success, its body read."""
+    error = error_of(answer)
+    return RetryableError(error, retry_after_s(answer)) if answer.status_code in RETRYABLE else error
 
 
 def document_of(answer: httpx.Response) -> Any:
-    """The JSON document of a successful answer.
+    """The JSON document of a successful answer; None of one without a body.
 
     Raises:
         ConfigurationError: the answer is none of the service's.
     """
+    if answer.status_code == NO_CONTENT:
+        return None
     try:
         return answer.json()
     except ValueError as error:

@@ -2,17 +2,19 @@
 
 import re
 import ssl
+from typing import TypeVar
 from urllib.request import getproxies
 
 import httpx
 
 from dualtrack.errors import ConfigurationError, DualtrackError, InvalidParameter, Unavailable
 
+Http = TypeVar("Http", httpx.Client, httpx.AsyncClient)
 EXPECTED = "expected http://HOST:PORT or https://HOST:PORT"
 
 
-def connect(base_url: str, api_key: str | None, timeout_s: float) -> httpx.Client:
-    """An HTTP client for the service; nothing is sent yet.
+def connect(kind: type[Http], base_url: str, api_key: str | None, timeout_s: float) -> Http:
+    """An HTTP client of `kind` for the service; nothing is sent yet.
 
     Raises:
         InvalidParameter: the address or the key can't be used.
@@ -21,7 +23,7 @@ def connect(base_url: str, api_key: str | None, timeout_s: float) -> httpx.Clien
     url = _checked_url(base_url)
     headers = {"Authorization": f"Bearer {_checked_key(api_key)}"} if api_key else {}
     try:
-        return httpx.Client(base_url=url, headers=headers, timeout=timeout_s)
+        return kind(base_url=url, headers=headers, timeout=timeout_s)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         proxies = {name: value for name, value in getproxies().items() if name in {"all", "http", "https"}}
         got = ", ".join(f"{name.upper()}_PROXY={_without_password(value)}" for name, value in sorted(proxies.items()))
@@ -30,9 +32,9 @@ def connect(base_url: str, api_key: str | None, timeout_s: float) -> httpx.Clien
         ) from error
 
 
-def failure(http: httpx.Client, error: httpx.TransportError) -> DualtrackError:
+def failure(base_url: httpx.URL, error: httpx.TransportError) -> DualtrackError:
     """The error for a request that got no answer: `Unavailable` if another try can succeed."""
-    address = _without_password(str(http.base_url).removesuffix("/"))
+    address = _without_password(str(base_url).removesuffix("/"))
     reason = f"{type(error).__name__}: {error}"
     if _bad_tls(error):
         return ConfigurationError(f"service {address}: expected a server with TLS and a trusted certificate: {reason}")

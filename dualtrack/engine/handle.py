@@ -1,22 +1,22 @@
-"""The worker's end of its engine process: start it, send a job, watch it, kill it."""
+"""This end of an engine process: start it, send a job, watch it, kill it. The worker and `Engine` both use it."""
 
 import asyncio
 import contextlib
 import shutil
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dualtrack import protocol
+from dualtrack.children import child_environment, python_command
+from dualtrack.error_codes import error_of_code
 from dualtrack.errors import Canceled, EngineDied, JobFailed
-from service.pipeline.progress import StageProgress
-from service.pipeline.store.cache import CacheNote
 
-COMMAND = (sys.executable, "-m", "service.worker.engine_main")
+COMMAND = python_command("service.worker.engine_main")
 START_S = 120.0
 CANCEL_S = 1.0
+STOP_S = 5.0
 LINE_BYTES = 1 << 20
 CANCELED = "job: canceled"
 Document = dict[str, Any]
@@ -26,7 +26,9 @@ class EngineHandle:
     """One engine; started when first needed, and again after it died or was killed.
 
     Args:
-        settings: sent to the process at its start; `scratch` is its folder for decoded frames and features.
+        settings: sent to the process at its start, those of `service.settings` by name; what is left out comes from
+            the environment. `scratch` is its folder for decoded frames and features, removed when the process is
+            killed; without it the process makes one of its own.
         command: the program to start; tests start another one.
     """
 
@@ -40,6 +42,7 @@ class EngineHandle:
 
         Raises:
             EngineDied: it ended instead, or took too long; its output is in the log.
+            ConfigurationError: models or settings can't be used.
         """
         if self._process is not None and self._process.returncode is None:
             return
@@ -47,7 +50,11 @@ class EngineHandle:
             # it ended between two jobs: its pipes are still open
             await self.kill()
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
+            env=child_environment(),
         )
         try:
             _write(self._process, protocol.Start(self._settings))
@@ -60,14 +67,16 @@ class EngineHandle:
             raise
         if not isinstance(message, protocol.Ready):
             await self.kill()
+            if isinstance(message, protocol.Failed):
+                raise error_of_code(message.code, message.detail)
             came = "its end" if message is None else protocol.name_of(message)
             raise EngineDied(f"engine: expected it to get ready, got {came}")
 
     async def run(
         self,
         job: Document,
-        report: Callable[[StageProgress], None],
-        note: Callable[[CacheNote], None],
+        report: Callable[[protocol.Step], None],
+        note: Callable[[protocol.Cached], None],
         canceled: asyncio.Event,
     ) -> None:
         """Do one job.
@@ -124,8 +133,8 @@ class EngineHandle:
     async def _attend(
         self,
         job: Document,
-        report: Callable[[StageProgress], None],
-        note: Callable[[CacheNote], None],
+        report: Callable[[protocol.Step], None],
+        note: Callable[[protocol.Cached], None],
         canceled: asyncio.Event,
     ) -> protocol.Done | protocol.Failed:
         """Send a job, pass a cancel on, and wait for the job's end."""
@@ -148,7 +157,7 @@ class EngineHandle:
                 await self.kill()
 
     async def _follow(
-        self, run: int, report: Callable[[StageProgress], None], note: Callable[[CacheNote], None]
+        self, run: int, report: Callable[[protocol.Step], None], note: Callable[[protocol.Cached], None]
     ) -> protocol.Done | protocol.Failed:
         """Pass on the engine's messages about a run until one says how the run ended."""
         while (message := await self._receive()) is not None:
@@ -157,9 +166,9 @@ class EngineHandle:
                 continue
             match message:
                 case protocol.Step():
-                    report(StageProgress(message.stage, message.done, message.total))
+                    report(message)
                 case protocol.Cached():
-                    note(CacheNote(message.key, message.size_bytes, message.checkpoint))
+                    note(message)
                 case protocol.Done() | protocol.Failed():
                     return message
                 case _:
@@ -176,6 +185,15 @@ class EngineHandle:
         if process.returncode is None:
             process.kill()
 
+    async def stop(self) -> None:
+        """End an idle process by the end of its input; one that does not end soon is killed."""
+        process = self._process
+        if process is not None and process.stdin is not None and process.returncode is None:
+            process.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_S)
+        await self.kill()
+
     async def kill(self) -> None:
         """End the process and remove what it had on disk."""
         process, self._process = self._process, None
@@ -187,7 +205,8 @@ class EngineHandle:
         await asyncio.to_thread(self._clean_scratch)
 
     def _clean_scratch(self) -> None:
-        shutil.rmtree(Path(self._settings["scratch"]), ignore_errors=True)
+        if "scratch" in self._settings:
+            shutil.rmtree(Path(self._settings["scratch"]), ignore_errors=True)
 
     async def _receive(self) -> protocol.Message | None:
         """The next answer, or None when the process has ended."""
