@@ -6,21 +6,30 @@ from typing import Any
 import typer.main
 
 from docs.generator.tables import table
+from service.cli.commands import points
 from service.cli.main import build_app
 
 Command = Any
 """What typer makes of a command; its classes are not public."""
 
 
-def commands(command: Command | None = None, path: tuple[str, ...] = ("dualtrack",)) -> Iterator[tuple[str, Command]]:
+def commands() -> Iterator[tuple[str, Command]]:
     """Every command that does something, by its full name."""
-    command = typer.main.get_command(build_app()) if command is None else command
-    below = getattr(command, "commands", {})
-    if not below or command.invoke_without_command:
-        yield " ".join(path), command
-    for name, each in below.items():
-        if not each.hidden:
-            yield from commands(each, (*path, name))
+    for name in points():
+        command = _load(name)
+        below = getattr(command, "commands", {})
+        if not below or command.invoke_without_command:
+            yield f"dualtrack {name}", command
+        for each in below:
+            yield f"dualtrack {name} {each}", _load(name, each)
+
+
+def _load(*words: str) -> Command:
+    """A command with its options; only those that are named are imported when the command line is built."""
+    command: Command = typer.main.get_command(build_app(words))
+    for word in words:
+        command = command.commands[word]
+    return command
 
 
 def options(command: Command) -> list[Any]:

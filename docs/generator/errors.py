@@ -2,6 +2,7 @@
 
 from docs.generator.tables import table
 from dualtrack.error_codes import CODES_OF_CLASS, status_of
+from dualtrack.errors import DualtrackError
 from service.cli.main import exit_code
 
 
@@ -19,10 +20,10 @@ def markdown() -> str:
     return table(("class", "it means", "codes and their HTTP status", "exit code"), rows)
 
 
-def _exit_code(kind: type) -> int:
+def _exit_code(kind: type[DualtrackError]) -> int:
     # without its constructor: a class may want more than a message
     return exit_code(kind.__new__(kind))
 
 
-def _summary(kind: type) -> str:
+def _summary(kind: type[DualtrackError]) -> str:
     return (kind.__doc__ or "").split("\n", 1)[0]

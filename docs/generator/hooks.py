@@ -7,7 +7,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs.generator.formulas import with_mathml
+from docs.generator.formulas import FONT, with_mathml
 from docs.generator.links import Site, rewritten
 from docs.generator.markers import filled
 from docs.generator.pages import BROUGHT_IN, FOLDERS, decisions, records
@@ -29,11 +29,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Bring in the pages that live beside what they describe, and the contents of the decisions."""
     for uri, origin in BROUGHT_IN.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / origin)))
+    files.append(File.generated(config, "assets/math.ttf", abs_src_path=str(FONT)))
     files.append(File.generated(config, "decisions/index.md", content=decisions()))
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> str:
     """Fill in what is made from the code, then turn links into the repository into links within the site."""
     uri = page.file.src_uri
     site = Site(ROOT, frozenset(files.src_uris))
@@ -43,6 +44,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         raise PluginError(f"{uri}: {error}") from error
 
 
-def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_content(html: str, **_: object) -> str:
     """Turn formulas into MathML, which browsers draw without a script."""
     return with_mathml(html)

@@ -43,11 +43,11 @@ def markdown() -> str:
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [f"## {method} {path}\n", f"{operation.get('description') or operation.get('summary', '')}\n"]
     if parameters := operation.get("parameters"):
-        rows = (
-            (f"`{each['name']}`", each["in"], type_of(each.get("schema", {})), _description(each))
+        given = (
+            (f"`{each['name']}`", str(each["in"]), type_of(each.get("schema", {})), _description(each))
             for each in parameters
         )
-        parts.append(table(("parameter", "in", "type", "what it is"), rows))
+        parts.append(table(("parameter", "in", "type", "what it is"), given))
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(_body(media_type, content.get("schema", {})))
     answers = operation["responses"]

@@ -27,7 +27,7 @@ class Site:
 
     def page_of(self, path: str) -> str | None:
         """Where the site has the file or folder `path` of the repository."""
-        known = {origin: uri for uri, origin in BROUGHT_IN.items()} | ALSO
+        known = {origin: uri for uri, origin in BROUGHT_IN.items()} | dict(ALSO)
         inside = path.removeprefix("docs/")
         candidates = [known.get(path), known.get(f"{path}/README.md")]
         if path.startswith("docs/"):

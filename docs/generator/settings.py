@@ -6,17 +6,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from docs.generator.attributes import attributes
 from docs.generator.tables import table
+from service.cli.config import PREFIX, descriptions, variables
 from service.settings import Settings
 
-PREFIX = "DUALTRACK_"
 LIMITS = f"{PREFIX}LIMITS__"
-ROOT = Path(__file__).resolve().parents[2]
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -39,7 +36,9 @@ class Setting:
 
 def settings() -> list[Setting]:
     """Every setting; a group's members one by one."""
-    return [each for name, field in Settings.model_fields.items() for each in _settings(name, field)]
+    explained = variables(descriptions(Settings))
+    found = [each for name, field in Settings.model_fields.items() for each in _settings(name, field)]
+    return [Setting(*each, explained[each[0]]) for each in found]
 
 
 def markdown() -> str:
@@ -53,15 +52,14 @@ def limits() -> str:
 
 
 def _table(rows: list[Setting]) -> str:
-    cells = (
-        (f"`{each.variable}`", shown(each), each.values, each.description)
-        for each in rows
-    )
+    cells = ((f"`{each.variable}`", shown(each), each.values, each.description) for each in rows)
     return table(("variable", "default", "values", "what it does"), cells)
 
 
 def shown(setting: Setting) -> str:
     """A default for the page: bytes also in MiB or GiB."""
+    if setting.variable == f"{PREFIX}MODEL_REPOSITORY":
+        return "the bundled models"
     plain = f"`{setting.default}`" if setting.default else ""
     if not setting.variable.endswith("_BYTES"):
         return plain
@@ -69,29 +67,24 @@ def shown(setting: Setting) -> str:
     return f"{plain} ({int(setting.default) / (1 << shift):g} {unit})"
 
 
-def _settings(name: str, field: FieldInfo) -> Iterator[Setting]:
-    default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+def _settings(name: str, field: FieldInfo) -> Iterator[tuple[str, str, str]]:
+    """Variable, default and values of a setting, or of every member of a group."""
+    default = field.get_default(call_default_factory=True, validated_data={})
     variable = f"{PREFIX}{name.upper()}"
-    if is_dataclass(default) and not isinstance(default, type):
-        described = attributes(type(default))
-        for item in fields(default):
-            text = described.get(item.name, "")
-            values = "whole number" if item.type is int else "number"
-            yield Setting(f"{variable}__{item.name.upper()}", value(getattr(default, item.name)), values, _sentence(text))
-    elif isinstance(default, BaseModel):
-        for inner, its_field in type(default).model_fields.items():
-            for each in _settings(f"{name}__{inner}", its_field):
-                yield each
-    else:
-        yield Setting(variable, value(default), kind(field), field.description or "")
+    if not is_dataclass(default) or isinstance(default, type):
+        yield variable, value(default), kind(field)
+        return
+    for item in fields(default):
+        values = "whole number" if item.type is int else "number"
+        yield f"{variable}__{item.name.upper()}", value(getattr(default, item.name)), values
 
 
 def value(default: Any) -> str:
-    """A default as it is written in the environment; folders of this machine by what they are."""
+    """A default as it is written in the environment."""
     if default is None or default is PydanticUndefined:
         return ""
     if isinstance(default, Path):
-        return str(default).replace(str(ROOT), ".").replace(str(Path.home()), "~")
+        return str(default).replace(str(Path.home()), "~")
     plain = to_jsonable_python(default)
     return plain if isinstance(plain, str) else json.dumps(plain)
 
@@ -119,7 +112,3 @@ def _name(annotation: Any) -> str:
     if annotation in names:
         return names[annotation]
     return {"Path": "path", "SecretStr": "text, secret"}.get(getattr(annotation, "__name__", ""), "text")
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
