@@ -26,7 +26,7 @@ def commands() -> Iterator[tuple[str, Command]]:
 
 def _load(*words: str) -> Command:
     """A command with its options; only those that are named are imported when the command line is built."""
-    command: Command = typer.main.get_command(build_app(words))
+    command: Command = typer.main.get_command(build_app(list(words)))
     for word in words:
         command = command.commands[word]
     return command

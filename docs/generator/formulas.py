@@ -24,9 +24,7 @@ def with_mathml(page: str) -> str:
     def replace(match: re.Match[str]) -> str:
         tag, marked = match.groups()
         latex = html.unescape(marked).strip()[2:-2].strip()
-        formula = convert(
-            latex.replace(r"\arg\max", r"\text{arg max}"), display="block" if tag == "div" else "inline"
-        )
+        formula = convert(latex.replace(r"\arg\max", r"\text{arg max}"), display="block" if tag == "div" else "inline")
         if unknown := UNKNOWN.search(formula):
             raise ValueError(f"formula {latex}: {unknown[0]} is not known")
         return f'<{tag} class="formula">{formula}</{tag}>'

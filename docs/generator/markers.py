@@ -13,7 +13,6 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "http-api": http_api.markdown,
     "result-schema": result_schema.markdown,
     "settings": settings.markdown,
-    "video-limits": settings.limits,
 }
 
 

@@ -13,7 +13,6 @@ from docs.generator.tables import table
 from service.cli.config import PREFIX, descriptions, variables
 from service.settings import Settings
 
-LIMITS = f"{PREFIX}LIMITS__"
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -42,18 +41,9 @@ def settings() -> list[Setting]:
 
 
 def markdown() -> str:
-    """The table of all settings."""
-    return _table(settings())
-
-
-def limits() -> str:
-    """The table of the limits of a video."""
-    return _table([each for each in settings() if each.variable.startswith(LIMITS)])
-
-
-def _table(rows: list[Setting]) -> str:
-    cells = ((f"`{each.variable}`", shown(each), each.values, each.description) for each in rows)
-    return table(("variable", "default", "values", "what it does"), cells)
+    """One row per setting."""
+    rows = ((f"`{each.variable}`", shown(each), each.values, each.description) for each in settings())
+    return table(("variable", "default", "values", "what it does"), rows)
 
 
 def shown(setting: Setting) -> str:
