@@ -26,7 +26,7 @@ from dualtrack.client.job import Job
 from dualtrack.errors import DualtrackError, Unauthorized
 from tests.support.ports import free_ports
 
-SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"
+SERVICE, TRITON = "dualtrack/service:0.4.0", "dualtrack/triton:0.4.0"
 LARGEST = 600_000_000
 """Bytes of the service's image with everything below it."""
 CLIP = ROOT / "demo" / "pedestrians.mp4"

@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from dualtrack.children import child_environment, python_command
+from dualtrack.children import child_environment, python_command, require_serving
 from dualtrack.client.client import Client
 from dualtrack.errors import InvalidVideo, Unavailable
 from dualtrack.formats.table import FILES, ResultFormat
@@ -27,10 +27,15 @@ SURE_SCORE = 0.35
 
 
 def demo(
-    clip: Annotated[Path, typer.Option(help="The video to segment.")] = Path("demo/pedestrians.mp4"),
+    clip: Annotated[Path | None, typer.Option(help="The video to segment; default: a bundled one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
 ) -> None:
     """Start the service, POST a clip, show its tubelets, write overlay.mp4 and tubelets.json, stop the service."""
+    require_serving("dualtrack demo")
+    # only here: the base installation does not have it
+    from service.settings import bundled  # noqa: PLC0415
+
+    clip = clip or bundled("demo/pedestrians.mp4")
     if not clip.is_file():
         raise InvalidVideo(f"clip: expected a file, got {clip}", code="no-such-file")
     console = Console()
