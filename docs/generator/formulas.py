@@ -27,6 +27,8 @@ def with_mathml(page: str) -> str:
         formula = convert(latex.replace(r"\arg\max", r"\text{arg max}"), display="block" if tag == "div" else "inline")
         if unknown := UNKNOWN.search(formula):
             raise ValueError(f"formula {latex}: {unknown[0]} is not known")
+        # between a set's elements and their condition
+        formula = formula.replace("<mi>:</mi>", '<mo lspace="0.25em" rspace="0.25em">:</mo>')
         return f'<{tag} class="formula">{formula}</{tag}>'
 
     return FORMULA.sub(replace, page)

@@ -10,7 +10,7 @@ from mkdocs.structure.pages import Page
 from docs.generator.formulas import FONT, with_mathml
 from docs.generator.links import Site, rewritten
 from docs.generator.markers import filled
-from docs.generator.pages import BROUGHT_IN, FOLDERS, decisions, records
+from docs.generator.pages import BROUGHT_IN, FOLDERS, decisions, records, search_boost
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +38,7 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
     """Fill in what is made from the code, then turn links into the repository into links within the site."""
     uri = page.file.src_uri
     site = Site(ROOT, frozenset(files.src_uris))
+    page.meta.setdefault("search", {"boost": search_boost(uri)})
     try:
         return rewritten(filled(markdown), uri, site)
     except (LookupError, ValueError) as error:

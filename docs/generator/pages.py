@@ -38,6 +38,13 @@ which one does. [Contributing](../project/contributing.md) says what a record co
 """
 
 
+def search_boost(uri: str) -> float:
+    """How much more a page counts in the search: what is looked up before how it came about."""
+    if uri == "parameters.md":
+        return 5
+    return 2 if uri.startswith(("start/", "how-to/", "reference/", "method.md")) else 1
+
+
 def records(folder: str) -> list[Path]:
     """The records of a folder, in order."""
     return sorted((DOCS / folder).glob("[0-9]*.md"))

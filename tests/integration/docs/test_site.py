@@ -11,6 +11,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
+import dualtrack
 from dualtrack.error_codes import CLASS_OF_CODE
 from service.pipeline.parameters.request_names import TABLE
 from tests.unit.docs.pages import ROOT
@@ -102,6 +103,12 @@ def test_reference_pages_are_complete(site: Path) -> None:
     texts = {page: (site / page).read_text() for page in names}
     missing = {page: {name for name in wanted if name not in texts[page]} for page, wanted in names.items()}
     assert {page: absent for page, absent in missing.items() if absent} == {}
+
+
+def test_everything_public_is_in_the_python_reference(pages: dict[Path, Page], site: Path) -> None:
+    ids = pages[site / "reference" / "python.html"].ids
+    known = ids | {name.replace("dualtrack.errors.", "dualtrack.") for name in ids}
+    assert [name for name in dualtrack.__all__ if f"dualtrack.{name}" not in known and name != "__version__"] == []
 
 
 def test_formulas_are_drawn_without_a_script(site: Path) -> None:
