@@ -7,6 +7,7 @@ VENV    := .venv
 MODELS  := .venv-models
 TRITON  := .venv-triton
 DOCS    := .venv-docs
+GENERATORS := .venv-generators
 BIN     := $(VENV)/bin
 # containers: small, cpu or gpu; docker compose or podman-compose
 PROFILE ?= small
@@ -14,12 +15,12 @@ COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-browser docs test-docs mutations load compose-check compose-test up down setup lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
 
-test: check test-fast test-triton
+test: check test-fast test-triton test-generators
 
 check: setup lint                       ## format, lint, types, imports
 lint: setup
@@ -30,10 +31,13 @@ lint: setup
 
 .PHONY: test-fast
 test-fast: setup
-	$(BIN)/pytest -m "not triton and not models and not browser and not docs"
+	$(BIN)/pytest -m "not triton and not models and not generators and not browser and not docs"
 
 test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled repository
 	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton
+
+test-generators: setup $(GENERATORS)/.done  ## clients and models generated from the OpenAPI document
+	DUALTRACK_TEST_GENERATORS=$(GENERATORS)/bin $(BIN)/pytest -m generators tests/generators
 
 test-models: $(MODELS)/.done            ## torch modules, export, parity, a short training
 	$(MODELS)/bin/pytest -m models
@@ -97,5 +101,8 @@ $(DOCS)/.done: requirements/docs.txt pyproject.toml
 $(TRITON)/.done: requirements/triton-test.txt
 	sh requirements/install.sh $(PYTHON) $(TRITON) requirements/triton-test.txt no-project
 
+$(GENERATORS)/.done: requirements/generators.txt
+	sh requirements/install.sh $(PYTHON) $(GENERATORS) requirements/generators.txt no-project
+
 clean:
-	rm -rf $(VENV) $(MODELS) $(TRITON) $(DOCS) demo-output build dist site
+	rm -rf $(VENV) $(MODELS) $(TRITON) $(GENERATORS) $(DOCS) demo-output build dist site

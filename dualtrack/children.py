@@ -9,6 +9,7 @@ from dualtrack.errors import ConfigurationError
 
 SERVING = ("av", "cv2", "onnxruntime", "pydantic_settings", "scenedetect", "structlog")
 """Packages that an engine needs and the base installation does not have."""
+CALLERS_OWN = frozenset({"PYTHONPATH", "PYTHONWARNINGS"})
 INSTALL = 'pip install "dualtrack[{extra}]"'
 
 
@@ -25,9 +26,13 @@ def python_command(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child: this process's or the given one, without `PYTHONPATH`, for the same reason."""
+    """The environment of a child: this process's or the given one, without what a caller set for its own Python.
+
+    `PYTHONPATH` may lead to a package `service`, too; `PYTHONWARNINGS=error` would end an engine at a library's
+    first deprecation.
+    """
     inherited = os.environ if environment is None else environment
-    return {name: value for name, value in inherited.items() if name != "PYTHONPATH"}
+    return {name: value for name, value in inherited.items() if name not in CALLERS_OWN}
 
 
 def require_linux(what: str) -> None:

@@ -1,1 +1,1 @@
-"""From trained weights to a model repository."""
+"""Exports trained weights to a model repository."""

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from docs.generator.schema_types import type_of
+from docs.generator.result_schema import definitions, section
+from docs.generator.schema_types import described, type_of
 from docs.generator.tables import table
 from service.api.app import create_app
 from service.settings import Settings
@@ -67,7 +68,7 @@ def _problems(api: dict[str, Any]) -> str:
         for status, answer in operation["responses"].items()
         if int(status) >= FIRST_PROBLEM
     }
-    lead = "Every error has the type `application/problem+json` ([Problem](#problemdetails)).\n"
+    lead = "Every error has the type `application/problem+json` ([Problem](#problem)).\n"
     rows = ((str(status), meaning) for status, meaning in sorted(found.items()))
     return f"## Problems\n\n{lead}\n{table(('status', 'meaning'), rows)}"
 
@@ -80,7 +81,7 @@ def _meaning(answer: dict[str, Any]) -> str:
 def _body(media_type: str, schema: Schema) -> str:
     head = f"Body `{media_type}`"
     if "properties" not in schema:
-        return f"{head}: {type_of(schema)}.\n"
+        return f"{head}: {described(schema)}\n"
     required = schema.get("required", ())
     rows = (
         (f"`{name}`", type_of(each), "yes" if name in required else "no", each.get("description", ""))
@@ -99,15 +100,7 @@ def _description(parameter: dict[str, Any]) -> str:
 
 
 def _schema(name: str, schema: Schema) -> str:
-    heading = f"### {name} {{ #{name.lower()} }}\n"
-    if name in OWN_PAGES:
-        return f"{heading}\n{OWN_PAGES[name]}\n"
-    lead = f"{schema['description']}\n" if schema.get("description") else ""
-    if "properties" not in schema:
-        return f"{heading}\n{lead}\n{type_of(schema)}\n"
-    required = schema.get("required", ())
-    rows = (
-        (f"`{member}`", type_of(each), "yes" if member in required else "no", each.get("description", ""))
-        for member, each in schema["properties"].items()
+    elsewhere = OWN_PAGES.get(name) or (
+        f"Part of a [result](result.md#{name.lower()})." if name in definitions() else None
     )
-    return f"{heading}\n{lead}\n{table(('member', 'type', 'always there', 'what it is'), rows)}"
+    return section(name, schema) if elsewhere is None else f"### {name} {{ #{name.lower()} }}\n\n{elsewhere}\n"

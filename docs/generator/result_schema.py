@@ -1,41 +1,40 @@
 """The result's JSON Schema, member by member."""
 
-from collections.abc import Iterator
 from typing import Any
 
-from docs.generator.schema_types import type_of
+from docs.generator.schema_types import described, type_of
 from docs.generator.tables import table
 from dualtrack.result.schema import result_schema
 
 Schema = dict[str, Any]
 
 
-def members(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
-    """Every object of the schema that has members, by its path."""
-    if schema.get("type") == "array":
-        items = schema.get("items")
-        if isinstance(items, dict):
-            yield from members(items, f"{path}[]")
-        return
-    properties = schema.get("properties", {})
-    if properties:
-        yield path, schema
-    for name, each in properties.items():
-        yield from members(each, f"{path}.{name}".lstrip("."))
-    for option in schema.get("anyOf", ()):
-        yield from members(option, path)
+def definitions() -> dict[str, Schema]:
+    """The schemas with a name that a result consists of."""
+    found: dict[str, Schema] = result_schema()["$defs"]
+    return found
 
 
 def markdown() -> str:
-    """One table per object of the document."""
-    return "\n".join(_section(path, schema) for path, schema in members(result_schema()))
+    """One section for the document, then one per schema with a name."""
+    document = f"### The document\n\n{members(result_schema())}"
+    return "\n".join([document, *(section(name, schema) for name, schema in definitions().items())])
 
 
-def _section(path: str, schema: Schema) -> str:
+def section(name: str, schema: Schema) -> str:
+    """Heading, description and members of a schema with a name."""
+    heading = f"### {name} {{ #{name.lower()} }}\n"
+    if "properties" not in schema:
+        return f"{heading}\n{described(schema)}\n"
+    lead = f"{schema['description']}\n" if schema.get("description") else ""
+    return f"{heading}\n{lead}\n{members(schema)}"
+
+
+def members(schema: Schema) -> str:
+    """The table of an object's members."""
     required = schema.get("required", ())
     rows = (
         (f"`{name}`", type_of(each), "yes" if name in required else "no", each.get("description", ""))
         for name, each in schema["properties"].items()
     )
-    heading = f"### `{path}`" if path else "### The document"
-    return f"{heading}\n\n{table(('member', 'type', 'always there', 'what it is'), rows)}"
+    return table(("member", "type", "always there", "what it is"), rows)

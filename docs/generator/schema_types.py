@@ -26,6 +26,11 @@ def type_of(schema: dict[str, Any]) -> str:
     return f"{plain} {bounds}".strip()
 
 
+def described(schema: dict[str, Any]) -> str:
+    """Type and description of a schema."""
+    return f"{type_of(schema)}. {schema.get('description', '')}".strip()
+
+
 def named(name: str) -> str:
     """A link to the section of a schema with a name."""
     return f"[{name}](#{name.lower()})"

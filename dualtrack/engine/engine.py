@@ -17,7 +17,7 @@ from rich.console import Console
 from dualtrack import protocol
 from dualtrack.children import require_serving
 from dualtrack.digest import sha256_of
-from dualtrack.engine.handle import EngineHandle
+from dualtrack.engine.handle import COMMAND, EngineHandle
 from dualtrack.error_codes import error_of_code
 from dualtrack.errors import ConfigurationError, InvalidDetections, InvalidVideo, JobFailed
 from dualtrack.formats.table import FILES, ResultFormat
@@ -54,6 +54,9 @@ class Engine:
         ...         result = engine.segment(path, th_det=0.3, on_progress=print)
     """
 
+    _command: Sequence[str] = COMMAND
+    """The program that is started; tests start another one."""
+
     def __init__(
         self,
         *,
@@ -69,7 +72,7 @@ class Engine:
             "providers": None if providers is None else list(providers),
             "threads": threads,
         }
-        self._handle = EngineHandle({name: value for name, value in given.items() if value is not None})
+        self._handle = EngineHandle({name: value for name, value in given.items() if value is not None}, self._command)
         self._loop = _LoopThread()
         self._lock = threading.Lock()
         self._close = weakref.finalize(self, _shut_down, self._loop, self._handle)
@@ -152,7 +155,8 @@ class Engine:
         try:
             run.result()
         except JobFailed as error:
-            raise error_of_code(error.code, error.detail) from error
+            # the same failure as the class that the caller knows
+            raise error_of_code(error.code, error.detail) from None
 
 
 def segment(
@@ -200,7 +204,12 @@ class _LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="dualtrack-engine", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="dualtrack-engine", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_forever()
 
     def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -210,6 +219,7 @@ class _LoopThread:
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
 
 def _shut_down(loop: _LoopThread, handle: EngineHandle) -> None:

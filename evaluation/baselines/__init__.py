@@ -1,1 +1,1 @@
-"""What IPDT is compared with: DeepSORT, and the method as the papers' programs run it."""
+"""Baselines for IPDT: DeepSORT, and the method implemented literally, as in the papers' code."""

@@ -1,4 +1,4 @@
-"""What DeepSORT compares: by what two detections look alike, as unit vectors."""
+"""Appearance features of detections for DeepSORT, as unit vectors."""
 
 import numpy as np
 
@@ -14,18 +14,18 @@ FEATURE_STRIDE = 4
 
 
 async def appearance(kind: Appearance, detections: Detections, raw: Detections, run: Run, kept: Remembered) -> F32:
-    """Appearances of one frame's candidates, (N, C), L2-normalised.
+    """Appearances of one frame's candidates, (N, C), L2-normalized.
 
-    `f4`: mean of the trackers' feature map over the mask. `box_head`: the detector's whole class vector, which is what
-    its box head makes of a box; `lite` has a dense head, whose features belong to places and not to boxes. `both`: the
-    two side by side, with equal weight.
+    `f4`: mean of the trackers' feature map over the mask. `box_head`: the detector's whole class vector, the output of
+    its box head; `lite` has a dense head, whose features belong to locations rather than boxes. `both`: the two
+    concatenated with equal weight.
 
     Args:
-        kind: of these.
+        kind: one of these.
         detections: calibrated candidates.
-        raw: all candidates of the frame as the detector gave them.
+        raw: all candidates of the frame before calibration.
         run: the video.
-        kept: means of f4 that are known, filled.
+        kept: means of f4 computed so far; updated.
     """
     parts = []
     if kind != "box_head":
@@ -38,7 +38,7 @@ async def appearance(kind: Appearance, detections: Detections, raw: Detections, 
 
 
 async def _mean_features(detections: Detections, run: Run, kept: Remembered) -> F32:
-    """L2-normalised mean of f4 over each mask: (N, C4)."""
+    """L2-normalized mean of f4 over each mask: (N, C4)."""
     f4 = (await kept.features.get(detections.frame)).f4[0]
     keys = [(detections.frame, mask.counts) for mask in detections.masks]
     for index, key in enumerate(keys):

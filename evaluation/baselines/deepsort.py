@@ -1,9 +1,9 @@
-"""Baseline B0: DeepSORT on the detections, written from the published method (Wojke, Bewley, Paulus, ICIP 2017).
+"""Baseline: DeepSORT on the detections, implemented from the published method (Wojke, Bewley, Paulus, ICIP 2017).
 
 Adapted to video instance segmentation: detections come from the calibrated candidates, a tubelet is the union of a
 track's matched masks, and frames without a match stay empty. The whole video is available, so a track that is confirmed
-late reports its first hits, too; by default it is confirmed at once (`n_init` 1), because the frames are few.
-What two detections are compared by is `evaluation.baselines.appearance`, in place of a network that knows persons only.
+late includes its first hits, too; by default it is confirmed at once (`n_init` 1), because there are few frames.
+`evaluation.baselines.appearance` replaces the published appearance network, which was trained on persons only.
 """
 
 from collections.abc import Sequence
@@ -27,23 +27,23 @@ GATE = 9.4877
 """95 % quantile of chi-square with 4 degrees of freedom."""
 INFEASIBLE = 1e5
 BARELY = 1e-5
-"""Added to the cost of a forbidden pair, above the highest allowed cost: no good pair is given up for two poor ones."""
+"""Margin of a forbidden pair's cost over the highest allowed one: no good pair is given up for two poor ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeepSortParams:
-    """Numbers of the published method, but for `n_init` (3 there) and `min_score`, the detector's threshold here.
+    """Parameters as published, except `n_init` (published: 3) and `min_score` (here the detector's threshold).
 
     Attributes:
-        n_init: a track that misses before is dropped.
+        n_init: a track with a miss before it is confirmed is dropped.
     """
 
-    max_age: Annotated[int, Ge(0), Parameter("Frames without a match after which a track ends.")] = 30
-    max_cosine: Annotated[float, Interval(ge=0, le=2), Parameter("Largest cosine distance of a match.")] = 0.2
-    max_iou_distance: Annotated[Share, Parameter("Largest 1 - IoU of a match.")] = 0.7
-    n_init: Annotated[int, Ge(1), Parameter("Hits in a row that confirm a track.")] = 1
-    min_score: Annotated[Share, Parameter("Calibrated candidates below this are not tracked.")] = 0.2
-    appearance: Annotated[Appearance, Parameter("What two detections are compared by.")] = "f4"
+    max_age: Annotated[int, Ge(0), Parameter("Consecutive frames without a match after which a track ends.")] = 30
+    max_cosine: Annotated[float, Interval(ge=0, le=2), Parameter("Maximum cosine distance of a match.")] = 0.2
+    max_iou_distance: Annotated[Share, Parameter("Maximum IoU distance (1 - IoU) of a match.")] = 0.7
+    n_init: Annotated[int, Ge(1), Parameter("Consecutive matches that confirm a track.")] = 1
+    min_score: Annotated[Share, Parameter("Minimum score of a calibrated detection to be tracked.")] = 0.2
+    appearance: Annotated[Appearance, Parameter("Appearance feature by which detections are compared.")] = "f4"
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -51,7 +51,7 @@ class DeepSortParams:
 
 @dataclass(slots=True)
 class _Track:
-    """One track under way; `misses` counts frames since its last match."""
+    """An active track; `misses` counts frames since its last match."""
 
     mean: F64
     covariance: F64
@@ -102,14 +102,14 @@ def _step(tracks: _Tracks, detections: Detections, features: F32, params: DeepSo
 
 
 def _confirmed(track: _Track, params: DeepSortParams) -> bool:
-    # a track with fewer hits does not outlive a miss, so its hits are in a row
+    # a track with fewer hits is dropped at its first miss, so its hits are consecutive
     return len(track.hits) >= params.n_init
 
 
 def _match(
     tracks: Sequence[_Track], detections: Detections, measured: F64, features: F32, params: DeepSortParams
 ) -> list[tuple[_Track, int]]:
-    """Confirmed tracks by appearance, recently seen first; then by overlap tentative ones and those missed once."""
+    """Match confirmed tracks by appearance, most recent first; then tentative ones and those missed once by IoU."""
     free = list(range(len(detections)))
     matched: list[tuple[_Track, int]] = []
     for age in range(1, params.max_age + 1):
@@ -128,7 +128,7 @@ def _without(items: list[int], positions: list[int]) -> list[int]:
 
 
 def _assign(cost: F64 | F32, most: float) -> list[tuple[int, int]]:
-    """Hungarian assignment of a cost matrix; pairs that cost more than `most` are dropped."""
+    """Hungarian assignment on a cost matrix; pairs with a cost above `most` are dropped."""
     if not cost.size:
         return []
     rows, columns = linear_sum_assignment(np.minimum(cost, most + BARELY))
@@ -159,7 +159,7 @@ def _boxes(tracks: Sequence[_Track]) -> F32:
     return np.concatenate([state[:, :2] - half, state[:, :2] + half], axis=1)
 
 
-# Kalman filter, constant velocity; standard deviations in shares of the height as published.
+# Kalman filter with constant velocity; standard deviations relative to the height, as published.
 
 
 def _initiate(measured: F64) -> tuple[F64, F64]:

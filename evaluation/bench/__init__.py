@@ -1,1 +1,1 @@
-"""`dualtrack bench`: what a video costs, row by row, each with its target."""
+"""`dualtrack bench`: the cost of processing a video, as rows that each have a target."""

@@ -1,4 +1,4 @@
-"""What every row is given."""
+"""Inputs shared by all rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Bench:
-    """Networks, folders, sizes.
+    """Networks, folders and sizes.
 
     Attributes:
-        context: networks in this process; nothing is cached.
-        settings: that the context was opened with.
-        folder: for clips and whatever a row needs.
+        context: with networks in this process and without a cache.
+        settings: from which the context was opened.
+        folder: for clips and other files of the rows.
         plan: sizes.
-        notify: called with what is being measured.
+        notify: called with a line on what is being measured.
     """
 
     context: PipelineContext
@@ -30,11 +30,11 @@ class Bench:
     notify: Callable[[str], None]
 
     def clip(self, spec: ClipSpec) -> Path:
-        """The file of a clip, made when first asked for."""
+        """The file of a clip, created on first use."""
         return make_clip(spec, self.folder)
 
     def own_folder(self, name: str) -> Path:
-        """A folder that only the caller uses."""
+        """A folder for the caller's exclusive use."""
         folder = self.folder / name
         folder.mkdir(parents=True)
         return folder

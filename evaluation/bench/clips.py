@@ -1,4 +1,4 @@
-"""Clips for the bench, made of the bundled one: the same frames on every machine, at any size and length."""
+"""Clips for the benchmark, derived from the bundled clip: the same frames on every machine, any size and length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ENCODER = {"preset": "veryfast", "crf": "20"}
 
 @dataclass(frozen=True, slots=True)
 class ClipSpec:
-    """What clip: size, number of frames, frames per second."""
+    """A clip's size, number of frames and frame rate."""
 
     height: int = 360
     width: int = 640
@@ -32,9 +32,9 @@ class ClipSpec:
 
 
 def make_clip(spec: ClipSpec, folder: Path) -> Path:
-    """The bundled clip, cut to the aspect, resized, and played to and fro until it is long enough.
+    """The bundled clip, cropped to the aspect ratio, resized, and played back and forth until it is long enough.
 
-    To and fro, so that no cut interrupts the motion. A file that is there already is taken as it is.
+    Back and forth, so that no cut interrupts the motion. An existing file is used as is.
     """
     path = folder / spec.name
     if path.is_file():
@@ -59,14 +59,14 @@ def _source() -> tuple[U8, ...]:
 
 
 def _to_and_fro(count: int) -> Iterator[int]:
-    """Numbers 0, 1, …, n-1, n-2, …, 1, 0, 1, … without an end."""
+    """Numbers 0, 1, …, n-1, n-2, …, 1, 0, 1, … endlessly."""
     while True:
         yield from range(count)
         yield from range(count - 2, 0, -1)
 
 
 def _cut(image: U8, spec: ClipSpec) -> U8:
-    """The middle of the image at the clip's aspect, at its size."""
+    """Center crop of the image at the clip's aspect ratio, resized to its size."""
     height, width = image.shape[:2]
     scale = min(height / spec.height, width / spec.width)
     rows, columns = round(spec.height * scale), round(spec.width * scale)

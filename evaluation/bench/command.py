@@ -1,4 +1,4 @@
-"""`dualtrack bench`: the rows, side by side in one run."""
+"""`dualtrack bench`: all rows in one run."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True)
 class Report:
-    """A bench after it ran."""
+    """The results of a benchmark run."""
 
     found: dict[BenchRow, RowOutcome]
     machine: Machine
@@ -36,26 +36,26 @@ class Report:
 
 def bench(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Shorter clips, one run each: less than five minutes.")
+        bool, typer.Option("--quick", help="Shorter clips, one run each; takes less than five minutes.")
     ] = False,
     rows: Annotated[
-        str | None, typer.Option(metavar="N,…", help=f"Only these rows, 1 to {len(ROWS)}; default: all.")
+        str | None, typer.Option(metavar="N,…", help=f"Run only these rows, 1 to {len(ROWS)}; default: all.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the results to this JSON file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table to this Markdown file.")] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Instead of rows: run one video; write trace.json (Chrome: stages, graph calls, batches), flame.svg "
-            "(py-spy) and profile.txt.",
+            help="Instead of the rows, profile one video; writes trace.json (Chrome: stages, graph calls, "
+            "batches), flame.svg (py-spy) and profile.txt.",
         ),
     ] = None,
 ) -> None:
-    """Measure what a video costs, against targets, on two pinned cores.
+    """Measure the cost of processing a video against targets, on two pinned cores.
 
-    Ratios are of CPU time and stand also where other programs share the
-    cores; rows 9, 11 and 13 are wall time and want a quiet machine.
+    Ratios are of CPU time and hold even if other programs share the cores;
+    rows 9, 11 and 13 are wall time and need an idle machine.
     """
     picked = chosen(rows)
     console, progress = Console(), Console(stderr=True)
@@ -93,7 +93,7 @@ async def _run(
 
 
 async def _measured(row: BenchRow, bench: Bench) -> RowOutcome:
-    """A row that fails says why, and the others go on."""
+    """Run one row; a failure is recorded in its outcome, so that the others still run."""
     try:
         return await row.measure(bench)
     except (DualtrackError, OSError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""What a row of the bench found, and whether that is what was wanted."""
+"""The result of a benchmark row, and whether it meets its target."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +11,11 @@ class Figure:
     """One number of a row.
 
     Attributes:
-        name: what was measured; empty where the row has only this one.
+        name: what was measured; empty if it is the row's only number.
         value: the median.
         unit: of value and limit; empty for ratios.
-        limit: what it is held against.
-        at_least: the value must not be below the limit; otherwise not above it.
+        limit: the target.
+        at_least: the limit is a minimum, otherwise a maximum.
     """
 
     name: str
@@ -26,17 +26,17 @@ class Figure:
 
     @property
     def ok(self) -> bool:
-        """The limit holds. A value that is no number never does."""
+        """Whether the value meets the limit; NaN never does."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     @property
     def target(self) -> str:
-        """The limit in words."""
+        """The limit as text."""
         return f"{'≥' if self.at_least else '≤'} {_short(self.limit)}{self._unit}"
 
     @property
     def text(self) -> str:
-        """The value in words."""
+        """The value as text."""
         return f"{_short(self.value)}{self._unit}"
 
     @property
@@ -46,12 +46,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class RowOutcome:
-    """A row after it ran.
+    """The outcome of a row.
 
     Attributes:
-        figures: none if it was not measured.
-        why_not: why there are none.
-        notes: under which conditions, and the parts of a ratio.
+        figures: empty if it was not measured.
+        why_not: why it was not measured.
+        notes: conditions of the measurement, and the terms of a ratio.
     """
 
     figures: tuple[Figure, ...] = ()
@@ -60,18 +60,18 @@ class RowOutcome:
 
     def __post_init__(self) -> None:
         if bool(self.figures) == bool(self.why_not):
-            raise ValueError("outcome: expected figures, or why there are none")
+            raise ValueError("outcome: expected either figures or why_not")
 
     @property
     def verdict(self) -> Verdict:
-        """`ok` if every figure is."""
+        """`ok` if every figure is ok."""
         if not self.figures:
             return "not measured"
         return "ok" if all(figure.ok for figure in self.figures) else "falls short"
 
 
 def _short(value: float) -> str:
-    """Three digits; whole numbers where these are more."""
-    if value != value or abs(value) >= 100:  # noqa: PLR0124 (not a number)
+    """Three significant digits; integers with more are not shortened."""
+    if value != value or abs(value) >= 100:  # noqa: PLR0124 (NaN)
         return f"{value:.0f}"
     return f"{value:.3g}"

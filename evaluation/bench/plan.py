@@ -1,11 +1,11 @@
-"""How much of everything the rows run: in full, or in less than five minutes."""
+"""Sizes of what the rows run: the full benchmark, or one of less than five minutes."""
 
 from dataclasses import dataclass, field
 
 from evaluation.bench.clips import ClipSpec
 
 STILL_FRAMES = 2
-"""Per second of the long videos: memory depends on the number of frames, not on their rate."""
+"""Frames per second of the long videos: memory depends on the number of frames, not on the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +13,12 @@ class BenchPlan:
     """Sizes of the rows.
 
     Attributes:
-        repeats: of every measurement that counts by its median.
+        repeats: of every measurement of which the median is taken.
         clip: the clip of rows 1-4 and 8, 384x640 for the networks.
         literal_frames: length of the clip of row 1.
-        short_frames: of row 5, which runs ten times as many, too.
+        short_frames: length of the short clip of row 5; the long one is ten times as long.
         seconds: lengths of the videos of row 6, 360p.
-        jobs_frames: length of each clip of row 9 and of that of row 10.
+        jobs_frames: length of the clips of rows 9 and 10.
         store_frames: length of the 1080p clip of row 12.
         price_repeats: runs of each batch size of row 4.
     """
@@ -33,7 +33,7 @@ class BenchPlan:
     price_repeats: int = 5
 
     def still(self, seconds: int) -> ClipSpec:
-        """A 360p video of `seconds`."""
+        """A 360p video of `seconds` seconds."""
         return ClipSpec(frames=seconds * STILL_FRAMES, rate=STILL_FRAMES)
 
 

@@ -1,4 +1,4 @@
-"""The rows: what is measured, by which function."""
+"""The rows of the benchmark and the functions that measure them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class BenchRow:
     """A row of the table.
 
     Attributes:
-        number: its place; what `--rows` names.
-        title: what it says.
-        measure: runs it.
+        number: as given to `--rows`.
+        title: what is measured.
+        measure: runs the measurement.
     """
 
     number: int
@@ -35,19 +35,19 @@ ROWS = (
     BenchRow(6, "resident memory of the engine, by length", engine.memory),
     BenchRow(7, "disk of the frame store", engine.disk),
     BenchRow(8, "CPU per 384x640 frame", pipeline_cost.frame),
-    BenchRow(9, "four jobs at once / one after the other, wall time", concurrent.at_once),
+    BenchRow(9, "four concurrent jobs / sequential, wall time", concurrent.at_once),
     BenchRow(10, "repeat / first run", concurrent.repeat),
-    BenchRow(11, "start to the first frame in the detector", media.start),
+    BenchRow(11, "start to first detector call", media.start),
     BenchRow(12, "decode + store 1080p / decode alone", media.store),
     BenchRow(13, "GPU, 360p, end to end", gpu.gpu),
 )
 
 
 def chosen(numbers: str | None) -> Sequence[BenchRow]:
-    """Rows by their numbers, `1,3,8`; all of them for None.
+    """Rows by number, such as `1,3,8`; all rows for None.
 
     Raises:
-        InvalidParameter: there is no such row.
+        InvalidParameter: a row does not exist.
     """
     if numbers is None:
         return ROWS

@@ -1,4 +1,4 @@
-"""The rows as a table, on the screen, in Markdown and as JSON."""
+"""The results as a console table, as Markdown and as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +15,7 @@ STYLES = {"ok": "green", "falls short": "red", "not measured": "yellow"}
 
 
 def bench_table(found: Found, title: str) -> Table:
-    """A row per row, a line per figure, and below what has to be said."""
+    """One row per benchmark row, one line per figure, and the notes below."""
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("#", justify="right")
     table.add_column("row", overflow="fold")
@@ -54,7 +54,7 @@ def bench_document(found: Found) -> list[Document]:
 
 
 def _lines(outcome: RowOutcome) -> tuple[list[str], list[str]]:
-    """Targets and figures, one line each."""
+    """Targets and figures, as lines."""
     return [figure.target for figure in outcome.figures], [_named(figure) for figure in outcome.figures]
 
 

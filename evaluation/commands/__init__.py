@@ -1,1 +1,1 @@
-"""The commands that join the command line: evaluate, compare, table2, tune."""
+"""Commands added to the command line: evaluate, compare, table2, tune."""

@@ -1,4 +1,4 @@
-"""`dualtrack evaluate`: the methods or the trackers alone on annotated videos, or the detector on annotated images."""
+"""`dualtrack evaluate`: score a method or the trackers on annotated videos, or the detector on annotated images."""
 
 import asyncio
 import json
@@ -26,33 +26,41 @@ from service.settings import Settings
 def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     path: Annotated[
         Path,
-        typer.Argument(help="Folder with instances.json and videos/, or a COCO json with images/, or a json of masks."),
+        typer.Argument(
+            help="Folder with instances.json and videos/, a COCO JSON file next to images/, or a JSON file of masks."
+        ),
     ],
     method: Annotated[str, typer.Option(help="ipdt, pixel or deepsort.")] = "ipdt",
     given: Annotated[
         str | None,
         typer.Option(
-            help="first-box or first-mask: the trackers alone, from every instance's first annotated frame, without "
-            "the detector. mean_box_iou, success50: boxes of the Siamese RPN alone (first-box) or of the dual tracker "
-            "(first-mask); dual_…, J, F: the dual tracker from the first mask. Tracks are never lost unless -p "
-            "lost_enter=… says so; an absent answer counts 0. crossings, switches, switch_rate: instances of a clip "
-            "that meet and part again, and how often a track then goes on on another instance."
+            help="first-box or first-mask: evaluate the trackers without the detector, starting from each instance's "
+            "first annotated frame. mean_box_iou, success50: boxes of the Siamese RPN alone (first-box) or of the "
+            "dual tracker (first-mask); dual_…, J, F: the dual tracker started from the first mask. Tracks are never "
+            "lost unless -p lost_enter=… is given; a missing mask or box counts as 0. crossings, switches, "
+            "switch_rate: pairs of instances that meet and separate, and how often a track then follows the other one."
         ),
     ] = None,
     by: Annotated[
         str | None,
-        typer.Option(metavar="FIELD", help="Also figures per value of this text field of the videos or images."),
+        typer.Option(
+            metavar="FIELD", help="Also compute metrics per value of this text field of the videos or images."
+        ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the figures, and those of every clip, to this file.")
+        Path | None, typer.Option("--json", help="Also write the metrics, overall and per clip, to this file.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N videos or images.")] = None,
-    all_videos: Annotated[bool, typer.Option("--all", help="Also videos that are not annotated exhaustively.")] = False,
-    results_file: Annotated[Path | None, typer.Option("--results", help="Write results.json here.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate only the first N videos or images.")] = None,
+    all_videos: Annotated[
+        bool, typer.Option("--all", help="Include videos that are not exhaustively annotated.")
+    ] = False,
+    results_file: Annotated[
+        Path | None, typer.Option("--results", help="Write results in YouTube-VIS format to this file.")
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Also write a page: figures, strata, errors (--json keeps them), worst clips."
+            metavar="DIR", help="Also write an HTML report: metrics, strata, error types (also in --json), worst clips."
         ),
     ] = None,
     param: ParameterOption = None,
@@ -69,7 +77,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         parameters=parse_evaluation(param, params),
     )
     if (report or results_file) and (given or path.is_file()):
-        raise InvalidParameter("report, results: expected a method on a folder of videos, else there are no tubelets")
+        raise InvalidParameter(
+            "report, results: expected a method on a folder of videos; other evaluations produce no tubelets"
+        )
     what = given or ("" if path.is_file() else method)
     title = f"{path}" + (f", {what}" if what else "")
     document = asyncio.run(_evaluate(request, results_file, report, title))
@@ -91,7 +101,9 @@ async def _evaluate(request: Request, results_file: Path | None, report: Path | 
     async with open_context(Settings()) as context:
         if request.path.is_file() and request.given is None:
             if context.detector is not None:
-                raise InvalidParameter("detector: images are scored with the bundled one, unset DUALTRACK_DETECTOR")
+                raise InvalidParameter(
+                    "detector: images are evaluated with the bundled detector only; unset DUALTRACK_DETECTOR"
+                )
             return await detector_metrics(request.path, context.networks, request.limit, request.by)
         evaluation = await evaluate_videos(request, context, console_notifier())
     if results_file is not None:

@@ -1,4 +1,4 @@
-"""`dualtrack table2 DIR`: the paper's Table 2, its ablations and three oracles, as one command."""
+"""`dualtrack table2 DIR`: the paper's Table 2, ablations and three oracles in one command."""
 
 import asyncio
 import json
@@ -25,43 +25,45 @@ from service.pipeline.store.cache import FolderCache
 from service.settings import Settings
 
 PAIRS = (("pixel", "ipdt"), ("deepsort", "pixel"))
-"""Whose differences get an interval: the second row minus the first."""
+"""Pairs of rows whose difference (second minus first) gets a confidence interval."""
 
 
 def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with instances.json and videos/.")],
     rows: Annotated[
-        str | None, typer.Option(metavar="ROW,…", help=f"Only these. All: {', '.join(row.name for row in ROWS)}.")
+        str | None,
+        typer.Option(metavar="ROW,…", help=f"Run only these rows. Available: {', '.join(row.name for row in ROWS)}."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N videos.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate only the first N videos.")] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Take nothing over from earlier runs: times are those of the rows.")
+        bool,
+        typer.Option("--fresh", help="Use no cached results of earlier runs, so that the times are those of the rows."),
     ] = False,
-    samples: Annotated[int, typer.Option(min=1, help="Draws of the clips for the intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    samples: Annotated[int, typer.Option(min=1, help="Number of bootstrap samples for the intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write all figures, and those of every clip, to this file.")
+        Path | None, typer.Option("--json", help="Also write the metrics, overall and per clip, to this file.")
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
 ) -> None:
-    """DeepSORT, pixel tracker alone, IPDT, ablations and oracles on the same detections.
+    """Compare DeepSORT, the pixel tracker, IPDT, ablations and oracles on the same detections.
 
-    -p and --params hold for all rows; a row then changes one thing:
+    -p and --params apply to all rows; each ablation then changes one setting:
     deepsort-raw and uncalibrated beta=1, forward bidirectional=false,
-    greedy strategy=greedy, box-only fusion=instance (the Siamese box is the
-    answer), margin-1 margin=1, uncoupled couple=0, matched-skip
-    score=matched_skip, paper preset=paper.
+    greedy strategy=greedy, box-only fusion=instance (mask = Siamese box),
+    margin-1 margin=1, uncoupled couple=0, matched-skip score=matched_skip,
+    paper preset=paper.
 
-    oracle-seeds tracks every annotated object from its own mask in the frame
-    that shows most of it; class and score are right. oracle-detections makes
-    every object of the detections that overlap it most, frame by frame: what
-    perfect links of these detections would give. oracle-class gives IPDT's
-    tubelets the class of the object that they overlap most (tubelet IoU > 0.5).
+    oracle-seeds tracks every annotated object from its mask in the frame
+    where it is largest, with the true class and score 1. oracle-detections
+    links, for every object, the detections that overlap it most in each
+    frame: the result of perfect association. oracle-class gives IPDT's
+    tubelets the class of the object they overlap most (tubelet IoU > 0.5).
 
-    s/frame: decoding, detector and the row's own work, per annotated frame;
-    with a ≥ something was taken over from a cache or another row.
+    s/frame: decoding, detection and the row's own work, per annotated frame;
+    ≥ marks rows that reused results from a cache or another row.
     """
     chosen = [(row, _parameters(row, param, params)) for row in _chosen(rows)]
     results = asyncio.run(_run(path, chosen, limit, fresh=fresh))
@@ -70,7 +72,9 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     console = Console()
     console.print(row_table(document, f"{path}, {len(results[0].clips)} clips"))
     for title, difference in found.items():
-        console.print(difference_table(difference, f"{title}: {samples} draws of the clips, {LEVEL:.0f} % intervals"))
+        console.print(
+            difference_table(difference, f"{title}: {samples} bootstrap samples of the clips, {LEVEL:.0f} % intervals")
+        )
     if markdown is not None:
         markdown.write_text(markdown_rows(document, found))
     if json_file is not None:
@@ -84,7 +88,7 @@ def _chosen(names: str | None) -> list[TableRow]:
     known = {row.name: row for row in ROWS}
     wanted = list(known) if names is None else [name.strip() for name in names.split(",")]
     if unknown := [name for name in wanted if name not in known]:
-        raise InvalidParameter(f"rows: expected some of {', '.join(known)}, got {unknown[0]!r}")
+        raise InvalidParameter(f"rows: expected one or more of {', '.join(known)}, got {unknown[0]!r}")
     return [known[name] for name in wanted]
 
 
@@ -109,7 +113,7 @@ async def _run(
 
 
 def _differences(document: dict[str, Document], samples: int, seed: int) -> dict[str, dict[str, Difference]]:
-    """By "B - A", where both rows were run."""
+    """By "B - A", for the pairs of which both rows were run."""
     pairs = [(a, b) for a, b in PAIRS if a in document and b in document]
     found: dict[str, dict[str, Difference]] = {}
     with Progress(console=Console(stderr=True), transient=True) as bar:

@@ -1,4 +1,4 @@
-"""`dualtrack tune DIR`: parameters for a user's own annotated folder."""
+"""`dualtrack tune DIR`: find parameters for a user's own annotated videos."""
 
 import asyncio
 import json
@@ -25,36 +25,39 @@ from service.settings import Settings
 
 def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with instances.json and videos/.")],
-    out: Annotated[Path, typer.Option(help="The parameter file.")] = Path("parameters.json"),
+    out: Annotated[Path, typer.Option(help="File to write the parameters to.")] = Path("parameters.json"),
     grid: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE,…",
-            help="An axis, in place of those of the default grid that share a name with it; a/b=1/2,3/4 moves two "
-            f"parameters together. May be given again. Default grid: {'; '.join(DEFAULT_GRID)}; of deepsort: "
+            help="An axis of the grid; replaces axes of the default grid that share a parameter with it. "
+            "a/b=1/2,3/4 varies two parameters together. Repeatable. "
+            f"Default grid: {'; '.join(DEFAULT_GRID)}; for deepsort: "
             f"{'; '.join(DEEPSORT_GRID)}.",
         ),
     ] = None,
-    metric: Annotated[str, typer.Option(help="What is to be high: AP, AP50, AP_agnostic, …")] = "AP",
+    metric: Annotated[str, typer.Option(help="Metric to maximize: AP, AP50, AP_agnostic, …")] = "AP",
     method: Annotated[str, typer.Option(help="ipdt, pixel or deepsort.")] = "ipdt",
-    limit: Annotated[int | None, typer.Option(help="Only the first N videos.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the lot that makes the halves.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write all combinations to this file.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first N videos.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split into halves.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the results of all combinations to this file.")
+    ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
 ) -> None:
-    """Search few parameters on a coarse grid and write the best to a file that --params reads.
+    """Search a coarse grid of parameters and write the best combination to a file for --params.
 
-    Protocol: the defaults (with -p and --params) and every combination of the
-    grid are scored on all exhaustively annotated clips by --metric; the
-    highest wins, of equals the first. The spread: the clips are drawn by lot
-    into two halves, and the combination that is best on one half is scored on
-    the other. Only that figure says what tuning is worth; the best figure of a
-    grid flatters itself. Clips that were tuned on are no test set any more.
+    The defaults (with -p and --params) and every combination of the grid are
+    scored by --metric on all exhaustively annotated clips; the highest score
+    wins, the first of equal ones. To show what tuning is worth, the clips are
+    also split at random into two halves, and the combination that is best on
+    one half is scored on the other: the best score of a grid is optimistic.
+    Clips that were used for tuning can no longer serve as a test set.
 
     Detections and tubelets are cached, a video is decoded once, and a seed is
-    tracked once per setting of the tracker: the grid costs little more than an
-    evaluation per such setting.
+    tracked once per tracker setting, so the grid costs little more than one
+    evaluation per tracker setting.
     """
     if metric not in figures([]):
         raise InvalidParameter(f"metric: expected one of {', '.join(figures([]))}, got {metric!r}")

@@ -1,1 +1,1 @@
-"""Annotated videos, their strata, and what is kept of them between runs."""
+"""Annotated videos, and data kept for them between runs."""

@@ -1,4 +1,4 @@
-"""Annotated videos in YouTube-VIS format: `instances.json` and `videos/NAME.mp4` beside it, or a file of masks."""
+"""Annotated videos in YouTube-VIS format: `instances.json` with `videos/NAME.mp4`, or a file of masks."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class AnnotatedVideo:
-    """One video of a data set.
+    """One video of a dataset.
 
     Attributes:
         id: in the annotations.
@@ -22,7 +22,7 @@ class AnnotatedVideo:
             `file_names` has a `name`, and all of its `length` frames are annotated.
         path: the video file.
         frames: indices of the annotated frames in the file.
-        exhaustive: every object of the categories is annotated.
+        exhaustive: whether every object of the categories is annotated.
         record: its entry in `instances.json`.
     """
 
@@ -43,7 +43,7 @@ class Dataset:
     annotations: tuple[Document, ...]
 
     def occurring(self) -> set[str]:
-        """Names of the categories that are annotated; an annotation may have none (a union of objects)."""
+        """Names of the annotated categories; an annotation may have none (a union of objects)."""
         ids = {item.get("category_id") for item in self.annotations}
         return {name for category_id, name in self.categories.items() if category_id in ids}
 
@@ -56,8 +56,8 @@ def load_dataset(path: Path) -> Dataset:
     """Read `path`/instances.json, or `path` itself if it is a file (`masks_full.json` with `videos_full/` beside it).
 
     Raises:
-        InvalidDataset: the file or a video is missing, or it has no annotations (as the public validation sets of
-            YouTube-VIS): split the training set by video instead.
+        InvalidDataset: the file or a video is missing, or there are no annotations, as in the public validation sets
+            of YouTube-VIS (split the training set by video instead).
     """
     file = path if path.is_file() else path / "instances.json"
     if not file.is_file():
@@ -65,7 +65,7 @@ def load_dataset(path: Path) -> Dataset:
     document = json.loads(file.read_text())
     for key in ("videos", "categories", "annotations"):
         if not document.get(key):
-            raise InvalidDataset(f"{file}: expected a list {key!r}, it is missing or empty", code="no-annotations")
+            raise InvalidDataset(f"{file}: expected a non-empty list {key!r}, got none", code="no-annotations")
     videos = tuple(_video(record, file.parent) for record in document["videos"])
     categories = {item["id"]: item["name"] for item in document["categories"]}
     return Dataset(videos, categories, tuple(_compressed(item) for item in document["annotations"]))
@@ -82,7 +82,7 @@ def _video(record: Document, folder: Path) -> AnnotatedVideo:
 
 
 def _compressed(annotation: Document) -> Document:
-    """YouTube-VIS publishes run lengths as lists; everything here takes COCO's compressed strings."""
+    """Convert YouTube-VIS's uncompressed run lengths to the compressed strings that the code here expects."""
     masks = annotation["segmentations"]
     if not any(rle and isinstance(rle["counts"], list) for rle in masks):
         return annotation

@@ -1,4 +1,4 @@
-"""What is kept of a clip between runs with other parameters, besides the stage cache."""
+"""Data kept for a clip between runs with different parameters, in addition to the stage cache."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from service.structures.arrays import F32
 
 @dataclass(frozen=True)
 class Remembered:
-    """Of one clip.
+    """Data kept for one clip.
 
     Attributes:
         features: f4 and f8 by frame.
-        appearances: L2-normalised mean of f4 over a candidate's mask, (C4,), by frame and mask.
+        appearances: L2-normalized mean of f4 over a candidate's mask, (C4,), by frame and mask.
     """
 
     features: FeatureCache
@@ -22,5 +22,5 @@ class Remembered:
 
 
 def remember(run: Run) -> Remembered:
-    """Nothing yet: what the first run on a clip starts with."""
+    """An empty store, for the first run on a clip."""
     return Remembered(FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill))

@@ -1,1 +1,1 @@
-"""Figures: YouTube-VIS, COCO, DAVIS, errors after TIDE, identity switches, intervals."""
+"""Metrics: YouTube-VIS, COCO, DAVIS, TIDE errors, identity switches, confidence intervals."""

@@ -1,8 +1,8 @@
-"""How sure a difference of two evaluations is: bootstrap over clips, both resampled alike.
+"""Confidence of the difference of two evaluations: paired bootstrap over clips.
 
 Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3 (percentile interval). Clips are drawn with
-replacement; the figures of each draw are computed again from the clips' stored values, so a class in no drawn clip
-drops out of the mean, as in a data set without it. What is left out: another training, another kind of scenes.
+replacement; the metrics of each sample are recomputed from the clips' stored values, so a class in no drawn clip
+drops out of the mean, as in a dataset without it. Variation between training runs and kinds of scenes is not covered.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +14,17 @@ from evaluation.data.dataset import Document
 from evaluation.metrics.figures import figures_of
 
 LEVEL = 95.0
-"""Per cent of the draws inside the interval."""
+"""Confidence level, in percent."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One figure of two evaluations.
+    """One metric of two evaluations.
 
     Attributes:
-        a, b: on all clips.
+        a, b: values on all clips.
         low, high: interval of b - a.
-        above: share of the draws in which b is above a.
+        above: fraction of the samples in which b is above a.
     """
 
     a: float
@@ -42,14 +42,14 @@ def differences(
     seed: int,
     notify: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Difference]:
-    """Per figure that both have. The same seed gives the same intervals.
+    """The difference of every metric that both have. The same seed gives the same intervals.
 
     Args:
-        a: clips as evaluations keep them.
-        b: the same clips in the same order.
-        samples: draws.
-        seed: of the draws.
-        notify: called with the number of draws done.
+        a: records of the clips.
+        b: records of the same clips in the same order.
+        samples: number of bootstrap samples.
+        seed: of the random generator.
+        notify: called with the number of samples done.
     """
     whole = figures_of(a), figures_of(b)
     names = [name for name in whole[0] if name in whole[1]]

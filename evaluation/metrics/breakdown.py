@@ -1,4 +1,4 @@
-"""Errors of many clips: how often each kind occurs, and how much AP50 each kind costs (TIDE's ΔAP)."""
+"""Errors over many clips: the frequency of each kind, and its cost in AP50 (TIDE's ΔAP)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ class Breakdown:
     """Errors of a set of clips.
 
     Attributes:
-        ap50: as it is.
+        ap50: without corrections.
         counts: errors of each kind.
-        gains: what AP50 would gain if all errors of that kind were put right, and nothing else.
+        gains: what AP50 would gain if all errors of that kind, and no others, were corrected.
         switches: changes of the object under a tubelet; `switched` tubelets have one or more.
         fragments: tubelets beyond the first that cover an object; `fragmented` objects have one or more.
-        tubelets, objects: how many there are.
+        tubelets, objects: their numbers.
     """
 
     ap50: float
@@ -33,7 +33,7 @@ class Breakdown:
 
 
 def break_down(clips: Sequence[ClipFaults]) -> Breakdown:
-    """Count, and mend one kind after the other."""
+    """Count the errors, and correct one kind at a time."""
     ap50 = _ap50(clips, None)
     return Breakdown(
         ap50=ap50,
@@ -53,10 +53,10 @@ def _ap50(clips: Sequence[ClipFaults], mended: Kind | None) -> float:
 
 
 def _document(clip: ClipFaults, mended: Kind | None) -> Document:
-    """The clip as the metrics take it, with all faults of one kind put right.
+    """The clip as input of the metrics, with all errors of one kind corrected.
 
-    As TIDE's oracles: a class or localisation error becomes a hit if the object is free and vanishes if it is not;
-    duplicates, background and both vanish; missed objects are no longer asked for.
+    As with TIDE's oracles, a class or localization error becomes a hit if the object is still unmatched and is removed
+    otherwise; duplicate, background and both errors are removed, and so are missed objects.
     """
     faults = {fault.tubelet: fault for fault in clip.faults if fault.kind == mended}
     taken = {hit for hit in clip.hits if hit is not None}
@@ -75,7 +75,7 @@ def _document(clip: ClipFaults, mended: Kind | None) -> Document:
 
 
 def _rescued(fault: Fault, taken: set[int]) -> int | None:
-    """The object that a mended tubelet hits, if it is still free."""
+    """The object that a corrected tubelet hits, if it is still unmatched."""
     free = fault.kind in {"class", "localisation"} and fault.object not in taken
     return fault.object if free else None
 

@@ -1,4 +1,4 @@
-"""COCO's metric of boxes and masks in images (pycocotools), over the categories that occur."""
+"""COCO metrics of boxes and masks in images (pycocotools), over the categories that occur."""
 
 import contextlib
 import copy
@@ -13,20 +13,20 @@ from evaluation.data.dataset import Document
 
 KINDS = {"mask": "segm", "box": "bbox"}
 STATS = {"AP": 0, "AP50": 1, "AP75": 2, "AP_small": 3, "AP_medium": 4, "AP_large": 5}
-"""Places in COCOeval's list; the sizes are 32² and 96² pixels of the annotated area."""
+"""Indices in COCOeval's stats; the size limits are annotated areas of 32² and 96² pixels."""
 NOT_THERE = -1.0
-"""What COCOeval says where no object of a size is annotated."""
+"""COCOeval's value if no object of a size is annotated."""
 
 
 def coco_figures(truth: COCO, results: Sequence[Document], image_ids: Sequence[int]) -> dict[str, float]:
-    """`mask_AP, mask_AP50, mask_AP75, mask_AP_small, …` and the same of `box_…`, all in 0..1.
+    """`mask_AP, mask_AP50, mask_AP75, mask_AP_small, …` and the same for `box_…`, all in [0, 1].
 
-    A size that no annotated object has gives no figure.
+    Sizes that no annotated object has are omitted.
 
     Args:
         truth: the annotations.
-        results: COCO records with `bbox` and `segmentation`, of these and perhaps other images.
-        image_ids: images that count.
+        results: COCO records with `bbox` and `segmentation`, of these and possibly other images.
+        image_ids: images to evaluate.
     """
     chosen = set(image_ids)
     own = [record for record in results if record["image_id"] in chosen]
@@ -39,7 +39,7 @@ def coco_figures(truth: COCO, results: Sequence[Document], image_ids: Sequence[i
 
 def _stats(truth: COCO, results: Sequence[Document], kind: str, image_ids: Sequence[int]) -> Any:
     with contextlib.redirect_stdout(io.StringIO()):
-        # loadRes writes into the records it is given, and refuses an empty list
+        # loadRes modifies the records, and rejects an empty list
         found = truth.loadRes(copy.deepcopy(list(results))) if results else COCO()
         evaluation = COCOeval(truth, found, kind)
         evaluation.params.imgIds = sorted(image_ids)

@@ -1,14 +1,14 @@
-"""Identity switches per crossing: two instances meet and part again; is each track still on its own?
+"""Identity switches per crossing: after two instances meet and separate, does each track follow its own instance?
 
 A *crossing* of two instances is a run of frames in which they are close, with frames before and after it in which they
 are apart. *Close*: box IoU above 0.1, or centers nearer than half the mean side (the mean of both boxes' widths and
-heights). Frames that do not show both say nothing and are skipped, so a full occlusion does not split a crossing; nor
-does a single frame apart.
+heights). Frames that do not show both are skipped, so a full occlusion does not split a crossing; nor does a single
+frame apart.
 
-A crossing is *switched* if one of the two instances' tracks afterwards covers another instance than before. What a
-track covers is the instance of the clip with the highest box IoU, averaged over the (at most five) frames nearest to
-the crossing in which the pair is apart; none if that average is not above 0.1. A track that covers none before or
-after is no switch: `unanswered` counts the crossings with such a track.
+A crossing is *switched* if the track of either instance covers a different instance afterwards than before. A track
+covers the instance of the clip with the highest box IoU, averaged over the (at most five) frames nearest to the
+crossing in which the pair is apart; none if that average is at most 0.1. A track that covers none before or after does
+not count as a switch; `unanswered` counts the crossings with such a track.
 """
 
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from service.structures.arrays import F32
 from service.structures.boxes import iou_matrix
 
 Boxes = Sequence[F32 | None]
-"""Per annotated frame a box (4,) x1 y1 x2 y2 in pixels, or None."""
+"""A box (4,) x1 y1 x2 y2 in pixels, or None, per annotated frame."""
 CLOSE_IOU, CLOSE_SIDES = 0.1, 0.5
 COVERS = 0.1
 NEAREST = 5
 PARTED = 2
-"""Frames apart that it takes to end a crossing between two close runs."""
+"""Number of frames apart that end a crossing."""
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Two instances (positions in the clip) and the nearest frames in which they are apart, in order of time."""
+    """Two instances (by position in the clip), and the nearest frames before and after in which they are apart."""
 
     pair: tuple[int, int]
     before: tuple[int, ...]
@@ -41,7 +41,7 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Switches:
-    """How many crossings there are, how many of them are switched, and how many a track gives no answer for."""
+    """The numbers of crossings, of switched ones, and of ones with a track that covers no instance."""
 
     crossings: int
     switched: int
@@ -49,7 +49,7 @@ class Switches:
 
 
 def count_switches(instances: Sequence[Boxes], tracks: Sequence[Boxes]) -> Switches:
-    """Of one clip; track i started on instance i."""
+    """Count in one clip; track i started on instance i."""
     found = crossings(instances)
     moves = [[_move(tracks[i], instances, crossing) for i in crossing.pair] for crossing in found]
     known = [[move for move in pair if None not in move] for pair in moves]
@@ -61,7 +61,7 @@ def count_switches(instances: Sequence[Boxes], tracks: Sequence[Boxes]) -> Switc
 
 
 def crossings(instances: Sequence[Boxes]) -> list[Crossing]:
-    """All crossings of a clip, pair by pair."""
+    """All crossings of a clip, by pair."""
     count = len(instances)
     return [
         crossing
@@ -85,14 +85,14 @@ def _of_pair(pair: tuple[int, int], instances: Sequence[Boxes]) -> list[Crossing
 
 
 def _runs(close: dict[int, bool]) -> list[tuple[bool, list[int]]]:
-    """Close and apart runs of frames, in turns."""
+    """Alternating runs of frames in which the pair is close or apart."""
     runs = [(state, list(frames)) for state, frames in groupby(close, key=close.__getitem__)]
     kept = [run for i, run in enumerate(runs) if run[0] or i in {0, len(runs) - 1} or len(run[1]) >= PARTED]
     return [(state, [t for _, part in group for t in part]) for state, group in groupby(kept, key=itemgetter(0))]
 
 
 def is_close(a: F32, b: F32) -> bool:
-    """Two boxes (4,) of one frame."""
+    """Whether two boxes (4,) of the same frame are close."""
     if iou_matrix(a[None], b[None])[0, 0] > CLOSE_IOU:
         return True
     distance = np.hypot(*((a[:2] + a[2:] - b[:2] - b[2:]) / 2))
@@ -101,7 +101,7 @@ def is_close(a: F32, b: F32) -> bool:
 
 
 def _move(track: Boxes, instances: Sequence[Boxes], crossing: Crossing) -> tuple[int | None, int | None]:
-    """The instances that a track covers before and after."""
+    """The instances that a track covers before and after the crossing."""
     return _covered(track, instances, crossing.before), _covered(track, instances, crossing.after)
 
 

@@ -1,8 +1,8 @@
-"""DAVIS's two measures of a mask: region similarity J and boundary accuracy F.
+"""The DAVIS measures of a mask: region similarity J and boundary accuracy F.
 
 Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", CVPR 2016, as the
-official tool (davis2017-evaluation, metrics.py, BSD-3) computes them. trackeval has a copy of it, but its F needs
-scikit-image for one disk; `tests/unit/evaluation/test_davis.py` holds what that copy says.
+official tool (davis2017-evaluation, metrics.py, BSD-3) computes them. trackeval has a copy, but its F needs
+scikit-image for a single disk; `tests/unit/evaluation/test_davis.py` has reference values from that copy.
 """
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from service.structures.arrays import Bool
 
 BOUND_TH = 0.008
-"""Tolerance of a boundary, as a share of the image's diagonal."""
+"""Boundary tolerance, as a fraction of the image diagonal."""
 
 
 def region_similarity(truth: Bool, found: Bool) -> float:
@@ -23,7 +23,7 @@ def region_similarity(truth: Bool, found: Bool) -> float:
 def boundary_accuracy(truth: Bool, found: Bool) -> float:
     """F: harmonic mean of the boundaries' precision and recall; masks (H, W).
 
-    A boundary pixel is right if the other boundary is within `BOUND_TH`. 1 if both masks are empty, 0 if one is.
+    A boundary pixel is correct if the other boundary is within `BOUND_TH`. 1 if both masks are empty, 0 if one is.
     """
     wanted, got = _boundary(truth), _boundary(found)
     if not wanted.any() or not got.any():
@@ -35,8 +35,8 @@ def boundary_accuracy(truth: Bool, found: Bool) -> float:
 
 
 def _boundary(mask: Bool) -> Bool:
-    """Pixels (H, W) that differ from the next one right, below or diagonally (seg2bmap of the Berkeley tools)."""
-    # the last row and column have no next pixel: only their own direction counts, in the corner none
+    """Pixels (H, W) that differ from the next one right, below or diagonally (seg2bmap of the Berkeley benchmark)."""
+    # pixels of the last row and column are only compared along it, the corner pixel not at all
     padded = np.pad(mask, ((0, 1), (0, 1)), mode="edge")
     right, below, diagonal = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     boundary: Bool = (mask ^ right) | (mask ^ below) | (mask ^ diagonal)

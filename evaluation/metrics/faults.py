@@ -1,20 +1,19 @@
-"""What is wrong with tubelets: TIDE's error types, and two errors that only tracks can make.
+"""Errors of tubelets: TIDE's error types, and two errors specific to tracks.
 
 Bolya et al., "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020, with tubelet IoU in place
-of box IoU, its thresholds 0.5 and 0.1, and the order of questions of its code (tidecv): a tubelet without a hit at IoU
+of box IoU, its thresholds 0.5 and 0.1, and the order of checks of its code (tidecv). A tubelet without a hit at IoU
 0.5 is
 
     localisation  0.1 <= IoU < 0.5 with an object of its class
     class         IoU >= 0.5 with an object of another class
-    duplicate     IoU >= 0.5 with an object of its class that a better tubelet has
+    duplicate     IoU >= 0.5 with an object of its class that a better tubelet hits
     background    IoU < 0.1 with everything
     both          the rest: 0.1 <= IoU < 0.5 with objects of other classes only
 
-and an object that no tubelet hits and that is not the subject of a class or localisation error is `missed`.
+and an object that no tubelet hits and that is not the subject of a class or localization error is `missed`.
 
-Beside these: a *switch* is a change of the object that a tubelet covers (mask IoU above 0.5 in the frame) from one
-frame in which it covers any to the next; *fragments* are the tubelets beyond the first that it takes to cover one
-object.
+In addition: a *switch* is a change of the object that a tubelet covers (mask IoU above 0.5 in the frame) between
+consecutive frames in which it covers one; *fragments* are the tubelets beyond the first that cover the same object.
 """
 
 from collections.abc import Sequence
@@ -49,14 +48,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class ClipFaults:
-    """One clip's errors. Tubelets are in order of their scores, best first; crowds are no objects.
+    """One clip's errors. Tubelets are sorted by score, best first; crowds are not objects.
 
     Attributes:
         name: of the video.
         labels, scores: category id and score of each tubelet.
         objects: category id of each object.
-        hits: object that each tubelet hits at IoU 0.5, or None.
-        faults: of the tubelets and objects that are no hits.
+        hits: the object that each tubelet hits at IoU 0.5, or None.
+        faults: of the tubelets and objects without a hit.
         switches: number of switches of each tubelet.
         fragments: number of fragments of each object.
     """
@@ -91,7 +90,7 @@ def clip_faults(video: AnnotatedVideo, annotations: Sequence[Document], results:
 
 
 def match(iou: F64, labels: Sequence[int], objects: Sequence[int]) -> list[int | None]:
-    """The object that each tubelet hits: of its class, IoU at least 0.5, the best that is free. Best tubelet first.
+    """The object that each tubelet hits: the best unmatched one of its class with IoU >= 0.5; best tubelet first.
 
     Args:
         iou: (P, G).
@@ -110,7 +109,7 @@ def match(iou: F64, labels: Sequence[int], objects: Sequence[int]) -> list[int |
 
 
 def find_faults(iou: F64, labels: Sequence[int], objects: Sequence[int], hits: Sequence[int | None]) -> list[Fault]:
-    """Errors of the tubelets that hit nothing, in their order, then the missed objects."""
+    """Errors of the tubelets without a hit, in order, then the missed objects."""
     same = _same(labels, objects)
     faults = [
         _fault(p, np.where(same[p], iou[p], 0), np.where(same[p], 0, iou[p]))
@@ -122,7 +121,7 @@ def find_faults(iou: F64, labels: Sequence[int], objects: Sequence[int], hits: S
 
 
 def _fault(tubelet: int, own: F64, other: F64) -> Fault:
-    """One tubelet: its IoU with the objects of its own class and of others, 0 elsewhere, (G,) each."""
+    """The error of one tubelet, by its IoU with objects of its own class and of others, (G,) each, 0 elsewhere."""
     best, best_other = own.max(initial=0), other.max(initial=0)
     if BACKGROUND <= best < FOREGROUND:
         return Fault("localisation", tubelet, int(own.argmax()))
@@ -146,7 +145,7 @@ def switches(frames: F64) -> list[int]:
 def fragments(frames: F64) -> list[int]:
     """Fragments of each object, from mask IoU per frame (T, P, G), best tubelet first.
 
-    A frame counts for the best tubelet that covers the object there, so a duplicate is no fragment.
+    A frame counts for the best tubelet that covers the object there, so duplicates are not fragments.
     """
     covers = frames > FOREGROUND
     counts = []

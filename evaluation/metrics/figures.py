@@ -1,4 +1,4 @@
-"""Figures of clips, whichever evaluation they come from."""
+"""Metrics over clips, for all kinds of evaluations."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from evaluation.data.dataset import Document
 from evaluation.metrics.ytvis import figures
 
 COUNTS = ("crossings", "switches", "unanswered_crossings")
-"""Of a clip whose instances were followed from their first masks."""
+"""Counts in the record of a clip evaluated with `--given`."""
 
 
 def figures_of(clips: Sequence[Document]) -> dict[str, float]:
-    """Means over tracks for clips of `--given`, else the metrics of tubelets; nothing for no clips."""
+    """Means over tracks for clips of `--given`, else the metrics of tubelets; empty without clips."""
     if not clips:
         return {}
     return mean_figures(clips) if "tracks" in clips[0] else figures(clips)

@@ -1,4 +1,4 @@
-"""How much tubelets and annotated objects overlap: over a whole clip, and frame by frame."""
+"""Overlap of tubelets and annotated objects: over a whole clip, and per frame."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ Masks = Sequence[Document | None]
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """P tubelets against G objects of one clip of T annotated frames.
+    """Overlaps of P tubelets and G objects of one clip of T annotated frames.
 
     Attributes:
-        clip: (P, G), the metric's own IoU: intersections over unions, each summed over the frames.
-        frames: (T, P, G), mask IoU in each frame; 0 where one of the two is not there.
+        clip: (P, G), IoU as in YouTube-VIS: intersections over unions, each summed over the frames.
+        frames: (T, P, G), mask IoU in each frame; 0 where either mask is absent.
     """
 
     clip: F64

@@ -1,8 +1,8 @@
-"""How far the score of a candidate's best class can be taken for a probability.
+"""Reliability of the score of a candidate's best class as a probability.
 
 Guo et al., "On Calibration of Modern Neural Networks", ICML 2017: candidates in equal-width bins of the score; the
-expected calibration error is the mean over candidates of the gap between a bin's mean score and its share of right
-candidates. *Right*: box IoU at least 0.5 with an object of the best class that no better candidate has.
+expected calibration error is the mean over candidates of the gap between a bin's mean score and its fraction of right
+candidates. *Right*: box IoU at least 0.5 with an object of the best class that no better candidate matches.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """N candidates: `scores` (N,) of the best class in 0..1, and `right` (N,)."""
+    """N candidates: `scores` (N,) of the best class in [0, 1], and `right` (N,)."""
 
     scores: F64
     right: Bool
 
 
 def judge(scores: F64, labels: Sequence[int], boxes: F64, annotations: Sequence[Document]) -> Outcomes:
-    """Candidates of one image against its annotations. What lies in a crowd of its class is left out.
+    """Compare the candidates of one image with its annotations; those inside a crowd of their class are ignored.
 
     Args:
         scores: (N,), of the best class.
@@ -49,7 +49,7 @@ def judge(scores: F64, labels: Sequence[int], boxes: F64, annotations: Sequence[
 
 
 def _iou(boxes: F64, items: Sequence[Document]) -> F64:
-    """(N, 4) x M annotations -> (N, M); with a crowd the overlap counts over the candidate's own area."""
+    """(N, 4) x M annotations -> (N, M); for a crowd, intersection over the candidate's area."""
     if not len(boxes) or not items:
         return np.zeros((len(boxes), len(items)))
     wanted = np.array([item["bbox"] for item in items], np.float64)
@@ -58,7 +58,7 @@ def _iou(boxes: F64, items: Sequence[Document]) -> F64:
 
 
 def join(outcomes: Sequence[Outcomes]) -> Outcomes:
-    """Of many images."""
+    """The outcomes of many images as one."""
     return Outcomes(
         np.concatenate([np.zeros(0), *(item.scores for item in outcomes)]),
         np.concatenate([np.zeros(0, np.bool_), *(item.right for item in outcomes)]),
@@ -66,8 +66,8 @@ def join(outcomes: Sequence[Outcomes]) -> Outcomes:
 
 
 def reliability_table(outcomes: Outcomes, bins: int = BINS) -> list[Document]:
-    """A row per bin that holds candidates: `low, high, candidates, mean_score, right` (share)."""
-    # a score on an edge belongs to the bin above it, 1 to the last
+    """One row per non-empty bin: `low, high, candidates, mean_score, right` (fraction)."""
+    # a score on a bin edge belongs to the upper bin, 1 to the last one
     places = np.minimum((outcomes.scores * bins).astype(np.int64), bins - 1)
     return [
         {
@@ -82,6 +82,6 @@ def reliability_table(outcomes: Outcomes, bins: int = BINS) -> list[Document]:
 
 
 def calibration_error(table: Sequence[Document]) -> float:
-    """ECE of a reliability table, in 0..1; 0 without candidates."""
+    """ECE of a reliability table, in [0, 1]; 0 without candidates."""
     gaps = [row["candidates"] * abs(row["mean_score"] - row["right"]) for row in table]
     return float(sum(gaps) / max(sum(row["candidates"] for row in table), 1))

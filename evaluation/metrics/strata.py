@@ -1,4 +1,4 @@
-"""Figures per stratum: the clips or images of a data set by a text field of their entries."""
+"""Metrics per stratum: clips or images grouped by a text field of their entries."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -13,20 +13,20 @@ Item = TypeVar("Item")
 def stratum_figures(
     clips: Sequence[Document], videos: Sequence[AnnotatedVideo], field: str
 ) -> dict[str, dict[str, float]]:
-    """For every value of `field`, in alphabetical order, `clips` and the figures of the clips that have it.
+    """`clips` and metrics of the clips with each value of `field`, in alphabetical order.
 
     Raises:
-        InvalidParameter: a video has no such field, or it is no text.
+        InvalidParameter: a video lacks the field, or it is not text.
     """
     groups = group_by_field(clips, [video.record for video in videos], field)
     return {value: {"clips": len(group), **figures_of(group)} for value, group in groups.items()}
 
 
 def group_by_field(items: Sequence[Item], entries: Sequence[Document], field: str) -> dict[str, list[Item]]:
-    """Items by the text that their entry has in `field`, in alphabetical order.
+    """Items grouped by the value of `field` in their entries, in alphabetical order.
 
     Raises:
-        InvalidParameter: an entry has no such field, or it is no text.
+        InvalidParameter: an entry lacks the field, or it is not text.
     """
     groups: dict[str, list[Item]] = {}
     for item, entry in zip(items, entries, strict=True):
@@ -35,7 +35,7 @@ def group_by_field(items: Sequence[Item], entries: Sequence[Document], field: st
 
 
 def check_field(videos: Sequence[AnnotatedVideo], field: str) -> None:
-    """Raise InvalidParameter unless every video has `field`: before the hours of work, not after."""
+    """Raise InvalidParameter unless every video has `field`; called before hours of work, not after."""
     for video in videos:
         _value(video.record, field)
 

@@ -1,7 +1,7 @@
-"""YouTube-VIS metrics by trackeval (its fork on PyPI gives the official tool's numbers), clip by clip.
+"""YouTube-VIS metrics by trackeval (the fork on PyPI matches the official tool), computed per clip.
 
-`match_clip` compares one clip's tubelets with its annotations; what comes back is small, can be saved as JSON, and
-`figures` makes the metrics of any choice of such clips: all of them, one stratum, a bootstrap sample.
+`match_clip` compares one clip's tubelets with its annotations. Its small, JSON-serializable record is the input of
+`figures`, which computes metrics over any set of clips: all of them, one stratum, a bootstrap sample.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,16 @@ from evaluation.data.dataset import AnnotatedVideo, Dataset, Document
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 ANY_CLASS = "any"
-"""Name of the one class on both sides of the class-agnostic metrics."""
+"""Name of the single class of the class-agnostic metrics."""
 HIT, MISS, IGNORED = 1, 0, -1
 
 
 def match_clips(dataset: Dataset, videos: Iterable[AnnotatedVideo], results: Sequence[Document]) -> list[Document]:
-    """`match_clip` of each video, in their order.
+    """`match_clip` of each video, in order.
 
     Args:
         dataset: the annotations.
-        videos: the videos that count.
+        videos: to evaluate.
         results: YouTube-VIS records of these videos; `segmentations` as long as the video's `file_names`.
     """
     return [
@@ -33,10 +33,10 @@ def match_clips(dataset: Dataset, videos: Iterable[AnnotatedVideo], results: Seq
 
 
 def match_clip(video: AnnotatedVideo, annotations: Sequence[Document], results: Sequence[Document]) -> Document:
-    """`video_id, name, classes`: per category id (as text) and for `any` the matches of one clip.
+    """`video_id, name, classes`: the matches of one clip by category id (as text), and for `any`.
 
-    Of a class: `scores` of its tubelets, best first; `hits`, for each of `IOU_THRESHOLDS` a row of 1 (right), 0
-    (wrong) and -1 (a crowd's); `truths`, the number of annotated instances without crowds.
+    Matches: `scores` of the class's tubelets, best first; `hits`, for each of `IOU_THRESHOLDS` a row of 1 (hit), 0
+    (miss) and -1 (ignored, in a crowd); `truths`, the number of annotated instances without crowds.
     """
     ids = sorted({item["category_id"] for item in (*annotations, *results)})
     classes = {str(i): _matches(_of_class(annotations, i), _of_class(results, i)) for i in ids}
@@ -56,7 +56,7 @@ def _matches(annotations: Sequence[Document], results: Sequence[Document]) -> Do
     crowds = [bool(item.get("iscrowd", 0)) for item in annotations]
     if not annotations and not results:
         return {"scores": [], "hits": [[] for _ in IOU_THRESHOLDS], "truths": 0}
-    # ids count from 1: trackeval takes a match with number 0 for none
+    # ids start at 1: trackeval treats a match with id 0 as no match
     outcome = _track_map(0).eval_sequence(
         {
             "gt_track_ids": list(range(1, len(annotations) + 1)),
@@ -82,10 +82,10 @@ def _frames(item: Document) -> dict[int, Document]:
 
 
 def figures(clips: Sequence[Document]) -> dict[str, float]:
-    """AP, AP50, AP75, AR1, AR10, and AP, AP50 with one class on both sides; all in 0..1, over classes that occur.
+    """AP, AP50, AP75, AR1, AR10, class-agnostic AP and AP50; all in [0, 1], over the classes that occur.
 
     Args:
-        clips: of `match_clip`; one may occur several times.
+        clips: records of `match_clip`; a clip may occur several times.
     """
     names = {name for clip in clips for name, found in clip["classes"].items() if found["truths"]} - {ANY_CLASS}
     averages = {cap: [_average(clips, name, cap) for name in sorted(names)] for cap in (100, 10, 1)}
@@ -112,7 +112,7 @@ def _average(clips: Sequence[Document], name: str, cap: int) -> tuple[np.ndarray
 
 
 def _sequence(found: Document) -> Document:
-    """What trackeval keeps of a clip and class."""
+    """The record of a clip and class in trackeval's form."""
     hits = np.array(found["hits"], np.int64).reshape(len(IOU_THRESHOLDS), -1)
     return {
         "dt_scores": np.array(found["scores"], np.float64),

@@ -1,1 +1,1 @@
-"""Tables, pages and pictures of an evaluation."""
+"""Tables, reports and images of an evaluation."""

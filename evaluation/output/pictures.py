@@ -1,4 +1,4 @@
-"""Pictures of clips: annotation and answer side by side, frames one below the other; or a strip of single frames."""
+"""Images of clips: annotation and result side by side with frames stacked, or a strip of single frames."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from service.structures.arrays import U8
 from service.structures.masks import bounding_box, from_json
 
 WIDTH = 480
-"""Width of one frame in a picture, px."""
+"""Width of one frame in an image, px."""
 GAP = 6
 QUALITY = 80
 
@@ -26,14 +26,14 @@ def write_picture(
     categories: Mapping[int, str],
     positions: Sequence[int],
 ) -> None:
-    """Write a JPEG.
+    """Write a JPEG of annotations and results.
 
     Args:
-        path: of the picture.
-        video: where the frames are.
+        path: of the image.
+        video: source of the frames.
         sides: annotations and YouTube-VIS records of this video.
         categories: names by id.
-        positions: which of the annotated frames.
+        positions: of the frames to draw, among the annotated ones.
     """
     frames = read_frames(video, positions)
     painters = [Painter(_drawings(items, categories)) for items in sides]
@@ -44,7 +44,7 @@ def write_picture(
 
 
 def write_strip(path: Path, panels: Sequence[U8]) -> None:
-    """Write a JPEG of images (H, W, 3) uint8 RGB side by side, each `WIDTH` wide, white below the lower ones."""
+    """Write a JPEG of images (H, W, 3) uint8 RGB side by side, each `WIDTH` wide, padded with white at the bottom."""
     small = [_small(panel) for panel in panels]
     height = max(len(panel) for panel in small)
     level = [np.pad(panel, ((0, height - len(panel)), (0, 0), (0, 0)), constant_values=255) for panel in small]
@@ -52,7 +52,7 @@ def write_strip(path: Path, panels: Sequence[U8]) -> None:
 
 
 def read_frames(video: AnnotatedVideo, positions: Sequence[int]) -> dict[int, U8]:
-    """Annotated frames (H, W, 3) uint8 RGB by their position."""
+    """Annotated frames (H, W, 3) uint8 RGB by position."""
     wanted = {video.frames[i]: i for i in positions}
     frames: dict[int, U8] = {}
     with av.open(str(video.path)) as container:
@@ -61,11 +61,11 @@ def read_frames(video: AnnotatedVideo, positions: Sequence[int]) -> dict[int, U8
                 frames[wanted[number]] = frame.to_ndarray(format="rgb24").astype(np.uint8)
             if len(frames) == len(wanted):
                 return frames
-    raise InvalidDataset(f"video {video.name}: expected frame {max(wanted)}, {video.path} ends before it")
+    raise InvalidDataset(f"video {video.name}: expected frame {max(wanted)}, {video.path} has fewer frames")
 
 
 def _drawings(items: Sequence[Document], categories: Mapping[int, str]) -> list[Document]:
-    """As the overlay's painter takes them; annotations have no score and are drawn with 1."""
+    """Items in the form of the overlay's painter; annotations have no score and are drawn with 1."""
     return [
         {
             "id": number,
@@ -89,7 +89,7 @@ def _small(image: U8) -> U8:
 
 
 def _with_gaps(images: Sequence[U8], axis: int) -> list[U8]:
-    """White stripes between images."""
+    """Insert white gaps between images."""
     shape = list(images[0].shape)
     shape[axis] = GAP
     stripe = np.full(shape, 255, np.uint8)

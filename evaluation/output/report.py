@@ -1,4 +1,4 @@
-"""A static page on an evaluation: figures, strata, error breakdown, and the worst clips as pictures."""
+"""A static HTML report of an evaluation: metrics, strata, error breakdown, and images of the worst clips."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from evaluation.output.tables import number
 from evaluation.runs.videos import Evaluation
 
 WORST = 6
-"""Clips that are shown."""
+"""Number of clips shown."""
 FRAMES = 3
-"""Frames of each."""
+"""Number of frames shown per clip."""
 MORE = 2
-"""Tubelets that are drawn beyond the number of objects, best first: all of them would hide each other."""
+"""Tubelets drawn beyond the number of objects, best first: all of them would hide each other."""
 MEANING = {
-    "class": "right place (IoU ≥ 0.5), wrong class",
-    "localisation": "right class, 0.1 ≤ IoU < 0.5",
+    "class": "correct location (IoU ≥ 0.5), wrong class",
+    "localisation": "correct class, 0.1 ≤ IoU < 0.5",
     "both": "wrong class and 0.1 ≤ IoU < 0.5",
-    "duplicate": "the object has a better tubelet",
+    "duplicate": "a better tubelet has the object",
     "background": "IoU < 0.1 with every object",
     "missed": "object without a tubelet, not explained by the above",
 }
@@ -42,7 +42,7 @@ img { width: 100%; max-width: 966px; display: block } p { max-width: 46rem } .si
 
 @dataclass(frozen=True)
 class WorstClip:
-    """A clip that is shown: its position, AP over its own classes, and its errors."""
+    """A clip to show: its position, AP over its own classes, and errors."""
 
     index: int
     ap: float
@@ -50,13 +50,13 @@ class WorstClip:
 
 
 def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | None) -> Breakdown:
-    """Write `index.html` and the pictures beside it into `folder`; returns the errors that it lists.
+    """Write `index.html` and its images into `folder`; returns the errors that it lists.
 
     Args:
         folder: created if missing.
         evaluation: of a method, with its records.
-        title: what was evaluated.
-        field: by which the strata were made.
+        title: of the page.
+        field: that defines the strata.
     """
     folder.mkdir(parents=True, exist_ok=True)
     dataset = evaluation.dataset
@@ -77,7 +77,7 @@ def write_report(folder: Path, evaluation: Evaluation, title: str, field: str | 
 
 
 def worst_clips(clips: Sequence[Document], faults: Sequence[ClipFaults]) -> list[WorstClip]:
-    """Those with errors, by their own AP, and of equals the one with more errors first."""
+    """Clips with errors, lowest AP first; of clips with equal AP, the one with more errors first."""
     ranked = [
         WorstClip(index, figures([clip])["AP"], found)
         for index, (clip, found) in enumerate(zip(clips, faults, strict=True))
@@ -87,11 +87,11 @@ def worst_clips(clips: Sequence[Document], faults: Sequence[ClipFaults]) -> list
 
 
 def shown_frames(length: int) -> list[int]:
-    """Positions of the frames that are shown, evenly spread without the ends."""
+    """Positions of the frames to show, evenly spaced without the ends."""
     return sorted({int(t) for t in (np.arange(FRAMES) + 0.5) * length / FRAMES})
 
 
-_SHOWN = f"<p>Of each clip {FRAMES} frames, with the best tubelets: as many as there are objects, and {MORE} more.</p>"
+_SHOWN = f"<p>{FRAMES} frames of each clip, with the best tubelets: as many as there are objects, plus {MORE}.</p>"
 
 
 def _picture(clip: WorstClip) -> str:
@@ -109,7 +109,7 @@ def _page(evaluation: Evaluation, title: str, field: str | None, broken: Breakdo
             _table((str(field), *names), _stratum_rows(evaluation.strata)),
         ]
     parts += ["<h2>Errors</h2>", *_breakdown(broken), "<h2>Worst clips</h2>", _SHOWN]
-    parts += [_clip(clip, evaluation) for clip in worst] or ["<p>None has an error.</p>"]
+    parts += [_clip(clip, evaluation) for clip in worst] or ["<p>No clip has an error.</p>"]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>\n'
@@ -128,10 +128,10 @@ def _breakdown(broken: Breakdown) -> list[str]:
     fragmented = f"{broken.fragmented} of {broken.objects} objects"
     tracks = [
         ("switch", str(broken.switches), switched, "the object under a tubelet changes"),
-        ("fragment", str(broken.fragments), fragmented, "one more tubelet that covers an object"),
+        ("fragment", str(broken.fragments), fragmented, "an additional tubelet that covers the same object"),
     ]
     return [
-        "<p>After TIDE, at tubelet IoU 0.5. ΔAP50: what AP50 would gain if the errors of one kind were put right.</p>",
+        "<p>TIDE error types, at tubelet IoU 0.5. ΔAP50: gain in AP50 if all errors of one kind were corrected.</p>",
         _table(("error", "count", "ΔAP50", "meaning"), rows, text=3),
         "<p>Errors of tracks; an object is covered in a frame where the mask IoU is above 0.5.</p>",
         _table(("error", "count", "where", "meaning"), tracks, text=2),
@@ -152,12 +152,12 @@ def _clip(clip: WorstClip, evaluation: Evaluation) -> str:
     return (
         f"<h3>{name}</h3><p>AP {clip.ap:.3f}; {escape(', '.join(errors))}. Frames {frames}.</p>"
         f'<div class="sides"><span>annotation</span><span>answer</span></div>'
-        f'<img src="{_picture(clip)}" loading="lazy" alt="{name}: annotation and answer">'
+        f'<img src="{_picture(clip)}" loading="lazy" alt="{name}: annotation and result">'
     )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], text: int | None = None) -> str:
-    """An HTML table; column `text` and those after it are set left."""
+    """An HTML table; column `text` and those after it are left-aligned."""
 
     def cell(tag: str, column: int, value: str) -> str:
         left = ' class="text"' if text is not None and column >= text else ""

@@ -1,4 +1,4 @@
-"""What the evaluation commands print."""
+"""Tables that the evaluation commands print."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,13 +11,13 @@ from evaluation.metrics.ytvis import figures
 from evaluation.runs.tuning import Trial
 
 BEST = 10
-"""Combinations that are shown."""
+"""Number of combinations shown."""
 MOST_COLUMNS = 9
-"""Figures side by side on 80 columns."""
+"""Number of metrics that fit side by side on 80 columns."""
 
 
 def figure_table(document: Document, title: str) -> Table:
-    """A row per number of a document."""
+    """One row per number in a document."""
     table = Table("metric", "value", title=title)
     for name, value in _numbers(document).items():
         table.add_row(name, number(value))
@@ -25,9 +25,9 @@ def figure_table(document: Document, title: str) -> Table:
 
 
 def stratum_table(strata: Mapping[str, Document], field: str) -> Table:
-    """A row per stratum, a column per figure; fits on 80 columns, long names go on in the next line.
+    """One row per stratum, one column per metric; fits on 80 columns, long names are wrapped.
 
-    More figures than fit: a row per figure, a column per stratum.
+    If there are too many metrics, one row per metric and one column per stratum.
     """
     fullest_first = sorted(strata.values(), key=len, reverse=True)
     names = list(dict.fromkeys(name for row in fullest_first for name in _numbers(row)))
@@ -57,7 +57,7 @@ def _numbers(document: Document) -> Document:
 
 
 def difference_table(found: Mapping[str, Difference], title: str) -> Table:
-    """A row per figure: both values, their difference, its interval and how often it is above 0."""
+    """One row per metric: both values, their difference, its interval and how often it is above 0."""
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("metric")
     for name in ("A", "B", "B - A", "low", "high", "B > A"):
@@ -69,7 +69,7 @@ def difference_table(found: Mapping[str, Difference], title: str) -> Table:
 
 
 def row_table(rows: Mapping[str, Document], title: str) -> Table:
-    """A row per method or ablation; fits on 80 columns."""
+    """One row per method or ablation; fits on 80 columns."""
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("row")
     for name in (*figures([]), "s/frame"):
@@ -80,7 +80,7 @@ def row_table(rows: Mapping[str, Document], title: str) -> Table:
 
 
 def markdown_rows(rows: Mapping[str, Document], found: Mapping[str, Mapping[str, Difference]]) -> str:
-    """The same as Markdown, and below it a line per pair of rows with its intervals of AP and AP50."""
+    """The same as Markdown, followed by a line per pair of rows with the intervals of AP and AP50."""
     names = ("row", *figures([]), "s/frame")
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     lines += [f"| {' | '.join((f'`{name}`', *cells))} |" for name, cells in _row_cells(rows).items()]
@@ -95,7 +95,7 @@ def markdown_rows(rows: Mapping[str, Document], found: Mapping[str, Mapping[str,
 
 
 def _row_cells(rows: Mapping[str, Document]) -> dict[str, list[str]]:
-    """Figures and seconds per frame, the latter with ≥ where something was taken over."""
+    """Metrics and seconds per frame, the latter with ≥ if results were reused."""
     return {
         name: [
             *(number(row[figure], digits=3) for figure in figures([])),
@@ -106,7 +106,7 @@ def _row_cells(rows: Mapping[str, Document]) -> dict[str, list[str]]:
 
 
 def trial_table(trials: Sequence[Trial], metric: str, halves: tuple[Sequence[int], Sequence[int]]) -> Table:
-    """The best combinations, then the defaults: the figure on all clips and on the halves, and the values."""
+    """The best combinations, then the defaults: the metric on all clips and on the halves, and the values."""
     ranked = sorted(trials[1:], key=lambda trial: -trial.figure(metric))[:BEST]
     title = f"{metric}: the best {len(ranked)} of {len(trials) - 1} combinations, and the defaults"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
@@ -120,5 +120,5 @@ def trial_table(trials: Sequence[Trial], metric: str, halves: tuple[Sequence[int
 
 
 def number(value: object, *, digits: int = 4) -> str:
-    """Counts as they are, everything else with `digits` digits."""
+    """Integers unchanged, other numbers with `digits` digits."""
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)

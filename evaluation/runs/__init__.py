@@ -1,1 +1,1 @@
-"""Methods and trackers run over annotated videos, row by row or parameter by parameter."""
+"""Runs methods and trackers on annotated videos, for rows of a table or combinations of parameters."""

@@ -1,4 +1,4 @@
-"""The detector alone on annotated images: COCO's metric, and how far its scores can be taken for probabilities."""
+"""The detector on annotated images: COCO metrics, and the reliability of its scores as probabilities."""
 
 import contextlib
 import io
@@ -28,14 +28,14 @@ from service.structures.canvas import fit
 from service.structures.detections import Detections
 
 DETECTOR = DetectorParams(th_det=0.05, max_per_frame=50)
-"""COCO's metric wants the low scores, too."""
+"""COCO's metric needs low-scoring detections, too."""
 LOWEST_SCORE = 0.01
-"""Of one class of a candidate: the metric averages over recalls, and every class of the vector is a result."""
+"""Minimum score of a class to be evaluated: every class of a candidate's vector is a result of its own."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the detector says about a file of images: COCO `records`, and `outcomes` by image id."""
+    """Results of the detector on the images: COCO `records`, and `outcomes` by image id."""
 
     truth: COCO
     records: list[Document]
@@ -53,13 +53,13 @@ class Found:
 
 
 async def detector_metrics(path: Path, networks: Networks, limit: int | None = None, by: str | None = None) -> Document:
-    """Figures on a COCO-format file with `images/` beside it.
+    """Evaluate the detector on a COCO-format file next to `images/`.
 
     Args:
         path: the file.
-        networks: with the detector.
-        limit: most images; the first ones are taken.
-        by: text field of the image entries; `strata` then holds the same figures per value of it.
+        networks: containing the detector.
+        limit: maximum number of images; the first ones are used.
+        by: text field of the image entries; adds `strata`, the same metrics per value of the field.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(path))
@@ -91,7 +91,7 @@ def read_image(path: Path) -> U8:
 
 
 def _vocabulary(classes: tuple[ModelClass, ...], categories: Mapping[int, str]) -> Vocabulary:
-    """COCO's own data sets name COCO's classes, `mouse` and `bird` too; all others are matched as YouTube-VIS 2019."""
+    """Match names as COCO's if both `bird` and `mouse` occur, else as those of YouTube-VIS 2019."""
     coco = {"bird", "mouse"} <= set(categories.values())
     return match_vocabulary(classes, categories, category_table("coco").renames if coco else None)
 
@@ -108,7 +108,7 @@ async def _detect(frame: U8, networks: Networks) -> Detections:
 
 
 def _records(image_id: int, detections: Detections, vocabulary: Vocabulary) -> list[Document]:
-    """One record per candidate and class with a score worth counting: the whole class vector is evaluated."""
+    """One record per candidate and class of sufficient score: the whole class vector is evaluated."""
     records: list[Document] = []
     for box, probs, mask in zip(_xywh(detections), detections.probs, detections.masks, strict=True):
         where = {"image_id": image_id, "bbox": box.tolist(), "segmentation": mask.json()}
@@ -120,13 +120,13 @@ def _records(image_id: int, detections: Detections, vocabulary: Vocabulary) -> l
 
 
 def _outcomes(detections: Detections, vocabulary: Vocabulary, annotations: Sequence[Document]) -> Outcomes:
-    """Of the candidates whose best class has a score worth counting."""
+    """Outcomes of the candidates whose best class has a sufficient score."""
     sure = detections.select(np.flatnonzero(detections.scores >= DETECTOR.th_det).astype(np.int64))
     labels = [vocabulary.category_ids[label] for label in sure.labels]
     return judge(sure.scores.astype(np.float64), labels, _xywh(sure), annotations)
 
 
 def _xywh(detections: Detections) -> F64:
-    """(N, 4) x y width height, as COCO has it."""
+    """(N, 4) x y width height, as in COCO."""
     boxes = detections.boxes.astype(np.float64)
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -1,8 +1,8 @@
-"""The trackers alone: every annotated instance followed from its first frame, without the detector.
+"""Evaluation of the trackers without the detector: every annotated instance is tracked from its first frame.
 
-The instance's first annotated frame gives the seed; from there the product's own tracker goes forward and backward
-over the clip, with no candidates. Nothing could bring a lost track back then, so a track is never lost unless the
-caller sets `lost_enter` himself; a frame without an answer counts 0.
+The instance's first annotated frame is the seed; from there the pipeline's tracker runs forward and backward over the
+clip, without candidates. A lost track could not be found again then, so tracks are never lost unless the caller sets
+`lost_enter`; a frame without a mask or box counts as 0.
 """
 
 import time
@@ -33,7 +33,7 @@ from service.tracking.params import TrackerParams
 Given = Literal["first-box", "first-mask"]
 Figures = dict[str, float | None]
 SUCCESS = 0.5
-"""A frame is a success above this box IoU."""
+"""Box IoU above which a frame is a success."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Truth:
     """One annotated instance.
 
     Attributes:
-        id: of its annotation.
+        id: of the annotation.
         masks: its mask in every annotated frame of the video, None where it is not visible.
         frames: indices of these frames in the video's file.
     """
@@ -64,14 +64,14 @@ async def given_clips(
     context: PipelineContext,
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[Document]:
-    """Per video a record `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.
+    """One record per video: `video_id, name, tracks` and `crossings, switches, unanswered_crossings`.
 
-    A track is the annotation's `id` and `figures_of_track`; the others are counts, see `metrics.crossings`.
+    A track is the annotation's `id` and `figures_of_track`; for the counts see `metrics.crossings`.
 
     Args:
         dataset: the annotations.
-        videos: those that are measured.
-        given: what the trackers start from.
+        videos: to evaluate.
+        given: start from the first box or the first mask.
         parameters: of the request.
         context: networks and folders.
         notify: called with a line after every video.
@@ -95,7 +95,7 @@ async def given_clips(
 async def follow(
     run: Run, truths: Sequence[Truth], given: Given, parameters: JobParameters
 ) -> tuple[list[Tubelet], list[Tubelet]]:
-    """Every instance's track whose boxes count, and its track by the dual tracker; in their order."""
+    """For every instance, the track whose boxes are scored and the track of the dual tracker; in order."""
     params = tracker_params(parameters)
     alone = replace(params, fusion=replace(params.fusion, kind="instance"))
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
@@ -105,7 +105,7 @@ async def follow(
 
 
 def tracker_params(parameters: JobParameters) -> TrackerParams:
-    """The request's; without candidates a track can't be found again, so it is not lost unless that was asked for."""
+    """The request's parameters; tracks are only lost if the request sets `lost_enter`, see above."""
     params = parameters.pipeline_params().tracker
     if parameters.lost_enter is not None:
         return params
@@ -114,7 +114,7 @@ def tracker_params(parameters: JobParameters) -> TrackerParams:
 
 
 def truths_of(video: AnnotatedVideo, annotations: Sequence[Document]) -> list[Truth]:
-    """The instances of a video that are ever visible; crowds are left out."""
+    """The instances of a video that are visible in some frame, without crowds."""
     truths = []
     for item in annotations:
         masks = tuple(_visible(rle) for rle in item["segmentations"])
@@ -134,16 +134,16 @@ def _visible(rle: dict[str, object] | None) -> Rle | None:
 
 
 def seed_of(truth: Truth, position: int, run: Run) -> Candidate:
-    """The instance's annotated mask at `position`, without a class, as the trackers take a seed.
+    """The instance's annotated mask at `position` as a seed without a class.
 
     Raises:
-        InvalidDataset: the masks are of another size than the video.
+        InvalidDataset: the masks and the video differ in size.
     """
     mask = truth.masks[position]
     assert mask is not None
     if mask.size_hw != run.clip.frame_hw:
         raise InvalidDataset(
-            f"annotation {truth.id}: masks of {mask.size_hw} (height, width), its video has {run.clip.frame_hw}"
+            f"annotation {truth.id}: expected masks of {run.clip.frame_hw} (height, width), got {mask.size_hw}"
         )
     probs = np.zeros(run.networks.manifest.dims.classes, np.float32)
     return Candidate(truth.frames[position], bounding_box(mask), probs, mask)
@@ -152,7 +152,7 @@ def seed_of(truth: Truth, position: int, run: Run) -> Candidate:
 async def track_seeds(
     run: Run, seeds: Sequence[Candidate], params: TrackerParams, features: FeatureCache
 ) -> list[Tubelet]:
-    """Tubelets of seeds by the tracker alone: no frame has candidates."""
+    """Tubelets of seeds, tracked without candidates."""
     classes = run.networks.manifest.dims.classes
     nothing = [
         Detections(t, np.zeros((0, 4), np.float32), np.zeros((0, classes), np.float32), ())
@@ -163,16 +163,16 @@ async def track_seeds(
 
 
 def figures_of_track(truth: Truth, boxes: Tubelet, dual: Tubelet, given: Given) -> Figures:
-    """What one instance got, over its annotated frames without the first.
+    """Metrics of one instance, over its annotated frames except the first.
 
-    Keys: `mean_box_iou`, `success50` and `absent` (share of frames without an answer) over the frames that show it,
-    None if there are none; `J`, `F` over all; of `first-box` also `dual_box_iou` and `dual_success50`.
+    Keys: `mean_box_iou`, `success50` and `absent` (fraction of frames without a box) over the frames where it is
+    visible, None if there are none; `J`, `F` over all frames; for `first-box` also `dual_box_iou` and `dual_success50`.
 
     Args:
         truth: the instance.
-        boxes: the tracker whose boxes count: the Siamese RPN for `first-box`, else the dual tracker.
-        dual: the dual tracker, whose masks count.
-        given: what was given.
+        boxes: track whose boxes are scored: of the Siamese RPN for `first-box`, else of the dual tracker.
+        dual: track of the dual tracker, whose masks are scored.
+        given: what the tracks started from.
     """
     later = [i for i in range(len(truth.masks)) if i != truth.first]
     overlaps = _overlaps(truth, boxes, later)
@@ -189,7 +189,7 @@ def figures_of_track(truth: Truth, boxes: Tubelet, dual: Tubelet, given: Given) 
 
 
 def _switches(truths: Sequence[Truth], tracks: Sequence[Tubelet]) -> Document:
-    """Counts of one clip."""
+    """Crossings and switches of one clip."""
     instances = [[None if mask is None else bounding_box(mask) for mask in truth.masks] for truth in truths]
     answers = [
         [None if track.masks[t] is None else track.boxes[t] for t in truth.frames]
@@ -200,7 +200,7 @@ def _switches(truths: Sequence[Truth], tracks: Sequence[Tubelet]) -> Document:
 
 
 def _overlaps(truth: Truth, tubelet: Tubelet, positions: Sequence[int]) -> F32:
-    """Box IoU in those of the frames that show the instance; the box of an absent answer is empty: 0."""
+    """Box IoU in the given frames that show the instance; 0 where the track has no box."""
     rows = [
         iou_matrix(bounding_box(mask)[None], tubelet.boxes[truth.frames[i]][None])[0, 0]
         for i in positions

@@ -1,4 +1,4 @@
-"""Grids over job parameters: `th_seq=0.3,0.5`, or several that move together, `lost_enter/lost_leave=0.2/0.5`."""
+"""Grids over job parameters: `th_seq=0.3,0.5`, or several varied together, `lost_enter/lost_leave=0.2/0.5`."""
 
 import itertools
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ DEFAULT_GRID = (
     "th_seq=0.5,0.3,0.7",
     "score=matched_zero,matched_skip",
 )
-"""Values that are close to the defaults come first: of equal combinations the first is chosen."""
+"""Values close to the defaults come first: of equally good combinations, the first is chosen."""
 DEEPSORT_GRID = (
     "deepsort_appearance=f4,box_head,both",
     "deepsort_min_score=0.2,0.4",
@@ -27,17 +27,17 @@ DEEPSORT_GRID = (
 
 @dataclass(frozen=True)
 class Axis:
-    """Parameters that move together, and the values they take: as many texts per value as there are names."""
+    """Parameters that are varied together, and their values: one text per name in each value."""
 
     names: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
 
 
 def parse_axis(text: str) -> Axis:
-    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis, under the current names.
+    """`NAME[/NAME…]=VALUE[/VALUE…],…` -> axis, with current names.
 
     Raises:
-        InvalidParameter: it does not look so.
+        InvalidParameter: the text has another form.
     """
     left, equals, right = text.partition("=")
     names = tuple(OLD_NAMES.get(name.strip(), name.strip()) for name in left.split("/"))
@@ -48,14 +48,14 @@ def parse_axis(text: str) -> Axis:
 
 
 def make_grid(given: Sequence[str], default: Sequence[str] = DEFAULT_GRID) -> list[Axis]:
-    """The default axes, but for those that share a name with one of the given, then the given."""
+    """The default axes without those that share a name with a given one, then the given ones."""
     own = [parse_axis(text) for text in given]
     named = {name for axis in own for name in axis.names}
     return [axis for axis in map(parse_axis, default) if not named.intersection(axis.names)] + own
 
 
 def combinations(grid: Sequence[Axis]) -> list[dict[str, str]]:
-    """Every combination, name → value; the first of every axis comes first, the last axis moves fastest."""
+    """Every combination, as name → value; the last axis varies fastest."""
     return [
         {
             name: part

@@ -1,4 +1,4 @@
-"""The rows of the paper's Table 2 on the same cached detections: `ipdt`, `pixel`, `deepsort`."""
+"""The methods of the paper's Table 2, on the same cached detections: `ipdt`, `pixel`, `deepsort`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,14 +27,14 @@ async def run_method(
     kept: Remembered | None = None,
     sort: DeepSortParams | None = None,
 ) -> list[LabeledTubelet]:
-    """Tubelets of one video with labels that index `vocabulary.category_ids`. Best first.
+    """Tubelets of one video, best first; labels index `vocabulary.category_ids`.
 
     Args:
         run: the video.
         method: a row of the table.
-        vocabulary: from the detector's classes to the data set's categories.
-        kept: of earlier runs on the same clip.
-        sort: DeepSORT's own parameters.
+        vocabulary: maps the detector's classes to the dataset's categories.
+        kept: data of earlier runs on the same clip.
+        sort: DeepSORT's parameters.
     """
     kept = kept or remember(run)
     detections = await detect_all(run, kept.features)
@@ -45,7 +45,7 @@ async def run_method(
             await appearance(sort.appearance, frame, raw, run, kept)
             for frame, raw in zip(calibrated, detections, strict=True)
         ]
-        # no mask is propagated, so frames without a match must not count against the score (E1s,
+        # DeepSORT propagates no masks, so frames without a match must not lower the score (E1s,
         # docs/method.md, section 6)
         params = replace(run.params.tubelets, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
@@ -55,7 +55,7 @@ async def run_method(
 
 
 def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary: Vocabulary) -> list[Detections]:
-    """Candidates by frame, over the data set's categories, after calibration."""
+    """Candidates by frame, mapped to the dataset's categories and calibrated."""
     threshold = run.params.detector.th_det
     projected = [vocabulary.project(frame, threshold) for frame in detections]
     return calibrate(projected, run.params.calibration)
@@ -64,7 +64,7 @@ def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary
 def finish(
     tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
 ) -> list[LabeledTubelet]:
-    """Label and score the tubelets, then drop duplicates: best first. Tubelets without a mask are left out."""
+    """Label and score the tubelets and apply tubelet NMS; best first, without tubelets that have no mask."""
     return suppress([label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames], params)
 
 
@@ -78,7 +78,7 @@ def _params(run: Run, method: Method) -> PipelineParams:
 def records(
     labeled: Sequence[LabeledTubelet], video_id: int, vocabulary: Vocabulary, frames: Sequence[int]
 ) -> list[dict[str, object]]:
-    """YouTube-VIS records of the annotated `frames`; tubelets without a mask there are left out."""
+    """YouTube-VIS records over the annotated `frames`; tubelets without a mask there are omitted."""
     kept = []
     for item in labeled:
         masks = [item.tubelet.mask_at(t) for t in frames]

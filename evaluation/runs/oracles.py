@@ -1,4 +1,4 @@
-"""Head-room: what perfect seeds give the trackers, perfect links the detections, and perfect classes the method."""
+"""Upper bounds: trackers with perfect seeds, detections with perfect association, tubelets with perfect classes."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from service.structures.masks import Rle, area, iou_matrix
 async def seed_records(
     run: Run, tracker: SeedTracker, video: AnnotatedVideo, annotations: Sequence[Document]
 ) -> list[Document]:
-    """Every object tracked from its own mask in the frame that shows most of it; class and score are right."""
+    """Track every object from its annotated mask in the frame where it is largest, with true class and score 1."""
     truths = truths_of(video, annotations)
     seeds = [seed_of(truth, _largest(truth), run) for truth in truths]
     tubelets = await tracker.track(seeds, lambda *_: None)
@@ -27,12 +27,12 @@ async def seed_records(
 def detection_records(
     detections: Sequence[Detections], video: AnnotatedVideo, annotations: Sequence[Document]
 ) -> list[Document]:
-    """Every object as the detections that overlap it most, frame by frame; links, class and score are right.
+    """Link, for every object, the detection that overlaps it most in each frame, with true class and score 1.
 
     Args:
-        detections: by frame of its file.
-        video: its entry.
-        annotations: its objects.
+        detections: by frame of the file.
+        video: the annotated video.
+        annotations: of the video.
     """
     truths = truths_of(video, annotations)
     found = [
@@ -47,7 +47,7 @@ def _right(
     truths: Sequence[Truth],
     masks: Sequence[Sequence[Rle | None]],
 ) -> list[Document]:
-    """Records of these objects with their masks in every annotated frame; class and score are right."""
+    """Records with these masks in every annotated frame, and the objects' true classes with score 1."""
     categories = {item["id"]: item["category_id"] for item in annotations}
     return [
         {
@@ -61,7 +61,7 @@ def _right(
 
 
 def _closest(wanted: Rle | None, found: Detections) -> Rle | None:
-    """The detection with the highest mask IoU, if it touches the object."""
+    """The detection with the highest mask IoU, if that is above 0."""
     if wanted is None or not len(found):
         return None
     overlap = iou_matrix([wanted], found.masks)[0]
@@ -69,12 +69,12 @@ def _closest(wanted: Rle | None, found: Detections) -> Rle | None:
 
 
 def _largest(truth: Truth) -> int:
-    """Position of the frame that shows most of the object; of equals the first."""
+    """Position of the frame where the object is largest; the first of equal ones."""
     return int(np.argmax([0 if mask is None else area(mask) for mask in truth.masks]))
 
 
 def with_true_classes(records: Sequence[Document], annotations: Sequence[Document]) -> list[Document]:
-    """Each tubelet with the class of the object that it overlaps most, if their tubelet IoU is above 0.5."""
+    """Give each tubelet the class of the object it overlaps most, if their tubelet IoU is above 0.5."""
     objects = [item for item in annotations if not item.get("iscrowd", 0)]
     if not objects:
         return list(records)

@@ -1,4 +1,4 @@
-"""Parameters of an evaluation: those of a job, and those of the DeepSORT baseline, which no job has."""
+"""Parameters of an evaluation: those of a job and those of the DeepSORT baseline."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ def _deepsort_fields() -> dict[str, Any]:
     published = DeepSortParams()
     return {
         PREFIX + item.field: request_field(
-            item, description=f"{item.description} Default {value_text(getattr(published, item.field))}."
+            item, description=f"{item.description} Default: {value_text(getattr(published, item.field))}."
         )
         for item in parameter_fields(DeepSortParams)
     }
@@ -30,10 +30,10 @@ else:
 
 
 class EvaluationParameters(_WithDeepSort):
-    """Parameters of one evaluation. Absent: the preset's value, or DeepSORT's published one."""
+    """Parameters of one evaluation. A missing one takes the preset's value, or DeepSORT's published one."""
 
     def deepsort_params(self) -> DeepSortParams:
-        """DeepSORT's numbers with the given ones put in."""
+        """DeepSORT's parameters, overridden by the given ones."""
         values = {item.field: getattr(self, PREFIX + item.field) for item in parameter_fields(DeepSortParams)}
         return DeepSortParams(**{name: value for name, value in values.items() if value is not None})
 

@@ -1,7 +1,7 @@
-"""Rows of the paper's Table 2, of its ablations and of three oracles, on the same cached detections.
+"""Rows of the paper's Table 2, ablations and three oracles, on the same cached detections.
 
-Feng et al. 2019, Table 2: DeepSORT on the detections, the pixel tracker alone, IPDT. What each ablation changes is a
-job parameter, so that the row can be had from `segment` and `evaluate`, too.
+Feng et al. 2019, Table 2: DeepSORT on the detections, the pixel tracker alone, IPDT. Each ablation changes a job
+parameter, so it can be reproduced with `segment` and `evaluate`, too.
 """
 
 import time
@@ -26,7 +26,7 @@ Oracle = Literal["seeds", "detections", "class"]
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row: its name, the method, what it changes of the parameters, and what is taken from the annotations."""
+    """A row: its name, method, changed parameters, and what an oracle takes from the annotations."""
 
     name: str
     method: Method
@@ -51,20 +51,20 @@ ROWS = (
     TableRow("oracle-detections", "ipdt", oracle="detections"),
     TableRow("oracle-class", "ipdt", oracle="class"),
 )
-"""The paper's three first, so that their times are their own where nothing is cached."""
+"""The paper's three rows come first: with an empty cache, their times include all of their work."""
 
 
 @dataclass
 class RowResult:
-    """A row's outcome under way.
+    """A row's accumulated results.
 
     Attributes:
-        row: which.
+        row: the row.
         clips: one record per video, of `match_clip`.
-        seconds: of decoding, the detector and the row's own work, over all clips; the first two are measured once
-            per clip and count in every row.
-        frames: annotated frames.
-        taken_over: something came from a cache or from another row, so a run of its own takes longer.
+        seconds: of decoding, detection and the row's own work, over all clips; the first two are measured once per
+            clip and added to every row.
+        frames: number of annotated frames.
+        taken_over: whether results of a cache or another row were reused, so that a separate run would take longer.
     """
 
     row: TableRow
@@ -74,17 +74,17 @@ class RowResult:
     taken_over: bool = False
 
     def document(self) -> Document:
-        """Figures, time and clips, as `evaluate --json` has them."""
+        """Metrics, time and clips, in the form of `evaluate --json`."""
         speed = round(self.seconds / max(self.frames, 1), 4)
         times = {"seconds_per_frame": speed, "taken_over": self.taken_over, "videos": len(self.clips)}
         return {**figures(self.clips), **times, "parameters": self.row.values, "clips": self.clips}
 
 
 class FoundCounter:
-    """A stage cache that notes what was found in it, other than what was put there since `clear`.
+    """A stage cache that counts hits, except on entries that were put there since `clear`.
 
     Args:
-        inner: keeps the bytes.
+        inner: the wrapped cache.
     """
 
     def __init__(self, inner: StageCache) -> None:
@@ -93,24 +93,24 @@ class FoundCounter:
         self.found: list[str] = []
 
     def clear(self) -> None:
-        """Another row begins."""
+        """Reset for the next row."""
         self._own.clear()
         self.found.clear()
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
-        """The bytes kept under `key`, or None."""
+        """The bytes stored under `key`, or None."""
         data = self._inner.get(key, checkpoint=checkpoint)
         if data is not None and key not in self._own:
             self.found.append(key)
         return data
 
     def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
-        """Keep `data`, if there is room."""
+        """Store `data` if there is space."""
         self._own.add(key)
         self._inner.put(key, data, checkpoint=checkpoint)
 
     def drop(self, key: str) -> None:
-        """Keep it no longer, if it is there."""
+        """Delete the entry if it exists."""
         self._inner.drop(key)
 
 
@@ -121,12 +121,12 @@ async def run_rows(
     context: PipelineContext,
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[RowResult]:
-    """All rows on every video: decoded once, detected once, and a seed is tracked once per tracker setting.
+    """Run all rows on every video; decoding and detection run once, and a seed is tracked once per tracker setting.
 
     Args:
         dataset: the annotations.
-        videos: those that count.
-        rows: with the parameters that they make.
+        videos: to evaluate.
+        rows: with their parameters.
         context: networks and folders.
         notify: called with a line after every video.
     """
@@ -155,7 +155,7 @@ async def run_rows(
 
 
 async def _detected(run: Run) -> Remembered:
-    """Candidates in the cache and features in memory, so that no row pays for them."""
+    """Run the detector, leaving candidates in the cache and features in memory, so that no row's time includes it."""
     kept = remember(run)
     await detect_all(run, kept.features)
     for t in range(len(run.clip)):
@@ -170,14 +170,14 @@ async def row_records(
     kept: Remembered,
     truth: tuple[AnnotatedVideo, Sequence[Document]],
 ) -> list[Document]:
-    """YouTube-VIS records of one video under one row.
+    """YouTube-VIS records of one video for one row.
 
     Args:
         run: the video, with the row's parameters.
         chosen: the row and its parameters.
-        vocabulary: from the detector's classes to the data set's categories.
-        kept: of earlier runs on the same clip.
-        truth: the video's entry and its annotations.
+        vocabulary: maps the detector's classes to the dataset's categories.
+        kept: data of earlier runs on the same clip.
+        truth: the annotated video and its annotations.
     """
     (row, parameters), (video, annotations) = chosen, truth
     if row.oracle == "seeds":

@@ -1,4 +1,4 @@
-"""What every evaluation opens: the networks, a scratch folder, the stage cache, and one video after the other."""
+"""Opens what every evaluation needs: networks, scratch folder, stage cache, and each video."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,10 +21,10 @@ from service.settings import Settings
 
 @asynccontextmanager
 async def open_context(settings: Settings) -> AsyncIterator[PipelineContext]:
-    """Networks and folders as the settings say; closed and emptied at the end, what a killed run left at the start."""
+    """Networks and folders by the settings; closed and cleaned up at the end. Leftovers of a killed run are removed."""
     scratch_root = settings.data_dir / "scratch"
     await asyncio.to_thread(sweep_scratch, scratch_root)
-    # an evaluation that was killed is not resumed
+    # a killed evaluation is never resumed, so it needs no checkpoints
     opened = replace(settings.engine_settings(), checkpoint_frames=0)
     with scratch_folder(scratch_root, f"evaluation-{uuid4().hex}") as scratch:
         scratch.mkdir()
@@ -34,17 +34,17 @@ async def open_context(settings: Settings) -> AsyncIterator[PipelineContext]:
 
 @asynccontextmanager
 async def open_run(video: AnnotatedVideo, context: PipelineContext, parameters: JobParameters) -> AsyncIterator[Run]:
-    """One annotated video, decoded, as the stages take it.
+    """One annotated video, decoded, as input of the stages.
 
     Raises:
-        InvalidDataset: the file has fewer frames than are annotated.
+        InvalidDataset: an annotated frame is beyond the end of the file.
     """
     info = await probe(video.path, context.limits)
     clip = await open_clip(video.path, info, context, parameters, lambda _: None)
     try:
         if max(video.frames, default=-1) >= len(clip):
             raise InvalidDataset(
-                f"video {video.name}: frame {max(video.frames)} is annotated, {video.path} has {len(clip)} frames"
+                f"video {video.name}: expected {max(video.frames) + 1} or more frames in {video.path}, got {len(clip)}"
             )
         yield Run(
             clip=clip,

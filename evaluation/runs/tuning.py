@@ -1,4 +1,4 @@
-"""Choice of parameters: every combination on every clip, the best one, and what such a choice is worth."""
+"""Parameter search: runs every combination on every clip, and estimates the gain of choosing the best one."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,36 +19,36 @@ from service.pipeline.context import PipelineContext
 
 @dataclass(frozen=True)
 class Trial:
-    """One combination: its values by name, and what is kept of every clip under it."""
+    """One combination: its values by name, and the record of every clip."""
 
     values: dict[str, str]
     clips: tuple[Document, ...]
 
     @property
     def text(self) -> str:
-        """The values in words."""
+        """The values as text."""
         return values_text(self.values)
 
     def figure(self, metric: str, positions: Sequence[int] | None = None) -> float:
-        """A figure of all clips or of those at `positions`."""
+        """A metric over all clips, or over those at `positions`."""
         chosen = self.clips if positions is None else [self.clips[i] for i in positions]
         return figures_of(chosen)[metric]
 
 
 def values_text(values: dict[str, str]) -> str:
-    """`NAME=VALUE NAME=VALUE`, as -p takes them."""
+    """`NAME=VALUE NAME=VALUE`, as for -p."""
     return " ".join(f"{name}={value}" for name, value in values.items()) or "the defaults"
 
 
 @dataclass(frozen=True)
 class HalfChoice:
-    """The combination that is best on one half of the clips, and what it reaches on the other half.
+    """The combination that is best on one half of the clips, and its metric on the other half.
 
     Attributes:
         values: of the combination.
-        chosen_on: its figure where it was chosen.
-        reached: its figure on the other half.
-        default: the defaults' figure there.
+        chosen_on: its metric on the half where it was chosen.
+        reached: its metric on the other half.
+        default: the defaults' metric on the other half.
     """
 
     values: dict[str, str]
@@ -65,12 +65,12 @@ async def run_trials(
     context: PipelineContext,
     notify: Callable[[str], None] = lambda _: None,
 ) -> list[Trial]:
-    """Every combination on every video; a video is decoded once, and a seed is tracked once per tracker setting.
+    """Run every combination on every video; a video is decoded once, a seed is tracked once per tracker setting.
 
     Args:
         dataset: the annotations.
-        videos: those that count.
-        combinations: values by name and the parameters that they make; the defaults, without values, come first.
+        videos: to evaluate.
+        combinations: values by name with the resulting parameters; the defaults, without values, come first.
         method: a row of Table 2.
         context: networks and folders.
         notify: called with a line after every video.
@@ -91,18 +91,18 @@ async def run_trials(
 
 
 def best_trial(trials: Sequence[Trial], metric: str, positions: Sequence[int] | None = None) -> Trial:
-    """The highest figure; of equals the first."""
+    """The trial with the highest metric; the first of equal ones."""
     return max(trials, key=lambda trial: round(trial.figure(metric, positions), 9))
 
 
 def halves(count: int, seed: int) -> tuple[list[int], list[int]]:
-    """Positions of the clips in two halves, drawn by lot."""
+    """Positions of the clips in two random halves."""
     order = np.random.default_rng(seed).permutation(count).tolist()
     return sorted(order[: count // 2]), sorted(order[count // 2 :])
 
 
 def across_halves(trials: Sequence[Trial], metric: str, seed: int) -> list[HalfChoice]:
-    """Choose on each half, score on the other: without it a grid's best figure flatters itself. Two clips or more."""
+    """Choose on each half and score on the other, as the best metric of a grid is biased. Needs at least two clips."""
     one, other = halves(len(trials[0].clips), seed)
     choices = []
     for here, there in ((one, other), (other, one)):

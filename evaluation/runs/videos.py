@@ -1,4 +1,4 @@
-"""Annotated videos through a method, or through the trackers alone: clips that figures are made of."""
+"""Runs a method, or the trackers alone, on annotated videos; the result is one record per clip."""
 
 import time
 from collections.abc import Callable
@@ -26,12 +26,12 @@ class Request:
     """What is evaluated, and how.
 
     Attributes:
-        path: folder, or with `given` also a file of masks.
+        path: folder; with `given`, also a file of masks.
         method: a row of Table 2.
-        given: the trackers alone instead.
-        limit: most videos; the first ones are taken.
-        all_videos: also those that are not annotated exhaustively; `given` takes them anyway.
-        by: text field of the videos for figures per stratum.
+        given: evaluate the trackers alone instead.
+        limit: maximum number of videos; the first ones are used.
+        all_videos: include videos that are not exhaustively annotated; `given` always does.
+        by: text field of the videos for metrics per stratum.
         parameters: of the pipeline.
     """
 
@@ -46,15 +46,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out.
+    """Results of an evaluation.
 
     Attributes:
         dataset: the annotations.
         videos: those evaluated.
-        clips: one record per video, of `match_clip` or `given_clips`: all that figures need.
-        found: YouTube-VIS records of all videos; none with `given`.
-        counts: how much was looked at, and how fast.
-        strata: figures by value of the request's `by`.
+        clips: one record per video, of `match_clip` or `given_clips`, from which metrics are computed.
+        found: YouTube-VIS records of all videos; empty with `given`.
+        counts: amount of data, and speed.
+        strata: metrics by value of the request's `by`.
     """
 
     dataset: Dataset
@@ -65,13 +65,13 @@ class Evaluation:
     strata: dict[str, dict[str, float]]
 
     def document(self) -> Document:
-        """What `--json` writes: figures and counts, `strata` if there are some, `clips`."""
+        """The content of `--json`: metrics and counts, `strata` if there are any, `clips`."""
         strata = {"strata": self.strata} if self.strata else {}
         return {**figures_of(self.clips), **self.counts, **strata, "clips": self.clips}
 
 
 async def evaluate_videos(request: Request, context: PipelineContext, notify: Notify = lambda _: None) -> Evaluation:
-    """Run and score; `notify` is called with a line after every video."""
+    """Run and score; `notify` is called with a line of text after every video."""
     dataset = load_dataset(request.path)
     wanted = request.given is not None or request.all_videos
     videos = tuple(video for video in dataset.videos if video.exhaustive or wanted)[: request.limit]
@@ -96,7 +96,7 @@ async def _methods_records(
     """Records of all videos, and seconds per annotated frame."""
     vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
     if unknown := sorted(dataset.occurring().intersection(vocabulary.unknown)):
-        notify(f"classes that the detector does not have: {', '.join(unknown)}")
+        notify(f"categories that the detector does not have: {', '.join(unknown)}")
     found: list[Document] = []
     seconds, frames = 0.0, 0
     for number, video in enumerate(videos, start=1):
@@ -112,6 +112,6 @@ async def _methods_records(
 
 
 def console_notifier() -> Notify:
-    """Lines on standard error, so that standard output holds the figures only."""
+    """Prints lines to standard error, so that standard output has only the metrics."""
     console = Console(stderr=True)
     return lambda line: console.print(line, markup=False)

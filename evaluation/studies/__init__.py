@@ -1,1 +1,1 @@
-"""Programs that answered one question each: `python -m evaluation.studies.NAME`."""
+"""Programs for one-off studies: `python -m evaluation.studies.NAME`."""

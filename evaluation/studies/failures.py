@@ -1,6 +1,6 @@
-"""Strips of failures for the model cards: `python -m evaluation.studies.failures detections | tracks …`.
+"""Image strips of failures for the model cards: `python -m evaluation.studies.failures detections | tracks …`.
 
-A panel is one frame with what the detector finds in it, or with one instance's track beside its annotation.
+A panel is one frame with its detections, or with the track of one instance and its annotation.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ class Panel:
 
     Attributes:
         subject: a video file, or the id of an annotation.
-        frame: index in the video's file.
-        crop: x, y, width, height in its pixels; None: the whole frame.
+        frame: index in the video file.
+        crop: x, y, width, height in pixels of the frame; None is the whole frame.
     """
 
     subject: str
@@ -53,10 +53,10 @@ class Panel:
     crop: tuple[int, int, int, int] | None = None
 
     def cut(self, image: U8) -> U8:
-        """What of a painted frame (H, W, 3) is shown.
+        """Crop a painted frame (H, W, 3).
 
         Raises:
-            InvalidParameter: nothing, the crop lies outside.
+            InvalidParameter: the crop lies outside the frame.
         """
         if self.crop is None:
             return image
@@ -83,22 +83,22 @@ def parse_panel(text: str) -> Panel:
 def detections(
     panel: Annotated[list[str], typer.Argument(help="VIDEO:FRAME or VIDEO:FRAME:X,Y,WIDTH,HEIGHT.")],
     out: Out,
-    min_score: Annotated[float, typer.Option(help="Candidates below it are not drawn.")] = 0.2,
+    min_score: Annotated[float, typer.Option(help="Minimum score of the detections that are drawn.")] = 0.2,
 ) -> None:
-    """Candidates of the detector before calibration: best class and its score."""
+    """Draw the detections before calibration, with their best class and its score."""
     write_strip(out, asyncio.run(_detections([parse_panel(text) for text in panel], min_score)))
 
 
 @app.command()
 def tracks(
-    path: Annotated[Path, typer.Argument(help="Folder with instances.json, or a json of masks.")],
+    path: Annotated[Path, typer.Argument(help="Folder with instances.json, or a JSON file of masks.")],
     panel: Annotated[list[str], typer.Argument(help="ANNOTATION:FRAME or ANNOTATION:FRAME:X,Y,WIDTH,HEIGHT.")],
     out: Out,
     given: Annotated[
         str, typer.Option(help="first-box: boxes of the Siamese RPN; first-mask: masks of both trackers.")
     ] = "first-mask",
 ) -> None:
-    """One instance's track (red, with its IoU) as `evaluate --given` makes it, and its annotated box (green)."""
+    """Draw one instance's track as computed by `evaluate --given` (red, with IoU), and its annotation (green)."""
     if given not in get_args(Given):
         raise InvalidParameter(f"given: expected one of {', '.join(get_args(Given))}, got {given!r}")
     panels = [parse_panel(text) for text in panel]
@@ -116,7 +116,7 @@ async def _tracks(dataset: Dataset, panels: Sequence[Panel], given: Given) -> li
 
 
 async def detection_panels(panels: Sequence[Panel], min_score: float, context: PipelineContext) -> list[U8]:
-    """Painted frames, in the order of the panels; a video goes through the detector once."""
+    """Painted frames, in the order of the panels; the detector runs once per video."""
     parameters = JobParameters(th_det=min_score)
     painted: dict[Panel, U8] = {}
     for file in dict.fromkeys(panel.subject for panel in panels):
@@ -135,10 +135,10 @@ async def detection_panels(panels: Sequence[Panel], min_score: float, context: P
 
 
 async def track_panels(dataset: Dataset, panels: Sequence[Panel], given: Given, context: PipelineContext) -> list[U8]:
-    """Painted frames, in the order of the panels; an instance is tracked once.
+    """Painted frames, in the order of the panels; every instance is tracked once.
 
     Raises:
-        InvalidParameter: there is no such annotation, or its video has no such frame.
+        InvalidParameter: an annotation or a frame of its video does not exist.
     """
     parameters = JobParameters()
     painted: dict[Panel, U8] = {}
@@ -157,12 +157,12 @@ async def track_panels(dataset: Dataset, panels: Sequence[Panel], given: Given, 
             shapes = _track(truths[panel.subject], answers[panel.subject], position, given)
             painted[panel] = panel.cut(paint(images[position], shapes))
     if unknown := [panel.subject for panel in panels if panel not in painted]:
-        raise InvalidParameter(f"panel: expected ids of annotations that are ever visible, got {', '.join(unknown)}")
+        raise InvalidParameter(f"panel: expected ids of annotations with a visible instance, got {', '.join(unknown)}")
     return [painted[panel] for panel in panels]
 
 
 def _position(panel: Panel, video: AnnotatedVideo) -> int:
-    """Place of the panel's frame among the annotated ones."""
+    """Index of the panel's frame among the annotated ones."""
     if panel.frame not in video.frames:
         raise InvalidParameter(
             f"panel {panel.subject}:{panel.frame}: expected an annotated frame of {video.name}, "
@@ -180,7 +180,7 @@ def _candidates(found: Detections, names: Sequence[str]) -> list[Shape]:
 
 
 def _track(truth: Truth, answer: Tubelet, position: int, given: Given) -> list[Shape]:
-    """Annotation and answer of one frame, those of them that are there."""
+    """The annotation and the track in one frame, as far as they exist there."""
     wanted, found = truth.masks[position], answer.masks[truth.frames[position]]
     shapes = []
     if wanted is not None:

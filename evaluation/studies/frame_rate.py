@@ -1,7 +1,7 @@
-"""What tracking every k-th frame costs and gains: `python -m evaluation.studies.frame_rate given|whole …`.
+"""Cost and quality of tracking only every k-th frame: `python -m evaluation.studies.frame_rate given|whole …`.
 
-`given`: annotated clips at their full rate, every instance followed from its first mask. `whole`: the whole pipeline on
-any videos, against what it says when every frame is tracked.
+`given`: tracks every instance of clips annotated at full rate from its first mask. `whole`: runs the whole pipeline on
+any videos and compares with the result of tracking every frame.
 """
 
 import asyncio
@@ -33,20 +33,20 @@ from service.structures.masks import Rle, decode
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.tubelet_nms import tubelet_iou
 
-Rates = Annotated[list[float], typer.Option("--rate", help="Frames per second that are tracked; may be given again.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the figures of every clip to this file.")]
+Rates = Annotated[list[float], typer.Option("--rate", help="Frames per second to track; repeatable.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the metrics of every clip to this file.")]
 RATES = [12.0, 8.0, 6.0]
 app = typer.Typer(help=__doc__, add_completion=False)
 
 
 @app.command()
 def given(
-    path: Annotated[Path, typer.Argument(help="A json of masks, or a folder with instances.json.")],
+    path: Annotated[Path, typer.Argument(help="JSON file of masks, or folder with instances.json.")],
     rate: Rates = RATES,
-    clip: Annotated[list[str] | None, typer.Option(help="Only this clip; may be given again.")] = None,
+    clip: Annotated[list[str] | None, typer.Option(help="Run only this clip; repeatable.")] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """J over all frames but the first, and over the frames between alone, for tracking all, filling and copying."""
+    """Report J over all frames but the first, and over untracked frames only, for tracking, filling and copying."""
     dataset = load_dataset(path)
     videos = [video for video in dataset.videos if clip is None or video.name in clip]
     rows = asyncio.run(_given(dataset, videos, rate))
@@ -61,7 +61,7 @@ def whole(
     rate: Rates = RATES,
     json_file: JsonFile = None,
 ) -> None:
-    """CPU time without decoding, and IoU of the tubelets with those that tracking every frame gives."""
+    """Report CPU time without decoding, and IoU with the tubelets of tracking every frame."""
     rows = asyncio.run(_whole(video, rate))
     _show(rows, ("rate", "cpu_s", "cpu_share", "iou", "tubelets"), "whole pipeline", json_file)
 
@@ -79,7 +79,7 @@ async def _given(dataset: Dataset, videos: Sequence[AnnotatedVideo], rates: Sequ
 
 
 async def rates_of_clip(run: Run, name: str, truths: Sequence[Truth], rates: Sequence[float]) -> list[Document]:
-    """A record per rate that is not that of the clip itself."""
+    """One record per rate that differs from the clip's own."""
     every = await followed(run, truths)
     rows = []
     for rate in rates:
@@ -97,7 +97,7 @@ async def rates_of_clip(run: Run, name: str, truths: Sequence[Truth], rates: Seq
 
 
 async def followed(run: Run, truths: Sequence[Truth]) -> list[Tubelet]:
-    """Every instance from its first mask on, in the frames of the run."""
+    """Track every instance from its first mask, over the frames of the run."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     places = {index: place for place, index in enumerate(run.clip.indices)}
     seeds = [seed_of(truth, truth.first, run) for truth in truths]
@@ -108,9 +108,9 @@ async def followed(run: Run, truths: Sequence[Truth]) -> list[Tubelet]:
 def figures_of(truth: Truth, every: Tubelet, filled: Tubelet, step: int) -> dict[str, float]:
     """Mean IoU of one instance's masks.
 
-    Keys: `J_all` of the filled tubelet over all annotated frames but the first. Over the frames between: `J_every` of
-    tracking every frame, `J_filled`, `J_copied` of taking the nearest tracked frame's mask, and `agree`, the filled
-    masks' IoU with those of tracking every frame.
+    Keys: `J_all`, of the filled tubelet over all annotated frames but the first. Over the untracked frames only:
+    `J_every`, of tracking every frame; `J_filled`, of filling; `J_copied`, of copying the nearest tracked frame's mask;
+    and `agree`, the IoU of the filled masks with those of tracking every frame.
     """
     later = [i for i in range(len(truth.masks)) if i != truth.first]
     between = [i for i in later if truth.frames[i] % step]
@@ -136,7 +136,7 @@ async def _whole(videos: Sequence[Path], rates: Sequence[float]) -> list[Documen
 
 
 async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[float]) -> list[Document]:
-    """A record per rate, first of them every frame (rate 0)."""
+    """One record per rate; the first one is for tracking every frame (rate 0)."""
     rows: list[Document] = []
     wanted: list[LabeledTubelet] = []
     video = AnnotatedVideo(0, path.stem, path, (), exhaustive=True, record={})
@@ -153,7 +153,7 @@ async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[f
 
 
 def agreement(found: Sequence[LabeledTubelet], wanted: Sequence[LabeledTubelet]) -> float:
-    """IoU over the frames of every wanted tubelet with the one that is most like it, mean by score."""
+    """Score-weighted mean, over the wanted tubelets, of the IoU with the most similar tubelet found."""
     if not wanted:
         return 1.0
     best = [max((tubelet_iou(a.tubelet, b.tubelet, "union") for b in found), default=0.0) for a in wanted]
@@ -161,7 +161,7 @@ def agreement(found: Sequence[LabeledTubelet], wanted: Sequence[LabeledTubelet])
 
 
 def _overlap(wanted: Rle | None, found: Rle | None) -> float:
-    """IoU of two masks; 1 if there is neither."""
+    """IoU of two masks; 1 if both are absent."""
     if wanted is None or found is None:
         return float(wanted is found)
     return region_similarity(decode(wanted), decode(found))
@@ -172,7 +172,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _show(rows: Sequence[Document], columns: Sequence[str], title: str, json_file: Path | None) -> None:
-    """Means over the clips, a row per rate."""
+    """Print means over the clips, one row per rate."""
     table = Table(*columns, title=title)
     for rate in dict.fromkeys(row["rate"] for row in rows):
         of_rate = [row for row in rows if row["rate"] == rate]

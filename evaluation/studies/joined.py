@@ -1,8 +1,7 @@
-"""`python -m evaluation.studies.joined DIR`: clips joined end to end, cut into chunks, against every clip alone.
+"""`python -m evaluation.studies.joined DIR`: compare clips concatenated into one video with every clip alone.
 
-Both sides get the same candidates, and are scored on the one long video that the clips make together. So the
-difference is what cutting and stitching costs: shot changes that were missed, calibration on a part of a clip, objects
-that lose their identity over a border.
+Both sides use the same candidates and are scored on the concatenated video, so the difference is the cost of chunking
+and stitching: missed shot changes, calibration on part of a clip, identities lost at chunk borders.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ from service.tracking.chunks import Chunk
 
 
 class JoinedClips:
-    """Clips of one size as one video; see `FrameSource`.
+    """Clips of the same size, concatenated into one video; see `FrameSource`.
 
     Args:
         clips: in order.
@@ -55,7 +54,7 @@ class JoinedClips:
     def __init__(self, clips: Sequence[FrameSource]) -> None:
         sizes = {(clip.frame_hw, clip.network_hw) for clip in clips}
         if len(sizes) != 1:
-            raise InvalidDataset(f"joined: expected clips of one size, got {sorted(hw for hw, _ in sizes)}")
+            raise InvalidDataset(f"joined: expected clips of the same size, got {sorted(hw for hw, _ in sizes)}")
         ((self.frame_hw, self.network_hw),) = sizes
         self._places = [(clip, index) for clip in clips for index in range(len(clip))]
         self.info: VideoInfo = replace(clips[0].info, frames=len(self._places))
@@ -73,19 +72,19 @@ class JoinedClips:
                 await clip.ready()
 
     def frame(self, index: int) -> U8:
-        """Frame `index` of all."""
+        """Frame `index` of the concatenated video."""
         clip, place = self._places[index]
         return clip.frame(place)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out.
+    """The two evaluations.
 
     Attributes:
-        alone: the record of `match_clip` with every clip run alone.
-        joined: with the clips as one video.
-        chunks: where that was cut.
+        alone: record of `match_clip`, with every clip run alone.
+        joined: the same with the clips as one video.
+        chunks: chunks of that video.
     """
 
     alone: Document
@@ -100,7 +99,7 @@ async def compare_joined(
     parameters: EvaluationParameters,
     notify: Notify = lambda _: None,
 ) -> Comparison:
-    """Run every clip alone and uncut, then all of them as one video under `parameters`."""
+    """Run every clip alone as a single chunk, then all of them as one video with `parameters`."""
     vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
     found: list[LabeledTubelet] = []
     candidates: list[Detections] = []
@@ -124,12 +123,12 @@ async def compare_joined(
 def joined_video(
     dataset: Dataset, videos: Sequence[AnnotatedVideo], starts: Sequence[int]
 ) -> tuple[AnnotatedVideo, list[Document]]:
-    """The videos as one, and its annotations: of every instance null in the other videos' frames.
+    """The concatenated video and its annotations; an instance is null in the frames of the other videos.
 
     Args:
         dataset: the annotations.
         videos: in order.
-        starts: of each video its first frame in the whole.
+        starts: index of each video's first frame in the concatenated video.
     """
     frames = tuple(start + t for video, start in zip(videos, starts, strict=False) for t in video.frames)
     whole = AnnotatedVideo(1, "joined", Path(), frames, all(video.exhaustive for video in videos), {})
@@ -145,7 +144,7 @@ def joined_video(
 
 
 async def _alone(run: Run, vocabulary: Vocabulary) -> tuple[VideoResult, list[Detections]]:
-    """One clip in one piece, as far as `chunk_frames` goes, and its candidates."""
+    """Run one clip as a single chunk, as far as `chunk_frames` allows; also its candidates."""
     most = TABLE["chunk_frames"]
     frames = min(max(len(run.clip), int(most.minimum)), int(most.maximum))
     uncut = replace(run.params.chunks, frames=frames, overlap=1, shots=False)
@@ -174,12 +173,14 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
 
 
 def joined(
-    path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, all of one size.")],
-    limit: Annotated[int | None, typer.Option(help="Only the first N clips.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write figures and chunks here.")] = None,
+    path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, all of the same size.")],
+    limit: Annotated[int | None, typer.Option(help="Use only the first N clips.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write metrics and chunks to this file.")
+    ] = None,
     param: ParameterOption = None,
 ) -> None:
-    """Score clips alone and joined end to end (trackeval, on the joined video)."""
+    """Score clips run alone and concatenated (trackeval, on the concatenated video)."""
     parameters = parse_evaluation(param)
     dataset = load_dataset(path)
     videos = [video for video in dataset.videos if video.exhaustive][:limit]

@@ -1,10 +1,10 @@
-"""What the way through Triton costs: CPU time of the whole pipeline in process, by shared memory, by messages.
+"""The overhead of Triton: CPU time of the whole pipeline in-process, with shared memory, and with gRPC messages.
 
     python -m evaluation.studies.triton_cost CLIP --url HOST:PORT --pid PID [--rounds 3] [--jobs 4]
 
-`--pid` is the server's process: its CPU time and that of its backends' processes count, besides this one's. The
-three ways take turns, so that a neighbor's load hits all of them. Then several jobs at once, for the sizes of the
-batches that the server made of their requests.
+`--pid` is the server's process: its CPU time and that of its backend processes are added to this process's. The three
+variants alternate, so that other load on the machine affects all of them. Finally several jobs run concurrently, to
+show which batch sizes the server forms.
 """
 
 import asyncio
@@ -40,19 +40,19 @@ class Server:
     pid: int
 
     def cpu_s(self) -> float:
-        """CPU seconds of the server and of its backends' processes so far."""
+        """CPU seconds used so far by the server and its backend processes."""
         return sum(_cpu_s(process) for process in (self.pid, *_children(self.pid)))
 
 
 def main(
     clip: Annotated[Path, typer.Argument(help="A video file.")],
     url: Annotated[str, typer.Option(help="host:port of Triton's gRPC endpoint.")],
-    pid: Annotated[int, typer.Option(help="The server's process.")],
-    repository: Annotated[Path, typer.Option(help="What it serves.")] = Path("model_repository"),
-    rounds: Annotated[int, typer.Option(help="Runs of each way.")] = 3,
-    jobs: Annotated[int, typer.Option(help="Jobs at once, for the sizes of batches.")] = 4,
+    pid: Annotated[int, typer.Option(help="Process id of the server.")],
+    repository: Annotated[Path, typer.Option(help="Model repository that it serves.")] = Path("model_repository"),
+    rounds: Annotated[int, typer.Option(help="Runs of each variant.")] = 3,
+    jobs: Annotated[int, typer.Option(help="Concurrent jobs for the batch sizes.")] = 4,
 ) -> None:
-    """Print the figures."""
+    """Measure and print CPU times and batch sizes."""
     manifest, server = load_manifest(repository), Server(url, pid)
     spent: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(rounds):
@@ -66,7 +66,7 @@ def main(
     before = _batches(url)
     asyncio.run(_at_once(clip, manifest, server, jobs))
     for size, count in sorted(_batches(url).items()):
-        typer.echo(f"mask_rcnn, {jobs} jobs at once: {count - before.get(size, 0)} executions of batch {size}")
+        typer.echo(f"mask_rcnn, {jobs} concurrent jobs: {count - before.get(size, 0)} executions of batch {size}")
 
 
 async def _cost(clip: Path, manifest: Manifest, server: Server, way: str) -> float:
@@ -106,7 +106,7 @@ async def _segment(clip: Path, manifest: Manifest, server: Server, way: str) -> 
 
 
 def _batches(url: str) -> dict[int, int]:
-    """Executions of `mask_rcnn` so far by size of their batch, as the server counts them."""
+    """Executions of `mask_rcnn` so far by batch size, as counted by the server."""
     client = InferenceServerClient(url)
     try:
         statistics_of = client.get_inference_statistics("mask_rcnn").model_stats[0]
@@ -121,7 +121,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def _waited_s() -> float:
-    """CPU seconds of this process's children that have ended: the decoder."""
+    """CPU seconds of this process's terminated children: the decoder."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -1,1 +1,1 @@
-"""The commands that join the command line: export, models import."""
+"""Commands added to the command line: export, models import."""

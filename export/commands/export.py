@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dualtrack.children import INSTALL
 from dualtrack.errors import ConfigurationError
 from export.repository.model_card import Card, model_card
 from export.repository.publish import publish
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # needs the extra `models`
     from export.onnx.graphs import Lite, Resnext
     from export.onnx.parity import Parity
 
-export = typer.Typer(no_args_is_help=True, help="Write graphs of the model repository (needs the extra `models`).")
+export = typer.Typer(no_args_is_help=True, help="Export the model repository (needs the extra `models`).")
 
 DEFAULT_WEIGHTS = Path("export/weights/lite.safetensors")
 DEFAULT_CARD = Path("export/weights/lite.json")
@@ -30,33 +31,35 @@ REPOSITORY = Path("model_repository")
 RESNEXT_REPOSITORY = Path("build/resnext_repository")
 TENSORRT_REPOSITORY = Path("build/tensorrt_repository")
 UNNAMED = "{}-0"
-"""Default name of a release, by its architecture."""
+"""Default name of a release, given the architecture."""
 
 
 class Architecture(StrEnum):
-    """The architectures that can be exported."""
+    """Architectures that can be exported."""
 
     LITE = "lite"
     RESNEXT = "resnext"
 
 
 DIMS = {Architecture.LITE: LITE, Architecture.RESNEXT: RESNEXT}
-Clip = Annotated[Path | None, typer.Option(help="A video whose frames are compared on, besides random pictures.")]
-Commit = Annotated[str, typer.Option(help="Commit of the source, for the manifest.")]
+Clip = Annotated[
+    Path | None, typer.Option(help="Video whose frames are used for the comparison, in addition to random images.")
+]
+Commit = Annotated[str, typer.Option(help="Source commit to record in the manifest.")]
 ReleaseName = Annotated[str | None, typer.Option(help="Name of the release; default: ARCHITECTURE-0.")]
-OptionalWeights = Annotated[Path | None, typer.Option(help="Weights; without, random ones.")]
+OptionalWeights = Annotated[Path | None, typer.Option(help="Weights; random ones if not given.")]
 
 
 @export.command()
 def lite(
-    weights: Annotated[Path, typer.Option(help="Trained weights, see `pack`.")] = DEFAULT_WEIGHTS,
-    card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
-    out: Annotated[Path, typer.Option(help="The repository to write.")] = REPOSITORY,
+    weights: Annotated[Path, typer.Option(help="Trained weights, written by `pack`.")] = DEFAULT_WEIGHTS,
+    card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
+    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
 ) -> None:
-    """Export the architecture `lite`, compare every graph with torch, write manifest, configurations and cards."""
+    """Export the architecture `lite` and compare every graph with torch."""
     require_models()
     from export.repository.build import Release, write_repository  # noqa: PLC0415 (needs torch)
 
@@ -67,12 +70,12 @@ def lite(
 @export.command()
 def resnext(
     weights: OptionalWeights = None,
-    out: Annotated[Path, typer.Option(help="The repository to write.")] = RESNEXT_REPOSITORY,
+    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = RESNEXT_REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
 ) -> None:
-    """Export the architecture `resnext` (ResNeXt-101 Mask R-CNN, DeepLabv3+), compare every graph with torch."""
+    """Export the architecture `resnext` (ResNeXt-101 Mask R-CNN, DeepLabv3+) and compare every graph with torch."""
     require_models()
     from export.repository.build import Release, write_repository  # noqa: PLC0415 (needs torch)
 
@@ -82,16 +85,16 @@ def resnext(
 
 @export.command()
 def tensorrt(
-    architecture: Annotated[Architecture, typer.Option(help="Which networks.")] = Architecture.LITE,
+    architecture: Annotated[Architecture, typer.Option(help="Architecture of the networks.")] = Architecture.LITE,
     weights: OptionalWeights = None,
-    card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
-    out: Annotated[Path, typer.Option(help="The repository to write.")] = TENSORRT_REPOSITORY,
+    card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
+    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = TENSORRT_REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
-    engines: Annotated[bool, typer.Option(help="Build the engines, compare and time them; needs a GPU.")] = True,
+    engines: Annotated[bool, typer.Option(help="Build, compare and time the engines; needs a GPU.")] = True,
 ) -> None:
-    """Export the form for TensorRT (fixed shapes, half precision), compare it with the CPU's, build engines."""
+    """Export for TensorRT (fixed shapes, half precision), compare with the CPU version, and build engines."""
     require_models()
     from export.repository.build import Release  # noqa: PLC0415 (needs torch)
     from export.tensorrt.repository import write_tensorrt_repository  # noqa: PLC0415
@@ -104,7 +107,7 @@ def tensorrt(
     typer.echo(f"{out}: graphs, manifest and configurations")
     if not engines:
         return
-    from export.tensorrt.engines import build_engines, load_library  # noqa: PLC0415 (no other command needs it)
+    from export.tensorrt.engines import build_engines, load_library  # noqa: PLC0415 (only needed here)
     from export.tensorrt.run_engines import compare_engines  # noqa: PLC0415
 
     library = load_library()
@@ -117,10 +120,10 @@ def tensorrt(
 
 @export.command("engines")
 def build(
-    repository: Annotated[Path, typer.Option(help="A repository of `export tensorrt`.")] = TENSORRT_REPOSITORY,
+    repository: Annotated[Path, typer.Option(help="Repository written by `export tensorrt`.")] = TENSORRT_REPOSITORY,
 ) -> None:
-    """Build the engines of a TensorRT repository; needs a GPU and the package `tensorrt`, no extra."""
-    from export.tensorrt.engines import build_engines, load_library  # noqa: PLC0415 (no other command needs it)
+    """Build the engines of a TensorRT repository; needs a GPU and the package `tensorrt`."""
+    from export.tensorrt.engines import build_engines, load_library  # noqa: PLC0415 (only needed here)
 
     build_engines(repository, load_library(), typer.echo)
 
@@ -129,9 +132,9 @@ def build(
 def pack(
     detector: Annotated[Path, typer.Argument(help="Trained detector (safetensors).")],
     trackers: Annotated[Path, typer.Argument(help="Trained trackers (safetensors).")],
-    out: Annotated[Path, typer.Option(help="The file that `export lite` reads.")] = DEFAULT_WEIGHTS,
+    out: Annotated[Path, typer.Option(help="Weights file to write, for `export lite`.")] = DEFAULT_WEIGHTS,
 ) -> None:
-    """Join a trained detector and trained trackers into one file of weights."""
+    """Combine a trained detector and trained trackers into one weights file."""
     require_models()
     from export.repository.checkpoint import pack_lite  # noqa: PLC0415 (needs torch)
 
@@ -141,12 +144,12 @@ def pack(
 
 @export.command()
 def parity(
-    architecture: Annotated[Architecture, typer.Option(help="Which networks.")] = Architecture.LITE,
-    weights: Annotated[Path | None, typer.Option(help="Weights that the repository was exported from.")] = None,
-    repository: Annotated[Path, typer.Option(help="The repository to compare with.")] = REPOSITORY,
+    architecture: Annotated[Architecture, typer.Option(help="Architecture of the networks.")] = Architecture.LITE,
+    weights: Annotated[Path | None, typer.Option(help="Weights from which the repository was exported.")] = None,
+    repository: Annotated[Path, typer.Option(help="Repository to compare with.")] = REPOSITORY,
     clip: Clip = None,
 ) -> None:
-    """Compare torch and onnxruntime on every graph; exit code 1 beyond the tolerance."""
+    """Compare torch and onnxruntime on every graph; exit code 1 if a tolerance is exceeded."""
     require_models()
     from export.onnx.parity import compare  # noqa: PLC0415 (needs torch)
 
@@ -162,18 +165,18 @@ def parity(
 @export.command("triton-config")
 def triton_config(
     architecture: Annotated[
-        Architecture | None, typer.Option(help="Which networks, where the repository has no manifest that says it.")
+        Architecture | None, typer.Option(help="Architecture, for a repository without a manifest.")
     ] = None,
-    repository: Annotated[Path, typer.Option(help="The repository to write to.")] = REPOSITORY,
+    repository: Annotated[Path, typer.Option(help="Repository to write to.")] = REPOSITORY,
     accelerator: Annotated[
-        Accelerator | None, typer.Option(help="Let onnxruntime on a GPU hand over to TensorRT; no engines to build.")
+        Accelerator | None, typer.Option(help="Let onnxruntime on a GPU use TensorRT; needs no prebuilt engines.")
     ] = None,
 ) -> None:
     """Write every config.pbtxt from the specs and the manifest (needs no extra)."""
     if (repository / MANIFEST).is_file():
         if architecture is not None and architecture != (found := load_manifest(repository).architecture):
             raise ConfigurationError(
-                f"{repository}: expected the architecture {architecture.value}, its manifest says {found}"
+                f"{repository}: expected the architecture {architecture.value}, the manifest has {found}"
             )
         paths = write_own_configs(repository, accelerator)
     else:
@@ -185,14 +188,14 @@ def triton_config(
 
 @export.command("cards")
 def model_cards(
-    card: Annotated[Path, typer.Option(help="What the model cards say (JSON).")] = DEFAULT_CARD,
-    repository: Annotated[Path, typer.Option(help="A repository of the architecture `lite`.")] = REPOSITORY,
+    card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
+    repository: Annotated[Path, typer.Option(help="Repository of the architecture `lite`.")] = REPOSITORY,
 ) -> None:
-    """Rewrite the model cards of the architecture `lite`, where only their text has changed (needs no extra)."""
+    """Rewrite the model cards of the architecture `lite` after a change of their text (needs no extra)."""
     manifest, said = load_manifest(repository), _read_card(card)
     if manifest.architecture != Architecture.LITE:
         raise ConfigurationError(
-            f"{repository}: expected the architecture lite, its manifest says {manifest.architecture}"
+            f"{repository}: expected the architecture lite, the manifest has {manifest.architecture}"
         )
     for graph in manifest.graphs:
         path = repository / graph / "README.md"
@@ -203,20 +206,18 @@ def model_cards(
 
 @export.command("publish")
 def publish_release(
-    release: Annotated[Path, typer.Argument(help="An exported repository.")],
-    served: Annotated[Path, typer.Option(help="The repository that a server serves.")] = REPOSITORY,
+    release: Annotated[Path, typer.Argument(help="Exported repository.")],
+    served: Annotated[Path, typer.Option(help="Repository that is being served.")] = REPOSITORY,
 ) -> None:
-    """Add a release to a served repository as its next version; the old one stays for running jobs (no extra)."""
-    typer.echo(f"{served}: Triton's version {publish(release, served)}; now let the server load the models")
+    """Add a release to a served repository as its next version; running jobs keep the old one (needs no extra)."""
+    typer.echo(f"{served}: Triton's version {publish(release, served)}; now make the server load the models")
 
 
 def require_models() -> None:
-    """Say what is missing before an import fails in the middle of something."""
+    """Report missing packages before an import fails halfway."""
     missing = [name for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors") if not find_spec(name)]
     if missing:
-        raise ConfigurationError(
-            f"export: needs the extra `models` (pip install 'dualtrack[models]'), missing: {', '.join(missing)}"
-        )
+        raise ConfigurationError(f"export: needs {', '.join(missing)}: {INSTALL.format(extra='models')}")
 
 
 def _lite(weights: Path) -> "Lite":
@@ -247,7 +248,7 @@ def _read_card(path: Path) -> Card:
 
 
 def report(rows: "Sequence[Parity]") -> None:
-    """Print the worst case of every output; exit code 1 if one is beyond its tolerance."""
+    """Print the worst case of every output; exit code 1 if one exceeds its tolerance."""
     from export.onnx.parity import worst_rows  # noqa: PLC0415 (needs torch)
 
     table = Table("graph", "output", "error", "tolerance", "", "worst of all cases")
@@ -259,10 +260,10 @@ def report(rows: "Sequence[Parity]") -> None:
     console.print(table)
     cases = {(row.graph, row.case) for row in rows}
     failed = sum(not row.ok for row in rows)
-    console.print(f"{len(rows)} outputs compared in {len(cases)} cases, {failed} beyond the tolerance")
+    console.print(f"{len(rows)} outputs compared in {len(cases)} cases, {failed} exceed the tolerance")
     if failed:
         raise typer.Exit(1)
 
 
-if __name__ == "__main__":  # for an environment that has the extra `models` but not the service
+if __name__ == "__main__":  # for an environment with the extra `models` but without the service
     export()

@@ -1,7 +1,7 @@
-"""NMS of a whole batch as one operator of its own, which becomes one NonMaxSuppression with a batch axis.
+"""NMS of a whole batch as a custom operator, exported as one NonMaxSuppression with a batch axis.
 
-`torchvision::nms` knows no batch. All images in one plane are one batch item to TensorRT, which then considers
-the 5000 best boxes of all images together and drops the others without a word.
+`torchvision::nms` has no batch axis. With all images in one plane, TensorRT sees a single batch item: it considers the
+5000 best boxes of all images together and silently drops the others.
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from torch import Tensor
 from torchvision.ops import nms
 
 MOST_BOXES = 5000
-"""TensorRT considers no more per image (its operator reference, NMS, `TopKBoxLimit`)."""
+"""TensorRT's limit per image (operator reference, NMS, `TopKBoxLimit`)."""
 
 
 @torch.library.custom_op("dualtrack::batched_nms_mask", mutates_args=())
 def batched_nms_mask(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:
-    """Boxes (B, N, 4), scores (B, N) -> (B, N) float32, 1 where kept; boxes without a score above 0 are not."""
+    """Boxes (B, N, 4), scores (B, N) -> (B, N) float32, 1 where kept; boxes with a score of 0 are dropped."""
     kept = torch.zeros_like(scores)
     for image in range(len(scores)):
         (above,) = torch.where(scores[image] > 0)
@@ -31,7 +31,7 @@ def _(boxes: Tensor, scores: Tensor, iou: float) -> Tensor:  # noqa: ARG001 (the
 
 
 def _to_onnx(boxes: Any, scores: Any, iou: float) -> Any:
-    """The same in ONNX's operators; its corners may come in either order, so x and y need no exchange."""
+    """The same as ONNX operators; NonMaxSuppression accepts corners in any order, so x and y need not be swapped."""
     from onnxscript import opset18 as op  # noqa: PLC0415 (only the export needs it; training imports this module)
 
     most = op.Constant(value_ints=[MOST_BOXES])

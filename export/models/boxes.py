@@ -1,4 +1,4 @@
-"""Arithmetic of boxes inside graphs, in forms that the exporter takes: no length depends on the data."""
+"""Box arithmetic inside graphs, in exportable form: no length depends on the data."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from torchvision.ops import nms
 from export.models.batched_nms import batched_nms_mask
 
 FIELD = 4096.0
-"""Side of the square that an image gets in the plane where NMS of a whole batch runs; canvases are smaller."""
+"""Side of an image's square in the plane where NMS of a whole batch runs; canvases are smaller."""
 
 
 def clip(boxes: Tensor, hw: Tensor) -> Tensor:
-    """Boxes (B, N, 4) cut at hw (B, 2)."""
+    """Boxes (B, N, 4) clipped to hw (B, 2)."""
     x1, y1, x2, y2 = boxes.unbind(2)
     height, width = hw[:, 0:1], hw[:, 1:2]
     zero = torch.zeros_like(x1)
@@ -25,13 +25,13 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
 
 
 def wanted_slots(scores: Tensor, valid: Tensor, th_det: Tensor | None, max_per_frame: Tensor | None) -> Tensor:
-    """Which slots get a mask, (B, D): those that a host keeps which drops by score and then by number.
+    """Slots that get a mask, (B, D): those the host keeps after filtering by score, then by number.
 
     Args:
         scores: (B, D, K), best slot first.
         valid: (B, D).
-        th_det: (B, 1) least score of the best class; None: any.
-        max_per_frame: (B, 1) most slots; None: all.
+        th_det: (B, 1) minimum score of the best class; None: no minimum.
+        max_per_frame: (B, 1) maximum number of slots; None: no maximum.
     """
     if th_det is not None:
         valid = valid & (scores.amax(2) >= th_det)
@@ -41,9 +41,9 @@ def wanted_slots(scores: Tensor, valid: Tensor, th_det: Tensor | None, max_per_f
 
 
 def rows_with_a_mask(wanted: Tensor) -> Tensor:
-    """Wanted slots (B, D) bool -> their places among all B * D, (R,), the first place always among them.
+    """Wanted slots (B, D) bool -> their indices among all B * D, (R,), always including the first.
 
-    onnxruntime before 1.32 fails on layers with 0 rows. Where the first slot is not wanted, its mask must become 0.
+    onnxruntime before 1.32 fails on layers with 0 rows. If the first slot is not wanted, its mask must be zeroed.
     """
     flat = wanted.reshape(-1)
     return torch.where(flat | (torch.arange(flat.shape[0]) == 0))[0]
@@ -52,11 +52,11 @@ def rows_with_a_mask(wanted: Tensor) -> Tensor:
 def nms_mask(
     boxes: Tensor, scores: Tensor, iou: float, group: Tensor | None = None, *, fixed_shapes: bool = False
 ) -> Tensor:
-    """NMS per image, and per group where given: boxes (B, N, 4), scores (B, N), group (N,) -> kept (B, N) bool.
+    """NMS per image, and per group if given: boxes (B, N, 4), scores (B, N), group (N,) -> kept (B, N) bool.
 
-    Images lie side by side and groups below each other in one plane, and the indices go at once into a mask of
-    fixed shape: then their number never has to be known. With `fixed_shapes` every image is an NMS of its own, and
-    boxes without a score above 0 are not kept.
+    Images are placed side by side and groups one below the other in one plane, and the resulting indices are
+    scattered into a mask of fixed shape, so their number is never needed. With `fixed_shapes` NMS runs separately on
+    every image, and boxes with a score of 0 are dropped.
     """
     batch = scores.shape[0]
     x = torch.arange(batch, dtype=boxes.dtype)[:, None].expand(-1, scores.shape[1]) * FIELD

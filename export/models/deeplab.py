@@ -11,7 +11,7 @@ from export.models.normalise import ImageNetNormalise
 TRUNK = "resnet101"
 ASPP_RATES = (6, 12, 18)
 ASPP_CHANNELS, LOW_LEVEL_CHANNELS = 256, 48
-"""DeepLabv3+'s numbers for output stride 16."""
+"""As in DeepLabv3+ with output stride 16."""
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
@@ -20,7 +20,7 @@ def _convolution(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 
 
 class DeepLabFeatures(nn.Module):
-    """Graph `pixel_features`: f4 is the decoder's output, f8 joins layer 2 with the ASPP's context.
+    """Graph `pixel_features`: f4 is the decoder's output, f8 combines layer 2 with the ASPP's context.
 
     Args:
         f4_channels, f8_channels: see `ModelDims`.
@@ -44,7 +44,7 @@ class DeepLabFeatures(nn.Module):
     def forward(self, frames: Tensor, hw: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (B, H, W, 3) uint8 RGB -> f4 (B, C4, H/4, W/4), f8 (B, C8, H/8, W/8).
 
-        `hw` is part of the interface of all graphs that read frames; features need no unpadded size.
+        `hw` is part of the interface of all graphs that take frames; features do not need the unpadded size.
         """
         x = self.stem(self.normalise(frames))
         taps = []
@@ -54,7 +54,7 @@ class DeepLabFeatures(nn.Module):
         context = self.aspp(taps[3])
         f8 = self.f8(torch.cat([taps[1], _enlarge(context, 2)], 1))
         f4 = self.decoder(torch.cat([self.low_level(taps[0]), _enlarge(context, 4)], 1))
-        # an input that nothing reads would vanish from the graph
+        # the exporter would remove an unused input
         return f4 + 0.0 * hw.to(f4.dtype).sum(), f8
 
 

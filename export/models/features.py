@@ -1,4 +1,4 @@
-"""Features that both trackers share, made by a trunk of their own (decision record 21)."""
+"""Features shared by both trackers, computed by a trunk of their own (decision record 21)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,14 +9,14 @@ from export.models.normalise import NanoDetNormalise
 
 C2_CHANNELS, C3_CHANNELS, C4_CHANNELS = 24, 176, 352
 C2_SCALE, C3_SCALE, C4_SCALE = 8.0, 16.0, 20.0
-"""1 / standard deviation of the maps on photographs: batch norm is folded away, so they are small."""
+"""1 / standard deviation of the maps on photographs; they are small because batch norm is folded."""
 
 
 class SharedFeatures(nn.Module):
-    """Frames -> f8 (c3 and c4 joined) and f4 (c2 and f8 joined).
+    """Frames -> f8 (c3 and c4 combined) and f4 (c2 and f8 combined).
 
-    The trunk is built as the detector's, without its last stage, and starts from its weights; what separates classes
-    does not separate individuals, so it is trained with the trackers.
+    The trunk has the detector's architecture without the last stage, and starts from its weights. Features that
+    separate classes do not separate individuals, so it is trained with the trackers.
 
     Args:
         f4_channels, f8_channels: see `ModelDims`.

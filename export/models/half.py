@@ -1,4 +1,4 @@
-"""Part of a network in half precision, between casts; the rest of the network does not notice."""
+"""Half precision for part of a network, between casts, transparent to the rest."""
 
 from collections import OrderedDict
 from typing import Any
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class Half(nn.Module):
-    """Runs `inner` on float16 copies of its inputs and gives float32 back.
+    """Runs `inner` on float16 copies of its inputs and returns float32.
 
-    TensorRT takes the types of a graph as they are (a strongly typed network; its flag for half precision is gone from
-    version 11 on), so the graph says what is half, and the same file can be compared on a CPU.
+    TensorRT uses the types of the graph (strongly typed networks; the flag for half precision is removed in version
+    11), so the graph itself states what is float16, and the same file can be compared on a CPU.
 
     Args:
-        inner: becomes float16. Tensors may come in and go out alone or in lists, tuples and dictionaries.
+        inner: converted to float16. Inputs and outputs may be tensors, or lists, tuples and dictionaries of them.
     """
 
     def __init__(self, inner: nn.Module) -> None:
@@ -22,18 +22,18 @@ class Half(nn.Module):
         self.inner = inner.half()
 
     def forward(self, *inputs: Any) -> Any:
-        """Inputs and outputs as `inner` has them, float32."""
+        """Inputs and outputs of `inner`, as float32."""
         return _cast(self.inner(*_cast(inputs, torch.float16)), torch.float32)
 
 
 class Rounded(nn.Module):
-    """What `Half` gives on a GPU, for a CPU: float32 inside, and all that layers take and give rounded to float16.
+    """Emulates `Half` on a GPU, for a CPU: computes in float32, with inputs and outputs of layers rounded to float16.
 
-    Tensor cores add up in float32 and write float16. A CPU has no fast convolution of float16, and onnxruntime's
-    leaves some of the roundings out.
+    Tensor cores accumulate in float32 and write float16. CPUs have no fast float16 convolution, and onnxruntime's
+    implementation omits some of the roundings.
 
     Args:
-        inner: its weights are rounded, and every layer in it.
+        inner: its weights and the inputs and outputs of all its layers are rounded.
     """
 
     def __init__(self, inner: nn.Module) -> None:
@@ -50,10 +50,10 @@ class Rounded(nn.Module):
 
 
 def halve(network: nn.Module, path: str, kind: type[Half] | type[Rounded] = Half) -> None:
-    """Put `kind` around the part at the dotted `path`.
+    """Wrap the submodule at the dotted `path` in `kind`.
 
     Raises:
-        AttributeError: there is no such part.
+        AttributeError: the submodule does not exist.
     """
     parent, _, name = path.rpartition(".")
     owner = network.get_submodule(parent)

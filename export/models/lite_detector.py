@@ -1,8 +1,8 @@
-"""The `lite` Mask R-CNN: a dense detector as class-aware region proposal network, a mask head as second stage.
+"""The `lite` Mask R-CNN: a dense detector as class-aware region proposal network, and a mask head as second stage.
 
-Trunk, neck and dense head are NanoDet-Plus-m-1.5x (start weights, Apache-2.0) with the class outputs extended. The
-dense head gives the class vector of a box (independent sigmoids), so nothing is classified a second time: with few
-images a fresh box head loses (decision record 2).
+Trunk, neck and dense head are NanoDet-Plus-m-1.5x (initial weights, Apache-2.0) with additional class outputs. The
+dense head gives the class vector of a box (independent sigmoids), and boxes are not classified again: with few training
+images a new box head is worse (decision record 1).
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from export.models.nanodet import NUM_BINS, NUM_CLASSES, LevelOutput, NanoDetPlu
 from export.models.normalise import NanoDetNormalise
 
 SCORE_THRESHOLD = 0.05
-"""Baked low; the request's threshold is applied on the host."""
+"""Fixed at a low value; the request's threshold is applied on the host."""
 NMS_IOU = 0.55
 PRE_NMS = 400
 NEW_CLASS_BIAS = -6.0
@@ -24,14 +24,14 @@ MASK_SIDE = 28
 
 
 class Taps(NamedTuple):
-    """Maps of the trunk that the mask head reads beside the neck's levels."""
+    """Maps of the trunk that the mask head reads in addition to the neck's levels."""
 
     c2: Tensor
     c3: Tensor
 
 
 def extend_classes(net: NanoDetPlus, classes: int) -> None:
-    """Give the dense head `classes` outputs: the new ones start silent, so the old ones are as before."""
+    """Extend the dense head to `classes` outputs; the new ones start near 0, the old ones are unchanged."""
     for level, old in enumerate(net.head.outputs):
         new = nn.Conv2d(old.in_channels, classes + 4 * NUM_BINS, 1)
         extra = classes - NUM_CLASSES
@@ -51,7 +51,7 @@ class LiteMaskRcnn(nn.Module):
         slots: D, detections per image.
 
     Attributes:
-        fixed_shapes: no length depends on the data: every slot gets a mask, and unwanted ones are emptied.
+        fixed_shapes: no length depends on the data; every slot gets a mask, and unwanted ones are zeroed.
     """
 
     fixed_shapes = False
@@ -66,7 +66,7 @@ class LiteMaskRcnn(nn.Module):
         self.normalise = NanoDetNormalise()
 
     def features(self, image: Tensor) -> tuple[Taps, tuple[Tensor, ...]]:
-        """Normalised image -> taps and the neck's p3, p4, p5, p6."""
+        """Normalized image -> taps and the neck's p3, p4, p5, p6."""
         c2, c3, c4, c5 = self.trunk(image)
         levels = self.neck(c3, c4, c5)
         return Taps(c2, c3), levels
@@ -85,14 +85,14 @@ class LiteMaskRcnn(nn.Module):
         """Frames (B, H, W, 3) uint8 RGB and their unpadded sizes hw (B, 2) -> detections in fixed slots.
 
         Args:
-            frames: on one canvas.
+            frames: padded to the same canvas.
             hw: height and width of each.
-            th_det: slots below it get no mask, see `wanted_slots`.
-            max_per_frame: nor do those beyond it.
+            th_det: slots with lower scores get no mask, see `wanted_slots`.
+            max_per_frame: slots beyond this number get no mask either.
 
         Returns:
-            boxes (B, D, 4) px, scores (B, D, K), masks (B, D, 28, 28) probabilities, count (B, 1) int32. Slots past the
-            count are 0.
+            boxes (B, D, 4) px, scores (B, D, K), masks (B, D, 28, 28) probabilities, count (B, 1) int32. Slots beyond
+            the count are 0.
         """
         taps, levels = self.features(self.normalise(frames))
         outputs = self.dense_outputs(levels)

@@ -8,14 +8,14 @@ from torch.nn import functional as F
 from torchvision.ops import roi_align
 
 GRID = 14
-"""Side of the RoIAlign grid; the mask has twice as many samples a side."""
+"""Side of the RoIAlign grid; the mask has twice as many samples per side."""
 STRIDES = (4, 8, 16, 32)
 CANONICAL_LEVEL, CANONICAL_SIDE = 4, 224
-"""Feature pyramid networks (Lin et al. 2017), eq. 1: a box of 224 px is read from stride 16."""
+"""Feature pyramid networks (Lin et al. 2017), eq. 1: boxes of 224 px are read from stride 16."""
 
 
 def box_levels(boxes: Tensor) -> Tensor:
-    """Boxes (R, 4) -> index of the pyramid level that each is read from, 0 (stride 4) to 3, (R,)."""
+    """Boxes (R, 4) -> index of each box's pyramid level, 0 (stride 4) to 3, (R,)."""
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     side = area.clamp(min=0).sqrt()
     level = torch.floor(CANONICAL_LEVEL + torch.log2(side / CANONICAL_SIDE + 1e-8) + 1e-6)
@@ -23,13 +23,13 @@ def box_levels(boxes: Tensor) -> Tensor:
 
 
 def align_levels(levels: Sequence[Tensor], rois: Tensor, grid: int, *, fixed_shapes: bool = False) -> Tensor:
-    """RoIAlign of each box on its own level.
+    """RoIAlign of each box on its level.
 
     Args:
         levels: maps (B, C, H/s, W/s) at strides 4, 8, 16, 32.
         rois: (R, 5), image index and x1 y1 x2 y2 in pixels.
-        grid: samples a side.
-        fixed_shapes: read each box from every level and keep one, so that no length depends on the data.
+        grid: samples per side.
+        fixed_shapes: read each box from all levels and keep one, so that no length depends on the data.
 
     Returns:
         (R, C, grid, grid).
@@ -40,7 +40,7 @@ def align_levels(levels: Sequence[Tensor], rois: Tensor, grid: int, *, fixed_sha
     out = levels[0].new_zeros((rois.shape[0], levels[0].shape[1], grid, grid))
     for number, (level, stride) in enumerate(zip(levels, STRIDES, strict=True)):
         chosen = torch.where(index == number)[0]
-        # consumed at once into a fixed shape: the exporter then never sees the data-dependent length
+        # scattered immediately into a fixed shape, so that the exporter never sees the data-dependent length
         aligned = roi_align(level, rois[chosen], (grid, grid), 1 / stride, 2)
         out = torch.index_put(out, (chosen,), aligned.to(out.dtype))
     return out
@@ -59,9 +59,9 @@ def _from_every_level(levels: Sequence[Tensor], rois: Tensor, grid: int, index: 
 class MaskHead(nn.Module):
     """Boxes -> class-agnostic masks: a coarse mask from the box's own level, refined with stride-4 detail.
 
-    The fully convolutional head of Mask R-CNN sees 9 of its 14 samples a side; a dilated layer lets it see the whole
-    box. Sharpness is added as PointRend does (Kirillov et al. 2020), but everywhere instead of at uncertain points:
-    features of the finest level at the mask's own 28×28 samples correct the coarse logits.
+    The receptive field of Mask R-CNN's fully convolutional head is 9 of its 14 samples per side; a dilated layer
+    extends it to the whole box. Detail is added as in PointRend (Kirillov et al. 2020), but everywhere instead of at
+    uncertain points: features of the finest level at the mask's 28×28 samples correct the coarse logits.
 
     Args:
         neck_channels: channels of p3, p4, p5.
@@ -101,7 +101,7 @@ class MaskHead(nn.Module):
     def pyramid(self, c2: Tensor, c3: Tensor, p3: Tensor, p4: Tensor, p5: Tensor) -> tuple[Tensor, ...]:
         """Maps of `width` channels at strides 4, 8, 16, 32.
 
-        The taps are small (batch norm is folded away): they are scaled to about unit variance.
+        The taps have small values (batch norm is folded), so they are scaled to about unit variance.
         """
         levels = [conv(5 * p) for conv, p in zip(self.lateral, (p3, p4, p5), strict=True)]
         levels[0] = levels[0] + self.edges(16 * c3)

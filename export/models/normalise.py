@@ -1,4 +1,4 @@
-"""Frames as they come from the host → input of a trunk."""
+"""Frames from the host → input of a trunk."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from export.models.nanodet import MEAN_BGR, SCALE_BGR
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, red green blue, 0..1; what every torchvision trunk was trained with."""
+"""Of ImageNet, RGB in [0, 1], as used for all torchvision trunks."""
 
 
 class ImageNetNormalise(nn.Module):
@@ -23,7 +23,7 @@ class ImageNetNormalise(nn.Module):
 
 
 class NanoDetNormalise(nn.Module):
-    """uint8 RGB (B, H, W, 3) -> float32 (B, 3, H, W), blue green red: what NanoDet-Plus was trained with."""
+    """uint8 RGB (B, H, W, 3) -> float32 (B, 3, H, W), BGR, as used for NanoDet-Plus."""
 
     def __init__(self) -> None:
         super().__init__()

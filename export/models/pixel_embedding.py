@@ -1,8 +1,8 @@
 """Pixel level: FEELVOS/CFBI-like matching in an object-centered window (docs/method.md, section 5.3).
 
-Differences from CFBI (Yang et al. 2020): everything happens in a square window around the object (S samples a
-side) instead of the full frame; binary (object against the rest); local matching at half the window's resolution
-with three radii; a light head of depth-wise blocks, which one gate of instance attention scales.
+Differences from CFBI (Yang et al. 2020): it works on a square window around the object (S samples per side) instead of
+the full frame; it is binary (object or rest); local matching is at half the window's resolution with three radii; the
+head is light, of depth-wise blocks, with a single gate of instance attention.
 """
 
 import torch
@@ -14,10 +14,10 @@ from service.inference.specs import ModelDims
 
 STRIDE = 4
 RADII = (2, 4, 6)
-"""Local windows in samples of the half-resolution grid."""
+"""Radii of the local windows, in samples of the half-resolution grid."""
 TILE = 8
 FAR = 1e4
-"""Added to a squared distance to take a pixel out of the match; small enough for float16."""
+"""Added to a squared distance to exclude a pixel from matching; small enough for float16."""
 
 
 def align(f4: Tensor, frame_index: Tensor, windows: Tensor, side: int) -> Tensor:
@@ -42,8 +42,8 @@ def global_match(queries: Tensor, bank: Tensor, valid: Tensor) -> Tensor:
 class LocalMatch(nn.Module):
     """Smallest squared distance within a window of the previous frame, for every radius and both labels at once.
 
-    The map is cut in tiles; the pixels that a tile can see are gathered by constant indices, one matrix product
-    gives all distances, and a constant band says which of them are within which radius.
+    The map is split into tiles; the pixels in reach of a tile are gathered by constant indices, one matrix product
+    gives all distances, and a constant band selects those within each radius.
     """
 
     def __init__(self, side: int) -> None:
@@ -85,7 +85,7 @@ class LocalMatch(nn.Module):
         return stacked.permute(0, 1, 2, 4, 3, 5).reshape(-1, len(found), side, side).clamp(min=0)
 
     def _seen(self, values: Tensor) -> Tensor:
-        """(N, C, s, s) -> what each tile can see, (N, tiles², C, seen²); 0 outside the map."""
+        """(N, C, s, s) -> the pixels in reach of each tile, (N, tiles², C, seen²); 0 outside the map."""
         channels = values.shape[1]
         padded = F.pad(values, (self.reach,) * 4).reshape(-1, channels, (self.side + 2 * self.reach) ** 2)
         gathered = torch.index_select(padded, 2, self.gather)
@@ -103,7 +103,7 @@ class PixelReference(nn.Module):
     def __init__(self, embed: nn.Conv2d, dims: ModelDims) -> None:
         super().__init__()
         self.embed, self.dims = embed, dims
-        # which pixels of a large region enter its bank: a fixed pseudo-random order, the same at every run
+        # order in which pixels of a large region enter its bank: pseudo-random, but the same in every run
         order = torch.randperm(dims.window**2, generator=torch.Generator().manual_seed(0)).float()
         self.register_buffer("priority", 1 + order, persistent=False)
 
@@ -112,7 +112,7 @@ class PixelReference(nn.Module):
         embedding = self.embed(align(f4, frame_index, windows, self.dims.window))
         flat = embedding.reshape(-1, self.dims.embedding, self.dims.window**2).transpose(1, 2)
         inside = masks.reshape(-1, self.dims.window**2)
-        # a tiny object must keep at least its best pixel
+        # a tiny object keeps at least its best pixel
         threshold = inside.amax(1, keepdim=True).clamp(max=0.5)
         foreground = ((inside >= threshold) & (inside > 0)).to(flat.dtype)
         return (*self._bank(flat, foreground), *self._bank(flat, 1 - foreground), embedding)
@@ -138,10 +138,11 @@ class Block(nn.Module):
 
 
 class InstanceAttention(nn.Module):
-    """What the object and what surrounds it look like on the whole, as a factor per channel of the head.
+    """A factor per channel of the head, from the overall appearance of the object and its surroundings.
 
-    It says what no map of distances can: that both are brown, say, so that brown means nothing here. It is CFBI's
-    instance-level attention with one gate where the head begins, not one in every block, and around 1, not 0.5.
+    It conveys what distance maps can't: for example, that both are brown, so that brown is not informative here. It is
+    CFBI's instance-level attention with one gate at the start of the head, instead of one per block, and centered on
+    1, not 0.5.
 
     Args:
         embedding: channels of the embedding.
@@ -151,12 +152,12 @@ class InstanceAttention(nn.Module):
     def __init__(self, embedding: int, channels: int) -> None:
         super().__init__()
         self.gate = nn.Linear(4 * embedding, channels)
-        # starts as if it were not there
+        # initially has no effect
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
     def forward(self, x: Tensor, bank: tuple[Tensor, ...], embedding: Tensor, probability: Tensor) -> Tensor:
-        """Map (N, C, S, S), banks of the seed, embedding (N, E, S, S) and probability (N, 1, S, S) before -> map."""
+        """Map (N, C, S, S), banks, and the last frame's embedding (N, E, S, S) and probability (N, 1, S, S) -> map."""
         means = [_mean(bank[0], bank[1]), _mean(bank[2], bank[3])]
         pixels = embedding.flatten(2).transpose(1, 2)
         means += [_mean(pixels, weight.flatten(1)) for weight in (probability, 1 - probability)]
@@ -165,13 +166,13 @@ class InstanceAttention(nn.Module):
 
 
 def _mean(vectors: Tensor, weights: Tensor) -> Tensor:
-    """Vectors (N, K, E) weighted (N, K) -> their mean (N, E); 0 without weights."""
+    """Weighted mean of vectors (N, K, E) with weights (N, K) -> (N, E); 0 if all weights are 0."""
     total = torch.bmm(weights[:, None], vectors)[:, 0]
     return total / weights.sum(1, keepdim=True).clamp(min=1)
 
 
 class PixelEmbedding(nn.Module):
-    """Graph `pixel_embedding`: the probability of the object in its window of the current frame.
+    """Graph `pixel_embedding`: the object's probability in its window of the current frame.
 
     Args:
         dims: sizes.
@@ -239,7 +240,7 @@ class PixelEmbedding(nn.Module):
         return logits.sigmoid(), embedding
 
     def _resample(self, windows: Tensor, previous: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """The previous embedding and probability at the samples of the current window, and where they are known."""
+        """The previous embedding and probability resampled to the current window, and where they are defined."""
         before, embedding, probability = previous
         side = self.dims.window
         origin, size = before[:, :2].repeat(1, 2), (before[:, 2:] - before[:, :2]).repeat(1, 2)

@@ -1,12 +1,12 @@
 """Instance level: a Siamese RPN on shared features (docs/method.md, section 5.1).
 
-The template is a RoI feature of the seed, the search region a RoI feature of the current frame: one trunk pass per
-frame serves all tracks. All anchors come out; ranking is host code (`service/tracking/siamese_ranking.py`).
+Template and search region are RoI features of the seed's and the current frame, so one trunk pass per frame serves all
+tracks. The graph returns all anchors; ranking is host code (`service/tracking/siamese_ranking.py`).
 
-Differences from SiamRPN++ (Li et al. 2019), decision record 7: correlation is kept apart per part of the template (7×7
-maps) instead of per channel, and a small tower of dilated convolutions sees the maps and the search region together
-before discriminator (scores) and correlator (deltas) part. Correlation alone says where the object's middle is; its
-extent, when the object has grown or turned, is in the search region.
+Differences from SiamRPN++ (Li et al. 2019), decision record 7: correlation is computed per part of the template (7×7
+maps) instead of per channel, and a small tower of dilated convolutions takes the maps and the search region together
+before it splits into discriminator (scores) and correlator (deltas). Correlation alone gives the object's center; its
+extent, after the object has grown or turned, can only be read from the search region.
 """
 
 import torch
@@ -21,7 +21,7 @@ CONTEXT = 0.5
 EXEMPLAR_GRID, SEARCH_GRID = 15, 31
 STRIDE = 8
 DILATIONS = (1, 2, 4)
-"""Of the tower: together with the layers around it a cell sees 11 cells each way, an object spans about 8."""
+"""Of the tower. With the layers around it, a cell's receptive field is 11 cells each way; objects span about 8."""
 
 
 def template_windows(boxes: Tensor) -> Tensor:
@@ -42,22 +42,22 @@ class SiameseTemplate(nn.Module):
     """Graph `siamese_rpn_template`: (F, C, h, w), (N,), boxes (N, 4) -> templates (N, C, 7, 7). No weights."""
 
     def forward(self, f8: Tensor, frame_index: Tensor, boxes: Tensor) -> Tensor:
-        """RoIAlign 15×15 of the exemplar window, of which the central 7×7 is kept (SiamRPN++)."""
+        """The central 7×7 of a 15×15 RoIAlign of the exemplar window (as in SiamRPN++)."""
         grid = align(f8, frame_index, template_windows(boxes), EXEMPLAR_GRID)
         margin = (EXEMPLAR_GRID - TEMPLATE_SIDE) // 2
         return grid[:, :, margin : margin + TEMPLATE_SIDE, margin : margin + TEMPLATE_SIDE]
 
 
 def part_correlation(search: Tensor, template: Tensor) -> Tensor:
-    """How well each part of the template is where it would be if the object's middle were here.
+    """How well each part of the template matches at its place, if the object's center were at this cell.
 
     Args:
         search: (N, C, S, S).
         template: (N, C, K, K), at the same scale.
 
     Returns:
-        (N, K², S-K+1, S-K+1): channel k at y, x is the product of part k and the search region at (y, x) + the part's
-        place, over sqrt(C). The sum over the channels is the cross-correlation.
+        (N, K², S-K+1, S-K+1): channel k at y, x is the dot product of part k and the search region at (y, x) + the
+        part's offset, over sqrt(C). The sum over the channels is the cross-correlation.
     """
     channels, side = template.shape[1], template.shape[-1]
     out = search.shape[-1] - side + 1
@@ -67,7 +67,7 @@ def part_correlation(search: Tensor, template: Tensor) -> Tensor:
 
 
 def _places(search: int, side: int) -> Tensor:
-    """For part k and output y, x the index of (k, y + row of k, x + column of k) in (K², S, S), flat."""
+    """Flat index, in (K², S, S), of (k, y + row of k, x + column of k) for part k and output y, x."""
     out = search - side + 1
     row = torch.arange(side).view(side, 1, 1, 1)
     column = torch.arange(side).view(1, side, 1, 1)
@@ -88,7 +88,7 @@ class Residual(nn.Module):
 
 
 class Branch(nn.Module):
-    """A layer of its own and the outputs of all anchors of a cell."""
+    """A separate layer and the outputs for all anchors of a cell."""
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
@@ -101,11 +101,11 @@ class Branch(nn.Module):
 
 
 class SiameseRpn(nn.Module):
-    """Graph `siamese_rpn`: `discriminator` says which anchor is the object, `correlator` refines it.
+    """Graph `siamese_rpn`: `discriminator` scores the anchors, `correlator` refines them.
 
     Args:
         channels: of f8 and the templates.
-        width: of everything inside.
+        width: channels of the inner layers.
     """
 
     def __init__(self, channels: int, width: int = 64) -> None:
@@ -113,7 +113,7 @@ class SiameseRpn(nn.Module):
         self.embed_template = nn.Conv2d(channels, width, 1)
         self.embed_search = nn.Conv2d(channels, width, 1)
         self.parts = nn.Conv2d(TEMPLATE_SIDE**2, width, 1)
-        # valid, so that 31×31 becomes the response's 25×25
+        # no padding, so that 31×31 becomes the response's 25×25
         self.look = nn.Conv2d(2 * width, width, 3, dilation=3)
         self.tower = nn.Sequential(*(Residual(width, dilation) for dilation in DILATIONS))
         self.discriminator = Branch(width, ANCHORS_PER_CELL)

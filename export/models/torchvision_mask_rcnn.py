@@ -1,8 +1,8 @@
-"""Mask R-CNN of torchvision with post-processing that exports; in `resnext` on ResNeXt-101-32x8d-FPN.
+"""torchvision's Mask R-CNN with exportable post-processing; in `resnext` on ResNeXt-101-32x8d-FPN.
 
-Modules and weights are torchvision's, so its state dicts load. Its post-processing is not exported: it makes lists
-of lengths that depend on the data, and gives one class per detection. Here everything has fixed slots, NMS is
-class-agnostic and the whole class vector comes out. Up to that the values are torchvision's, bit by bit (a test).
+Modules and weights are torchvision's, so its state dicts can be loaded. Its post-processing is replaced: it creates
+lists of data-dependent length, and returns one class per detection. Here there are fixed slots, class-agnostic NMS, and
+full class vectors. Before that step, values equal torchvision's bit by bit (tested).
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from export.models.normalise import ImageNetNormalise
 
 TRUNK = "resnext101_32x8d"
 PRE_NMS, PROPOSALS = 1000, 300
-"""Per level before NMS, over all levels after it."""
+"""Per level before NMS; over all levels after it."""
 RPN_IOU, NMS_IOU = 0.7, 0.5
 SCORE_THRESHOLD = 0.05
-"""Baked low; the request's threshold is applied on the host."""
+"""Fixed at a low value; the request's threshold is applied on the host."""
 RPN_WEIGHTS, BOX_WEIGHTS = (1.0, 1.0, 1.0, 1.0), (10.0, 10.0, 5.0, 5.0)
 SMALLEST_PROPOSAL, SMALLEST_BOX = 1e-3, 1e-2
 BOX_GRID, MASK_GRID, MASK_SIDE = 7, 14, 28
 NOTHING = -1e4
-"""Logit of the slots that fill a level with fewer than `PRE_NMS` anchors."""
+"""Logit of padding slots, for a level with fewer than `PRE_NMS` anchors."""
 
 
 def build_mask_rcnn(classes: int, trunk: str = TRUNK, *, agnostic_masks: bool = True) -> MaskRCNN:
-    """A Mask R-CNN of torchvision with random weights.
+    """A torchvision Mask R-CNN with random weights.
 
     Args:
         classes: K, without background.
@@ -51,8 +51,8 @@ class TorchvisionMaskRcnn(nn.Module):
     Args:
         network: see `build_mask_rcnn`.
         slots: D, detections per image.
-        columns: of each class of the class vector, the network's output (0 is background); by default all others in
-            order. Those that no class has count in the softmax and nowhere else.
+        columns: the network's output for each class of the class vector (0 is background); by default all others in
+            order. Outputs without a class only affect the softmax.
 
     Attributes:
         fixed_shapes: as in `LiteMaskRcnn`.
@@ -90,7 +90,7 @@ class TorchvisionMaskRcnn(nn.Module):
         return boxes, scores, masks, valid.sum(1, keepdim=True).to(torch.int32)
 
     def propose(self, pyramid: Sequence[Tensor], size: tuple[int, int], limit: Tensor) -> tuple[Tensor, Tensor]:
-        """Region proposals (B, P, 4), best first, and which of them are any (B, P)."""
+        """Region proposals (B, P, 4), best first, and which of them are valid (B, P)."""
         levels = zip(*self.rpn_head(list(pyramid)), strict=True)
         found = [self._level_proposals(i, *level, size) for i, level in enumerate(levels)]
         boxes = clip(torch.cat([boxes for boxes, _ in found], 1), limit)
@@ -108,7 +108,7 @@ class TorchvisionMaskRcnn(nn.Module):
         """The `PRE_NMS` best anchors of a level: boxes (B, N, 4), logits (B, N)."""
         cells = getattr(self, f"anchors{level}")
         batch, per_cell, rows, columns = objectness.shape
-        # torchvision's stride: the coarsest level of an odd number of cells has one that is no power of two
+        # as in torchvision: the stride of a coarsest level with an odd number of cells is not a power of two
         stride_y, stride_x = size[0] // rows, size[1] // columns
         logits = objectness.permute(0, 2, 3, 1).reshape(batch, -1)
         logits = torch.cat([logits, logits.new_full((1, PRE_NMS), NOTHING).expand(batch, -1)], 1)
@@ -116,7 +116,7 @@ class TorchvisionMaskRcnn(nn.Module):
         index = torch.where(top > NOTHING / 2, index, torch.zeros_like(index))
         cell = index // per_cell
         row = cell // columns
-        # no `%`: the exporter cannot take it of a tensor by a free size
+        # no `%`: the exporter does not support it for a tensor and a dynamic size
         x, y = (cell - row * columns) * stride_x, row * stride_y
         anchors = cells[index - cell * per_cell] + torch.stack([x, y, x, y], -1).to(cells.dtype)
         deltas = deltas.reshape(batch, per_cell, 4, rows, columns).permute(0, 3, 4, 1, 2).reshape(batch, -1, 4)
@@ -156,21 +156,21 @@ class TorchvisionMaskRcnn(nn.Module):
         return torch.index_put(empty, (chosen,), probability).reshape(batch, slots, MASK_SIDE, MASK_SIDE)
 
     def _mask(self, pyramid: Sequence[Tensor], rois: Tensor, label: Tensor, wanted: Tensor) -> Tensor:
-        """Masks (R, 28, 28) of rois (R, 5) with labels (R,), empty where not wanted (R,)."""
+        """Masks (R, 28, 28) of rois (R, 5) with labels (R,), zero where not wanted (R,)."""
         pooled = align_levels(pyramid[:4], rois, MASK_GRID, fixed_shapes=self.fixed_shapes)
         logits = _of_label(self.mask_predictor(self.mask_head(pooled)), label)
         return logits.sigmoid() * wanted[:, None, None]
 
 
 def _rois(boxes: Tensor) -> Tensor:
-    """Boxes (B, N, 4) -> (B * N, 5) with the image's index in front."""
+    """Boxes (B, N, 4) -> (B * N, 5), preceded by the image index."""
     batch, number, _ = boxes.shape
     image = torch.arange(batch, dtype=boxes.dtype)[:, None, None].expand(-1, number, -1)
     return torch.cat([image, boxes], dim=2).reshape(-1, 5)
 
 
 def _of_label(values: Tensor, label: Tensor) -> Tensor:
-    """Values (R, K + 1 or 1, ...) -> those of each row's label (R, ...); one value serves all labels."""
+    """Values (R, K + 1 or 1, ...) -> those of each row's label (R, ...); a single value applies to all labels."""
     if values.shape[1] == 1:
         return values[:, 0]
     index = label.reshape(-1, *[1] * (values.dim() - 1)).expand(-1, 1, *values.shape[2:])

@@ -1,4 +1,4 @@
-"""Everything of the trackers that has weights, as one module: what training updates and a checkpoint holds."""
+"""All parts of the trackers with weights, as one module: what training updates and checkpoints contain."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from service.inference.specs import LITE, ModelDims
 
 
 class Trackers(nn.Module):
-    """`features`, `siamese`, `pixel`; `template` and `reference` are views without weights of their own."""
+    """`features`, `siamese`, `pixel`; `template` and `reference` have no weights of their own."""
 
     def __init__(self, dims: ModelDims = LITE) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Trackers(nn.Module):
         self._views = (SiameseTemplate(), PixelReference(self.pixel.embed, dims))
 
     def place(self, device: torch.device) -> None:
-        """Move everything to a device, the views' constants, too (they are no modules of this one)."""
+        """Move everything to a device, with the constants of `template` and `reference`, which are not submodules."""
         for part in (self, *self._views):
             part.to(device)
 

@@ -1,1 +1,1 @@
-"""Torch modules become ONNX graphs, and are compared with them."""
+"""Exports torch modules to ONNX graphs, and compares the two."""

@@ -15,7 +15,7 @@ Graphs = dict[str, nn.Module]
 
 
 class LiteMaskRcnnGraph(nn.Module):
-    """`mask_rcnn` of the architecture `lite`: the detector and the features that the trackers share."""
+    """`mask_rcnn` of the architecture `lite`: the detector and the trackers' shared features."""
 
     def __init__(self, detector: LiteMaskRcnn, trackers: Trackers) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Lite(nn.Module):
 
 
 class Resnext(nn.Module):
-    """All weights of the architecture `resnext`; other trunks than the defaults are for tests."""
+    """All weights of the architecture `resnext`; trunks other than the defaults are for tests."""
 
     def __init__(self, dims: ModelDims = RESNEXT, *, trunk: str = TRUNK, pixel_trunk: str = PIXEL_TRUNK) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Torch against onnxruntime, output by output, at sizes that were not traced."""
+"""Compares torch and onnxruntime for each output, at sizes other than the traced one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ TOLERANCES: Tolerances = {
     "scores": 2e-4,
     "masks": 1e-3,  # probability
     "count": 0,
-    "f4": 1e-3,  # share of the output's standard deviation, as for all outputs in `RELATIVE`
+    "f4": 1e-3,  # relative to the output's standard deviation, as for all outputs in `RELATIVE`
     "f8": 1e-3,
     "templates": 1e-4,
     "deltas": 1e-4,
@@ -35,7 +35,7 @@ TOLERANCES: Tolerances = {
     "background_bank": 1e-4,
     "background_valid": 0,
 }
-"""Largest absolute difference per output, or per graph and output; relative to the standard deviation for those in
+"""Maximum absolute difference per output, or per graph and output; relative to the standard deviation for those in
 `RELATIVE`."""
 HALF_TOLERANCES: Tolerances = {
     **TOLERANCES,
@@ -52,19 +52,19 @@ HALF_TOLERANCES: Tolerances = {
     "foreground_bank": 5e-3,
     "background_bank": 5e-3,
 }
-"""The same where layers with weights run in half precision.
+"""The same for layers with weights in half precision.
 
-Of two neighboring cells that fit an object alike, NMS may then keep the other one: its box is a fraction of a pixel
-off, its classes and mask are what the detector's own tolerances allow.
+NMS may then keep the other of two neighboring cells that fit an object equally well: its box differs by a fraction of a
+pixel, its classes and mask are within the detector's tolerances.
 """
 HALF_LEAST_SCORE = 0.2
-"""Detections from the service's default `th_det` on have to be found by both, see `settled`."""
+"""The service's default `th_det`: both must find detections with at least this score, see `settled`."""
 RELATIVE = frozenset({"f4", "f8", "templates", "embedding", "foreground_bank", "background_bank", "deltas"})
 
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: `name` says what is special."""
+    """Inputs of one comparison; `name` describes them."""
 
     name: str
     inputs: Inputs
@@ -72,7 +72,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Parity:
-    """Worst difference of one output in one case; `detections` where the graph makes any."""
+    """Worst difference of one output in one case; `detections` for graphs that return detections."""
 
     graph: str
     case: str
@@ -83,17 +83,17 @@ class Parity:
 
     @property
     def ok(self) -> bool:
-        """Within the tolerance."""
+        """Whether the difference is within the tolerance."""
         return self.error <= self.tolerance
 
 
 def cases(spec: GraphSpec, dims: ModelDims, clip: Path | None = None) -> Iterator[Case]:
-    """What a graph is compared on: batch 1 and more, other sizes, nothing to find, boxes across the border.
+    """Inputs for comparing a graph: batches of 1 and more, other sizes, nothing to find, boxes across the border.
 
     Args:
         spec: of the graph.
         dims: of the architecture.
-        clip: a video whose frames are added to the random pictures, on which trained weights see little.
+        clip: a video whose frames are added, since trained weights find little in random images.
     """
     if spec.inputs[0].name == "frames":
         yield Case("one image", frames(1, 160, 256, seed=1))
@@ -117,7 +117,7 @@ def compare(
     clip: Path | None = None,
     tolerances: Tolerances = TOLERANCES,
 ) -> list[Parity]:
-    """All cases of one graph."""
+    """Compare a graph's file with its module in all cases."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
@@ -138,7 +138,7 @@ def compare_modules(
     clip: Path | None = None,
     tolerances: Tolerances = TOLERANCES,
 ) -> list[Parity]:
-    """All cases of one graph, of two modules."""
+    """Compare two modules of one graph in all cases."""
 
     def run(inputs: Inputs) -> Sequence[Array]:
         return _run_module(other, spec, inputs)
@@ -149,7 +149,7 @@ def compare_modules(
 def compare_runs(
     module: nn.Module, run: Run, spec: GraphSpec, on: Iterable[Case], tolerances: Tolerances
 ) -> list[Parity]:
-    """A module against anything that runs its graph."""
+    """Compare a module with another implementation of its graph."""
     return [row for case in on for row in _compare_case(module, run, spec, case, tolerances)]
 
 
@@ -175,7 +175,7 @@ def _compare_case(module: nn.Module, run: Run, spec: GraphSpec, case: Case, tole
 
 
 def difference(name: str, wanted: Array, got: Array) -> float:
-    """Largest difference; infinite where shapes or dtypes differ or something is not finite."""
+    """Maximum difference; infinite if shapes or dtypes differ or a value is not finite."""
     if wanted.shape != got.shape or wanted.dtype != got.dtype or not np.isfinite(got).all():
         return float("inf")
     if not wanted.size:
@@ -185,7 +185,7 @@ def difference(name: str, wanted: Array, got: Array) -> float:
 
 
 def worst_rows(rows: Iterable[Parity]) -> list[Parity]:
-    """Of each graph's output the case nearest to its tolerance, or beyond."""
+    """For each output of each graph, the case closest to or furthest beyond its tolerance."""
     worst: dict[tuple[str, str], Parity] = {}
     for row in rows:
         other = worst.setdefault((row.graph, row.output), row)
@@ -197,8 +197,8 @@ def worst_rows(rows: Iterable[Parity]) -> list[Parity]:
 def match_slots(wanted: dict[str, Array], got: dict[str, Array], tie: float = TOLERANCES["scores"]) -> dict[str, Array]:
     """`got` with its detections in the order of `wanted`'s.
 
-    Detections are sorted by score, so slots agree; only those whose scores differ by at most `tie` may have changed
-    places, and among these the nearest box is the same detection.
+    Detections are sorted by score, so slots agree; only those whose scores differ by at most `tie` may be swapped, and
+    among these the one with the nearest box is the same detection.
     """
     per_slot = ("boxes", "scores", "masks")
     if any(wanted[name].shape != got[name].shape for name in per_slot):
@@ -212,7 +212,7 @@ def match_slots(wanted: dict[str, Array], got: dict[str, Array], tie: float = TO
 
 
 def settled(wanted: dict[str, Array], got: dict[str, Array], least: float) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Both without the detections that score below `least` in both: which of those NMS keeps is a matter of ties."""
+    """Both without the detections below `least` in both: which of those NMS keeps depends on ties."""
     per_slot = ("boxes", "scores", "masks")
     if any(wanted[name].shape != got[name].shape for name in per_slot):
         return wanted, got
@@ -222,7 +222,7 @@ def settled(wanted: dict[str, Array], got: dict[str, Array], least: float) -> tu
 
 
 def _emptied(values: Array, kept: Array) -> Array:
-    """Values (B, D, ...) with 0 in the slots that are not kept (B, D)."""
+    """Values (B, D, ...) with 0 in the slots not kept (B, D)."""
     emptied: Array = values * kept.reshape(*kept.shape, *[1] * (values.ndim - 2)).astype(values.dtype)
     return emptied
 

@@ -1,4 +1,4 @@
-"""Random weights whose outputs are spread: with saturated scores or ties two runtimes cannot be compared."""
+"""Random weights with well-spread outputs: runtimes can't be compared on saturated scores or ties."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +16,11 @@ from export.onnx.graphs import Lite, Resnext
 from export.onnx.sample_inputs import frames
 
 RESIDUAL = 0.25
-"""Share of a residual branch, as in trained networks: at 1 the rounding of a hundred random layers adds up."""
+"""Scale of a residual branch, as in trained networks: at 1, rounding errors of a hundred random layers add up."""
 RARE = 5.0
-"""How many standard deviations a class is above its mean in the cells where it is likely (`lite`)."""
+"""Number of standard deviations above its mean at which a class is detected (`lite`)."""
 OBJECTNESS, RPN_DELTAS, CLASSES, BOX_DELTAS, MASKS = 2.0, 0.3, 2.0, 0.5, 1.5
-"""Standard deviation that each output layer is scaled to."""
+"""Standard deviation to which each output layer is scaled."""
 
 
 def random_lite(seed: int = 0) -> Lite:
@@ -43,7 +43,7 @@ def random_resnext(seed: int = 0, **trunks: str) -> Resnext:
 
 
 def _unit_gain(module: nn.Module) -> None:
-    """Keep activations near unit variance: there is no batch norm that would."""
+    """Keep activations near unit variance, as there is no batch norm."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, a=0.1)
         if module.bias is not None:
@@ -51,7 +51,7 @@ def _unit_gain(module: nn.Module) -> None:
 
 
 def _spread_dense(detector: LiteMaskRcnn) -> None:
-    """Scale the outputs of every level; biases make few cells a detection."""
+    """Scale the outputs of every level; biases make detections rare."""
     with torch.no_grad():
         image = detector.normalise(frames(1, 128, 192, seed=12)["frames"])
         _, levels = detector.features(image)
@@ -64,7 +64,7 @@ def _spread_dense(detector: LiteMaskRcnn) -> None:
 
 
 def _spread_features(network: DeepLabFeatures) -> None:
-    """Set all batch norms from random pictures."""
+    """Set all batch norms from random images."""
     _calm(network)
     with torch.no_grad(), _statistics(network):
         inputs = frames(2, 96, 128, seed=11)
@@ -72,7 +72,7 @@ def _spread_features(network: DeepLabFeatures) -> None:
 
 
 def spread_detector(detector: TorchvisionMaskRcnn) -> None:
-    """Set the frozen batch norms from random pictures, then scale every output layer."""
+    """Set the frozen batch norms from random images, then scale every output layer."""
     _calm(detector.backbone)
     image = detector.normalise(frames(1, 128, 192, seed=12)["frames"])
     with torch.no_grad():
@@ -85,7 +85,7 @@ def spread_detector(detector: TorchvisionMaskRcnn) -> None:
         proposals, _ = detector.propose(pyramid, (128, 192), torch.tensor([[128.0, 192.0]]))
         rois = torch.cat([torch.zeros_like(proposals[0, :, :1]), proposals[0]], 1)
         logits, deltas = detector.box_predictor(detector.box_head(align_levels(pyramid[:4], rois, BOX_GRID)))
-        # every class wins somewhere: no class is ahead by its mean
+        # no class has a higher mean, so that every class wins somewhere
         scale = CLASSES / logits.std(0)
         detector.box_predictor.cls_score.weight.mul_(scale[:, None])
         detector.box_predictor.cls_score.bias.mul_(scale).sub_(logits.mean(0) * scale)
@@ -112,7 +112,7 @@ def _scale(layer: nn.Conv2d | nn.Linear, output: Tensor, deviation: float) -> No
 
 @contextmanager
 def _statistics(network: nn.Module) -> Iterator[None]:
-    """While open, every batch norm takes over the statistics of what it is given, layer after layer."""
+    """While open, every batch norm adopts the statistics of its input, layer by layer."""
 
     def take(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         (x,) = inputs

@@ -1,4 +1,4 @@
-"""Inputs to trace and compare graphs with: random, seeded, with boxes across the border."""
+"""Inputs for tracing and comparing graphs: random with a fixed seed, with boxes across the border."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ Inputs = dict[str, Tensor]
 
 
 def frames(batch: int, height: int, width: int, seed: int = 0) -> Inputs:
-    """Inputs of `mask_rcnn`: smooth random pictures; the last image is not padded and has fewer masks."""
+    """Inputs of `mask_rcnn`: smooth random images; the last one is not padded and has fewer masks."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(batch, 3, height // 16, width // 16, generator=generator)
     fine = torch.rand(batch, 3, height // 4, width // 4, generator=generator)
@@ -25,7 +25,7 @@ def frames(batch: int, height: int, width: int, seed: int = 0) -> Inputs:
 
 
 def clip_frames(path: Path, number: int) -> Inputs:
-    """Inputs of `mask_rcnn` from the first frames of a video, at most 512 px wide, cut to a canvas."""
+    """Inputs of `mask_rcnn` from the first frames of a video, at most 512 px wide, cropped to a canvas."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         scale = min(1.0, 512 / stream.width)
@@ -40,7 +40,7 @@ def clip_frames(path: Path, number: int) -> Inputs:
 
 
 def _wanted(batch: int) -> Inputs:
-    """Every mask, but of the last of several images only the best ones, at most three."""
+    """All masks, except for the last of several images: only its best ones, at most three."""
     th_det, most = torch.zeros(batch, 1), torch.full((batch, 1), 50, dtype=torch.int32)
     if batch > 1:
         th_det[-1], most[-1] = 0.1, 3
@@ -48,7 +48,7 @@ def _wanted(batch: int) -> Inputs:
 
 
 def tracks(graph: str, dims: ModelDims, tracks: int, frames: int, hw: tuple[int, int], seed: int = 0) -> Inputs:
-    """Inputs of a track graph: N tracks spread over F frames of `hw` pixels; boxes reach outside."""
+    """Inputs of a track graph: N tracks spread over F frames of `hw` pixels; boxes extend beyond the frame."""
     generator = torch.Generator().manual_seed(seed)
     height, width = hw
 

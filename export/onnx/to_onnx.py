@@ -1,4 +1,4 @@
-"""Torch module → ONNX file, by the dynamo exporter, with names and free axes from the specs."""
+"""Torch module → ONNX file, with the dynamo exporter, and names and dynamic axes from the specs."""
 
 import logging
 import warnings
@@ -19,7 +19,7 @@ ELEMENT_TYPES = {"uint8": 2, "float32": 1, "int32": 6, "int64": 7}
 
 
 def trace_inputs(spec: GraphSpec, dims: ModelDims) -> Inputs:
-    """Inputs that a graph is traced with; every free axis has another size, so that none is taken for another."""
+    """Inputs for tracing a graph; every dynamic axis has a different size, so that none are unified."""
     if spec.inputs[0].name == "frames":
         return frames(2, 128, 192)
     return tracks(spec.name, dims, 3, 2, (128, 192))
@@ -29,7 +29,7 @@ def export_graph(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path
     """Write `path` and check the written graph's tensors against the spec.
 
     Raises:
-        ContractViolation: the graph has other inputs or outputs than the spec.
+        ContractViolation: inputs or outputs differ from the spec.
     """
     inputs = trace_inputs(spec, dims)
     with warnings.catch_warnings(), torch.no_grad():
@@ -58,7 +58,7 @@ def export_graph(module: nn.Module, spec: GraphSpec, dims: ModelDims, path: Path
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes for debugging: stack traces, which hold paths of the exporting machine."""
+    """Drop the exporter's debugging information: stack traces contain paths of the exporting machine."""
     del model.metadata_props[:]
     del model.graph.value_info[:]
     del model.graph.metadata_props[:]
@@ -69,7 +69,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 
 def check_graph(model: onnx.ModelProto, spec: GraphSpec) -> None:
-    """Compare inputs and outputs (names, dtypes, fixed and free axes) with the spec.
+    """Compare inputs and outputs (names, dtypes, fixed and dynamic axes) with the spec.
 
     Raises:
         ContractViolation: they differ.
@@ -87,7 +87,7 @@ def _check_value(graph: str, value: onnx.ValueInfoProto, tensor: TensorSpec) -> 
     kind = value.type.tensor_type
     shape = [axis.dim_value if axis.HasField("dim_value") else None for axis in kind.shape.dim]
     wanted = [None if isinstance(axis, str) else axis for axis in tensor.shape]
-    # an output's size may be unknown to the exporter; a free axis must not have become fixed
+    # an output's size may be unknown to the exporter, but a dynamic axis must not be fixed
     fits = len(shape) == len(wanted) and all(got in (None, want) for got, want in zip(shape, wanted, strict=True))
     if kind.elem_type != ELEMENT_TYPES[tensor.dtype] or not fits:
         raise ContractViolation(
@@ -97,7 +97,7 @@ def _check_value(graph: str, value: onnx.ValueInfoProto, tensor: TensorSpec) -> 
 
 
 def _dynamic(tensor: TensorSpec) -> dict[int, object]:
-    """The free axes of an input for torch.export; canvases are multiples of 32."""
+    """The dynamic axes of an input for torch.export; canvases are multiples of 32."""
     axes: dict[int, object] = {}
     for index, symbol in enumerate(tensor.shape):
         if symbol in ("H", "W"):

@@ -1,1 +1,1 @@
-"""The model repository: graphs, manifest, cards, configurations."""
+"""The model repository: graphs, manifest, model cards, configurations."""

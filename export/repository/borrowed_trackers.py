@@ -1,4 +1,4 @@
-"""The trackers of one repository, taken over into another beside a detector that shares no features with them."""
+"""The trackers of one repository, copied into another one with a detector that shares no features with them."""
 
 import shutil
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ SIZES_HW = ((160, 256), (192, 128))
 
 
 class BorrowedTrackers:
-    """The track graphs of a repository, and the features that they look at as a graph of their own.
+    """The track graphs of a repository, and a separate graph for the features they need.
 
-    Where the features come from `mask_rcnn`, that graph is cut off behind them.
+    If the features come from `mask_rcnn`, the separate graph is that one, truncated after the features.
 
     Args:
-        repository: where they lie.
+        repository: folder of the repository.
 
     Raises:
-        ConfigurationError: the repository is not whole.
+        ConfigurationError: the repository is incomplete.
     """
 
     def __init__(self, repository: Path) -> None:
@@ -41,15 +41,15 @@ class BorrowedTrackers:
 
     @property
     def name(self) -> str:
-        """The release that they are of."""
+        """Name of their release."""
         return self._source.release
 
     def dims(self, classes: int) -> ModelDims:
-        """Numbers of a repository that has these trackers and a detector of `classes` classes."""
+        """Dimensions of a repository with these trackers and a detector of `classes` classes."""
         return replace(self._source.dims, classes=classes, shared_trunk=False)
 
     def write(self, folder: Path) -> tuple[dict[str, dict[str, Any]], list[Parity]]:
-        """Write the graphs and their model cards into `folder`; the manifest's entries, and what was compared."""
+        """Write the graphs and their model cards into `folder`; returns manifest entries and comparisons."""
         entries = {}
         for graph in self._source.graphs:
             if graph == "mask_rcnn":
@@ -68,12 +68,12 @@ class BorrowedTrackers:
         return entries, rows
 
     def _features_card(self, entry: dict[str, Any]) -> str:
-        """The file's facts, and all that is known of its weights: the card of the graph that it was cut from."""
+        """Facts on the file, followed by the card of the graph it was extracted from."""
         facts = f"ONNX opset {entry['opset']}, {entry['bytes'] / 1e6:.2f} MB, sha256 `{entry['sha256']}`"
         text = (
             f"# {FEATURES} ({self.name}, architecture {self._source.architecture})\n\n"
-            f"The features f4 and f8 of `mask_rcnn` of {self.name}: that graph, cut off behind them, so that the "
-            f"trackers run beside another detector.\n\n## File\n\n- {facts}\n"
+            f"The features f4 and f8 of `mask_rcnn` of {self.name}: that graph, truncated after the features, so that "
+            f"the trackers can be used with another detector.\n\n## File\n\n- {facts}\n"
         )
         card = self._source.path / "mask_rcnn" / "README.md"
         return text + (f"\n---\n\nThe card of that graph:\n\n{card.read_text()}" if card.is_file() else "")
@@ -91,7 +91,7 @@ class BorrowedTrackers:
         onnx.save(model, path)
 
     def _compare(self, path: Path) -> list[Parity]:
-        """The cut graph against the whole one."""
+        """Compare the truncated graph with the whole one."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
@@ -102,7 +102,7 @@ class BorrowedTrackers:
         rows = []
         for seed, size in enumerate(SIZES_HW, start=1):
             inputs = {name: value.numpy() for name, value in frames(2, *size, seed=seed).items()}
-            # no mask is made: only the features count
+            # skips the masks, as only the features matter
             inputs |= {"th_det": np.full((2, 1), 2, np.float32), "max_per_frame": np.zeros((2, 1), np.int32)}
             given = {name: inputs[name] for name in ("frames", "hw")}
             names, case = ("f4", "f8"), f"cut against whole at {size[0]}x{size[1]}"
@@ -112,7 +112,7 @@ class BorrowedTrackers:
 
 
 def _stand_in(graph: onnx.GraphProto, names: Sequence[str]) -> None:
-    """Make inputs (B, 1) that nothing but their shape is taken of from the first column of `hw`.
+    """Replace inputs (B, 1) of which only the shape is used by the first column of `hw`.
 
     The exporter may read the batch's size from any input.
     """

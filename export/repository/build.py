@@ -22,14 +22,14 @@ from service.inference.specs import ModelDims, graph_specs
 
 @dataclass(frozen=True)
 class Release:
-    """What a repository is a release of.
+    """Description of a release.
 
     Attributes:
-        architecture: `lite`, `resnext`, or what an imported detector is called.
-        name: of this set of weights, such as `lite-3`.
-        commit: of the source that exported it.
-        dims: numbers of the architecture.
-        card: what the model cards say.
+        architecture: `lite`, `resnext`, or the name of an imported detector.
+        name: of the set of weights, such as `lite-3`.
+        commit: source commit of the export.
+        dims: dimensions of the architecture.
+        card: content of the model cards.
         classes: of the class vector, in order; by default the architecture's.
     """
 
@@ -48,20 +48,20 @@ def write_repository(
     clip: Path | None = None,
     trackers: BorrowedTrackers | None = None,
 ) -> list[Parity]:
-    """Export all graphs, compare each with torch, write manifest, configurations and cards.
+    """Export all graphs, compare each with torch, and write manifest, configurations and cards.
 
-    Everything is written to a temporary folder first and put in place only if every comparison is within its
-    tolerance; each file is replaced at once, the manifest last.
+    Everything is written to a temporary folder first, and moved into place only if every comparison is within its
+    tolerance; each file is replaced atomically, the manifest last.
 
     Args:
         folder: the repository.
         graphs: module by name.
-        release: names and numbers.
-        clip: a video to compare on, besides random pictures.
-        trackers: of another repository, where `graphs` has none.
+        release: description of the release.
+        clip: a video for the comparison, in addition to random images.
+        trackers: of another repository, if `graphs` has none.
 
     Returns:
-        The comparisons; if one is not `ok`, `folder` is as it was.
+        The comparisons; if one is not `ok`, `folder` is unchanged.
     """
     specs = graph_specs(release.dims)
     with tempfile.TemporaryDirectory() as name:
@@ -83,13 +83,13 @@ def write_repository(
 
 
 def write_texts(folder: Path, entries: dict[str, dict[str, Any]], release: Release, file: str = ONNX_FILE) -> None:
-    """Write manifest, configurations, and the cards of those graphs that did not bring one.
+    """Write manifest, configurations, and the model cards of graphs that have none yet.
 
     Args:
         folder: the repository.
-        entries: the manifest's, by graph.
-        release: names and numbers.
-        file: what the repository's files are called.
+        entries: of the manifest, by graph.
+        release: description of the release.
+        file: file name of the models in the repository.
     """
     for graph, entry in entries.items():
         card = folder / graph / "README.md"
@@ -111,7 +111,7 @@ def write_texts(folder: Path, entries: dict[str, dict[str, Any]], release: Relea
 
 
 def put_in_place(fresh: Path, folder: Path) -> None:
-    """Put the new files in the place of the old ones, the manifest last."""
+    """Replace the old files by the new ones, the manifest last."""
     for path in sorted(fresh.rglob("*"), key=lambda path: path.name == "manifest.json"):
         if path.is_file():
             target = folder / path.relative_to(fresh)

@@ -1,4 +1,4 @@
-"""Weights in files: what training writes, and the one file that an architecture is exported from."""
+"""Weights files: the ones that training writes, and the one from which an architecture is exported."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from export.onnx.graphs import Lite
 
 
 def pack_lite(detector: Path, trackers: Path, out: Path) -> None:
-    """Join a trained detector and trained trackers into one file, float16, which keeps it small.
+    """Combine a trained detector and trained trackers into one file, in float16 to keep it small.
 
     Raises:
-        ConfigurationError: a file cannot be read, or its tensors are not those of the architecture.
+        ConfigurationError: a file can't be read, or its tensors do not match the architecture.
     """
     parts = {"detector": detector, "trackers": trackers}
     joined = {f"{part}.{name}": value for part, path in parts.items() for name, value in _read(path).items()}
@@ -24,10 +24,10 @@ def pack_lite(detector: Path, trackers: Path, out: Path) -> None:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fill an architecture's network from one file, float32.
+    """Load an architecture's weights from one file, as float32.
 
     Raises:
-        ConfigurationError: the file cannot be read, or its tensors are not those of the network.
+        ConfigurationError: the file can't be read, or its tensors do not match the network.
     """
     _fill(network, _read(path), str(path))
 

@@ -1,18 +1,18 @@
-"""The classes: of `lite` COCO's 80, then the YouTube-VIS 2019 categories that COCO lacks; of `resnext` those 40."""
+"""Classes of `lite`: COCO's 80, then the YouTube-VIS 2019 categories not in COCO. Of `resnext`: YouTube-VIS's 40."""
 
 from service.pipeline.categories.tables import category_table
 from service.structures.categories import plain_name
 
 COCO_NAMES = category_table("coco").names
-"""In the order of the COCO category ids."""
+"""In order of the COCO category ids."""
 YTVIS_2019 = category_table("ytvis2019").names
-"""All 40, in the order of their category ids."""
+"""All 40, in order of their category ids."""
 YTVIS_NAMES = (
     "giant_panda", "lizard", "parrot", "ape", "snake", "monkey", "hand", "rabbit", "duck", "fish", "turtle", "fox",
     "leopard", "deer", "owl", "tiger", "shark", "mouse", "frog", "eagle", "earless_seal",
 )  # fmt: skip
-"""Those that COCO lacks, in the order in which the bundled weights have them; COCO has a `mouse`, too: the
-computer's. The vocabulary distinguishes them."""
+"""Those not in COCO, in the order of the bundled weights. COCO's `mouse` is the computer mouse; the vocabulary
+distinguishes the two."""
 
 
 def class_list(architecture: str = "lite") -> list[dict[str, str]]:
@@ -24,7 +24,7 @@ def class_list(architecture: str = "lite") -> list[dict[str, str]]:
 
 
 def index_of_ytvis(name: str) -> int:
-    """Index in the class vector of a YouTube-VIS 2019 category."""
+    """Index of a YouTube-VIS 2019 category in the class vector."""
     if name in YTVIS_NAMES:
         return len(COCO_NAMES) + YTVIS_NAMES.index(name)
     renames = category_table("coco").renames["ytvis2019"]

@@ -1,4 +1,4 @@
-"""What the manifest says of one graph."""
+"""Manifest entries of graphs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from export.onnx.to_onnx import OPSET
 
 
 def graph_entry(path: Path, rows: Sequence[Parity]) -> dict[str, Any]:
-    """The entry of the graph in `path`, of which `rows` were compared."""
+    """The entry of the graph in `path`, with the worst of its comparisons `rows`."""
     worst = max(rows, key=lambda row: row.error / max(row.tolerance, 1e-12))
     data = path.read_bytes()
     return {

@@ -1,23 +1,23 @@
-"""Model cards: one README.md beside each graph, from facts in a JSON file and figures of the export."""
+"""Model cards: a README.md for each graph, from facts in a JSON file and comparisons of the export."""
 
 from typing import Any, TypedDict
 
 
 class Card(TypedDict, total=False):
-    """What the cards of an architecture's graphs say; `what`, `recipe`, `effort`, `figures` and `failures` by graph.
+    """Content of an architecture's cards; `what`, `recipe`, `effort`, `figures` and `failures` are by graph.
 
     Attributes:
-        what: what the graph does, a sentence or two.
-        start: where the weights started from.
-        data: what they were trained on, how much of it, under which licences.
+        what: what the graph does, in a sentence or two.
+        start: initial weights.
+        data: training data, with amounts and licenses.
         recipe: how they were trained.
-        effort: hours and seed of that.
+        effort: training time and seed.
         commit: of the training code.
-        figures: measured results, a line each.
-        classes: which classes have seen how many real photographs.
-        failures: what it is known to get wrong, a paragraph or a picture each.
-        limits: what it is not good for.
-        licence: of the weights.
+        figures: measured results, one per line.
+        classes: number of real photographs that each class was trained on.
+        failures: known failures, as paragraphs and images.
+        limits: limitations.
+        license: of the weights.
     """
 
     what: dict[str, str]
@@ -30,18 +30,18 @@ class Card(TypedDict, total=False):
     classes: str
     failures: dict[str, list[str]]
     limits: str
-    licence: str
+    license: str
 
 
 def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any], card: Card) -> str:
-    """Markdown of one graph's card; missing parts are left out.
+    """Markdown of one graph's card; missing parts are omitted.
 
     Args:
         graph: its name.
         architecture: of the repository.
         release: name of the weights.
-        entry: of the graph in the manifest; of an engine the card describes the graph that it is built from.
-        card: what there is to say.
+        entry: of the graph in the manifest; for an engine, the card describes the graph it is built from.
+        card: content of the cards.
     """
     parity = entry["worst_parity"]
     sha256 = entry.get("source_sha256", entry["sha256"])
@@ -49,7 +49,7 @@ def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any
     nearest = f"`{parity['output']}` {parity['error']:.1e} of {parity['tolerance']:.0e} ({parity['case']})"
     file_facts = [
         f"ONNX opset {entry['opset']}, {size}, sha256 `{sha256}`",
-        f"torch against onnxruntime, nearest to its tolerance: {nearest}",
+        f"torch vs. onnxruntime, closest to its tolerance: {nearest}",
     ]
     recipe = [
         card.get("recipe", {}).get(graph, ""),
@@ -59,14 +59,14 @@ def model_card(graph: str, architecture: str, release: str, entry: dict[str, Any
     sections = [
         ("", [card.get("what", {}).get(graph, "")]),
         ("File", [f"- {fact}" for fact in file_facts]),
-        ("Start", [card.get("start", "")]),
+        ("Initial weights", [card.get("start", "")]),
         ("Data", [card.get("data", "")]),
         ("Recipe", [line for line in recipe if line]),
-        ("Measured", [f"- {line}" for line in card.get("figures", {}).get(graph, [])]),
+        ("Results", [f"- {line}" for line in card.get("figures", {}).get(graph, [])]),
         ("Classes", [card.get("classes", "") if graph == "mask_rcnn" else ""]),
         ("Known failures", ["\n\n".join(card.get("failures", {}).get(graph, []))]),
         ("Limits", [card.get("limits", "")]),
-        ("Licence", [card.get("licence", "")]),
+        ("License", [card.get("license", "")]),
     ]
     parts = [f"# {graph} ({release}, architecture {architecture})"]
     for title, lines in sections:

@@ -1,4 +1,4 @@
-"""Optimisation profiles: for which shapes an engine is built, from the specs and what the service sends."""
+"""Optimization profiles: the shapes for which an engine is built, from the specs and the service's requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from service.structures.canvas import STRIDE
 
 Shape = tuple[int, ...]
 Range = tuple[int, int, int]
-"""Least, usual and largest size of an axis."""
+"""Minimum, typical and maximum size of an axis."""
 
 TRACKS: Range = (1, 8, 100)
-"""N: at most as many as a request can have seeds (`max_seeds`). None are answered by the client."""
+"""N: at most the number of seeds of a request (`max_seeds`). The client handles calls without tracks itself."""
 FRAMES: Range = (1, 1, 8)
 """F: the service sends the features of one frame per call."""
 NARROWEST = 2 * STRIDE
-"""Least short side of a canvas: the graphs are traced from there on, and in a smaller one the detector could have fewer
-cells than it takes candidates. Left out are videos flatter than 20 to 1."""
+"""Minimum short side of a canvas: the lower limit of tracing; on a smaller one the detector could have fewer cells than
+candidate slots. Excludes videos with an aspect ratio above 20:1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Profile:
 
     Attributes:
         name: `landscape` or `portrait`.
-        shapes: per input the least, the usual (which the engine is tuned for) and the largest shape.
+        shapes: minimum, typical (for which the engine is tuned) and maximum shape of each input.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Profile:
 
 
 def profiles(spec: GraphSpec) -> tuple[Profile, ...]:
-    """Two profiles, which together cover the canvases of the service: the long side lies or stands.
+    """Two profiles, landscape and portrait, which together cover the service's canvases.
 
-    The short side of a canvas is at most `short_side`, the long one between that and `long_side`. One profile over
-    both would reach to a square of the long side, which no video fills, and reserve memory for it.
+    The short side of a canvas is at most `short_side`, the long one between that and `long_side`. A single
+    profile for both would extend to a square of the long side, which no video has, and reserve memory for it.
     """
     detector = DetectorParams()
     short: Range = (NARROWEST, detector.short_side, detector.short_side)

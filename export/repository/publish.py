@@ -1,4 +1,4 @@
-"""Hot swap: a further release of the models joins a repository that is being served."""
+"""Hot swap: adds a release of the models to a repository that is being served."""
 
 import json
 import shutil
@@ -17,21 +17,21 @@ from service.inference.repository.manifest import (
 
 
 def publish(release: Path, served: Path) -> int:
-    """Add the repository `release` to the repository `served` as its next version; the number that it gets.
+    """Add the repository `release` to the repository `served` as its next version; returns the version number.
 
-    Files go first, the manifest after them: a job that starts meanwhile takes the old release. Configurations are
-    last; the server then has to load them (it polls, or is told by `load`). Releases that no server serves any more
-    are removed.
+    Files are copied first, then the manifest, so a job that starts in between uses the old release. Configurations are
+    last; the server then has to load them (by polling, or on a `load` request). Releases that are no longer served are
+    removed.
 
     Raises:
-        ConfigurationError: the two differ in more than the weights, or the release's name is taken.
+        ConfigurationError: the two differ in more than the weights, or the release's name is already used.
     """
     new, releases = load_manifest(release), load_releases(served)
     verify(new)
     current = releases[0]
     for what in ("architecture", "dims", "classes", "file"):
         if getattr(new, what) != getattr(current, what):
-            raise ConfigurationError(f"{release}: expected the {what} of {served}, got others: that needs a new start")
+            raise ConfigurationError(f"{release}: expected the {what} of {served}; others need a new deployment")
     if any(new.release == old.release and new.identity != old.identity for old in releases):
         raise ConfigurationError(f"{release}: {new.release} is already the name of other weights in {served}")
     number = max(old.number for old in releases) + 1

@@ -1,4 +1,4 @@
-"""`config.pbtxt` of a graph, written from its spec; complete, so that Triton need not guess."""
+"""`config.pbtxt` of a graph, generated from its spec; complete, so that Triton does not infer anything."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -22,25 +22,25 @@ QUEUE_DELAY_US = 2000
 QUEUE_SIZE = 64
 QUEUE_TIMEOUT_US = 30_000_000
 PRIORITY_LEVELS = 2
-"""1: a single frame, which tracks of a running job wait for; 2: a batch of the stage `detect`."""
+"""1: a single frame that tracking waits for; 2: a batch of the stage `detect`."""
 ENGINE_PLATFORM = ('platform: "tensorrt_plan"', 'backend: "tensorrt"')
 WORKSPACE_BYTES = 4 << 30
 ENGINE_CACHE = "/var/cache/dualtrack/tensorrt"
-"""In the server's container: a volume there keeps engines over a restart."""
+"""In the server's container; with a volume here, engines persist across restarts."""
 WARM_CANVAS_HW = (384, 640)
-"""The padded canvas of 16:9 videos: what the first request most probably brings."""
+"""The padded canvas of 16:9 videos, the most likely size of the first request."""
 
 
 class Accelerator(StrEnum):
-    """What onnxruntime's sessions on a GPU hand subgraphs to, before CUDA."""
+    """Accelerators to which onnxruntime's GPU sessions delegate subgraphs, before CUDA."""
 
     TENSORRT = "tensorrt"
 
 
 def write_configs(repository: Path, specs: Iterable[GraphSpec], accelerator: Accelerator | None = None) -> list[Path]:
-    """Write the configuration of every graph; the files.
+    """Write the configuration of every graph; returns the files.
 
-    Where the repository has a manifest, the configurations also say which file each served version is.
+    If the repository has a manifest, the configurations also identify the file of each served version.
     """
     releases = load_releases(repository) if (repository / MANIFEST).is_file() else []
     paths = []
@@ -56,11 +56,11 @@ def write_own_configs(repository: Path, accelerator: Accelerator | None = None) 
     """Write the configurations of a repository that has a manifest.
 
     Raises:
-        ConfigurationError: an accelerator for a repository of engines.
+        ConfigurationError: an accelerator was given for a repository of engines.
     """
     current = load_manifest(repository)
     if accelerator is not None and current.file == ENGINE_FILE:
-        raise ConfigurationError(f"{repository}: expected ONNX graphs to accelerate by {accelerator}, it holds engines")
+        raise ConfigurationError(f"{repository}: expected ONNX graphs to accelerate with {accelerator}, got engines")
     specs = graph_specs(current.dims)
     return write_configs(repository, [specs[name] for name in current.graphs], accelerator)
 
@@ -68,12 +68,12 @@ def write_own_configs(repository: Path, accelerator: Accelerator | None = None) 
 def triton_config(spec: GraphSpec, releases: Sequence[Manifest] = (), accelerator: Accelerator | None = None) -> str:
     """Text of the configuration.
 
-    `mask_rcnn` and `pixel_features` are batched by the server; the track graphs have two batch axes, so the worker
-    batches and `max_batch_size` is 0.
+    The server batches `mask_rcnn` and `pixel_features`; the track graphs have two batch axes, so the worker batches
+    them and `max_batch_size` is 0.
 
     Args:
         spec: the graph.
-        releases: the manifests of the versions in the repository; their file says which backend serves them.
+        releases: manifests of the versions in the repository; the kind of their files determines the backend.
         accelerator: for onnxruntime on a GPU.
     """
     engines = any(release.file == ENGINE_FILE for release in releases)
@@ -94,13 +94,13 @@ def triton_config(spec: GraphSpec, releases: Sequence[Manifest] = (), accelerato
 
 
 def _session(spec: GraphSpec, accelerator: Accelerator | None) -> list[str]:
-    """How onnxruntime runs a graph."""
+    """Settings of a graph run by onnxruntime."""
     lines = ["instance_group [ { count: 1 kind: KIND_AUTO } ]", _parameter("intra_op_thread_count", "1")]
     return lines if accelerator is None else [*lines, _accelerators(spec)]
 
 
 def _engine_instance(spec: GraphSpec) -> list[str]:
-    """How TensorRT runs an engine: the server takes the profile whose usual shapes are nearest to a request's."""
+    """Settings of an engine; the server uses the profile whose typical shapes are closest to the request's."""
     numbers = ", ".join(f'"{number}"' for number in range(len(profiles(spec))))
     return [f"instance_group [ {{ count: 1 kind: KIND_GPU profile: [ {numbers} ] }} ]"]
 
@@ -108,9 +108,9 @@ def _engine_instance(spec: GraphSpec) -> list[str]:
 def _accelerators(spec: GraphSpec) -> str:
     """The TensorRT provider of onnxruntime, which builds an engine at the first run of a shape.
 
-    A graph that it takes as a whole gets the shapes of a profile, so that no later request makes it rebuild. Those
-    that read frames it takes in parts, and would ask for the shapes of every part. Half precision is left off: the
-    provider would also take it for boxes and distances.
+    Graphs that it runs as a whole get the shapes of a profile, so that no later request triggers a rebuild. Graphs that
+    take frames are split into parts, and would need shapes for every part. Half precision is disabled, as the provider
+    would use it for boxes and distances, too.
     """
     pairs = {
         "precision_mode": "FP32",
@@ -129,7 +129,7 @@ def _accelerators(spec: GraphSpec) -> str:
 
 
 def _envelope(spec: GraphSpec) -> dict[str, str]:
-    """Least, usual and largest shapes over all profiles, as onnxruntime reads them: the provider gets one."""
+    """Minimum, typical and maximum shapes over all profiles, as the provider has a single one."""
     found = profiles(spec)
     texts: dict[str, list[str]] = {"min": [], "opt": [], "max": []}
     for name in found[0].shapes:
@@ -158,7 +158,7 @@ def _parameter(key: str, value: str) -> str:
 
 
 def _identity(graph: str, releases: Sequence[Manifest]) -> list[str]:
-    """What each version is: the start-up check reads it back from the server."""
+    """Identity of each version, which the start-up check reads back from the server."""
     lines = []
     for manifest in sorted(releases, key=lambda manifest: manifest.number):
         lines.append(_parameter(release_parameter(manifest.number), manifest.release))
@@ -179,7 +179,7 @@ def _dynamic_batching() -> str:
 
 
 def _warm_up(spec: GraphSpec) -> str:
-    """One run on zeros while the model loads: onnxruntime plans and allocates at the first run of a shape."""
+    """A run on zeros while the model loads, since onnxruntime plans and allocates at the first run of a shape."""
     height, width = WARM_CANVAS_HW
     sizes = {"B": 1, "F": 1, "N": 1, "H": height, "W": width}
     sizes |= {f"{axis}{stride}": side // stride for stride in (4, 8) for axis, side in (("h", height), ("w", width))}

@@ -1,1 +1,1 @@
-"""The second repository, for TensorRT: graphs of fixed shapes in half precision, profiles, engines."""
+"""The model repository for TensorRT: graphs with fixed shapes in half precision, profiles, engines."""

@@ -1,6 +1,6 @@
-"""ONNX sources of the second repository → engines, by TensorRT's own parser and builder (package `tensorrt`).
+"""ONNX sources of the TensorRT repository → engines, with TensorRT's parser and builder (package `tensorrt`).
 
-An engine fits the GPU and the version of TensorRT that it was built with, so this runs where Triton will.
+An engine only works on the GPU model and TensorRT version it was built with, so build it on the machine of Triton.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from service.inference.specs import graph_specs
 
 LIBRARY = "tensorrt"
 OLDEST = 10
-"""Version of TensorRT: earlier ones have no int64, which indices of tracks are."""
+"""Minimum version of TensorRT: earlier ones lack int64, the type of track indices."""
 WORKSPACE_BYTES = 4 << 30
 
 
 def source_path(folder: Path, graph: str) -> Path:
-    """The ONNX file that a graph's engine is built from; Triton passes by folders that are no numbers."""
+    """The ONNX source of a graph's engine; Triton ignores folders whose names are not numbers."""
     return folder / graph / "source" / "model.onnx"
 
 
@@ -37,8 +37,8 @@ def load_library(name: str = LIBRARY) -> Any:
         library = importlib.import_module(name)
     except ImportError as error:
         raise ConfigurationError(
-            f"engines: expected the package `{name}`, version {OLDEST} or later, to parse the graphs and build engines "
-            f"with: it can't be imported ({error}). On a machine with an NVIDIA GPU: pip install tensorrt-cu13 (or "
+            f"engines: expected the package `{name}`, version {OLDEST} or later, to parse graphs and build engines; "
+            f"it can't be imported ({error}). On a machine with an NVIDIA GPU: pip install tensorrt-cu13 (or "
             "-cu12), or run this in NVIDIA's Triton or TensorRT image. The repository's graphs are complete without"
         ) from error
     if int(library.__version__.split(".")[0]) < OLDEST:
@@ -47,19 +47,21 @@ def load_library(name: str = LIBRARY) -> Any:
 
 
 def build_engines(folder: Path, trt: Any, report: Callable[[str], None]) -> list[Path]:
-    """Build the engine of every graph of a repository, then rewrite manifest and configurations; returns the engines.
+    """Build the engines of a repository, then rewrite manifest and configurations; returns the engines' files.
 
     Args:
-        folder: as `write_tensorrt_repository` left it.
+        folder: written by `write_tensorrt_repository`.
         trt: see `load_library`.
-        report: called with each engine.
+        report: called with a line per engine.
 
     Raises:
-        ConfigurationError: the repository is of another kind, a source has changed, or TensorRT refuses a graph.
+        ConfigurationError: the repository is of another kind, a source has changed, or TensorRT rejects a graph.
     """
     manifest = load_manifest(folder)
     if manifest.file != ENGINE_FILE:
-        raise ConfigurationError(f"{folder}: expected a repository of `dualtrack export tensorrt`, its files are ONNX")
+        raise ConfigurationError(
+            f"{folder}: expected a repository of `dualtrack export tensorrt`, got one of ONNX files"
+        )
     document = json.loads((folder / MANIFEST).read_text())
     specs = graph_specs(manifest.dims)
     paths = []
@@ -78,45 +80,45 @@ def build_engines(folder: Path, trt: Any, report: Callable[[str], None]) -> list
 
 
 def build_engine(graph: str, source: bytes, shapes: tuple[Profile, ...], trt: Any) -> bytes:
-    """One engine, strongly typed: the graph says what is half precision, and nothing else is.
+    """Build one engine, strongly typed: half precision is used exactly where the graph has it.
 
     Args:
         graph: its name, for errors.
         source: the ONNX file.
-        shapes: its profiles.
+        shapes: its optimization profiles.
         trt: see `load_library`.
 
     Raises:
-        ConfigurationError: TensorRT refuses the graph or can't build it.
+        ConfigurationError: TensorRT rejects the graph or can't build it.
     """
     builder, network = parse(trt, source, trt.Logger(trt.Logger.WARNING), graph)
     config = _configuration(trt, builder, shapes)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise ConfigurationError(f"{graph}: TensorRT {trt.__version__} built no engine; its log says why")
+        raise ConfigurationError(f"{graph}: TensorRT {trt.__version__} failed to build an engine; see its log")
     return bytes(plan)
 
 
 def parse(trt: Any, source: bytes, logger: Any, graph: str = "graph") -> tuple[Any, Any]:
-    """TensorRT's builder and the network that its parser makes of an ONNX file.
+    """TensorRT's builder, and the network parsed from an ONNX file.
 
     Raises:
-        ConfigurationError: it refuses the graph.
+        ConfigurationError: TensorRT rejects the graph.
     """
-    trt.init_libnvinfer_plugins(logger, "")  # RoIAlign is a plugin that comes with TensorRT
+    trt.init_libnvinfer_plugins(logger, "")  # RoIAlign is one of TensorRT's plugins
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(source):
         errors = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors))
-        raise ConfigurationError(f"{graph}: TensorRT {trt.__version__} does not take the graph: {errors}")
+        raise ConfigurationError(f"{graph}: TensorRT {trt.__version__} rejects the graph: {errors}")
     return builder, network
 
 
 def _configuration(trt: Any, builder: Any, shapes: tuple[Profile, ...]) -> Any:
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
-    # TF32 has the mantissa of float16: what stays float32 stays so for its digits
+    # TF32 has only the mantissa of float16, and layers are kept in float32 for precision
     config.clear_flag(trt.BuilderFlag.TF32)
     for entry in shapes:
         profile = builder.create_optimization_profile()

@@ -1,4 +1,4 @@
-"""The networks in the form that TensorRT takes: fixed shapes, half precision, frames cast before anything else."""
+"""Converts networks for TensorRT: fixed shapes, half precision, frames cast before any other use."""
 
 import copy
 
@@ -30,13 +30,13 @@ HALVED = {
     "PixelReference": ("embed",),
     "PixelEmbedding": PIXEL,
 }
-"""What runs in half precision, by the graph's class: everything with weights. Boxes, RoIAlign, NMS, softmax and
-distances between embeddings stay float32: from 512 on float16 is half a pixel apart, and a distance is a difference
-of large numbers."""
+"""Submodules in half precision, by the graph's class: everything with weights. Boxes, RoIAlign, NMS, softmax and
+distances between embeddings stay float32: above 512, float16 resolves half a pixel only, and a distance is a small
+difference of large numbers."""
 
 
 def tensorrt_graph(graph: nn.Module, kind: type[Half] | type[Rounded] = Half) -> nn.Module:
-    """A copy of one graph, in the form for TensorRT; `Rounded`: to say on a CPU what half precision costs."""
+    """A copy of a graph, converted for TensorRT; `Rounded` emulates half precision on a CPU."""
     copied = copy.deepcopy(graph)
     for module in copied.modules():
         if hasattr(module, "fixed_shapes"):
@@ -47,7 +47,7 @@ def tensorrt_graph(graph: nn.Module, kind: type[Half] | type[Rounded] = Half) ->
 
 
 def cast_bytes_first(model: onnx.ModelProto) -> None:
-    """Make a cast the only reader of every uint8 input: TensorRT lets nothing else read one."""
+    """Make a cast the only consumer of every uint8 input: TensorRT allows no other."""
     for value in model.graph.input:
         if value.type.tensor_type.elem_type != onnx.TensorProto.UINT8:
             continue

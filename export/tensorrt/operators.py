@@ -1,4 +1,4 @@
-"""Does a graph keep to what TensorRT takes? Operators, types and restrictions, by the table beside this file."""
+"""Checks that TensorRT supports a graph: operators, types and restrictions, by the table next to this module."""
 
 import tomllib
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ NEAREST_MODES = frozenset({"floor", "ceil", "round_prefer_floor", "round_prefer_
 
 @dataclass(frozen=True, slots=True)
 class OperatorProblem:
-    """Something that TensorRT does not take: `node` (its name and operator), `what` and what was wanted."""
+    """Something TensorRT does not support: `node` (name and operator), and `what`: found and expected."""
 
     node: str
     what: str
@@ -30,7 +30,7 @@ class OperatorProblem:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A model with what is asked of it: attributes and types by name, constants, shapes."""
+    """A model with lookup of attributes, types, constants and shapes by name."""
 
     model: onnx.ModelProto
     types: dict[str, str]
@@ -38,23 +38,23 @@ class _Graph:
     constants: dict[str, NDArray[Any]]
 
     def constant(self, node: onnx.NodeProto, index: int) -> NDArray[Any] | None:
-        """The value of an input, if it is known when the engine is built."""
+        """The value of an input, if it is constant."""
         return self.constants.get(node.input[index]) if index < len(node.input) else None
 
 
 @cache
 def table() -> dict[str, Any]:
-    """The table as read."""
+    """The table of supported operators."""
     return tomllib.loads(TABLE.read_text())
 
 
 def problems(path: Path) -> list[OperatorProblem]:
-    """Everything in an ONNX file that TensorRT does not take; empty: it may be built."""
+    """Everything in an ONNX file that TensorRT does not support; empty if it can be built."""
     return model_problems(onnx.load(path))
 
 
 def model_problems(model: onnx.ModelProto) -> list[OperatorProblem]:
-    """As `problems`, of a model in memory."""
+    """As `problems`, for a model in memory."""
     graph = _read(model)
     opsets = {item.domain: item.version for item in model.opset_import}
     rules = table()
@@ -90,7 +90,7 @@ def _of_node(node: onnx.NodeProto, graph: _Graph) -> Iterator[str]:
     rules = table()
     rule = rules["operators"].get(node.op_type)
     if node.domain or rule is None:
-        yield f"not among the operators that the graphs for TensorRT may use ({rules['source']})"
+        yield f"not an operator that graphs for TensorRT may use ({rules['source']})"
         return
     allowed = rules["types"][rule["types"]]
     for index in rule.get("data", range(len(node.input))):
@@ -191,4 +191,4 @@ CHECKS: dict[str, Callable[[onnx.NodeProto, _Graph], Iterator[str]]] = {
     "TopK": _top_k,
     "Unsqueeze": _constant_axes,
 }
-"""What is checked beyond operator and types."""
+"""Checks in addition to operator and types."""

@@ -1,4 +1,4 @@
-"""The second repository: for every graph its source as ONNX and, once built, an engine; manifest, configurations."""
+"""The TensorRT repository: the ONNX source and, once built, the engine of every graph; manifest, configurations."""
 
 import tempfile
 from pathlib import Path
@@ -23,23 +23,23 @@ from service.inference.specs import graph_specs
 def write_tensorrt_repository(
     folder: Path, network: Lite | Resnext, release: Release, clip: Path | None = None
 ) -> list[Parity]:
-    """Export all graphs in the form for TensorRT, check their operators, compare each with the form for the CPU.
+    """Export all graphs for TensorRT, check their operators, and compare each with its CPU version.
 
-    Each graph is compared twice: as the file, in onnxruntime, and as a module that rounds to half precision wherever
-    an engine may (a CPU's onnxruntime leaves some roundings out). As with `write_repository`, nothing is put in place
-    unless every comparison is within its tolerance.
+    Each graph is compared twice: as a file, with onnxruntime, and as a module that rounds to half precision wherever an
+    engine may (onnxruntime on a CPU omits some roundings). As in `write_repository`, nothing is moved into place unless
+    every comparison is within its tolerance.
 
     Args:
         folder: the repository.
         network: the weights.
-        release: names and numbers.
-        clip: a video to compare on, besides random pictures.
+        release: description of the release.
+        clip: a video for the comparison, in addition to random images.
 
     Returns:
-        The comparisons; if one is not `ok`, `folder` is as it was.
+        The comparisons; if one is not `ok`, `folder` is unchanged.
 
     Raises:
-        ContractViolation: TensorRT does not take a graph; names graph, node, wanted, found.
+        ContractViolation: TensorRT does not support a graph; names graph, node, expected and found.
     """
     specs, dims = graph_specs(release.dims), release.dims
     with tempfile.TemporaryDirectory() as name:
@@ -54,7 +54,7 @@ def write_tensorrt_repository(
             rounded = tensorrt_graph(module, Rounded)
             found += compare_modules(module, rounded, specs[graph], dims, clip, HALF_TOLERANCES)
             entry = graph_entry(path, found)
-            # what Triton serves is the engine, and there is none yet
+            # Triton serves the engine, which does not exist yet
             entries[graph] = {**entry, "sha256": "", "source_sha256": entry["sha256"]}
             rows += found
         if all(row.ok for row in rows):
@@ -70,4 +70,4 @@ def _prepare(graph: str, path: Path) -> None:
     onnx.save(model, path)
     found = problems(path)
     if found:
-        raise ContractViolation(f"{graph}: TensorRT does not take this graph: " + "; ".join(map(str, found)))
+        raise ContractViolation(f"{graph}: TensorRT does not support this graph: " + "; ".join(map(str, found)))

@@ -1,4 +1,4 @@
-"""Built engines against the form for the CPU, and how long a call takes; needs the GPU that they were built on."""
+"""Compares built engines with the CPU version and times calls; needs the GPU they were built on."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ CALLS = 20
 
 
 class BuiltEngine:
-    """One engine in this process, its tensors in torch.
+    """An engine in this process, with torch tensors.
 
     Args:
         plan: the engine's file.
@@ -28,7 +28,7 @@ class BuiltEngine:
         trt: see `load_library`.
 
     Raises:
-        ConfigurationError: there is no GPU, or the engine is for another one.
+        ConfigurationError: there is no GPU, or the engine was built for a different one.
     """
 
     def __init__(self, plan: Path, spec: GraphSpec, trt: Any) -> None:
@@ -47,7 +47,7 @@ class BuiltEngine:
         return [outputs[tensor.name].cpu().numpy() for tensor in self._spec.outputs]
 
     def milliseconds(self, inputs: Inputs) -> float:
-        """Median of a call, inputs already on the GPU."""
+        """Median duration of a call, with inputs already on the GPU."""
         there = {name: value.contiguous().cuda() for name, value in inputs.items()}
         spent = []
         for _ in range(CALLS):
@@ -68,7 +68,7 @@ class BuiltEngine:
             outputs[tensor.name] = torch.empty(shape, dtype=getattr(torch, tensor.dtype), device="cuda")
             self._context.set_tensor_address(tensor.name, outputs[tensor.name].data_ptr())
         if not self._context.execute_async_v3(stream.cuda_stream):
-            raise ConfigurationError(f"{self._spec.name}: TensorRT could not run the engine; its log says why")
+            raise ConfigurationError(f"{self._spec.name}: TensorRT failed to run the engine; see its log")
         stream.synchronize()
         return outputs
 
@@ -81,13 +81,13 @@ class BuiltEngine:
             ):
                 return number
         shapes = {name: tuple(value.shape) for name, value in inputs.items()}
-        raise ConfigurationError(f"{self._spec.name}: expected shapes of a profile of the engine, got {shapes}")
+        raise ConfigurationError(f"{self._spec.name}: expected shapes within a profile of the engine, got {shapes}")
 
 
 def compare_engines(
     folder: Path, graphs: Graphs, dims: ModelDims, trt: Any, clip: Path | None = None
 ) -> tuple[list[Parity], dict[str, float]]:
-    """All engines of a repository against the modules they came from; the milliseconds of a call by graph and case.
+    """Compare all engines of a repository with their modules; also the milliseconds per call by graph and case.
 
     Raises:
         ConfigurationError: an engine is missing, differs from the manifest or can't be run.
@@ -105,7 +105,7 @@ def compare_engines(
 
 
 def engine_cases(spec: GraphSpec, dims: ModelDims, clip: Path | None = None) -> Iterator[Case]:
-    """What engines are compared on: canvases of both profiles, 1, 10 and many tracks."""
+    """Inputs for comparing engines: canvases of both profiles, with 1, 10 and many tracks."""
     detector = DetectorParams()
     lying = (detector.short_side, detector.long_side)
     if spec.inputs[0].name == "frames":

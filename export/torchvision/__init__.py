@@ -1,1 +1,1 @@
-"""Repositories around a Mask R-CNN of torchvision's."""
+"""Repositories with a torchvision Mask R-CNN."""

@@ -1,4 +1,4 @@
-"""A Mask R-CNN that torchvision's `maskrcnn_resnet50_fpn` or `…_v2` has saved: the file, its keys, the network."""
+"""Reads checkpoints of torchvision's `maskrcnn_resnet50_fpn` and `…_v2`."""
 
 import argparse
 import hashlib
@@ -22,7 +22,7 @@ from dualtrack.errors import ConfigurationError
 Form = Literal["v1", "v2"]
 NAMES: dict[Form, str] = {"v1": "maskrcnn_resnet50_fpn", "v2": "maskrcnn_resnet50_fpn_v2"}
 WRAPPINGS = ("model", "state_dict", "model_state_dict")
-"""Under which training scripts keep the state dict; torchvision's own uses the first."""
+"""Keys under which training scripts store the state dict; torchvision's use the first."""
 ONLY_V2 = "roi_heads.box_head.0.0.weight"
 """v2's box head starts with convolutions, v1's is two layers, fc6 and fc7."""
 CLASS_BIAS = "roi_heads.box_predictor.cls_score.bias"
@@ -33,13 +33,13 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class TorchvisionCheckpoint:
-    """What was in a file.
+    """The content of a checkpoint file.
 
     Attributes:
         network: torchvision's modules with the file's weights, for inference.
         form: v1 or v2.
-        outputs: of the class head, background included.
-        tensors: in the file.
+        outputs: number of outputs of the class head, including background.
+        tensors: number of tensors in the file.
         eps: of the batch norms.
         sha256: of the file.
     """
@@ -53,21 +53,21 @@ class TorchvisionCheckpoint:
 
     @property
     def name(self) -> str:
-        """What torchvision calls the architecture."""
+        """The name of the architecture in torchvision."""
         return NAMES[self.form]
 
 
 def read_checkpoint(path: Path, eps: float | None = None) -> TorchvisionCheckpoint:
-    """Read a file and fill the network it belongs to.
+    """Read a file and load it into the matching network.
 
     Args:
-        path: .safetensors, or what `torch.save` wrote: a state dict, or a training's checkpoint with one inside.
-        eps: of v1's batch norms. By default 0 where the norms are frozen, as torchvision sets it for its COCO weights
-            (those come from before its frozen norms had an eps, pytorch/vision#2933) and as every fine-tuned copy of
-            these has it; 1e-5 where the norms count their batches, as a training from scratch leaves them.
+        path: .safetensors, or a file of `torch.save` with a state dict or a training checkpoint that contains one.
+        eps: of v1's batch norms. The default is 0 if the norms are frozen, as torchvision sets for its COCO weights
+            (which predate the eps of its frozen norms, pytorch/vision#2933) and as in all models fine-tuned from them;
+            1e-5 if the norms have batch counters, as after training from scratch.
 
     Raises:
-        ConfigurationError: the file can't be read, or its keys or shapes are others.
+        ConfigurationError: the file can't be read, or its keys or shapes do not match.
     """
     state = _read(path)
     form: Form = "v2" if ONLY_V2 in state else "v1"
@@ -76,7 +76,7 @@ def read_checkpoint(path: Path, eps: float | None = None) -> TorchvisionCheckpoi
     counted = any(key.endswith(COUNTER) for key in state)
     if eps is None:
         eps = OFFICIAL_EPS if form == "v1" and not counted else TRAINED_EPS
-    # without the layer the check of the keys names it
+    # if the layer is missing, the check of the keys below reports it
     outputs = len(state[CLASS_BIAS]) if CLASS_BIAS in state and state[CLASS_BIAS].dim() else 2
     network = _build(form, outputs, eps)
     _fill(network, state, path, form)
@@ -86,9 +86,9 @@ def read_checkpoint(path: Path, eps: float | None = None) -> TorchvisionCheckpoi
 
 
 def frozen(network: MaskRCNN) -> MaskRCNN:
-    """A copy with frozen batch norms, which are a product and a sum.
+    """A copy with frozen batch norms, which are one multiplication and one addition.
 
-    The exporter takes no batch norm over a number of masks that depends on the data, as v2's mask head has it.
+    The exporter does not support batch norm over a data-dependent number of masks, as in v2's mask head.
     """
     copy = deepcopy(network)
     for parent in list(copy.modules()):
@@ -103,7 +103,7 @@ def frozen(network: MaskRCNN) -> MaskRCNN:
 def _build(form: Form, outputs: int, eps: float) -> MaskRCNN:
     if form == "v2":
         return maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, num_classes=outputs)
-    # as `maskrcnn_resnet50_fpn` does it for weights; frozen norms also read those that count their batches
+    # as in `maskrcnn_resnet50_fpn`; frozen norms can also load state with batch counters
     backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, norm_layer=FrozenBatchNorm2d)
     for module in backbone.modules():
         if isinstance(module, FrozenBatchNorm2d):
@@ -113,14 +113,14 @@ def _build(form: Form, outputs: int, eps: float) -> MaskRCNN:
 
 def _fill(network: MaskRCNN, state: dict[str, Tensor], path: Path, form: Form) -> None:
     try:
-        # torchvision's modules rename the keys of its older files themselves
+        # torchvision's modules rename keys of older files themselves
         keys = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{path}: shapes are not those of {NAMES[form]}: {reason}") from error
+        raise ConfigurationError(f"{path}: shapes do not match {NAMES[form]}: {reason}") from error
     if keys.missing_keys or keys.unexpected_keys:
         raise ConfigurationError(
-            f"{path}: expected maskrcnn_resnet50_fpn v1 or v2; next to {form} it has "
+            f"{path}: expected maskrcnn_resnet50_fpn v1 or v2; compared with {form}, "
             f"missing {_named(keys.missing_keys)}, unexpected {_named(keys.unexpected_keys)}"
         )
 
@@ -137,12 +137,12 @@ def _read(path: Path) -> dict[str, Tensor]:
         except (OSError, SafetensorError) as error:
             raise ConfigurationError(f"{path}: expected a safetensors file: {error}") from error
     try:
-        # weights_only: nothing in the file is run. torchvision's training also keeps its arguments, a plain record
+        # weights_only: no code in the file is executed. torchvision's training scripts also store their arguments
         with torch.serialization.safe_globals([argparse.Namespace]):
             found: object = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         first = str(error).strip().partition("\n")[0]
-        raise ConfigurationError(f"{path}: expected weights alone, as torch.save writes them: {first}") from error
+        raise ConfigurationError(f"{path}: expected weights only, written by torch.save: {first}") from error
     return _state_dict(found, path)
 
 

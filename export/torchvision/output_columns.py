@@ -1,4 +1,4 @@
-"""Which output of a class head stands for which class."""
+"""Maps the outputs of a class head to classes."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from service.inference.repository.manifest import OWN, ModelClass
 from service.pipeline.categories.tables import TABLES, category_table
 
 COCO_OUTPUTS = 91
-"""Of torchvision's COCO weights: background, then COCO's ids up to 90; ten of these numbers stand for nothing."""
+"""Number of outputs of torchvision's COCO weights: background, then COCO's ids up to 90, ten of which are unused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class OutputColumns:
 
     Attributes:
         classes: in the order of the class vector.
-        columns: the head's output of each; 0 is background.
+        columns: the head's output for each class; 0 is background.
     """
 
     classes: tuple[ModelClass, ...]
@@ -28,21 +28,22 @@ class OutputColumns:
 
 
 def output_columns(outputs: int, categories: str | None) -> OutputColumns:
-    """Columns of the classes.
+    """The classes and their columns.
 
     Args:
-        outputs: of the head, background included.
-        categories: name of a bundled set, or a JSON file: a list of names in the order of the outputs, or of
-            categories whose ids are the outputs, itself or under `categories`. None: COCO, if there are 91 outputs.
+        outputs: number of outputs of the head, including background.
+        categories: name of a bundled set, or a JSON file with a list of names in the order of the outputs, or a list
+            of categories whose ids are the outputs, at top level or under `categories`. None: COCO, if there are 91
+            outputs.
 
     Raises:
-        ConfigurationError: names and outputs do not fit each other.
+        ConfigurationError: names and outputs do not match.
     """
     if categories is None:
         if outputs != COCO_OUTPUTS:
             raise ConfigurationError(
                 f"categories: the checkpoint has {outputs - 1} classes, COCO's weights {COCO_OUTPUTS - 1}; "
-                "say what they are called (--categories)"
+                "expected their names (--categories)"
             )
         categories = "coco"
     for name in TABLES:
@@ -54,7 +55,7 @@ def output_columns(outputs: int, categories: str | None) -> OutputColumns:
 def _columns(categories: Sequence[Category], vocabulary: str, outputs: int, source: str) -> OutputColumns:
     ordered = sorted(categories, key=lambda category: category.id)
     columns = tuple(category.id for category in ordered)
-    if len(ordered) == outputs - 1 and vocabulary != OWN:  # trained on the set with its ids counted through
+    if len(ordered) == outputs - 1 and vocabulary != OWN:  # trained on the set with consecutive ids
         columns = tuple(range(1, outputs))
     if len(set(columns)) != len(columns) or min(columns) < 1 or max(columns) != outputs - 1:
         raise ConfigurationError(

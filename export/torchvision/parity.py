@@ -1,7 +1,7 @@
-"""Our `mask_rcnn` against torchvision's own forward, at the three places where both have the same thing.
+"""Compares our `mask_rcnn` with torchvision's forward, at the three places where both compute the same.
 
-What comes after these places differs on purpose (`DIFFERENCES`): torchvision's lists of one class per detection have
-no counterpart in a graph with fixed slots and whole class vectors.
+The steps after these places differ on purpose (`DIFFERENCES`): torchvision's lists with one class per detection have
+no counterpart in a graph with fixed slots and full class vectors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,26 +18,26 @@ from export.onnx.parity import Parity, difference
 from export.onnx.sample_inputs import frames
 
 TOLERANCES = {"pyramid": 1e-3, "proposals": 1e-2, "probabilities": 2e-4, "box_of_class": 1e-2, "mask_of_class": 1e-3}
-"""The pyramid's as a share of its standard deviation, boxes in px, the others as probabilities."""
+"""Relative to the standard deviation for the pyramid, in px for boxes, else as probabilities."""
 RELATIVE = frozenset({"pyramid"})
 MASKS = 20
-"""Proposals whose masks are compared: the mask head is the most expensive part."""
+"""Number of proposals whose masks are compared: the mask head is the most expensive part."""
 SIZES_HW = ((160, 224), (192, 128))
 DIFFERENCES = (
-    "NMS is over all classes (IoU 0.5): one object is one candidate with its whole class vector. torchvision's is per "
-    "class, a box may come once for each.\n"
-    "Box and mask are those of the best class.\n"
+    "NMS is over all classes (IoU 0.5): one object is one candidate with its full class vector. torchvision's is per "
+    "class, so a box can occur once per class.\n"
+    "Box and mask are of the best class.\n"
     f"{PROPOSALS} proposals and 50 detections per image; torchvision's defaults are 1000 and 100.\n"
     "The host scales frames (short side 384, torchvision's is 800) and pads them with the mean color, which is below "
-    "0.01 after normalisation; torchvision pads with 0.\n"
-    "Outputs that stand for no class count in the softmax but are never a detection."
+    "0.01 after normalization; torchvision pads with 0.\n"
+    "Outputs without a class affect the softmax but never become a detection."
 ).splitlines()
-"""What is not torchvision's, on purpose."""
+"""Deliberate differences to torchvision."""
 
 
 @dataclass
 class Seen:
-    """What passed through torchvision's modules in one forward."""
+    """Intermediate values of torchvision's modules in one forward pass."""
 
     pyramid: list[Tensor] = field(default_factory=list)
     proposals: list[Tensor] = field(default_factory=list)
@@ -48,12 +48,12 @@ class Seen:
 def compare_with_torchvision(
     theirs: MaskRCNN, ours: TorchvisionMaskRcnn, sizes_hw: Sequence[tuple[int, int]] = SIZES_HW
 ) -> list[Parity]:
-    """Feature pyramid, proposals, and on the same proposals class probabilities, boxes and masks of the best class.
+    """Compare feature pyramid, proposals, and, for the same proposals, class probabilities, boxes and masks.
 
     Args:
-        theirs: the network, in whose forward nothing is changed but the number of proposals and the scaling.
-        ours: around the same weights.
-        sizes_hw: of the random pictures, multiples of 32.
+        theirs: the network; only the number of proposals and the scaling are changed.
+        ours: with the same weights.
+        sizes_hw: of the random images, multiples of 32.
     """
     rows: list[Parity] = []
     for seed, size in enumerate(sizes_hw, start=1):
@@ -66,7 +66,7 @@ def compare_with_torchvision(
 
 
 def _their_forward(theirs: MaskRCNN, pictures: Tensor) -> Seen:
-    """Run torchvision's forward on (1, H, W, 3) uint8 and take down what passes."""
+    """Run torchvision's forward on (1, H, W, 3) uint8 and record intermediate values."""
     image = pictures[0].permute(2, 0, 1).float() / 255
     with _watched(theirs) as seen, _our_limits(theirs, image):
         theirs([image])
@@ -100,7 +100,7 @@ def _watched(theirs: MaskRCNN) -> Iterator[Seen]:
 
 @contextmanager
 def _our_limits(theirs: MaskRCNN, image: Tensor) -> Iterator[None]:
-    """The picture is not scaled, and as many proposals are made as ours makes."""
+    """Disable scaling of the image, and set the number of proposals to ours."""
     transform, rpn = theirs.transform, theirs.rpn
     before = transform.min_size, transform.max_size, dict(rpn._pre_nms_top_n), dict(rpn._post_nms_top_n)  # noqa: SLF001
     height, width = image.shape[-2:]
@@ -148,9 +148,9 @@ def _masks(
 
 
 def _apart(wanted: Tensor, got: Tensor) -> float:
-    """How far the farthest box is from its nearest in the other set; infinite where their numbers differ.
+    """Maximum distance of a box to the nearest one in the other set; infinite if their numbers differ.
 
-    Sets: among equal scores torchvision's sort and our top-k have an order by chance.
+    Sets, because among equal scores torchvision's sort and our top-k have no defined order.
     """
     if wanted.shape != got.shape:
         return float("inf")

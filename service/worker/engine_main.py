@@ -203,7 +203,12 @@ def main() -> None:
     die_with_parent()
     # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = Answers(partial(_write_line, _own_output()))
+    with _own_output() as output:
+        work(Answers(partial(_write_line, output)))
+
+
+def work(answers: Answers) -> None:
+    """Read what the other side sends, and answer it until the input ends."""
     given = _read_start().settings
     runs: Runs = queue.Queue()
     cancels = Cancels()

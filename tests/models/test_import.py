@@ -16,7 +16,7 @@ from torchvision.models.detection import (
 from typer.testing import CliRunner
 
 from dualtrack.errors import ConfigurationError
-from export.commands.import_checkpoint import NO_LICENCE, import_checkpoint
+from export.commands.import_checkpoint import NO_LICENSE, import_checkpoint
 from export.models.torchvision_mask_rcnn import PRE_NMS, PROPOSALS, TorchvisionMaskRcnn
 from export.onnx.sample_inputs import frames
 from export.torchvision.checkpoint import frozen, read_checkpoint
@@ -162,7 +162,7 @@ def test_bundled_categories_by_id_or_counted_through():
 @pytest.mark.parametrize(
     ("value", "outputs", "message"),
     [
-        (None, 5, "the checkpoint has 4 classes, COCO's weights 90; say what they are called"),
+        (None, 5, "the checkpoint has 4 classes, COCO's weights 90; expected their names"),
         (["cup", "pen"], 5, "expected one for each of the checkpoint's 4 classes, .*; got 2 with the ids 1 to 2"),
         ([{"id": 0, "name": "cup"}, {"id": 1, "name": "pen"}], 2, "got 2 with the ids 0 to 1"),
         ([{"id": 1, "name": "cup"}, {"id": 1, "name": "pen"}], 2, "got 2 with the ids 1 to 1"),
@@ -187,7 +187,7 @@ def test_keys_that_differ_are_named(v1, v2, tmp_path):
     state["roi_heads.keypoint_head.0.weight"] = torch.zeros(1)
     torch.save(state, tmp_path / "odd.pth")
     message = (
-        "odd.pth: expected maskrcnn_resnet50_fpn v1 or v2; next to v1 it has "
+        "odd.pth: expected maskrcnn_resnet50_fpn v1 or v2; compared with v1, "
         "missing roi_heads.box_head.fc6.weight, unexpected roi_heads.keypoint_head.0.weight"
     )
     with pytest.raises(ConfigurationError, match=message):
@@ -206,12 +206,12 @@ class Anything:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda path: path.write_text("no weights"), "expected weights alone"),
-        (lambda path: path.write_bytes(b""), "expected weights alone"),
-        (lambda path: torch.save(Anything(), path), "expected weights alone"),
+        (lambda path: path.write_text("no weights"), "expected weights only"),
+        (lambda path: path.write_bytes(b""), "expected weights only"),
+        (lambda path: torch.save(Anything(), path), "expected weights only"),
         (lambda path: torch.save([torch.zeros(1)], path), "expected a state dict"),
         (lambda path: torch.save({"epoch": 3}, path), "expected a state dict"),
-        (lambda path: None, "expected weights alone"),
+        (lambda path: None, "expected weights only"),
     ],
     ids=["text", "empty", "an object", "a list", "no tensors", "absent"],
 )
@@ -240,7 +240,7 @@ def v2_file_with(state):
 def imported(v1, tmp_path_factory):
     """The whole command, once: its export takes most of this file's time."""
     folder = tmp_path_factory.mktemp("imported") / "repository"
-    return folder, run_import(v1[0], folder, "--licence", "CC BY 4.0")
+    return folder, run_import(v1[0], folder, "--license", "CC BY 4.0")
 
 
 def run_import(*words):
@@ -267,8 +267,8 @@ def test_command_writes_a_whole_repository(imported, v1):
     assert entry["worst_parity"]["error"] == 0
     card = (folder / "mask_rcnn" / "README.md").read_text()
     assert hashlib.sha256(v1[0].read_bytes()).hexdigest() in card
-    assert "## Licence\n\nCC BY 4.0" in card
-    assert NO_LICENCE not in card
+    assert "## License\n\nCC BY 4.0" in card
+    assert NO_LICENSE not in card
     assert "torchvision's own forward, proposals: " in card
     assert "# mask_rcnn (lite" in (folder / "pixel_features" / "README.md").read_text()
 
@@ -292,4 +292,4 @@ def test_command_does_not_write_over_a_repository(imported, v1):
     folder, _ = imported
     result = run_import(v1[0], folder)
     assert isinstance(result.exception, ConfigurationError)
-    assert "expected no repository there" in str(result.exception)
+    assert "expected a folder without a repository" in str(result.exception)

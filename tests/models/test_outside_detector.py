@@ -196,7 +196,7 @@ def test_classes_of_a_bundled_set_are_mapped(tmp_path: Path) -> None:
 def test_command(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", [RED, GREEN], 2)
     arguments = ["segment", str(tmp_path / "clip.mp4"), "--detector", str(yolo(tmp_path)), "--no-overlay"]
-    result = CliRunner().invoke(build_app(), [*arguments, "--out", str(tmp_path / "out"), "--json"])
+    result = CliRunner().invoke(build_app(arguments), [*arguments, "--out", str(tmp_path / "out"), "--json"])
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())
     assert {item["category"] for item in document["tubelets"]} == {"crab", "frog"}
@@ -207,7 +207,7 @@ def test_evaluation_takes_it_too(tmp_path: Path) -> None:
     environment = {"DUALTRACK_DETECTOR": str(torchvision(tmp_path)), "DUALTRACK_DATA_DIR": str(tmp_path / "data")}
     for arguments in (["evaluate", str(tmp_path)], ["table2", str(tmp_path), "--rows", "ipdt"]):
         figures = tmp_path / "figures.json"
-        result = CliRunner().invoke(build_app(), [*arguments, "--json", str(figures)], env=environment)
+        result = CliRunner().invoke(build_app(arguments), [*arguments, "--json", str(figures)], env=environment)
         assert result.exception is None, result.output
         document = json.loads(figures.read_text())
         clips = document["clips"] if "clips" in document else document["rows"]["ipdt"]["clips"]
@@ -218,6 +218,8 @@ def test_evaluation_takes_it_too(tmp_path: Path) -> None:
 def test_images_are_not_scored_with_it(tmp_path: Path) -> None:
     (tmp_path / "images.json").write_text("{}")
     result = CliRunner().invoke(
-        build_app(), ["evaluate", str(tmp_path / "images.json")], env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))}
+        build_app(["evaluate"]),
+        ["evaluate", str(tmp_path / "images.json")],
+        env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))},
     )
     assert isinstance(result.exception, InvalidParameter)

@@ -94,11 +94,11 @@ def test_nvidias_parser_and_builder_take_every_graph(exported, graph):
     assert len(plan) > 10_000
 
 
-def test_nvidias_parser_refuses_the_form_for_the_cpu(request):
+def test_nvidias_parser_rejects_the_cpu_form(request):
     trt = pytest.importorskip("tensorrt_rtx_bindings", reason="needs the extra `tensorrt-check`")
     model = onnx.load(request.config.rootpath / "model_repository/mask_rcnn/1/model.onnx")
     source = without_device_nodes(model, kinds=frozenset({"RoiAlign"})).SerializeToString()
-    with pytest.raises(ConfigurationError, match=r"(?s)does not take the graph: .*UInt8"):
+    with pytest.raises(ConfigurationError, match=r"(?s)rejects the graph: .*UInt8"):
         build_engine("mask_rcnn", source, (), trt)
 
 
@@ -237,6 +237,6 @@ def test_rounding_is_what_half_precision_gives():
 def test_a_graph_that_tensorrt_does_not_take_is_not_put_in_place(network, tmp_path, monkeypatch):
     monkeypatch.setattr(repository, "problems", lambda _: ["node (Loop): not taken"])
     monkeypatch.setattr(network, "graphs", lambda: {"siamese_rpn_template": Lite().graphs()["siamese_rpn_template"]})
-    with pytest.raises(ContractViolation, match=r"siamese_rpn_template: TensorRT does not take .*Loop"):
+    with pytest.raises(ContractViolation, match=r"siamese_rpn_template: TensorRT does not support .*Loop"):
         repository.write_tensorrt_repository(tmp_path / "out", network, Release("lite", "0", "", LITE, {}))
     assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,5 @@
-"""The method as the papers' programs run it: one object after the other, whole frames, nothing shared.
+"""The method implemented literally, as in the papers' code: one object at a time, on whole frames, nothing shared.
 
-What the bench's first row is measured against. The weights are those of the repository; `tracker.LiteralTracker`
-states what differs from the service's own engine.
+The reference of row 1 of the benchmark. It uses the weights of the model repository; `tracker.LiteralTracker` lists
+the differences to the service's engine.
 """

@@ -1,7 +1,7 @@
-"""Parts of the repository's graphs, so that the literal implementation runs the same weights by the same runtime.
+"""Parts of the repository's graphs, so that the literal implementation uses the same weights and runtime.
 
-The exported graphs look at windows; their layers do not care. What lies between two tensors is cut out and run on
-whole frames.
+The exported graphs process windows, but their layers work at any size: the subgraph between two tensors is extracted
+and run on whole frames.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,14 +52,14 @@ class LiteralGraphs:
 
 
 def open_graphs(manifest: Manifest, threads: int) -> LiteralGraphs:
-    """Cut the parts out of a repository.
+    """Extract the parts from a repository.
 
     Args:
-        manifest: of a repository whose detector shares its trunk.
+        manifest: of a repository whose detector and trackers share a trunk.
         threads: of each session.
 
     Raises:
-        ConfigurationError: a graph does not have the layers that are looked for.
+        ConfigurationError: a graph lacks an expected layer.
     """
     detector = onnx.load(manifest.graph_path("mask_rcnn"))
     pixel = onnx.load(manifest.graph_path("pixel_embedding"))
@@ -74,10 +74,10 @@ def open_graphs(manifest: Manifest, threads: int) -> LiteralGraphs:
 
 
 def cut(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[str]) -> onnx.ModelProto:
-    """The part of a model that leads from `inputs` to `outputs`.
+    """The subgraph of a model from `inputs` to `outputs`.
 
     Raises:
-        ConfigurationError: an output needs something else, too.
+        ConfigurationError: an output depends on other inputs, too.
     """
     given = {item.name for item in inputs}
     makers = {name: node for node in model.graph.node for name in node.output}
@@ -100,7 +100,7 @@ def _needed(
     makers: Mapping[str, onnx.NodeProto],
     weights: Mapping[str, onnx.TensorProto],
 ) -> Iterator[str]:
-    """Every tensor on the way, each once."""
+    """Every tensor that the outputs depend on, each once."""
     seen, waiting = set(given), list(outputs)
     while waiting:
         name = waiting.pop()
@@ -111,11 +111,11 @@ def _needed(
         if name in makers:
             waiting += makers[name].input
         elif name not in weights:
-            raise ConfigurationError(f"literal: {name} leads to {list(outputs)} and is neither given nor made")
+            raise ConfigurationError(f"literal: {list(outputs)} depend on {name}, which is neither given nor computed")
 
 
 def _between(model: onnx.ModelProto, first: Mapping[str, str], last: str) -> onnx.ModelProto:
-    """From some tensors, by the names that they get, to another one."""
+    """The subgraph from some tensors, mapped to the names of its inputs, to the tensor `last`."""
     part = cut(model, [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in first], [last])
     for node in part.graph.node:
         node.input[:] = [first.get(name, name) for name in node.input]
@@ -125,7 +125,7 @@ def _between(model: onnx.ModelProto, first: Mapping[str, str], last: str) -> onn
 
 
 def _layer(model: onnx.ModelProto, weight: str) -> onnx.NodeProto:
-    """The layer that has this weight."""
+    """The layer with this weight."""
     nodes: list[onnx.NodeProto] = [node for node in model.graph.node if weight in node.input]
     if nodes:
         return nodes[0]
@@ -133,7 +133,7 @@ def _layer(model: onnx.ModelProto, weight: str) -> onnx.NodeProto:
 
 
 def _bias(model: onnx.ModelProto) -> F32:
-    """The one constant of shape (1, 2, 1, 1)."""
+    """The only constant of shape (1, 2, 1, 1)."""
     found = [item for item in model.graph.initializer if tuple(item.dims) == (1, 2, 1, 1)]
     if len(found) != 1:
         raise ConfigurationError(f"literal: expected one constant of shape (1, 2, 1, 1), found {len(found)}")

@@ -1,6 +1,6 @@
-"""FEELVOS's matching over whole frames: every pixel with every pixel of the reference, and with its neighbors before.
+"""FEELVOS's matching over whole frames: with all pixels of the reference, and with neighbors in the previous frame.
 
-Both are matrix products, the fastest form on a CPU that we know without leaving pixels out. Distances are squared.
+Both are matrix products, the fastest exact form on a CPU that we know of. Distances are squared.
 """
 
 import numpy as np
@@ -8,16 +8,16 @@ import numpy as np
 from service.structures.arrays import F32, Bool
 
 FAR = np.float32(1e4)
-"""Distance to what is not there."""
+"""Distance if there is no reference."""
 CHUNK = 512
-"""Queries whose distances to all reference pixels are held at once."""
+"""Number of queries whose distances to all reference pixels are in memory at once."""
 
 
 def nearest(queries: F32, references: F32) -> F32:
     """Squared distance of each query (P, E) to the nearest of R references (R, E), (P,); 1e4 if there are none."""
     if not len(references):
         return np.full(len(queries), FAR)
-    # ‖q - r‖² = ‖q‖² - (2 q·r - ‖r‖²), and the bracket is one product with a column of ones
+    # ‖q - r‖² = ‖q‖² - (2 q·r - ‖r‖²); the parenthesis is a single product if q gets a column of ones
     weights = np.concatenate([2 * references, -(references**2).sum(1, keepdims=True)], axis=1).T
     ones = np.ones((len(queries), 1), np.float32)
     extended = np.concatenate([queries, ones], axis=1)
@@ -27,12 +27,12 @@ def nearest(queries: F32, references: F32) -> F32:
 
 
 def nearest_before(queries: F32, keys: F32, labels: Bool, radii: tuple[int, ...]) -> F32:
-    """Squared distance of each pixel to the nearest one within some radii in the frame before, label by label.
+    """Squared distance of each pixel to the nearest one within some radii in the previous frame, per label.
 
     Args:
         queries: (h, w, E) of this frame.
-        keys: (h, w, E) of the frame before.
-        labels: (L, h, w), which pixels of the frame before belong to a label.
+        keys: (h, w, E) of the previous frame.
+        labels: (L, h, w), pixels of the previous frame that belong to each label.
         radii: of square neighborhoods, ascending.
 
     Returns:
@@ -46,7 +46,7 @@ def nearest_before(queries: F32, keys: F32, labels: Bool, radii: tuple[int, ...]
     found = np.full((len(labels), len(radii), height, width), FAR)
     across = np.abs(np.arange(-reach, reach + 1))
     for down in range(2 * reach + 1):
-        # a row against a row of the frame before, then the band of those that are near enough
+        # each row times a row of the previous frame, then the band of pixels within the radius
         products = queries @ padded[down : down + height].transpose(0, 2, 1)
         squared = own[..., None] - 2 * _band(products, width, reach) + _windows(others[down : down + height], width)
         for label, there in enumerate(inside):
@@ -67,7 +67,7 @@ def distance(squared: F32, bias: F32) -> F32:
 
 
 def _windows(rows: np.ndarray[tuple[int, ...], np.dtype[np.generic]], width: int) -> F32:
-    """Rows (h, w + 2 r) -> what each of w pixels sees of its row, (h, w, 2 r + 1), without copying."""
+    """Rows (h, w + 2 r) -> the neighborhood of each of w pixels in its row, (h, w, 2 r + 1), as a view."""
     view: F32 = np.lib.stride_tricks.sliding_window_view(rows, rows.shape[1] - width + 1, axis=1)
     return view
 

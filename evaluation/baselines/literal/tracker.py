@@ -1,4 +1,4 @@
-"""One seed after the other, one direction after the other, one frame after the other, each from the pixels up."""
+"""Tracks one seed, one direction and one frame at a time, each from the pixels up."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ RADII = (4, 8, 12)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FullFrame:
-    """One frame as the networks see it: f4 (C4, h, w), f8 (C8, H/8, W/8), embedding (E, h, w)."""
+    """Features of one frame: f4 (C4, h, w), f8 (C8, H/8, W/8), embedding (E, h, w)."""
 
     f4: F32
     f8: F32
@@ -46,27 +46,27 @@ class LiteralReference:
 
 
 class LiteralTracker:
-    """The method by the papers' programs; a `SeedTracker`. The state machine and all numbers are the service's.
+    """The method as in the papers' code; a `SeedTracker`. State machine and parameters are the service's.
 
-    What it does otherwise, and what that does to masks:
+    Differences to the service, and their effect on masks:
 
-    * The trunk runs again for every object, direction and frame. The same features, but float32 throughout, where
-      the service passes them through float16.
-    * Pixels are matched over the whole frame at stride 4, where the service looks at 64 x 64 samples of a window
-      around the object. So an object shorter than 170 px has fewer samples here, one that is longer has more; the
-      weights were trained on the service's. This is the difference that shows.
-    * A reference is all pixels of the seed's frame, not 256 of the object's and 256 of the window's others.
-    * What surrounds the object on the whole (CFBI's instance attention) is the rest of the frame, not of the window.
-    * Neighbors are looked for at full resolution within 4, 8 and 12 pixels of stride 4, not at half the window's.
+    * The trunk runs again for every object, direction and frame. Features are the same, but float32 throughout, while
+      the service stores them as float16.
+    * Pixels are matched over the whole frame at stride 4, while the service uses 64 x 64 samples of a window around
+      the object. An object shorter than 170 px therefore has fewer samples here, a longer one more; the weights were
+      trained on the service's sampling. This is the difference that is visible in the masks.
+    * A reference is all pixels of the seed's frame, not up to 256 of the object and 256 of the rest of the window.
+    * In CFBI's instance attention, the surroundings are the rest of the frame, not of the window.
+    * Neighbors are searched at full resolution within 4, 8 and 12 pixels of stride 4, not at half the window's.
     * One object per graph call.
 
     Args:
-        graphs: parts of the repository's.
-        networks: the Siamese graphs, which are the same.
+        graphs: extracted from the repository.
+        networks: with the Siamese graphs, which are used unchanged.
         clip: the frames.
         canvas: sizes.
         params: of the tracker.
-        detections: candidates by frame, where lost tracks look for their object.
+        detections: candidates by frame, at which lost targets can be found again.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class LiteralTracker:
     ) -> None:
         self._graphs, self._networks, self._clip, self._canvas = graphs, networks, clip, canvas
         self._params, self._detections = params, detections
-        # the state machine wants square windows: the canvas, continued to a square where nothing is
+        # the state machine needs square windows: the canvas, padded to a square
         self._side = max(canvas.padded_hw) // STRIDE
         self._window = np.array([0, 0, self._side, self._side], np.float32) * STRIDE
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
-        """One tubelet per seed, in their order."""
+        """One tubelet per seed, in order."""
         tubelets: list[Tubelet] = []
         for number, seed in enumerate(seeds):
             tubelets.append(await self._tubelet(number, seed))
@@ -108,7 +108,7 @@ class LiteralTracker:
         return _tubelet(seed, outcomes, length)
 
     def _look(self, t: int) -> FullFrame:
-        """All of a frame, from its pixels."""
+        """Compute all features of a frame."""
         frames = network_batch([self._clip.frame(t)], self._canvas)["frames"]
         f4, f8 = self._graphs.features(np.asarray(frames[0], np.uint8), self._canvas.network_hw)
         return FullFrame(f4, f8, self._graphs.embedding(f4))
@@ -118,7 +118,7 @@ class LiteralTracker:
         box = (seed.box * self._canvas.scale_xyxy).astype(np.float32)
         share = crop_mask(decode(seed.mask), self._window / self._canvas.scale_xyxy, self._side)
         height, width = frame.f4.shape[1:]
-        # as in the service: a tiny object keeps at least its best pixel
+        # as in the service, a tiny object keeps at least its best pixel
         member = (share >= min(share.max(), 0.5)) & (share > 0)
         pixels = frame.embedding.transpose(1, 2, 0)
         template = await self._networks.run(
@@ -142,7 +142,7 @@ class LiteralTracker:
         return after_pixel(state, self._window, probability, frame.embedding, self._canvas, self._params)
 
     async def _siamese(self, boxes: F32, reference: LiteralReference, frame: FullFrame) -> tuple[F32, F32]:
-        """The Siamese RPN around boxes (N, 4): boxes (N, 4) and scores (N,)."""
+        """Run the Siamese RPN around boxes (N, 4); returns boxes (N, 4) and scores (N,)."""
         windows, count = search_windows(boxes), len(boxes)
         inputs: Tensors = {
             "f8": frame.f8[None],
@@ -155,7 +155,7 @@ class LiteralTracker:
         return rank(boxes, windows, outputs["scores"], outputs["deltas"], siamese, hw)
 
     def answer(self, frame: FullFrame, reference: LiteralReference, before: F32, probability: F32) -> F32:
-        """Probability (h, w) of the object, given embedding and probability of the frame before."""
+        """Probability (h, w) of the object, given embedding and probability of the previous frame."""
         height, width = frame.f4.shape[1:]
         seen = probability[:height, :width]
         maps = matching_maps(frame.embedding, reference, before, seen, self._graphs.bias)
@@ -164,7 +164,7 @@ class LiteralTracker:
         return self._graphs.probability(frame.f4, np.concatenate([maps, seen[None], known[None]]), means)
 
     def _continued(self, probability: F32) -> F32:
-        """(h, w) -> the square that the state machine's window stands for; nothing is where no frame is."""
+        """(h, w) -> the square of the state machine's window, 0 outside the frame."""
         height, width = probability.shape
         return np.pad(probability, ((0, self._side - height), (0, self._side - width)))
 
@@ -172,15 +172,15 @@ class LiteralTracker:
 def matching_maps(
     embedding: F32, reference: LiteralReference, before: F32, probability: F32, bias: F32, *, halved: bool = False
 ) -> F32:
-    """The eight distances of every pixel: to the reference's object and rest, and to the neighbors before.
+    """The eight distances of every pixel: to the reference's object and rest, and to neighbors in the previous frame.
 
     Args:
         embedding: (E, h, w) of this frame.
         reference: the seed's.
-        before: (E, h, w) of the frame before.
-        probability: (h, w) of the frame before.
-        bias: of the distances to the object and to the rest.
-        halved: look for neighbors at half the resolution and within half the radii, as the service does.
+        before: (E, h, w) of the previous frame.
+        probability: (h, w) of the previous frame.
+        bias: of the distances to object and rest.
+        halved: search neighbors at half the resolution and within half the radii, as the service does.
     """
     height, width = probability.shape
     queries = embedding.reshape(len(embedding), -1).T
@@ -199,7 +199,7 @@ def matching_maps(
 
 
 def attended(reference: LiteralReference, before: F32, probability: F32) -> F32:
-    """Mean embeddings of object and rest in the seed's frame and, by probability, in the one before, (4 E,)."""
+    """Mean embeddings of object and rest in the seed's frame and, weighted by probability, the previous one, (4 E,)."""
     pixels = before.reshape(len(before), -1).T
     weights = probability.reshape(-1)
     return np.concatenate(
@@ -211,7 +211,7 @@ def attended(reference: LiteralReference, before: F32, probability: F32) -> F32:
 
 
 def _mean(vectors: F32, weights: F32) -> F32:
-    """Weighted mean of vectors (N, E), (E,); 0 where nothing weighs anything."""
+    """Weighted mean of vectors (N, E), (E,); 0 if all weights are 0."""
     mean: F32 = (weights @ vectors / max(float(weights.sum()), 1.0)).astype(np.float32)
     return mean
 

@@ -1,4 +1,4 @@
-"""What graph calls would cost in ideal batches: recorded calls joined to larger ones and run alone."""
+"""The cost of graph calls at ideal batch sizes: recorded calls are merged into larger ones and run in isolation."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Inputs = dict[str, NDArray[np.generic]]
 
 
 def join(spec: GraphSpec, calls: Sequence[Inputs]) -> Inputs:
-    """Several calls of one graph as one: frames one after the other, and the tracks that look at them."""
+    """Merge several calls of one graph into one: their frames, and the tracks that refer to them."""
     joined = {tensor.name: np.concatenate([call[tensor.name] for call in calls]) for tensor in spec.inputs}
     features = next((tensor.name for tensor in spec.inputs if tensor.shape[0] == "F"), None)
     if features is not None:
@@ -27,7 +27,7 @@ def join(spec: GraphSpec, calls: Sequence[Inputs]) -> Inputs:
 
 
 def cut(spec: GraphSpec, inputs: Inputs, size: int) -> Inputs:
-    """The first `size` images or tracks of a call, with the frames that these look at."""
+    """The first `size` images or tracks of a call, with the frames they refer to."""
     axis = "N" if "frame_index" in inputs else "B"
     part = {t.name: inputs[t.name][:size] if t.shape[0] == axis else inputs[t.name] for t in spec.inputs}
     if axis == "N":
@@ -43,8 +43,8 @@ async def price(spec: GraphSpec, calls: Sequence[Inputs], client: InferenceClien
     Args:
         spec: of the graph.
         calls: recorded inputs.
-        client: runs it.
-        repeats: of every size; the median counts.
+        client: runs the graph.
+        repeats: runs of every size, of which the median is taken.
     """
     prices: dict[int, float] = {}
     for size in SIZES:
@@ -72,7 +72,7 @@ async def ideal(meter: CallMeter, specs: Mapping[str, GraphSpec], repeats: int) 
 
 
 def _of_size(spec: GraphSpec, calls: Sequence[Inputs], size: int) -> Inputs | None:
-    """As many recorded calls as make up the size; None if there are too few."""
+    """Recorded calls merged into one of this size; None if there are too few."""
     count = 0
     for number, call in enumerate(calls, start=1):
         count += batch_of(call)

@@ -1,4 +1,4 @@
-"""A client around a client that writes down what every graph call cost."""
+"""A client wrapper that records the cost of every graph call."""
 
 import time
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ class Call:
     Attributes:
         graph: its name.
         batch: images or tracks in it.
-        frames: frames whose features it was given; the images for `mask_rcnn`.
+        frames: number of frames whose features were passed; of images for `mask_rcnn`.
         start_s: `time.perf_counter` at its start.
-        wall_s, cpu_s: what it took; CPU time of the whole process, so only right while one call runs at a time.
+        wall_s, cpu_s: time taken; the CPU time is the process's, so calls must not overlap.
     """
 
     graph: str
@@ -35,13 +35,13 @@ class Call:
 
 @dataclass
 class CallMeter:
-    """Counts and times the calls; an `InferenceClient`.
+    """An `InferenceClient` that counts and times the calls.
 
     Attributes:
         inner: runs the graphs.
-        keep: number of calls of each graph that also leave their inputs, to be run again.
-        calls: in the order in which they ended.
-        inputs: kept ones, by graph.
+        keep: number of calls per graph whose inputs are kept, to be run again.
+        calls: in order of completion.
+        inputs: kept inputs, by graph.
     """
 
     inner: InferenceClient
@@ -62,10 +62,10 @@ class CallMeter:
         return outputs
 
     async def close(self) -> None:
-        """Close what it stands around."""
+        """Close the wrapped client."""
         await self.inner.close()
 
 
 def batch_of(inputs: Arrays) -> int:
-    """Images or tracks of a call."""
+    """Number of images or tracks in a call."""
     return len(inputs["frame_index"] if "frame_index" in inputs else inputs["frames"])

@@ -1,4 +1,4 @@
-"""Where and under what conditions a bench ran."""
+"""The machine and conditions of a benchmark run."""
 
 import os
 import platform
@@ -23,12 +23,12 @@ class Machine:
     onnxruntime: str
 
     def document(self) -> dict[str, object]:
-        """For a JSON file."""
+        """As a JSON object."""
         return asdict(self)
 
     @property
     def text(self) -> str:
-        """One line."""
+        """As one line of text."""
         return (
             f"{self.processor}, cores {', '.join(map(str, self.cores))}, load {self.load:.1f} at the start; "
             f"commit {self.commit}; Python {self.python}, onnxruntime {self.onnxruntime}"
@@ -36,7 +36,7 @@ class Machine:
 
 
 def pin() -> tuple[int, ...]:
-    """Keep this process, its threads and the children to come on two cores; which these are."""
+    """Pin this process, its threads and future children to two cores; returns the cores."""
     cores = tuple(sorted(os.sched_getaffinity(0))[:CORES])
     for thread in Path("/proc/self/task").iterdir():
         os.sched_setaffinity(int(thread.name), cores)
@@ -44,7 +44,7 @@ def pin() -> tuple[int, ...]:
 
 
 def machine(cores: tuple[int, ...]) -> Machine:
-    """This machine, now."""
+    """Describe this machine and its current load."""
     return Machine(
         processor=_processor(),
         cores=cores,
@@ -56,7 +56,7 @@ def machine(cores: tuple[int, ...]) -> Machine:
 
 
 def _processor() -> str:
-    """Vendor's name of the processor with family and model, to distinguish what virtual machines call the same."""
+    """Name of the processor with family and model: virtual machines give different processors the same name."""
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
     said = {name.strip(): value.strip() for name, _, value in lines}
     name = said.get("model name", platform.machine())
@@ -64,7 +64,7 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Short hash, with + where tracked files differ from it; `unknown` outside a checkout."""
+    """Short commit hash, with + if tracked files are modified; `unknown` outside a checkout."""
 
     def git(*words: str) -> str:
         return subprocess.run(  # noqa: S603

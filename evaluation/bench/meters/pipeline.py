@@ -1,4 +1,4 @@
-"""The whole pipeline on one file, in this process, with everything counted."""
+"""Runs and measures the whole pipeline on one file, in this process."""
 
 import resource
 import time
@@ -18,14 +18,14 @@ from service.pipeline.video_file import segment
 
 @dataclass(frozen=True)
 class Measured:
-    """What one video cost.
+    """The cost of one video.
 
     Attributes:
         wall_s: from the file to the written result.
-        cpu_s: of this process and of its children (the decoder) together.
+        cpu_s: of this process and its children (the decoder).
         child_cpu_s: of the children alone.
         calls: graph calls.
-        steps: what was reported, with the time of it (`time.perf_counter`).
+        steps: progress reports, with the time of each (`time.perf_counter`).
     """
 
     wall_s: float
@@ -56,9 +56,9 @@ async def run_pipeline(
 
     Args:
         video: the file.
-        context: networks and folders; its own cache is not used.
-        cache: of earlier runs, if any shall count.
-        meter: to find the inputs of the calls in afterwards.
+        context: networks and folders; its cache is not used.
+        cache: results of earlier runs to reuse, if any.
+        meter: to record the calls with; pass one to read the kept inputs afterwards.
         parameters: of the job, by name.
     """
     meter = meter or CallMeter(context.networks.client)
@@ -74,7 +74,7 @@ async def run_pipeline(
 
 
 def children_cpu_s() -> float:
-    """CPU seconds of all children that have ended."""
+    """CPU seconds of all terminated children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,4 +1,4 @@
-"""Processes below this one, by /proc."""
+"""Descendants of this process, from /proc."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def children(pid: int | None = None) -> list[int]:
-    """All processes below `pid` (this one), children before their own children."""
+    """All descendants of `pid` (default: this process), parents before their children."""
     found: list[int] = []
     for thread in _listed(Path(f"/proc/{pid or os.getpid()}/task")):
         for child in _read(thread / "children").split():
@@ -15,13 +15,13 @@ def children(pid: int | None = None) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Bytes in memory; 0 of a process that is gone."""
+    """Resident bytes; 0 if the process has terminated."""
     words = _read(Path(f"/proc/{pid}/statm")).split()
     return int(words[1]) * os.sysconf("SC_PAGE_SIZE") if words else 0
 
 
 def kill_children() -> None:
-    """End all processes below this one by the signal that none can catch."""
+    """Kill all descendants of this process with SIGKILL."""
     for pid in children():
         try:
             os.kill(pid, signal.SIGKILL)
@@ -32,12 +32,12 @@ def kill_children() -> None:
 def _listed(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except OSError:  # gone
+    except OSError:  # terminated
         return []
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text()
-    except OSError:  # gone
+    except OSError:  # terminated
         return ""

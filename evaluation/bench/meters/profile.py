@@ -1,7 +1,7 @@
-"""One video taken apart: a Chrome trace, a flame graph, and the host's most expensive functions.
+"""Profile of one video: a Chrome trace, a flame graph, and the most expensive Python functions.
 
-`trace.json` opens in chrome://tracing and ui.perfetto.dev. The flame graph is py-spy's, which samples from outside
-and so sees the threads in which graphs run, too.
+`trace.json` opens in chrome://tracing and ui.perfetto.dev. The flame graph is made by py-spy, which samples from
+outside the process and thus also sees the threads that run the graphs.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ async def write_profile(folder: Path, settings: Settings, plan: BenchPlan) -> No
     """Write the three files into `folder`, created if missing.
 
     Raises:
-        ConfigurationError: py-spy is not installed or may not look into its own child.
+        ConfigurationError: py-spy is not installed, or not permitted to trace its child.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dualtrack-bench-") as made:
@@ -55,7 +55,7 @@ async def write_profile(folder: Path, settings: Settings, plan: BenchPlan) -> No
 
 
 def chrome_trace(run: Measured) -> Event:
-    """A run as Chrome's trace events: a lane of stages, a lane of graph calls with their batches. Times in µs."""
+    """A run as Chrome trace events: one lane for stages, one for graph calls with batch sizes. Times in µs."""
     first = min([call.start_s for call in run.calls] + [when for when, _ in run.steps])
     events = [_lane(STAGES, "stages"), _lane(GRAPHS, "graphs")]
     events += [_span(STAGES, name, start - first, end - start, {}) for name, start, end in stages(run)]
@@ -64,7 +64,7 @@ def chrome_trace(run: Measured) -> Event:
 
 
 def stages(run: Measured) -> Iterator[tuple[str, float, float]]:
-    """Name, start and end of each stage in turn; a stage starts where the one before it ended."""
+    """Name, start and end of each stage, in order; a stage starts where the previous one ended."""
     start = run.steps[0][0]
     for number, (when, progress) in enumerate(run.steps):
         last = number + 1 == len(run.steps)
@@ -103,7 +103,7 @@ def _functions(profiler: cProfile.Profile) -> str:
 def _flame(clip: Path, out: Path, folder: Path) -> None:
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
-        raise ConfigurationError("flame graph: py-spy is not installed; it comes with the extra `evaluation`")
+        raise ConfigurationError("flame graph: py-spy is not installed; install the extra `evaluation`")
     sampled = python_command("evaluation.bench.subjects.one_video", str(clip), str(folder), str(OBJECTS))
     command = [spy, "record", "--rate", SAMPLES_PER_S, "--threads", "--output", str(out), "--", *sampled]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603

@@ -1,1 +1,1 @@
-"""What the bench measures: one file per group of rows, and the children that they start."""
+"""The measurements: one module per group of rows, and the child processes they start."""

@@ -1,4 +1,4 @@
-"""Rows 9 and 10: several jobs at once, and a job that comes again."""
+"""Rows 9 and 10: concurrent jobs, and a repeated job."""
 
 import asyncio
 import time
@@ -13,32 +13,32 @@ from service.pipeline.store.cache import FolderCache
 
 JOBS, OBJECTS = 4, 3
 OTHER = {"th_cc": 0.3, "th_seq": 0.4}
-"""Values that the default is not."""
+"""Values other than the defaults."""
 
 
 async def at_once(bench: Bench) -> RowOutcome:
-    """BenchRow 9: in one process, as in one engine."""
+    """Row 9: in one process, as in an engine."""
     clips = [await asyncio.to_thread(bench.clip, spec) for spec in _different(bench)]
     one_by_one, together = [], []
     for _ in range(bench.plan.repeats):
-        bench.notify(f"{JOBS} jobs one after the other")
+        bench.notify(f"{JOBS} jobs, sequential")
         start = time.perf_counter()
         for clip in clips:
             await _job(bench, clip)
         one_by_one.append(time.perf_counter() - start)
-        bench.notify(f"{JOBS} jobs at once")
+        bench.notify(f"{JOBS} jobs, concurrent")
         start = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for clip in clips:
                 group.create_task(_job(bench, clip))
         together.append(time.perf_counter() - start)
     alone, at_once_s = middle(one_by_one), middle(together)
-    note = f"wall: one after the other {alone:.1f} s, at once {at_once_s:.1f} s"
+    note = f"wall: sequential {alone:.1f} s, concurrent {at_once_s:.1f} s"
     return RowOutcome((Figure("", at_once_s / alone, "", 0.85),), notes=(note,))
 
 
 async def repeat(bench: Bench) -> RowOutcome:
-    """BenchRow 10."""
+    """Row 10."""
     clip = await asyncio.to_thread(bench.clip, replace(bench.plan.clip, frames=bench.plan.jobs_frames))
     cache = FolderCache(bench.own_folder("repeat"), max_bytes=1 << 30)
     runs: dict[str, Measured] = {}
@@ -57,7 +57,7 @@ async def repeat(bench: Bench) -> RowOutcome:
 
 
 def _different(bench: Bench) -> list[ClipSpec]:
-    """Clips whose content differs by a frame, so that no job finds another's results."""
+    """Clips that differ by a frame, so that no job can use another's cached results."""
     return [replace(bench.plan.clip, frames=bench.plan.jobs_frames + number) for number in range(JOBS)]
 
 

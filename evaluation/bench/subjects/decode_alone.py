@@ -1,4 +1,4 @@
-"""Child: decode every frame of a file as the service opens it, and keep none. `python -m … VIDEO`."""
+"""Child process: decode every frame of a file and discard it. `python -m … VIDEO`."""
 
 import sys
 from pathlib import Path

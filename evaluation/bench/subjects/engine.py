@@ -1,4 +1,4 @@
-"""Rows 6 and 7: memory and disk of the engine process as a worker starts it."""
+"""Rows 6 and 7: memory and disk usage of the engine process, started as by a worker."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,10 @@ LONG_FRAMES, LONG_S = 40_000, 4000.0
 
 @dataclass
 class Watch:
-    """What a process tree and a folder had at most.
+    """Peak usage of a process tree and a folder.
 
     Attributes:
-        memory: resident bytes of all processes below this one.
+        memory: resident bytes of all descendants of this process.
         disk: bytes in the folder.
     """
 
@@ -36,7 +36,7 @@ class Watch:
 
 
 async def memory(bench: Bench) -> RowOutcome:
-    """BenchRow 6."""
+    """Row 6."""
     peaks: dict[int, int] = {}
     for seconds in bench.plan.seconds:
         clip = await asyncio.to_thread(bench.clip, bench.plan.still(seconds))
@@ -49,7 +49,7 @@ async def memory(bench: Bench) -> RowOutcome:
 
 
 async def disk(bench: Bench) -> RowOutcome:
-    """BenchRow 7: at the end, and after the engine is killed in the middle."""
+    """Row 7: peak, at the end, and after the engine is killed during a job."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     bench.notify("disk")
     folder = bench.own_folder("disk")
@@ -68,7 +68,7 @@ async def disk(bench: Bench) -> RowOutcome:
 
 
 async def _job(bench: Bench, clip: Path, name: str) -> Watch:
-    """One job on an engine of its own."""
+    """Run one job on an engine of its own."""
     settings = _settings(bench, bench.folder / name)
     async with _engine(settings) as (engine, scratch), _watched(scratch) as watch:
         await engine.run(_work(clip, settings), lambda _: None, lambda _: None, asyncio.Event())
@@ -76,17 +76,17 @@ async def _job(bench: Bench, clip: Path, name: str) -> Watch:
 
 
 async def _killed(bench: Bench, clip: Path, folder: Path) -> None:
-    """A job whose engine is killed at its first tracked frame, by the signal that nobody can catch."""
+    """Run a job and kill its engine (SIGKILL) at the first tracked frame."""
     settings = _settings(bench, folder)
     with contextlib.suppress(EngineDied):
         async with _engine(settings) as (engine, _):
             await engine.run(_work(clip, settings), _kill_at("track"), lambda _: None, asyncio.Event())
-    # what a worker does when it starts after one that is gone
+    # as a worker does on start, to clean up after one that was killed
     sweep_scratch(settings.data_dir / "scratch")
 
 
 def _kill_at(stage: str) -> Callable[[Step], None]:
-    """Report that kills whatever this process has started as soon as a stage has begun."""
+    """A progress callback that kills all descendants of this process once a stage begins."""
 
     def report(progress: Step) -> None:
         if progress.stage == stage:
@@ -96,7 +96,7 @@ def _kill_at(stage: str) -> Callable[[Step], None]:
 
 
 def _settings(bench: Bench, data_dir: Path) -> Settings:
-    """Those of the bench, with limits that let an hour of video in."""
+    """The benchmark's settings, with limits that admit an hour of video."""
     limits = replace(bench.settings.limits, max_frames=LONG_FRAMES, max_duration_s=LONG_S)
     return bench.settings.model_copy(update={"data_dir": data_dir, "limits": limits})
 
@@ -113,7 +113,7 @@ def _work(clip: Path, settings: Settings) -> dict[str, object]:
 
 
 def _bytes_in(folder: Path) -> int:
-    """Bytes of all files below a folder; files that go meanwhile count 0."""
+    """Bytes of all files below a folder; files that are removed meanwhile count 0."""
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""Child: `dualtrack segment VIDEO` up to the first frame that is detected. `python -m … VIDEO FOLDER`.
+"""Child process: `dualtrack segment VIDEO` up to the first detected frame. `python -m … VIDEO FOLDER`.
 
-Prints `{"seconds": …}` since the process was started by the system, both interpreters included, and ends there.
+Prints `{"seconds": …}`, measured from the start of the process (so with the start-up of both interpreters), and exits.
 """
 
 import json
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def report_and_exit() -> None:
-    """Print the age of this process and end it."""
+    """Print the age of this process and exit immediately."""
     ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     started = ticks / os.sysconf("SC_CLK_TCK")
     sys.stdout.write(json.dumps({"seconds": time.clock_gettime(time.CLOCK_BOOTTIME) - started}) + "\n")

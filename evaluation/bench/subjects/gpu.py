@@ -1,4 +1,4 @@
-"""BenchRow 13: frames per second on a GPU."""
+"""Row 13: frames per second on a GPU."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ FEW, MANY = 1, 10
 
 
 async def gpu(bench: Bench) -> RowOutcome:
-    """End to end, wall time; where onnxruntime has no GPU, the row says so."""
+    """End to end, wall time; not measured if onnxruntime finds no GPU."""
     settings = bench.settings.model_copy(update={"providers": (PROVIDER,)})
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     seconds: dict[int, float] = {}
@@ -28,7 +28,7 @@ async def gpu(bench: Bench) -> RowOutcome:
                 ]
                 seconds[count] = middle([run.wall_s for run in runs])
     except ConfigurationError as error:
-        return RowOutcome(why_not="no GPU at hand", notes=(error.detail,))
+        return RowOutcome(why_not="no GPU available", notes=(error.detail,))
     return RowOutcome(
         (
             Figure(f"{MANY} objects", bench.plan.clip.frames / seconds[MANY], "fps", 60, at_least=True),

@@ -1,4 +1,4 @@
-"""BenchRow 1: the literal implementation against ours."""
+"""Row 1: the literal implementation compared with ours."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ OBJECTS = 4
 async def literal(bench: Bench) -> RowOutcome:
     """CPU time of decoding, detection, tracking and merging; only tracking differs."""
     if find_spec("onnx") is None:
-        return RowOutcome(why_not="needs onnx, of the extra `evaluation`")
+        return RowOutcome(why_not="needs onnx; install the extra `evaluation`")
     clip = await asyncio.to_thread(bench.clip, replace(bench.plan.clip, frames=bench.plan.literal_frames))
     before = _cpu_s()
     parameters = JobParameters(max_seeds=OBJECTS)
@@ -55,7 +55,7 @@ async def _tracked(
 
 
 async def _literally(bench: Bench, run: Run, calibrated: Sequence[Detections], seeds: Sequence[Candidate]) -> float:
-    # onnx is no library of the service's: only who runs this row needs it
+    # only this row needs onnx, which the service does not depend on
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     from evaluation.baselines.literal.graphs import open_graphs  # noqa: PLC0415
@@ -64,7 +64,7 @@ async def _literally(bench: Bench, run: Run, calibrated: Sequence[Detections], s
     graphs = await asyncio.to_thread(open_graphs, run.networks.manifest, bench.settings.threads)
     before = _cpu_s()
     tracker = LiteralTracker(graphs, run.networks, run.clip, run.canvas, run.params.tracker, calibrated)
-    # many small products: OpenBLAS's threads would burn more time waiting for each other than in them
+    # for many small products OpenBLAS's threads spend more time on synchronization than on work
     with threadpool_limits(1, "blas"):
         finish(await tracker.track(seeds, lambda *_: None), calibrated, run.params.tubelets)
     return _cpu_s() - before
@@ -75,5 +75,5 @@ def _cpu_s() -> float:
 
 
 def _unannotated(path: Path) -> AnnotatedVideo:
-    """A file as the evaluation's session opens it."""
+    """A video file in the form that `open_run` takes."""
     return AnnotatedVideo(id=0, name=path.stem, path=path, frames=(), exhaustive=False, record={})

@@ -1,4 +1,4 @@
-"""Rows 11 and 12: start-up, and what storing frames adds to decoding them."""
+"""Rows 11 and 12: start-up time, and the overhead of storing decoded frames."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ PATIENCE_S = 120
 
 
 async def start(bench: Bench) -> RowOutcome:
-    """BenchRow 11: the command as typed, in a process of its own."""
+    """Row 11: the command in a process of its own."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     bench.notify("start")
     seconds = [await asyncio.to_thread(_first_frame, clip, bench.own_folder(f"start-{n}")) for n in range(STARTS)]
@@ -28,14 +28,14 @@ async def start(bench: Bench) -> RowOutcome:
 
 
 def _first_frame(clip: Path, folder: Path) -> float:
-    """Seconds from the start of the process to the call of the detector."""
+    """Seconds from process start to the first detected frame."""
     command = python_command("evaluation.bench.subjects.first_frame", str(clip), str(folder))
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)  # noqa: S603
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
 
 async def store(bench: Bench) -> RowOutcome:
-    """BenchRow 12: CPU time of the decoding children, the start of Python included in both."""
+    """Row 12: CPU time of the decoding children; both include the start of Python."""
     spec = ClipSpec(height=1080, width=1920, frames=bench.plan.store_frames)
     clip = await asyncio.to_thread(bench.clip, spec)
     alone, stored = [], []

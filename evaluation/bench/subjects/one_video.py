@@ -1,4 +1,4 @@
-"""Child: one video through the pipeline. `python -m … VIDEO FOLDER OBJECTS`."""
+"""Child process: run the pipeline on one video. `python -m … VIDEO FOLDER OBJECTS`."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ from service.settings import Settings
 
 
 async def work(video: Path, folder: Path, objects: int) -> None:
-    """Run it; nothing stays."""
+    """Run the pipeline and discard the results."""
     async with open_context(Settings(data_dir=folder)) as context:
         await run_pipeline(video, context, parameters={"max_seeds": objects})
 

@@ -12,11 +12,11 @@ from evaluation.bench.meters.pipeline import Measured, run_pipeline
 
 OBJECTS = 4
 KEPT_CALLS = 8
-"""Calls of each graph that are run again alone."""
+"""Calls per graph that are run again in isolation."""
 
 
 async def _runs(bench: Bench, spec: ClipSpec, objects: int, repeats: int | None = None) -> list[Measured]:
-    """So many objects on a clip, as often as the plan says."""
+    """Run a clip with this number of objects, as often as the plan says."""
     clip = await asyncio.to_thread(bench.clip, spec)
     found = []
     for number in range(repeats or bench.plan.repeats):
@@ -26,13 +26,13 @@ async def _runs(bench: Bench, spec: ClipSpec, objects: int, repeats: int | None 
 
 
 async def objects(bench: Bench) -> RowOutcome:
-    """BenchRow 2."""
+    """Row 2."""
     few, many = [middle([run.cpu_s for run in await _runs(bench, bench.plan.clip, n)]) for n in (1, 8)]
     return RowOutcome((Figure("", many / few, "", 2.5),), notes=(f"CPU: 1 object {few:.1f} s, 8 objects {many:.1f} s",))
 
 
 async def host(bench: Bench) -> RowOutcome:
-    """BenchRow 3: all that is not inside a graph, decoding and writing too."""
+    """Row 3: everything outside the graphs, with decoding and writing."""
     runs = await _runs(bench, bench.plan.clip, OBJECTS)
     share = middle([(run.cpu_s - run.graph_s) / run.graph_s for run in runs])
     alone = middle([(run.cpu_s - run.child_cpu_s - run.graph_s) / run.graph_s for run in runs])
@@ -41,7 +41,7 @@ async def host(bench: Bench) -> RowOutcome:
 
 
 async def batches(bench: Bench) -> RowOutcome:
-    """BenchRow 4."""
+    """Row 4."""
     clip = await asyncio.to_thread(bench.clip, bench.plan.clip)
     meter = CallMeter(bench.context.networks.client, keep=KEPT_CALLS)
     bench.notify(f"{OBJECTS} objects, batches")
@@ -52,7 +52,7 @@ async def batches(bench: Bench) -> RowOutcome:
 
 
 async def length(bench: Bench) -> RowOutcome:
-    """BenchRow 5."""
+    """Row 5."""
     once = replace(bench.plan.clip, frames=bench.plan.short_frames)
     short = middle([run.cpu_s for run in await _runs(bench, once, OBJECTS)])
     long = (await _runs(bench, replace(once, frames=once.frames * 10), OBJECTS, repeats=1))[0].cpu_s
@@ -61,7 +61,7 @@ async def length(bench: Bench) -> RowOutcome:
 
 
 async def frame(bench: Bench) -> RowOutcome:
-    """BenchRow 8."""
+    """Row 8."""
     runs = await _runs(bench, bench.plan.clip, 3)
     count = bench.plan.clip.frames
     detection = middle([run.graph_of("mask_rcnn") / count * 1e3 for run in runs])

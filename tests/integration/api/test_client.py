@@ -1,5 +1,6 @@
 """The Python client against a real API."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -8,8 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from dualtrack.client.async_client import AsyncClient
 from dualtrack.client.client import Client
-from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
+from dualtrack.digest import sha256_of
+from dualtrack.errors import (
+    Conflict,
+    InvalidInput,
+    InvalidParameter,
+    InvalidVideo,
+    NotFound,
+    Overloaded,
+    Unauthorized,
+    Unavailable,
+)
 from dualtrack.progress import Progress
 from service.cli.submit import run_job
 from service.state import redis_keys
@@ -85,3 +97,48 @@ def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
         stranger.models()
     with Client("http://127.0.0.1:9", retry_s=0) as nowhere, pytest.raises(Unavailable):
         nowhere.models()
+
+
+def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
+    video = clip(tmp_path / "a.mp4", seed=7)
+
+    async def act() -> None:
+        async with AsyncClient(api.url, api_key="s3cret", retry_s=0) as client:
+            # refused before the video is sent
+            with pytest.raises(InvalidParameter, match="th_nothing"):
+                await client.submit(video, th_nothing=1)  # type: ignore[call-arg]
+            with pytest.raises(NotFound):
+                await client.delete_video("0" * 64)
+            assert await client.upload(video) == await client.upload(video)
+            job = await client.submit(video, th_det=0.3)
+            with pytest.raises(Conflict):
+                await job.result()
+            with pytest.raises(Unavailable, match="expected its end"):
+                await job.wait(timeout_s=0.2)
+            ending = asyncio.to_thread(api.act, partial(finish, job_id=job.id))
+            done, _ = await asyncio.gather(job.wait(timeout_s=20), ending)
+            assert (await done.result()).tubelets == ()
+            path = await done.download("overlay-mp4", tmp_path / "o.mp4")
+            assert path.read_bytes() == bytes(range(100))
+            with pytest.raises(InvalidParameter, match="format: expected one of coco-rle"):
+                await done.download("avi", tmp_path / "o.avi")
+            assert (await done.cancel()).state == "done"
+            await client.delete_video(job.video_id)
+
+    asyncio.run(act())
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "o.mp4"}
+
+
+def test_wrong_parameters_are_refused_before_the_video_is_sent(client: Client, tmp_path: Path) -> None:
+    video = clip(tmp_path / "a.mp4", seed=8)
+    with pytest.raises(InvalidParameter, match="th_nothing"):
+        client.submit(video, th_nothing=1)  # type: ignore[call-arg]
+    with pytest.raises(NotFound):
+        client.delete_video(sha256_of(video))
+
+
+@pytest.mark.parametrize("given", ["video", "detections"])
+def test_a_file_that_is_not_there_is_named(client: Client, tmp_path: Path, given: str) -> None:
+    video, nowhere = clip(tmp_path / "a.mp4", seed=9), tmp_path / "nowhere"
+    with pytest.raises(InvalidInput, match=f"^{given}: expected a file, got {nowhere}$"):
+        client.submit(nowhere if given == "video" else video, detections=nowhere if given == "detections" else None)

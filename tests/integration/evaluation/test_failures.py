@@ -101,7 +101,7 @@ def test_other_texts_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("panel", "words"),
     [
-        (Panel("9", 0), "ids of annotations that are ever visible, got 9"),
+        (Panel("9", 0), "ids of annotations with a visible instance, got 9"),
         (Panel("1", 8), "expected an annotated frame of a, 0 to 7"),
         (Panel("1", 0, (900, 0, 10, 10)), r"expected a crop inside \(240, 144\)"),
     ],

@@ -81,7 +81,7 @@ def test_one_frame_gives_no_figures(tmp_path: Path) -> None:
 def test_too_few_frames_in_the_file(tmp_path: Path) -> None:
     folder = write_dataset(tmp_path, {"a": [RED]})
     write_video(folder / "videos" / "a.mp4", [RED], 5)
-    with pytest.raises(InvalidDataset, match="frame 7 is annotated"):
+    with pytest.raises(InvalidDataset, match="expected 8 or more frames"):
         measure(folder, tmp_path / "scratch")
 
 

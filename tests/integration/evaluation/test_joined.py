@@ -43,7 +43,9 @@ def test_clips_of_different_sizes_are_refused(tmp_path: Path) -> None:
     dataset = load_dataset(write_dataset(tmp_path, {"a": [PERSON], "b": [PERSON]}, frames=3))
     cut(tmp_path / "videos" / "b.mp4", 3)
     opened = context(tmp_path / "scratch")
-    with pytest.raises(InvalidDataset, match=r"joined: expected clips of one size, got \[\(144, 240\), \(288, 384\)\]"):
+    with pytest.raises(
+        InvalidDataset, match=r"joined: expected clips of the same size, got \[\(144, 240\), \(288, 384\)\]"
+    ):
         asyncio.run(compare_joined(dataset, dataset.videos, opened, EvaluationParameters()))
 
 

@@ -43,7 +43,7 @@ def test_page_and_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
 def test_without_errors_there_are_no_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
     right = Evaluation(evaluation.dataset, evaluation.videos[1:], evaluation.clips[1:], evaluation.found, {}, {})
     assert write_report(tmp_path, right, "x", None).ap50 == pytest.approx(1)
-    assert "None has an error." in (tmp_path / "index.html").read_text()
+    assert "No clip has an error." in (tmp_path / "index.html").read_text()
     assert not list(tmp_path.glob("*.jpg"))
 
 

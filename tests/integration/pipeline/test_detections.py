@@ -135,6 +135,6 @@ def test_command_refuses_a_bad_file(video: Path, tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_text('[{"image_id": 99, "category_id": 1, "score": 1, "bbox": [0, 0, 9, 9]}]')
     arguments = ["segment", str(video), "--detections", str(file), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(build_app(), arguments)
+    result = CliRunner().invoke(build_app(arguments), arguments)
     assert isinstance(result.exception, InvalidDetections)
     assert "record 0: image_id: expected a frame from 0 to 4, got 99" in result.exception.detail

@@ -58,8 +58,8 @@ def test_every_code_is_listed() -> None:
 
 def test_every_member_of_a_result_is_listed() -> None:
     text = result_schema.markdown()
-    assert "### `tubelets[].segmentations[]`" in text
-    assert re.search(r"\| `track_boxes` \| list of 4 numbers or null \| yes \| .+ \|", text)
+    assert {name for name in result_schema.definitions() if f"### {name} {{ #{name.lower()} }}\n" not in text} == set()
+    assert re.search(r"\| `track_boxes` \| list of \[Box\]\(#box\) or null \| yes \| .+ \|", text)
 
 
 def test_every_field_of_a_description_is_listed() -> None:

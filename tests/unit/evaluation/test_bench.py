@@ -63,7 +63,7 @@ def test_verdict_of_a_row(outcome, verdict):
 
 @pytest.mark.parametrize(("figures", "why"), [((), ""), ((Figure("", 1, "", 2),), "no time")])
 def test_an_outcome_is_figures_or_a_reason(figures, why):
-    with pytest.raises(ValueError, match="expected figures, or why"):
+    with pytest.raises(ValueError, match="expected either figures or why_not"):
         RowOutcome(figures, why)
 
 

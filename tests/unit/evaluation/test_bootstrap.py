@@ -68,8 +68,8 @@ def test_order_of_the_clips_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clips", "message"),
     [
-        pytest.param(tracks([0.1]), "only one has", id="fewer-clips"),
-        pytest.param(tubelets([1, 0]), "one kind", id="another-evaluation"),
+        pytest.param(tracks([0.1]), "in only one of them", id="fewer-clips"),
+        pytest.param(tubelets([1, 0]), "the same kind", id="another-evaluation"),
         pytest.param([], "no clips", id="none"),
     ],
 )

@@ -42,10 +42,10 @@ def test_every_link_of_a_card_leads_to_a_file(graph: str) -> None:
 @pytest.mark.parametrize("graph", TRAINED)
 def test_a_card_of_trained_weights_is_complete(graph: str) -> None:
     text = card_of(graph)
-    for words in ("## Data", "CC BY", "## Recipe", "hours", "seed", "commit", "## Measured", "## Known failures"):
+    for words in ("## Data", "CC BY", "## Recipe", "hours", "seed", "commit", "## Results", "## Known failures"):
         assert words in text
     for data in ("coco_small", "scenes3d/dev", "ytvis_real"):
-        assert data in text[text.index("## Measured") :]
+        assert data in text[text.index("## Results") :]
     pictures = [link for link in LINK.findall(text) if link.endswith(".jpg")]
     assert pictures
     for link in pictures:
@@ -78,4 +78,4 @@ def test_only_lite_has_cards_to_be_written(tmp_path: Path) -> None:
     words = ["cards", "--card", str(ROOT / DEFAULT_CARD), "--repository", str(tmp_path)]
     error = CliRunner().invoke(export, words).exception
     assert isinstance(error, ConfigurationError)
-    assert "expected the architecture lite, its manifest says resnext" in str(error)
+    assert "expected the architecture lite, the manifest has resnext" in str(error)

@@ -64,7 +64,7 @@ def nms(boxes, *, threshold=0.5):
     ("graph", "wanted"),
     [
         (model(node("Relu", "x")), []),
-        (model(node("NonZero", "x")), ["NonZero (NonZero): not among the operators"]),
+        (model(node("NonZero", "x")), ["NonZero (NonZero): not an operator"]),
         (model(node("Not", "x"), inputs=[("x", TensorProto.BOOL, [2])]), []),
         (model(node("Relu", "x"), opset=8), ["expected an opset of 9 to 24, got 8"]),
         (model(node("Add", "x", "x"), inputs=[("x", TensorProto.DOUBLE, [2])]), ["got DOUBLE"] * 2),
@@ -213,12 +213,12 @@ def test_the_option_writes_accelerators(tmp_path):
 
 
 def test_engines_are_not_accelerated_again(tmp_path):
-    with pytest.raises(ConfigurationError, match="expected ONNX graphs to accelerate by tensorrt, it holds engines"):
+    with pytest.raises(ConfigurationError, match="expected ONNX graphs to accelerate with tensorrt, got engines"):
         write_own_configs(engines(tmp_path), Accelerator.TENSORRT)
 
 
 def test_a_missing_library_is_named_with_what_it_is_for_and_how_to_get_it():
-    wanted = r"expected the package `no_such_tensorrt`, version 10 or later, to parse the graphs.*pip install tensorrt"
+    wanted = r"expected the package `no_such_tensorrt`, version 10 or later, to parse graphs.*pip install tensorrt"
     with pytest.raises(ConfigurationError, match=wanted):
         load_library("no_such_tensorrt")
 

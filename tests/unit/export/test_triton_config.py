@@ -108,7 +108,7 @@ def test_command_does_not_write_another_architecture_into_a_repository(request):
     repository = request.config.rootpath / REPOSITORY
     result = CliRunner().invoke(export, ["triton-config", "--architecture", "resnext", "--repository", str(repository)])
     assert isinstance(result.exception, ConfigurationError)
-    assert "expected the architecture resnext, its manifest says lite" in str(result.exception)
+    assert "expected the architecture resnext, the manifest has lite" in str(result.exception)
 
 
 def test_bundled_files_are_what_the_command_writes(request, tmp_path):
