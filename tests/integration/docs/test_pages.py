@@ -1,6 +1,7 @@
 """The examples of the pages run as they are written: Python in one namespace per page, shell as one script."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ def test_python(page: Path, service: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", SHELL)
 def test_shell(page: str, service: str, folder: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl on PATH")
     script = "\n".join(block.text for block in blocks((ROOT / page).read_text(), "sh"))
     out = run(["bash", "-euo", "pipefail", "-c", script.replace(SERVICE, service)])
     expected = {

@@ -19,7 +19,7 @@ from tests.unit.docs.pages import ROOT
 pytestmark = pytest.mark.docs
 VARIABLE = "DUALTRACK_TEST_DOCS_PYTHON"
 FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
-"""What a browser fetches without being asked; a link in the text may lead anywhere."""
+"""What a browser fetches with the page; a link in the text may lead anywhere."""
 
 
 class Page(HTMLParser):
@@ -97,7 +97,7 @@ def test_reference_pages_are_complete(site: Path) -> None:
         "reference/settings.html": {"DUALTRACK_MAX_QUEUE", "DUALTRACK_LIMITS__MAX_FRAMES"},
         "reference/python.html": {"dualtrack.Client.submit", "dualtrack.Tubelet.mask", "dualtrack.segment"},
         "reference/cli.html": {"--no-overlay", "dualtrack models import"},
-        "reference/http.html": {"/v1/jobs/{job_id}/result", "JobOut"},
+        "reference/http.html": {"/v1/jobs/{job_id}/result", "JobRequest"},
         "reference/result.html": {"track_boxes", "max_seeds_reached"},
     }
     texts = {page: (site / page).read_text() for page in names}
