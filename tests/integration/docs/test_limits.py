@@ -34,7 +34,7 @@ def test_the_code_of_a_limit(limits: VideoLimits, tmp_path: Path, request: pytes
 
     async def look() -> None:
         info = await probe(clip, limits)
-        await decode(clip, info, limits, network_hw=(96, 128), directory=tmp_path / "frames")
+        await decode(clip, info, limits, network_hw=(96, 128), directory=tmp_path / "frames", on_frame=lambda _: None)
 
     with pytest.raises(DualtrackError) as refused:
         asyncio.run(look())
