@@ -15,7 +15,7 @@ COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
@@ -74,6 +74,9 @@ up:                                     ## start the containers of PROFILE in th
 
 down:                                   ## stop and remove them; videos and results stay in their volumes
 	$(COMPOSE) --project-name dualtrack --profile small --profile cpu --profile gpu down
+
+wheel: setup                            ## dist/dualtrack-VERSION-py3-none-any.whl, the models inside
+	$(BIN)/python -m hatchling build -t wheel
 
 lock:                                   ## write the hashed lock files anew
 	sh requirements/lock.sh
