@@ -225,6 +225,15 @@ def test_defaults_of_the_limits() -> None:
     assert rows == [(name, str(PRESETS["default"][name]), f"{TABLE[name].maximum:g}") for name, *_ in rows]
 
 
+def test_figures_are_those_of_the_results() -> None:
+    results = (ROOT / "evaluation" / "RESULTS.md").read_text()
+    rows = re.findall(r"^\| `ipdt` \|(.+)\|$", results, re.MULTILINE)
+    (real, rendered) = ([cell.strip(" *") for cell in row.split("|")][:2] for row in rows)
+    text = " ".join((ROOT / "docs" / "how-to" / "own-data.md").read_text().split())
+    assert f"clips of real video AP {real[0]} and AP50 {real[1]}" in text
+    assert f"clips with crossings and occlusion AP {rendered[0]} and AP50 {rendered[1]}" in text
+
+
 def test_all_series_are_described() -> None:
     text = (ROOT / "docs" / "how-to" / "metrics.md").read_text()
     named = set(re.findall(r"^\| `(dualtrack_\w+)` \|", text, re.MULTILINE))
