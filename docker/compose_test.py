@@ -86,6 +86,7 @@ def look_at_image(engine: ContainerEngine) -> None:
     expect(image["Config"]["User"] == "1000:1000", "its user is 1000:1000")
     expect(image["Config"]["Labels"]["org.opencontainers.image.version"], "it has labels")
     expect(image["Config"].get("Healthcheck") or image.get("Healthcheck"), "it has a HEALTHCHECK")
+    expect("ORT_DISABLE_TELEMETRY=1" in image["Config"]["Env"], "onnxruntime sends no telemetry")
     inside = ("run", "--rm", "--network=none", "--read-only", SERVICE)
     tools = engine.run(*inside, "sh", "-c", "command -v cc gcc c++ as ld make pip git; true").split()
     expect(not tools, f"no compiler, pip or git in it: {tools}")
