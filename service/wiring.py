@@ -20,6 +20,7 @@ from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
 from service.state.counters import Counters
+from service.state.detections import DetectionsStore
 from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 
@@ -36,6 +37,7 @@ class Parts:
     docket: Docket
     jobs: JobStore
     videos: VideoStore
+    detections: DetectionsStore
     blobs: BlobStore
     cache: CacheIndex
     counters: Counters
@@ -80,6 +82,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     lease_s=settings.lease_s,
                 ),
                 videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
+                detections=DetectionsStore(redis, blobs, ttl_s=settings.result_ttl_s),
                 blobs=blobs,
                 cache=cache,
                 counters=Counters(redis),

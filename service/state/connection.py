@@ -34,8 +34,9 @@ def connect(url: str) -> Redis:
 
 
 def script(redis: Redis, name: str) -> AsyncScript:
-    """The Lua script `lua/<name>.lua`, ready to be called."""
-    return redis.register_script((files("service.state") / "lua" / f"{name}.lua").read_text())
+    """The Lua script `lua/<name>.lua`, with the functions of `common.lua`, ready to be called."""
+    folder = files("service.state") / "lua"
+    return redis.register_script((folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text())
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from typing import Any
 
 from dualtrack.errors import NewerFormat
 
-FORMAT = 1
+FORMAT = 2
 """Of a job's hash, in its field `format`; a hash without one is of format 0, which is read as well.
+
+Up to format 1 a file of detections was beside the videos (`blobs.first_name`); from 2 on it has a record of its own.
 
 Counts up when a field changes its meaning, or when one is added that must not be ignored: a process that finds a
 higher number leaves the job alone (`begin.lua`, `cancel.lua`, `parse`).
@@ -49,6 +51,7 @@ class Job:
         attempt: number of the attempt that holds or held it; the fencing token.
         detections: sha256 of the file that takes the detector's place, or None.
         result: folder of the result below the blob store's root.
+        video_deleted: its video was deleted; it stays so when the same file is uploaded again.
         version: grows with every change.
         format: see `FORMAT`.
     """
@@ -66,6 +69,7 @@ class Job:
     started_at: float | None
     finished_at: float | None
     cancel_requested: bool
+    video_deleted: bool
     version: int
     format: int
 
@@ -103,6 +107,7 @@ def parse(fields: Mapping[str, str]) -> Job:
         started_at=time_of("started_at"),
         finished_at=time_of("finished_at"),
         cancel_requested=fields.get("cancel") == "1",
+        video_deleted=fields.get("video_deleted") == "1",
         version=int(fields["version"]),
         format=number,
     )

@@ -61,6 +61,7 @@ class JobStore:
             Overloaded: as many jobs wait as may.
             Conflict: the idempotency key came with another request before.
             Gone: the video was deleted.
+            NotFound: no file of detections has the id.
             NewerFormat: the job that the idempotency key stands for is of a newer format.
             Unavailable: Redis can't be reached; the call may be repeated.
         """
@@ -74,6 +75,8 @@ class JobStore:
                     redis_keys.QUEUED,
                     redis_keys.video_jobs(video_id),
                     redis_keys.deleted_video(video_id),
+                    redis_keys.detections(detections or ""),
+                    redis_keys.detections_owners(detections or ""),
                 ],
                 args=[
                     job_id,
@@ -92,6 +95,8 @@ class JobStore:
                 raise Overloaded(f"queue: full, {self._max_queue} jobs are waiting", retry_after_s=RETRY_AFTER_S)
             if answer == "gone":
                 raise Gone(f"video {video_id}: deleted", code="video-deleted")
+            if answer == "no-detections":
+                raise NotFound(f"detections: no file has the id {detections!r}", code="unknown-detections")
             if answer == "reused":
                 raise Conflict("idempotency key: already used with a different request", code="idempotency-key-reused")
             job = parse(fields_of(stored))
@@ -109,7 +114,8 @@ class JobStore:
             NewerFormat: it is of a newer format.
         """
         with translated():
-            return await self._found(job_id, cast("dict[str, str]", await self._redis.hgetall(redis_keys.job(job_id))))
+            fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.job(job_id)))
+        return _found(job_id, fields)
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
         """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
@@ -128,7 +134,7 @@ class JobStore:
                 keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
                 args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S, FORMAT],
             )
-            return await self._found(job_id, fields_of(answer))
+        return _found(job_id, fields_of(answer))
 
     async def counts(self) -> dict[str, int]:
         """Number of waiting and running jobs."""
@@ -194,11 +200,14 @@ class JobStore:
         return answer
 
     async def commit(self, job_id: str, attempt: int, result: str) -> bool:
-        """The job is done; False if another attempt holds it (its result counts, not this one)."""
+        """The job is done; False if another attempt holds it (its result counts, not this one), or it was canceled.
+
+        A cancel that came before ends the job as canceled, and so does the deletion of its video.
+        """
         return await self._finish(job_id, attempt, JobState.DONE, "result", result)
 
     async def fail(self, job_id: str, attempt: int, error: dict[str, str]) -> bool:
-        """The job has failed for good."""
+        """The job has failed for good; False as for `commit`."""
         return await self._finish(job_id, attempt, JobState.FAILED, "error", json.dumps(error), error["code"])
 
     async def confirm_cancel(self, job_id: str, attempt: int) -> bool:
@@ -252,14 +261,6 @@ class JobStore:
         detail = f"job: {self._max_attempts} attempts ended without a result or a new checkpoint; the last: {last}"
         return json.dumps({"code": "too-many-attempts", "detail": detail})
 
-    async def _found(self, job_id: str, fields: dict[str, str]) -> Job:
-        if not fields:
-            raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
-        job = parse(fields)
-        if await self._redis.exists(redis_keys.deleted_video(job.video_id)):
-            raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
-        return job
-
     async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
         with translated():
             held = await self._scripts["finish"](
@@ -267,3 +268,12 @@ class JobStore:
                 args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.COUNTERS_TTL_S],
             )
         return bool(held)
+
+
+def _found(job_id: str, fields: dict[str, str]) -> Job:
+    if not fields:
+        raise NotFound(f"job: no job has the id {job_id!r}", code="unknown-job")
+    job = parse(fields)
+    if job.video_deleted:
+        raise Gone(f"job {job_id}: its video was deleted", code="video-deleted")
+    return job

@@ -21,9 +21,15 @@ IDEMPOTENCY_TTL_S = 24 * 3600
 """At most: a key is free again when its job has expired."""
 
 
+JOB_HEAD = f"{PREFIX}:job:"
+DETECTIONS_HEAD = f"{PREFIX}:detections:"
+OWNERS_HEAD = f"{PREFIX}:owners-of-detections:"
+"""What the keys of `job`, `detections` and `detections_owners` begin with, for the script that goes through them."""
+
+
 def job(job_id: str) -> str:
     """Hash: the state of a job."""
-    return f"{PREFIX}:job:{job_id}"
+    return f"{JOB_HEAD}{job_id}"
 
 
 def job_checkpoints(job_id: str) -> str:
@@ -42,13 +48,23 @@ def video(video_id: str) -> str:
 
 
 def deleted_video(video_id: str) -> str:
-    """String: this video was deleted."""
+    """String: this video was deleted, and has not come back; no job of it is made."""
     return f"{PREFIX}:deleted:{video_id}"
 
 
 def video_jobs(video_id: str) -> str:
     """Sorted set: the jobs of a video by the time when they expire, so that they end with it."""
     return f"{PREFIX}:jobs-of-video:{video_id}"
+
+
+def detections(sha256: str) -> str:
+    """String: the name of the file with these detections, below the blob store's root."""
+    return f"{DETECTIONS_HEAD}{sha256}"
+
+
+def detections_owners(sha256: str) -> str:
+    """Sorted set: the jobs and requests that need the file, by the time until which they do."""
+    return f"{OWNERS_HEAD}{sha256}"
 
 
 def video_cache(video_id: str) -> str:

@@ -48,7 +48,9 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
             engine = EngineHandle({**settings.engine_settings().to_json(), "scratch": str(scratch)}, engine_command)
-            runner = JobRunner(parts.jobs, parts.videos, parts.blobs, parts.cache, engine, parts.counters)
+            runner = JobRunner(
+                parts.jobs, parts.videos, parts.detections, parts.blobs, parts.cache, engine, parts.counters
+            )
             parts.docket.register(runner.run, names=[JOB_TASK])
             try:
                 await engine.start()

@@ -6,20 +6,31 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
 from dualtrack import protocol
 from dualtrack.engine.handle import EngineHandle
-from dualtrack.errors import Canceled, DualtrackError, InvalidParameter, JobFailed, NewerFormat, NotFound, Unavailable
+from dualtrack.errors import (
+    Canceled,
+    DualtrackError,
+    Gone,
+    InvalidParameter,
+    JobFailed,
+    NewerFormat,
+    NotFound,
+    Unavailable,
+)
 from service.media.video_info import VideoInfo
 from service.pipeline.parameters.job_parameters import parse_stored
 from service.pipeline.progress import StageProgress
 from service.processes.heartbeat import heartbeat
-from service.state.blobs import BlobStore
+from service.state.blobs import BlobStore, first_name
 from service.state.cache_index import CacheIndex
 from service.state.counters import Counters
+from service.state.detections import DetectionsStore
 from service.state.job import Job
 from service.state.jobs import JobStore
 from service.state.videos import VideoStore
@@ -57,8 +68,9 @@ class JobRunner:
 
     Args:
         jobs: the state.
-        videos: what is known of each.
-        blobs: videos, files of detections, and results.
+        videos: what is known of each, and their files.
+        detections: files of detections.
+        blobs: results.
         cache: index of what earlier runs left.
         engine: where jobs run.
         counters: what is counted over all workers.
@@ -68,13 +80,14 @@ class JobRunner:
         self,
         jobs: JobStore,
         videos: VideoStore,
+        detections: DetectionsStore,
         blobs: BlobStore,
         cache: CacheIndex,
         engine: EngineHandle,
         counters: Counters,
     ) -> None:
-        self._jobs, self._videos, self._blobs, self._cache = jobs, videos, blobs, cache
-        self._engine, self._counters = engine, counters
+        self._jobs, self._videos, self._detections, self._blobs = jobs, videos, detections, blobs
+        self._cache, self._engine, self._counters = cache, engine, counters
 
     async def run(self, job_id: str) -> None:
         """Handle one delivery; a job that `begin` does not give to this worker is left alone."""
@@ -130,20 +143,17 @@ class JobRunner:
 
     async def _compute(self, attempt: Attempt) -> None:
         job = attempt.job
-        if not self._blobs.touch(job.video_id):
-            raise JobFailed("video: it was deleted", code="video-deleted", final=True)
+        video, detections = await _until_redis_answers(lambda: self._inputs(job))
         out = self._blobs.result_folder(job.id, job.attempt)
         # a video's id is its content's sha256
         work: dict[str, Any] = {
-            "video": str(self._blobs.path(job.video_id)),
+            "video": str(video),
             "sha256": job.video_id,
             "out": str(out),
             "parameters": job.parameters,
         }
-        if job.detections is not None:
-            if not self._blobs.touch(job.detections):
-                raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
-            work |= {"detections": str(self._blobs.path(job.detections)), "counted_ids": job.format == 0}
+        if detections is not None:
+            work |= {"detections": str(detections), "counted_ids": job.format == 0}
         notes: list[protocol.Cached] = []
 
         def note(cached: protocol.Cached) -> None:
@@ -159,27 +169,60 @@ class JobRunner:
         finally:
             await self._index(job.video_id, notes)
 
+    async def _inputs(self, job: Job) -> tuple[Path, Path | None]:
+        """The files that the job needs: its video, and its detections if it was given any.
+
+        Raises:
+            JobFailed: one was deleted.
+        """
+        try:
+            video = self._videos.path(await self._videos.get(job.video_id))
+        except NotFound as error:
+            raise JobFailed("video: it was deleted", code="video-deleted", final=True) from error
+        if job.detections is None:
+            return video, None
+        try:
+            return video, await self._given(job.detections, job.format)
+        except NotFound as error:
+            raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True) from error
+
+    async def _given(self, sha256: str, number: int) -> Path:
+        """The file of detections of a job of format `number`."""
+        if number < 2 and self._blobs.touch(first_name(sha256)):
+            return self._blobs.path(first_name(sha256))
+        return await self._detections.path(sha256)
+
     async def _index(self, video_id: str, notes: list[protocol.Cached]) -> None:
         """Record what the attempt used of the cache; a job never fails because the index is incomplete."""
         with contextlib.suppress(Unavailable):
             # of several notes of one key the last one counts
             for note in {note.key: note for note in notes}.values():
                 await self._cache.note(note.key, note.size_bytes)
-            if not self._blobs.touch(video_id):
+            try:
+                await self._videos.get(video_id)
+            except NotFound:
                 # deleted while the job ran, which may have cached something after that
                 await self._cache.forget(video_id)
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        if await _until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
-            await self._blobs.remove_results(job.id, keep=job.attempt)
-            with contextlib.suppress(Unavailable):
-                await self._counters.observe(meter.seconds, meter.work)
-            log.info("job done", job=job.id, attempt=job.attempt)
-        else:
-            # another attempt took the job over: its result counts
-            await self._blobs.remove_result(job.id, job.attempt)
-            log.warning("result dropped", job=job.id, attempt=job.attempt)
+        if not await _until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+            # canceled in the meantime, or another attempt took the job over: its result counts
+            await self._canceled(job)
+            return
+        await self._blobs.remove_results(job.id, keep=job.attempt)
+        with contextlib.suppress(Unavailable):
+            await self._counters.observe(meter.seconds, meter.work)
+        log.info("job done", job=job.id, attempt=job.attempt)
+        await self._look_again(job)
+
+    async def _look_again(self, job: Job) -> None:
+        """Remove the result if its video was deleted in the meantime, by a process that did not see all of it."""
+        try:
+            await _until_redis_answers(lambda: self._jobs.get(job.id))
+        except (Gone, NotFound):
+            await self._blobs.remove_results(job.id)
+            log.info("result removed, its video was deleted", job=job.id, attempt=job.attempt)
 
     async def _canceled(self, job: Job) -> None:
         await self._blobs.remove_result(job.id, job.attempt)
@@ -187,15 +230,16 @@ class JobRunner:
             await self._blobs.remove_results(job.id)
             log.info("job canceled", job=job.id, attempt=job.attempt)
         else:
-            # told to stop because another attempt took the job over, or its video was deleted
-            log.warning("attempt stopped", job=job.id, attempt=job.attempt)
+            # another attempt took the job over, or it has ended or expired
+            log.warning("attempt stopped, its result is dropped", job=job.id, attempt=job.attempt)
 
     async def _failed(self, job: Job, error: DualtrackError) -> None:
         log.warning("attempt failed", job=job.id, attempt=job.attempt, code=error.code, detail=error.detail)
         await self._blobs.remove_result(job.id, job.attempt)
         if isinstance(error, JobFailed) and error.final:
             described = {"code": error.code, "detail": error.detail}
-            await _until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described))
+            if not await _until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described)):
+                await self._canceled(job)
         else:
             await asyncio.sleep(RETRY_S)
             await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, error))

@@ -1,73 +1,73 @@
-"""Uploaded files: streamed to disk under their hash; a video is also probed in a guarded process."""
+"""Uploaded files: streamed to private files, which are stored once the whole request is right; a video is probed."""
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from dualtrack.errors import InvalidVideo, NotFound
+from dualtrack.errors import NotFound
 from service.api.metrics.api import ApiMetrics
 from service.media.probe import probe
+from service.state.blobs import Received
 from service.state.videos import Video
 from service.wiring import Parts
 
 NAME_LENGTH = 200
 
 
-async def store_video(
-    chunks: AsyncIterator[bytes], filename: str | None, parts: Parts, metrics: ApiMetrics
-) -> tuple[Video, bool]:
-    """Store a video; a known one is not probed again.
+@dataclass(frozen=True, slots=True)
+class NewVideo:
+    """A video that came in and can be used, not stored yet.
 
-    Returns:
-        The video, and whether it is new.
+    Attributes:
+        video: what is known of it.
+        content: its private file.
+    """
+
+    video: Video
+    content: Path
+
+    async def store(self, parts: Parts) -> tuple[Video, bool]:
+        """Store it; the video, and whether it is new."""
+        return await parts.videos.add(self.video, self.content)
+
+
+@asynccontextmanager
+async def received_video(
+    chunks: AsyncIterator[bytes], filename: str | None, parts: Parts, metrics: ApiMetrics
+) -> AsyncIterator[NewVideo]:
+    """Receive a video for the length of the block, and probe its private file; a known one is not probed again.
 
     Raises:
-        InvalidVideo: the probe refused it; nothing of it stays.
+        InvalidVideo: the probe refused it.
         TooLarge: it is over the limit.
         Unavailable: the disk or the state server can't take it now.
     """
-    received = await parts.blobs.receive(chunks, max_bytes=parts.settings.max_body_bytes)
-    metrics.uploaded(received.size)
-    try:
-        return await parts.videos.get(received.sha256), False
-    except NotFound:
-        pass
-    try:
-        info = await probe(received.path, parts.settings.limits)
-    except InvalidVideo:
-        await parts.blobs.delete(received.sha256)
-        raise
-    video = Video(
-        id=received.sha256,
-        size_bytes=received.size,
-        filename=_clean_name(filename),
-        info=info.to_json(),
-        created_at=time.time(),
-    )
-    return await parts.videos.add(video)
+    async with parts.blobs.receive(chunks, max_bytes=parts.settings.max_body_bytes) as received:
+        metrics.uploaded(received.size)
+        try:
+            info = (await parts.videos.get(received.sha256)).info
+        except NotFound:
+            info = (await probe(received.path, parts.settings.limits)).to_json()
+        video = Video(
+            id=received.sha256,
+            size_bytes=received.size,
+            filename=_clean_name(filename),
+            info=info,
+            created_at=time.time(),
+        )
+        yield NewVideo(video, received.path)
 
 
-async def store_detections(chunks: AsyncIterator[bytes], parts: Parts, metrics: ApiMetrics) -> str:
-    """Store a file of detections; its sha256.
-
-    Whether it fits is only known with its video. A file that does not fit stays until the sweep: it may fit another
-    video.
-    """
-    received = await parts.blobs.receive(chunks, max_bytes=parts.settings.max_detections_bytes)
-    metrics.uploaded(received.size)
-    return received.sha256
-
-
-def detections_path(sha256: str, parts: Parts) -> Path:
-    """The path of a file of detections.
-
-    Raises:
-        NotFound: there is none, or the file with this hash is too large to be one.
-    """
-    path = parts.blobs.path(sha256)
-    if not parts.blobs.touch(sha256) or path.stat().st_size > parts.settings.max_detections_bytes:
-        raise NotFound(f"detections: no file has the id {sha256!r}", code="unknown-detections")
-    return path
+@asynccontextmanager
+async def received_detections(
+    chunks: AsyncIterator[bytes], parts: Parts, metrics: ApiMetrics
+) -> AsyncIterator[Received]:
+    """Receive a file of detections for the length of the block; whether it fits is only known with its video."""
+    async with parts.blobs.receive(chunks, max_bytes=parts.settings.max_detections_bytes) as received:
+        metrics.uploaded(received.size)
+        yield received
 
 
 def _clean_name(name: str | None) -> str | None:

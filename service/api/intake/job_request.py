@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -22,6 +24,7 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.detection.given import read_detections
 from service.pipeline.parameters.job_parameters import JobParameters
+from service.state.blobs import Received
 from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
@@ -68,8 +71,26 @@ class NewJob:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> NewJob:
-    """The job asked for; files that come with a form are stored on the way.
+@dataclass(slots=True)
+class _Asked:
+    """What a request asks for, before it is checked against the state.
+
+    Attributes:
+        job: the request itself.
+        video: the video that came with it.
+        detections: the private file of the detections that came with it.
+    """
+
+    job: JobRequest
+    video: files.NewVideo | None = None
+    detections: Received | None = None
+
+
+@asynccontextmanager
+async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> AsyncIterator[NewJob]:
+    """The job asked for. The files that come with a form are stored when all of it is right.
+
+    In the block the file of detections is held; at its end it goes, unless a job needs it.
 
     Raises:
         NotFound: no such video, or no such detections.
@@ -79,18 +100,18 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
     """
     key = _idempotency_key(request)
     kind = body.media_type(request)
-    if kind == body.JSON:
-        asked = _validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES)))
-        await _check(asked, parts)
-    elif kind == body.FORM:
-        with slots.hold():
-            asked = await _from_form(request, parts, metrics)
-            await _check(asked, parts)
-    else:
-        raise body.unsupported(request, body.JSON, body.FORM)
-    if asked.parameters.deprecations:
-        log.warning("deprecated parameters", names=asked.parameters.deprecations)
-    return NewJob(asked.video_id, asked.parameters, asked.detections, key)
+    async with AsyncExitStack() as block:
+        if kind == body.JSON:
+            asked = _Asked(_validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES))))
+        elif kind == body.FORM:
+            block.enter_context(slots.hold())
+            asked = await _from_form(request, parts, metrics, block)
+        else:
+            raise body.unsupported(request, body.JSON, body.FORM)
+        await _check_and_store(asked, parts, block)
+        if asked.job.parameters.deprecations:
+            log.warning("deprecated parameters", names=asked.job.parameters.deprecations)
+        yield NewJob(asked.job.video_id, asked.job.parameters, asked.job.detections, key)
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -103,9 +124,10 @@ def _idempotency_key(request: Request) -> str | None:
     return match.group(1)
 
 
-async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> JobRequest:
+async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics, block: AsyncExitStack) -> _Asked:
     max_video, max_detections = parts.settings.max_body_bytes, parts.settings.max_detections_bytes
     fields: dict[str, object] = {}
+    video, detections = None, None
     async for part in body.form(request, max_video + max_detections):
         field = FIELD_OF_PART.get(part.name, "")
         if not field or field in fields:
@@ -117,13 +139,15 @@ async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> Job
             fields[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
         elif part.name == "detections":
             chunks = body.bounded(part.chunks, "detections", max_detections)
-            fields[field] = await files.store_detections(chunks, parts, metrics)
+            detections = await block.enter_async_context(files.received_detections(chunks, parts, metrics))
+            fields[field] = detections.sha256
         else:
-            video, _ = await files.store_video(part.chunks, part.filename, parts, metrics)
-            fields[field] = video.id
+            incoming = files.received_video(part.chunks, part.filename, parts, metrics)
+            video = await block.enter_async_context(incoming)
+            fields[field] = video.video.id
     if "video_id" not in fields:
         raise body.missing_part("file")
-    return _validated(JobRequest, fields)
+    return _Asked(_validated(JobRequest, fields), video, detections)
 
 
 def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = ()) -> Model:
@@ -136,12 +160,22 @@ def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = (
         raise RequestValidationError(found) from error
 
 
-async def _check(asked: JobRequest, parts: Parts) -> None:
-    """The video is there, the detections are of this video, the categories are known."""
-    video = await parts.videos.get(asked.video_id)
+async def _check_and_store(asked: _Asked, parts: Parts, block: AsyncExitStack) -> None:
+    """The video is there, the detections are of this video, the categories are known; then what came is stored."""
+    job = asked.job
+    video = asked.video.video if asked.video is not None else await parts.videos.get(job.video_id)
     vector = parts.classes
-    if asked.detections is not None:
-        path = files.detections_path(asked.detections, parts)
+    if job.detections is not None:
+        # what came with the form is stored below, once it fits
+        path = asked.detections.path if asked.detections else await _held(job.detections, parts, block)
         given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)
         vector = given.vector
-    choose(vector, asked.parameters.categories)
+    choose(vector, job.parameters.categories)
+    if asked.detections is not None:
+        await _held(asked.detections.sha256, parts, block, asked.detections.path)
+    if asked.video is not None:
+        await asked.video.store(parts)
+
+
+async def _held(sha256: str, parts: Parts, block: AsyncExitStack, content: Path | None = None) -> Path:
+    return await block.enter_async_context(parts.detections.held(sha256, content))

@@ -1,5 +1,7 @@
 """What `POST /v1/videos` brings: a video as the body, or as the part `file` of a form."""
 
+from contextlib import AsyncExitStack
+
 from starlette.requests import Request
 
 from service.api.deps import UploadSlots
@@ -25,16 +27,19 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
             return await _from_form(request, parts, metrics)
         if kind in {"", RAW, "image/gif"} or kind.startswith("video/"):
             chunks = body.stream(request, parts.settings.max_body_bytes)
-            return await files.store_video(chunks, body.filename(request), parts, metrics)
+            async with files.received_video(chunks, body.filename(request), parts, metrics) as new:
+                return await new.store(parts)
         raise body.unsupported(request, body.FORM, "video/*", RAW)
 
 
 async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics) -> tuple[Video, bool]:
-    stored: tuple[Video, bool] | None = None
-    async for part in body.form(request, parts.settings.max_body_bytes):
-        if part.name != "file" or stored is not None:
-            raise body.unexpected_part(part.name, "one part 'file'")
-        stored = await files.store_video(part.chunks, part.filename, parts, metrics)
-    if stored is None:
-        raise body.missing_part("file")
-    return stored
+    new: files.NewVideo | None = None
+    async with AsyncExitStack() as received:
+        async for part in body.form(request, parts.settings.max_body_bytes):
+            if part.name != "file" or new is not None:
+                raise body.unexpected_part(part.name, "one part 'file'")
+            incoming = files.received_video(part.chunks, part.filename, parts, metrics)
+            new = await received.enter_async_context(incoming)
+        if new is None:
+            raise body.missing_part("file")
+        return await new.store(parts)

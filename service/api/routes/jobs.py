@@ -57,14 +57,14 @@ async def create_job(
     detections that replace the detector's. Put `parameters` first in a form: if they are invalid, the request ends
     before the upload.
     """
-    asked = await job_request.read(request, parts, slots, metrics)
-    job, created = await parts.jobs.create(
-        asked.video_id,
-        asked.to_stored(),
-        detections=asked.detections,
-        idempotency_key=asked.idempotency_key,
-        fingerprint=asked.fingerprint(),
-    )
+    async with job_request.read(request, parts, slots, metrics) as asked:
+        job, created = await parts.jobs.create(
+            asked.video_id,
+            asked.to_stored(),
+            detections=asked.detections,
+            idempotency_key=asked.idempotency_key,
+            fingerprint=asked.fingerprint(),
+        )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_AFTER_S
     response.headers.update(asked.deprecation_headers())

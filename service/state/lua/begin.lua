@@ -1,13 +1,9 @@
 -- KEYS job, queued, running, counters · ARGV id, now, holder, alive_s, max_attempts, error, TTL of counters, format
 -- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
 -- read them later could find another's attempt.
-local function count(field)
-    redis.call('HINCRBY', KEYS[4], field, 1)
-    redis.call('EXPIRE', KEYS[4], ARGV[7])
-end
 local function done(state)
     redis.call('HSET', KEYS[1], 'state', state, 'finished_at', ARGV[2])
-    count('jobs:' .. state)
+    count(KEYS[4], 'jobs:' .. state, ARGV[7])
     redis.call('HINCRBY', KEYS[1], 'version', 1)
     redis.call('ZREM', KEYS[3], ARGV[1])
     return {}
@@ -24,15 +20,14 @@ if not state or state == 'done' or state == 'failed' or state == 'canceled' then
     redis.call('ZREM', KEYS[3], ARGV[1])
     return {}
 end
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1000000
+local now = server_time()
 if state == 'running' then
     local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
     -- its attempt is alive: this is a second delivery of the same job
     if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return {} end
     -- an attempt that came further than all before it does not count: the next one goes on from there
     if redis.call('HGET', KEYS[1], 'advanced') ~= '1' then redis.call('HINCRBY', KEYS[1], 'failures', 1) end
-    count('failures:service:worker-died')
+    count(KEYS[4], 'failures:service:worker-died', ARGV[7])
 end
 if redis.call('HGET', KEYS[1], 'cancel') == '1' then return done('canceled') end
 if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) >= tonumber(ARGV[5]) then

@@ -1,5 +1,5 @@
--- KEYS job, idempotency, queued, video's jobs, mark of a deleted video · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl,
--- detections, format
+-- KEYS job, idempotency, queued, video's jobs, mark of a deleted video, record of the detections, their owners
+-- ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl, detections or '', format
 -- Answer: what was done, and the job's fields where there is one.
 local function key(id)
     return string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. id
@@ -23,6 +23,7 @@ if known then
         return {'known', redis.call('HGETALL', key(id))}
     end
 end
+if ARGV[9] ~= '' and redis.call('EXISTS', KEYS[6]) == 0 then return {'no-detections', {}} end
 if full() then
     -- expired jobs no longer wait, but without a worker nothing has removed them
     for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
@@ -32,10 +33,15 @@ if full() then
 end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
     'attempt', 0, 'created_at', ARGV[4], 'version', 1, 'format', ARGV[10])
-if ARGV[9] ~= '' then redis.call('HSET', KEYS[1], 'detections', ARGV[9]) end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1000000
+local now = server_time()
+if ARGV[9] ~= '' then
+    redis.call('HSET', KEYS[1], 'detections', ARGV[9])
+    -- the job owns the file, together with every other job that was given it
+    redis.call('ZADD', KEYS[7], now + tonumber(ARGV[6]), ARGV[1])
+    redis.call('EXPIRE', KEYS[6], ARGV[6])
+    redis.call('EXPIRE', KEYS[7], ARGV[6])
+end
 redis.call('ZADD', KEYS[3], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 redis.call('ZADD', KEYS[4], now + tonumber(ARGV[6]), ARGV[1])

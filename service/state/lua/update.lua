@@ -3,9 +3,7 @@
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] or redis.call('HGET', KEYS[1], 'state') ~= 'running' then
     return 'lost'
 end
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1000000
-redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZADD', KEYS[2], server_time(), ARGV[1])
 if ARGV[3] ~= '' and redis.call('HGET', KEYS[1], 'progress') ~= ARGV[3] then
     redis.call('HSET', KEYS[1], 'progress', ARGV[3])
     redis.call('HINCRBY', KEYS[1], 'version', 1)

@@ -48,6 +48,10 @@ class Bench:
         assert (await self.begin(job_id)).attempt == 1
         return job_id
 
+    async def give_detections(self, sha256: str = "sha256") -> None:
+        """A file of detections that a job can be given."""
+        await self.redis.set(redis_keys.detections(sha256), f"detections/{sha256}.1")
+
     async def begin(self, job_id: str) -> Job:
         """A new attempt, even if another one holds the job."""
         job = await self.store(lease_s=SILENT).begin(job_id)

@@ -76,15 +76,30 @@ async def test_canceled_job_whose_worker_died_is_not_begun_again(bench: Bench) -
     assert await bench.counted() == {"failures:service:worker-died": "1", "jobs:canceled": "1"}
 
 
+@pytest.mark.parametrize("end", ["commit", "fail"])
+async def test_an_end_after_the_cancel_is_canceled(bench: Bench, end: str) -> None:
+    store, job_id = bench.store(), await bench.running()
+    await store.cancel(job_id)
+    for _ in range(2):  # the answer may get lost
+        if end == "commit":
+            assert not await store.commit(job_id, 1, "results/1")
+        else:
+            assert not await store.fail(job_id, 1, {"code": "malformed", "detail": "bad"})
+    job = await store.get(job_id)
+    assert (job.state, job.result, job.error, job.version) == (JobState.CANCELED, None, None, 4)
+    assert job.finished_at is not None
+    assert await store.counts() == {"queued": 0, "running": 0}
+    assert await bench.counted() == {"jobs:canceled": "1"}
+    assert await store.confirm_cancel(job_id, 1)
+
+
 @pytest.fixture
 async def videos(bench: Bench, tmp_path: Path) -> VideoStore:
     """A store with one video, whose id is `video`."""
     blobs = BlobStore(tmp_path / "blobs")
-    path = blobs.path("video")
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"content")
+    (tmp_path / "content").write_bytes(b"content")
     store = VideoStore(bench.redis, blobs, CacheIndex(bench.redis, tmp_path / "cache", ttl_s=60), ttl_s=60)
-    await store.add(Video("video", 7, None, {}, time.time()))
+    await store.add(Video("video", 7, None, {}, time.time()), tmp_path / "content")
     return store
 
 

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize("detections", [None, "sha256"])
 async def test_new_job_waits(bench: Bench, detections: str | None) -> None:
+    await bench.give_detections()
     job, new = await bench.store(ttl_s=60).create("video", {"th_det": 0.5}, detections=detections)
     assert new
     assert job == await bench.store().get(job.id)

@@ -48,7 +48,7 @@ async def test_it_is_refused_in_one_line_and_left_as_it_is(
     with pytest.raises(NewerFormat) as raised:
         await call(bench.store(lease_s=SILENT), job_id)
     assert raised.value.code == "newer-format"
-    assert raised.value.detail == f"job {job_id}: its format 2 is newer than 1, the newest that this version reads"
+    assert raised.value.detail == f"job {job_id}: its format 3 is newer than 2, the newest that this version reads"
     assert await bench.held() == before
     assert bench.delivered == delivered
 

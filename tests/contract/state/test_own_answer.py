@@ -72,7 +72,11 @@ async def test_create(bench: Bench, between: Between) -> None:
     assert (job.id, job.state, job.attempt) == (job_id, JobState.QUEUED, 0)
 
 
-@pytest.mark.parametrize("between", [pytest.param(commit, id="ended"), pytest.param(expire)])
+async def stop(bench: Bench, job_id: str) -> None:
+    assert await bench.store().confirm_cancel(job_id, 1)
+
+
+@pytest.mark.parametrize("between", [pytest.param(stop, id="ended"), pytest.param(expire)])
 async def test_cancel(bench: Bench, between: Between) -> None:
     job = await answered(bench, JobStore.cancel, await bench.running(), between)
     assert job is not None

@@ -101,7 +101,7 @@ def test_bad_detections_are_named(http: httpx.Client, video_id: str) -> None:
 
 def test_detections_of_nothing_and_of_another_kind(http: httpx.Client, content: bytes, video_id: str) -> None:
     problem(http.post("/v1/jobs", json={"video_id": video_id, "detections": "0" * 64}), 404, "unknown-detections")
-    problem(http.post("/v1/jobs", json={"video_id": video_id, "detections": video_id}), 422, "invalid-detections")
+    problem(http.post("/v1/jobs", json={"video_id": video_id, "detections": video_id}), 404, "unknown-detections")
     problem(post_detections(http, {"video_id": "0" * 64}, [BOX]), 404, "unknown-video")
     problem(post_detections(http, {"video_id": "x"}, [BOX]), 422, "invalid-parameter")
     problem(post_detections(http, {}, [BOX]), 422, "missing-part")
@@ -414,9 +414,10 @@ def test_job_of_a_deleted_video(api: Api, http: httpx.Client, tmp_path: Path) ->
     job_id = create(http, video_id)
     api.act(partial(finish, job_id=job_id))
     given = post_detections(http, {"video_id": video_id}, [{**BOX, "score": 0.123}]).json()["detections"]
-    assert api.settings.data_dir.joinpath("blobs", "sha256", given[:2], given[2:4], given).is_file()
+    folder = api.settings.data_dir / "blobs/detections" / given[:2] / given[2:4]
+    assert len(list(folder.glob(f"{given}.*"))) == 1
     assert http.delete(f"/v1/videos/{video_id}").status_code == 204
-    assert not api.settings.data_dir.joinpath("blobs", "sha256", given[:2], given[2:4], given).exists()
+    assert not list(folder.glob(f"{given}.*"))
     problem(http.get(f"/v1/jobs/{job_id}"), 410)
     problem(http.get(f"/v1/jobs/{job_id}/result"), 410)
     assert http.post("/v1/jobs", json={"video_id": video_id}).status_code in {404, 410}

@@ -71,11 +71,11 @@ def work(command: Do) -> None:
         say(Step(run, "detect", step + 1, steps))
         if what == "die" and step == 1:
             os._exit(9)
-        if what in {"climb", "stuck"} and reached(run, Path(job["video"]).name, further=what == "climb") <= steps:
+        if what in {"climb", "stuck"} and reached(run, job["sha256"], further=what == "climb") <= steps:
             os._exit(9)
         time.sleep(0.1)
     if what == "cache":
-        cached(run, Path(job["video"]).name)
+        cached(run, job["sha256"])
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
     (out / FILES[ResultFormat.COCO_RLE].stored).write_text('{"tubelets": []}')

@@ -52,10 +52,9 @@ class Bench:
         digest = hashlib.sha256(what.encode()).hexdigest()
 
         async def make(parts: Parts) -> str:
-            path = parts.blobs.path(digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(what)
-            await parts.videos.add(Video(digest, len(what), None, info or {}, time.time()))
+            content = self.folder / digest
+            content.write_text(what)
+            await parts.videos.add(Video(digest, len(what), None, info or {}, time.time()), content)
             job, _ = await parts.jobs.create(digest, {})
             return job.id
 
@@ -139,7 +138,7 @@ def test_a_job_of_a_newer_version_waits_for_it_and_holds_no_other_up(bench: Benc
     assert bench.until(other, ended).state is JobState.DONE
     log = bench.folder / "worker0.log"
     wait_for(lambda: "job left to a newer version" in log.read_text(), 30)
-    assert f"job {job_id}: its format 2 is newer than 1" in log.read_text()
+    assert f"job {job_id}: its format 3 is newer than 2" in log.read_text()
     bench.write(job_id, format=str(FORMAT))  # now the worker is of the newer version
     job = bench.until(job_id, ended)
     assert (job.state, job.attempt) == (JobState.DONE, 1)
@@ -175,8 +174,8 @@ def test_what_a_job_cached_is_listed_under_its_video(bench: Bench) -> None:
 def test_what_a_job_cached_after_its_video_was_deleted_goes_too(bench: Bench) -> None:
     bench.start_worker()
     job = bench.until(bench.submit("cache 10"), running_now)
-    # only the file: the job is to reach its end
-    bench.api.act(lambda parts: parts.blobs.delete(job.video_id))
+    # only what is known of it: the job is to reach its end
+    bench.api.act(lambda parts: parts.redis.delete(redis_keys.video(job.video_id)))
     bench.until(job.id, ended)
     assert bench.api.act(lambda parts: parts.cache.entries(job.video_id)) == []
     assert not (bench.api.settings.cache_dir / job.video_id).exists()
