@@ -69,25 +69,29 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 # by name: a worker has put its own function under it
                 await docket.add(JOB_TASK, key=key)(job_id)
 
-            yield Parts(
-                settings=settings,
-                redis=redis,
-                docket=docket,
-                jobs=JobStore(
-                    redis,
-                    deliver,
-                    max_queue=settings.max_queue,
-                    max_attempts=settings.max_attempts,
-                    ttl_s=settings.result_ttl_s,
-                    lease_s=settings.lease_s,
-                ),
-                videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
-                detections=DetectionsStore(redis, blobs, ttl_s=settings.result_ttl_s),
-                blobs=blobs,
-                cache=cache,
-                counters=Counters(redis),
-                classes=_classes(settings, manifest),
+            jobs = JobStore(
+                redis,
+                deliver,
+                max_queue=settings.max_queue,
+                max_attempts=settings.max_attempts,
+                ttl_s=settings.result_ttl_s,
+                lease_s=settings.lease_s,
             )
+            try:
+                yield Parts(
+                    settings=settings,
+                    redis=redis,
+                    docket=docket,
+                    jobs=jobs,
+                    videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
+                    detections=DetectionsStore(redis, blobs, ttl_s=settings.result_ttl_s),
+                    blobs=blobs,
+                    cache=cache,
+                    counters=Counters(redis),
+                    classes=_classes(settings, manifest),
+                )
+            finally:
+                await jobs.close()
     finally:
         await redis.aclose()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
@@ -13,30 +13,43 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from dualtrack.errors import Unavailable
+from service.state import redis_keys
 
 TIMEOUT_S = 3.0
 RETRIES = 2
+MOST_CONNECTIONS = 50
+"""Of one process. The operations are short, so that more would only make the server slower for others."""
+CONNECTION_WAIT_S = 10.0
+"""For a free connection; only a server that hardly answers makes it as long."""
 RETRY_AFTER_S = 2
 WORDS = 120
 """Most characters of the server's message that are passed on; protected mode answers with a whole page."""
 
 
 def connect(url: str) -> Redis:
-    """A client with deadlines; a dropped connection is tried again before it is an error."""
-    return Redis.from_url(
+    """A client with deadlines; a dropped connection is tried again before it is an error.
+
+    Of more operations at once than connections the rest waits for a connection.
+    """
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=MOST_CONNECTIONS,
+        timeout=CONNECTION_WAIT_S,
         decode_responses=True,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=TIMEOUT_S,
         retry=Retry(ExponentialBackoff(cap=0.3, base=0.05), RETRIES),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+    return Redis.from_pool(pool)
 
 
 def script(redis: Redis, name: str) -> AsyncScript:
     """The Lua script `lua/<name>.lua`, with the functions of `common.lua`, ready to be called."""
     folder = files("service.state") / "lua"
-    return redis.register_script((folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text())
+    bounds = (redis_keys.MOST_JOB_EVENTS, redis_keys.MOST_OWNER_EVENTS, redis_keys.OWNER_EVENTS_TTL_S)
+    head = f"local JOB_EVENTS, OWNER_EVENTS, OWNER_EVENTS_TTL = {bounds[0]}, {bounds[1]}, {bounds[2]}\n"
+    return redis.register_script(head + "".join((folder / f"{each}.lua").read_text() for each in ("common", name)))
 
 
 @contextmanager

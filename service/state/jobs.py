@@ -1,6 +1,5 @@
 """All jobs: their state in Redis, every change in one script, fenced by the number of the attempt."""
 
-import asyncio
 import json
 import time
 import uuid
@@ -13,10 +12,12 @@ from redis.asyncio import Redis
 from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
 from service.state import redis_keys
 from service.state.connection import script, translated
+from service.state.events import EventReader, Follower
 from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse
 
-POLL_S = 0.1
-"""How often a long poll looks; a look is one HGETALL of a small hash."""
+LOOK_AGAIN_S = 5.0
+"""How often a long poll looks at its job without having been told of a change: it may have expired, and a process of an
+earlier version tells nobody."""
 RETRY_AFTER_S = 5
 
 Deliver = Callable[[str, str], Awaitable[None]]
@@ -44,7 +45,7 @@ class JobStore:
         # A dead worker's job comes back 3/4 to 5/4 of a lease after its death; heartbeats are far more frequent.
         self._alive_s, self._silent_s = lease_s / 2, lease_s * 2
         self._scripts = {name: script(redis, name) for name in ("create", "begin", "update", "finish", "release")}
-        self._cancel = script(redis, "cancel")
+        self._cancel, self._events = script(redis, "cancel"), EventReader(redis)
 
     async def create(
         self,
@@ -70,7 +71,7 @@ class JobStore:
         with translated():
             answer, stored = await self._scripts["create"](
                 keys=[
-                    redis_keys.job(job_id),
+                    *_keys_of(job_id),
                     redis_keys.idempotency(idempotency_key or job_id),
                     redis_keys.QUEUED,
                     redis_keys.video_jobs(video_id),
@@ -120,18 +121,23 @@ class JobStore:
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
         """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
         deadline = time.monotonic() + seconds
-        while True:
-            job = await self.get(job_id)
-            changed = version is not None and job.version != version
-            if job.state in TERMINAL or changed or time.monotonic() >= deadline:
-                return job
-            await asyncio.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
+        async with self._events.follow(job_id) as events:
+            while True:
+                job = await self.get(job_id)
+                changed = version is not None and job.version != version
+                if job.state in TERMINAL or changed or time.monotonic() >= deadline:
+                    return job
+                await _change(events, version is None, deadline)
+
+    async def close(self) -> None:
+        """Stop following changes."""
+        await self._events.close()
 
     async def cancel(self, job_id: str) -> Job:
         """End a waiting job, tell a running one to stop; one that has ended stays as it is. Raises as `get` does."""
         with translated():
             answer = await self._cancel(
-                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
+                keys=[*_keys_of(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
                 args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S, FORMAT],
             )
         return _found(job_id, fields_of(answer))
@@ -161,7 +167,7 @@ class JobStore:
         Raises:
             NewerFormat: the job is of a newer format; it keeps waiting for a worker of a newer version.
         """
-        keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
+        keys_ = [*_keys_of(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
         with translated():
             answer = await self._scripts["begin"](
@@ -194,7 +200,7 @@ class JobStore:
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
             answer: str = await self._scripts["update"](
-                keys=[redis_keys.job(job_id), redis_keys.RUNNING, redis_keys.job_checkpoints(job_id)],
+                keys=[*_keys_of(job_id), redis_keys.RUNNING, redis_keys.job_checkpoints(job_id)],
                 args=[job_id, attempt, text, *checkpoints],
             )
         return answer
@@ -227,7 +233,7 @@ class JobStore:
         """
         with translated():
             state = await self._scripts["release"](
-                keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS],
+                keys=[*_keys_of(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS],
                 args=[
                     job_id,
                     attempt,
@@ -264,10 +270,24 @@ class JobStore:
     async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
         with translated():
             held = await self._scripts["finish"](
-                keys=[redis_keys.job(job_id), redis_keys.RUNNING, redis_keys.COUNTERS],
+                keys=[*_keys_of(job_id), redis_keys.RUNNING, redis_keys.COUNTERS],
                 args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.COUNTERS_TTL_S],
             )
         return bool(held)
+
+
+async def _change(events: Follower, only_last: bool, deadline: float) -> None:
+    """Return when the job is to be looked at again: it changed or ended, or some changes may have been missed."""
+    look = min(deadline, time.monotonic() + LOOK_AGAIN_S)
+    while (left := look - time.monotonic()) > 0:
+        event = await events.next(left)
+        if event is None or event.last or not only_last:
+            return
+
+
+def _keys_of(job_id: str) -> tuple[str, str, str]:
+    """The keys that every script that changes a job gets first: the job, its events, its owner's events."""
+    return redis_keys.job(job_id), redis_keys.job_events(job_id), redis_keys.owner_events(redis_keys.OWNER)
 
 
 def _found(job_id: str, fields: dict[str, str]) -> Job:

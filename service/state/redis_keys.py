@@ -16,20 +16,39 @@ COUNTERS = f"{PREFIX}:tally"
 Expires when nothing was counted for `COUNTERS_TTL_S`.
 """
 COUNTERS_TTL_S = 30 * 24 * 3600
+OWNER = "all"
+"""Whose jobs: one owner for now."""
+MOST_JOB_EVENTS = 64
+MOST_OWNER_EVENTS = 4096
+"""Of the newest events, about this many are kept."""
+OWNER_EVENTS_TTL_S = 24 * 3600
+"""After the last event."""
 WORKER_TTL_S = 10
 IDEMPOTENCY_TTL_S = 24 * 3600
 """At most: a key is free again when its job has expired."""
 
 
 JOB_HEAD = f"{PREFIX}:job:"
+JOB_EVENTS_HEAD = f"{PREFIX}:events-of-job:"
 DETECTIONS_HEAD = f"{PREFIX}:detections:"
 OWNERS_HEAD = f"{PREFIX}:owners-of-detections:"
-"""What the keys of `job`, `detections` and `detections_owners` begin with, for the script that goes through them."""
+"""What the keys of `job`, `job_events`, `detections` and `detections_owners` begin with, for a script that goes through
+the jobs of a video."""
 
 
 def job(job_id: str) -> str:
     """Hash: the state of a job."""
     return f"{JOB_HEAD}{job_id}"
+
+
+def job_events(job_id: str) -> str:
+    """Stream: the newest events of a job under their numbers; goes with the job."""
+    return f"{JOB_EVENTS_HEAD}{job_id}"
+
+
+def owner_events(owner: str) -> str:
+    """Stream: the newest events of all jobs of an owner, see `events.py`."""
+    return f"{PREFIX}:events:{owner}"
 
 
 def job_checkpoints(job_id: str) -> str:

@@ -1,42 +1,44 @@
--- KEYS job, queued, running, counters · ARGV id, now, holder, alive_s, max_attempts, error, TTL of counters, format
+-- KEYS job, its events, its owner's events, queued, running, counters
+-- ARGV id, now, holder, alive_s, max_attempts, error, TTL of counters, format
 -- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
 -- read them later could find another's attempt.
+local job, job_events, owner_events, queued, running, counters = unpack(KEYS)
 local function done(state)
-    redis.call('HSET', KEYS[1], 'state', state, 'finished_at', ARGV[2])
-    count(KEYS[4], 'jobs:' .. state, ARGV[7])
-    redis.call('HINCRBY', KEYS[1], 'version', 1)
-    redis.call('ZREM', KEYS[3], ARGV[1])
+    redis.call('HSET', job, 'state', state, 'finished_at', ARGV[2])
+    redis.call('ZREM', running, ARGV[1])
+    count(counters, 'jobs:' .. state, ARGV[7])
+    changed(job, job_events, owner_events)
     return {}
 end
 -- of a newer format: it is left to a worker of a newer version
-if tonumber(redis.call('HGET', KEYS[1], 'format') or 0) > tonumber(ARGV[8]) then return redis.call('HGETALL', KEYS[1]) end
-local state = redis.call('HGET', KEYS[1], 'state')
+if tonumber(redis.call('HGET', job, 'format') or 0) > tonumber(ARGV[8]) then return redis.call('HGETALL', job) end
+local state = redis.call('HGET', job, 'state')
 if state == 'running' then
     -- the same call again, after its answer was lost
-    if redis.call('HGET', KEYS[1], 'holder') == ARGV[3] then return redis.call('HGETALL', KEYS[1]) end
+    if redis.call('HGET', job, 'holder') == ARGV[3] then return redis.call('HGETALL', job) end
 end
-redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', queued, ARGV[1])
 if not state or state == 'done' or state == 'failed' or state == 'canceled' then
-    redis.call('ZREM', KEYS[3], ARGV[1])
+    redis.call('ZREM', running, ARGV[1])
     return {}
 end
 local now = server_time()
 if state == 'running' then
-    local seen = redis.call('ZSCORE', KEYS[3], ARGV[1])
+    local seen = redis.call('ZSCORE', running, ARGV[1])
     -- its attempt is alive: this is a second delivery of the same job
     if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return {} end
     -- an attempt that came further than all before it does not count: the next one goes on from there
-    if redis.call('HGET', KEYS[1], 'advanced') ~= '1' then redis.call('HINCRBY', KEYS[1], 'failures', 1) end
-    count(KEYS[4], 'failures:service:worker-died', ARGV[7])
+    if redis.call('HGET', job, 'advanced') ~= '1' then redis.call('HINCRBY', job, 'failures', 1) end
+    count(counters, 'failures:service:worker-died', ARGV[7])
 end
-if redis.call('HGET', KEYS[1], 'cancel') == '1' then return done('canceled') end
-if tonumber(redis.call('HGET', KEYS[1], 'failures') or 0) >= tonumber(ARGV[5]) then
-    redis.call('HSET', KEYS[1], 'error', ARGV[6])
+if redis.call('HGET', job, 'cancel') == '1' then return done('canceled') end
+if tonumber(redis.call('HGET', job, 'failures') or 0) >= tonumber(ARGV[5]) then
+    redis.call('HSET', job, 'error', ARGV[6])
     return done('failed')
 end
-redis.call('HSET', KEYS[1], 'state', 'running', 'started_at', ARGV[2], 'holder', ARGV[3])
-redis.call('HINCRBY', KEYS[1], 'attempt', 1)
-redis.call('HDEL', KEYS[1], 'progress', 'advanced')
-redis.call('HINCRBY', KEYS[1], 'version', 1)
-redis.call('ZADD', KEYS[3], now, ARGV[1])
-return redis.call('HGETALL', KEYS[1])
+redis.call('HSET', job, 'state', 'running', 'started_at', ARGV[2], 'holder', ARGV[3])
+redis.call('HINCRBY', job, 'attempt', 1)
+redis.call('HDEL', job, 'progress', 'advanced')
+redis.call('ZADD', running, now, ARGV[1])
+changed(job, job_events, owner_events)
+return redis.call('HGETALL', job)

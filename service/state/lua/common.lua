@@ -1,4 +1,4 @@
--- Functions that several scripts use; `connection.script` puts this text at the head of each.
+-- What several scripts use; `connection.script` puts this text, and the three bounds of events, at the head of each.
 local function server_time()
     local clock = redis.call('TIME')
     return clock[1] + clock[2] / 1000000
@@ -7,18 +7,34 @@ local function count(counters, field, ttl)
     redis.call('HINCRBY', counters, field, 1)
     redis.call('EXPIRE', counters, ttl)
 end
--- A waiting job ends at once, a running one is told to stop. Answer: whether the job changed.
+-- The last step of every change of a job: its version, which is the event's number, and the event in both streams. An
+-- event has the fields of the job that followers need; who needs more reads the job.
+local function changed(job, job_events, owner_events)
+    local number = redis.call('HINCRBY', job, 'version', 1)
+    local event = {'number', number}
+    for _, name in ipairs({'id', 'state', 'attempt', 'cancel', 'video_deleted', 'progress'}) do
+        local value = redis.call('HGET', job, name)
+        if value then
+            table.insert(event, name)
+            table.insert(event, value)
+        end
+    end
+    redis.call('XADD', job_events, 'MAXLEN', JOB_EVENTS, number .. '-0', unpack(event))
+    redis.call('PEXPIRE', job_events, math.max(redis.call('PTTL', job), 1))
+    redis.call('XADD', owner_events, 'MAXLEN', '~', OWNER_EVENTS, '*', unpack(event))
+    redis.call('EXPIRE', owner_events, OWNER_EVENTS_TTL)
+end
+-- A waiting job ends at once, a running one is told to stop. Answer: whether that changed the job.
 local function cancel(job, queued, counters, id, now, counters_ttl)
     local state = redis.call('HGET', job, 'state')
     if state == 'queued' then
         redis.call('ZREM', queued, id)
         redis.call('HSET', job, 'state', 'canceled', 'cancel', 1, 'finished_at', now)
         count(counters, 'jobs:canceled', counters_ttl)
-        redis.call('HINCRBY', job, 'version', 1)
     elseif state == 'running' then
         redis.call('HSET', job, 'cancel', 1)
-        redis.call('HINCRBY', job, 'version', 1)
     end
+    return state == 'queued' or state == 'running'
 end
 -- One owner fewer of a file of detections. Answer: the file's name if that was the last one.
 local function let_go(record, owners, owner)

@@ -1,19 +1,21 @@
--- KEYS job, idempotency, queued, video's jobs, mark of a deleted video, record of the detections, their owners
+-- KEYS job, its events, its owner's events, idempotency, queued, video's jobs, mark of a deleted video, record of the
+-- detections, their owners
 -- ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl, detections or '', format
 -- Answer: what was done, and the job's fields where there is one.
+local job, job_events, owner_events, idempotency, queued, video_jobs, mark, detections, owners = unpack(KEYS)
 local function key(id)
-    return string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. id
+    return string.sub(job, 1, -#ARGV[1] - 1) .. id
 end
 local function exists(id)
     return redis.call('EXISTS', key(id)) == 1
 end
 local function full()
-    return redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5])
+    return redis.call('ZCARD', queued) >= tonumber(ARGV[5])
 end
 -- the same call again, after its answer was lost
-if exists(ARGV[1]) then return {'created', redis.call('HGETALL', KEYS[1])} end
-if redis.call('EXISTS', KEYS[5]) == 1 then return {'gone', {}} end
-local known = ARGV[7] ~= '' and redis.call('GET', KEYS[2])
+if exists(ARGV[1]) then return {'created', redis.call('HGETALL', job)} end
+if redis.call('EXISTS', mark) == 1 then return {'gone', {}} end
+local known = ARGV[7] ~= '' and redis.call('GET', idempotency)
 if known then
     local bar = string.find(known, '|', 1, true)
     local id = string.sub(known, 1, bar - 1)
@@ -23,28 +25,29 @@ if known then
         return {'known', redis.call('HGETALL', key(id))}
     end
 end
-if ARGV[9] ~= '' and redis.call('EXISTS', KEYS[6]) == 0 then return {'no-detections', {}} end
+if ARGV[9] ~= '' and redis.call('EXISTS', detections) == 0 then return {'no-detections', {}} end
 if full() then
     -- expired jobs no longer wait, but without a worker nothing has removed them
-    for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
-        if not exists(id) then redis.call('ZREM', KEYS[3], id) end
+    for _, id in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
+        if not exists(id) then redis.call('ZREM', queued, id) end
     end
     if full() then return {'full', {}} end
 end
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
-    'attempt', 0, 'created_at', ARGV[4], 'version', 1, 'format', ARGV[10])
-redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('HSET', job, 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
+    'attempt', 0, 'created_at', ARGV[4], 'version', 0, 'format', ARGV[10])
+redis.call('EXPIRE', job, ARGV[6])
 local now = server_time()
 if ARGV[9] ~= '' then
-    redis.call('HSET', KEYS[1], 'detections', ARGV[9])
+    redis.call('HSET', job, 'detections', ARGV[9])
     -- the job owns the file, together with every other job that was given it
-    redis.call('ZADD', KEYS[7], now + tonumber(ARGV[6]), ARGV[1])
-    redis.call('EXPIRE', KEYS[6], ARGV[6])
-    redis.call('EXPIRE', KEYS[7], ARGV[6])
+    redis.call('ZADD', owners, now + tonumber(ARGV[6]), ARGV[1])
+    redis.call('EXPIRE', detections, ARGV[6])
+    redis.call('EXPIRE', owners, ARGV[6])
 end
-redis.call('ZADD', KEYS[3], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
-redis.call('ZADD', KEYS[4], now + tonumber(ARGV[6]), ARGV[1])
-redis.call('EXPIRE', KEYS[4], ARGV[6])
-if ARGV[7] ~= '' then redis.call('SET', KEYS[2], ARGV[1] .. '|' .. ARGV[7], 'EX', ARGV[8]) end
-return {'created', redis.call('HGETALL', KEYS[1])}
+redis.call('ZADD', queued, now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', video_jobs, '-inf', now)
+redis.call('ZADD', video_jobs, now + tonumber(ARGV[6]), ARGV[1])
+redis.call('EXPIRE', video_jobs, ARGV[6])
+if ARGV[7] ~= '' then redis.call('SET', idempotency, ARGV[1] .. '|' .. ARGV[7], 'EX', ARGV[8]) end
+changed(job, job_events, owner_events)
+return {'created', redis.call('HGETALL', job)}

@@ -1,18 +1,18 @@
--- KEYS job, running, job's checkpoints · ARGV id, attempt, progress or '', checkpoints reached …
+-- KEYS job, its events, its owner's events, running, job's checkpoints
+-- ARGV id, attempt, progress or '', checkpoints reached …
 -- Answer: 'ok', 'cancel' or 'lost' (another attempt has it)
-if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] or redis.call('HGET', KEYS[1], 'state') ~= 'running' then
-    return 'lost'
-end
-redis.call('ZADD', KEYS[2], server_time(), ARGV[1])
-if ARGV[3] ~= '' and redis.call('HGET', KEYS[1], 'progress') ~= ARGV[3] then
-    redis.call('HSET', KEYS[1], 'progress', ARGV[3])
-    redis.call('HINCRBY', KEYS[1], 'version', 1)
+local job, job_events, owner_events, running, checkpoints = unpack(KEYS)
+if redis.call('HGET', job, 'attempt') ~= ARGV[2] or redis.call('HGET', job, 'state') ~= 'running' then return 'lost' end
+redis.call('ZADD', running, server_time(), ARGV[1])
+if ARGV[3] ~= '' and redis.call('HGET', job, 'progress') ~= ARGV[3] then
+    redis.call('HSET', job, 'progress', ARGV[3])
+    changed(job, job_events, owner_events)
 end
 for i = 4, #ARGV do
     -- no attempt before has come so far
-    if redis.call('SADD', KEYS[3], ARGV[i]) == 1 then redis.call('HSET', KEYS[1], 'advanced', 1) end
+    if redis.call('SADD', checkpoints, ARGV[i]) == 1 then redis.call('HSET', job, 'advanced', 1) end
 end
 -- they go with their job
-if #ARGV > 3 then redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1])) end
-if redis.call('HGET', KEYS[1], 'cancel') == '1' then return 'cancel' end
+if #ARGV > 3 then redis.call('PEXPIRE', checkpoints, redis.call('PTTL', job)) end
+if redis.call('HGET', job, 'cancel') == '1' then return 'cancel' end
 return 'ok'

@@ -1,14 +1,19 @@
 """What the tests of the state share: stores on one empty Valkey, what they deliver, and all that Valkey holds."""
 
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from redis.asyncio import Redis
 
 from dualtrack.errors import DualtrackError
 from service.state import redis_keys
+from service.state.blobs import BlobStore
+from service.state.cache_index import CacheIndex
 from service.state.job import Job
 from service.state.jobs import JobStore
+from service.state.videos import Video, VideoStore
 
 ALIVE, SILENT = 3600.0, 0.0
 """Leases: one within which every attempt counts as alive, one after which none does. No test has to wait."""
@@ -36,6 +41,14 @@ class Bench:
         return JobStore(
             redis or self.redis, deliver, max_queue=max_queue, max_attempts=max_attempts, ttl_s=ttl_s, lease_s=lease_s
         )
+
+    async def stored_video(self, folder: Path) -> VideoStore:
+        """A store with one video, whose id is `video`."""
+        (folder / "content").write_bytes(b"content")
+        cache = CacheIndex(self.redis, folder / "cache", ttl_s=60)
+        store = VideoStore(self.redis, BlobStore(folder / "blobs"), cache, ttl_s=60)
+        await store.add(Video("video", 7, None, {}, time.time()), folder / "content")
+        return store
 
     async def waiting(self, **request: Any) -> str:
         """A new job."""
@@ -72,10 +85,28 @@ class Bench:
                 return await self.redis.hgetall(key)
             case "zset":
                 return await self.redis.zrange(key, 0, -1, withscores=True)
+            case "stream":
+                return await self.redis.xrange(key)
             case "set":
                 return await self.redis.smembers(key)
             case _:
                 return await self.redis.get(key)
+
+    async def events(self, job_id: str) -> list[dict[str, str]]:
+        """Of a job, from its own stream."""
+        return [fields for _, fields in await self.redis.xrange(redis_keys.job_events(job_id))]
+
+    async def check_events(self) -> None:
+        """Every change of every job has its event: the numbers are consecutive, and the last one is the version."""
+        for key in cast("list[str]", await self.redis.keys(f"{redis_keys.JOB_HEAD}*")):
+            job_id, version = key.removeprefix(redis_keys.JOB_HEAD), await self.redis.hget(key, "version")
+            numbers = [int(event["number"]) for event in await self.events(job_id)]
+            assert numbers == list(range(1, int(version or 0) + 1))[-redis_keys.MOST_JOB_EVENTS :], job_id
+            newest = (await self.events(job_id))[-1]
+            stored = await self.redis.hgetall(key)
+            assert {name: stored.get(name) for name in ("id", "state", "attempt", "cancel", "progress")} == {
+                name: newest.get(name) for name in ("id", "state", "attempt", "cancel", "progress")
+            }
 
     async def counted(self) -> dict[str, str]:
         """The counters of all workers."""

@@ -24,5 +24,7 @@ async def valkey_url(tmp_path_factory: pytest.TempPathFactory, anyio_backend: st
 async def bench(valkey_url: str) -> AsyncIterator[Bench]:
     redis = connect(valkey_url)
     await redis.flushdb()
-    yield Bench(valkey_url, redis)
+    bench = Bench(valkey_url, redis)
+    yield bench
+    await bench.check_events()
     await redis.aclose()

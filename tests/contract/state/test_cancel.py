@@ -1,16 +1,13 @@
 """Cancel, and the end of a job with its video."""
 
-import time
 from pathlib import Path
 
 import pytest
 
 from dualtrack.errors import DualtrackError, Gone, NotFound
 from service.state import redis_keys
-from service.state.blobs import BlobStore
-from service.state.cache_index import CacheIndex
 from service.state.job import FORMAT, JobState
-from service.state.videos import Video, VideoStore
+from service.state.videos import VideoStore
 from tests.contract.state.bench import BROKEN, Bench
 
 pytestmark = pytest.mark.anyio
@@ -95,12 +92,7 @@ async def test_an_end_after_the_cancel_is_canceled(bench: Bench, end: str) -> No
 
 @pytest.fixture
 async def videos(bench: Bench, tmp_path: Path) -> VideoStore:
-    """A store with one video, whose id is `video`."""
-    blobs = BlobStore(tmp_path / "blobs")
-    (tmp_path / "content").write_bytes(b"content")
-    store = VideoStore(bench.redis, blobs, CacheIndex(bench.redis, tmp_path / "cache", ttl_s=60), ttl_s=60)
-    await store.add(Video("video", 7, None, {}, time.time()), tmp_path / "content")
-    return store
+    return await bench.stored_video(tmp_path)
 
 
 async def test_jobs_end_with_their_video(bench: Bench, videos: VideoStore) -> None:

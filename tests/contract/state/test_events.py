@@ -1,0 +1,169 @@
+"""Every change of a job has an event, and whoever follows the job gets it. That none lacks is checked after every test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from dualtrack.errors import Gone
+from service.state import connection, redis_keys
+from service.state.connection import connect
+from service.state.events import EventReader
+from service.state.job import JobProgress, JobState
+from service.state.jobs import JobStore
+from tests.contract.state.bench import BROKEN, Bench
+
+pytestmark = pytest.mark.anyio
+
+PROGRESS = JobProgress(stage="track", done=1, total=4, fraction=0.5, rate=2.0, eta_s=3.5)
+Step = Callable[[JobStore, str], Awaitable[object]]
+STEPS: dict[str, Step] = {
+    "begin": lambda store, job_id: store.begin(job_id, holder="a"),
+    "heartbeat": lambda store, job_id: store.progress(job_id, 1, None, ["checkpoint"]),
+    "progress": lambda store, job_id: store.progress(job_id, 1, PROGRESS),
+    "commit": lambda store, job_id: store.commit(job_id, 1, "results/1"),
+    "fail": lambda store, job_id: store.fail(job_id, 1, {"code": "malformed", "detail": "bad"}),
+    "cancel": lambda store, job_id: store.cancel(job_id),
+    "canceled": lambda store, job_id: store.confirm_cancel(job_id, 1),
+    "release": lambda store, job_id: store.release(job_id, 1),
+    "broken": lambda store, job_id: store.release(job_id, 1, BROKEN),
+}
+
+
+@pytest.mark.parametrize(
+    ("steps", "states"),
+    [
+        pytest.param("begin heartbeat begin progress progress commit commit", "running running done", id="done"),
+        pytest.param("begin fail fail", "running failed", id="failed"),
+        pytest.param("cancel cancel", "canceled", id="canceled-waiting"),
+        pytest.param("begin cancel canceled", "running running canceled", id="canceled-running"),
+        pytest.param("begin cancel commit", "running running canceled", id="canceled-at-the-end"),
+        pytest.param("begin release", "running queued", id="released"),
+        pytest.param("begin broken", "running failed", id="out-of-attempts"),
+        pytest.param("begin cancel broken", "running running canceled", id="canceled-and-released"),
+    ],
+)
+async def test_each_change_is_one_event_in_both_streams(bench: Bench, steps: str, states: str) -> None:
+    job_id, other = await bench.waiting(), await bench.waiting()
+    store = bench.store(max_attempts=1)
+    for step in steps.split():
+        await STEPS[step](store, job_id)
+    events = await bench.events(job_id)
+    assert [event["state"] for event in events] == ["queued", *states.split()]
+    stream = await bench.redis.xrange(redis_keys.owner_events(redis_keys.OWNER))
+    assert [fields for _, fields in stream if fields["id"] == job_id] == events
+    assert [fields["number"] for _, fields in stream if fields["id"] == other] == ["1"]
+
+
+async def test_a_takeover_is_an_event(bench: Bench) -> None:
+    job_id = await bench.running()
+    await bench.begin(job_id)
+    assert [event["attempt"] for event in await bench.events(job_id)] == ["0", "1", "2"]
+
+
+async def test_streams_are_bounded(bench: Bench) -> None:
+    job_id, store = await bench.running(), bench.store()
+    for done in range(2 * redis_keys.MOST_JOB_EVENTS):
+        await store.progress(job_id, 1, JobProgress("track", done, 999, 0.5, None, None))
+    assert len(await bench.events(job_id)) == redis_keys.MOST_JOB_EVENTS
+    owners = redis_keys.owner_events(redis_keys.OWNER)
+    assert 0 < await bench.redis.ttl(owners) <= redis_keys.OWNER_EVENTS_TTL_S
+    async with bench.redis.pipeline(transaction=False) as pipe:
+        for _ in range(2 * redis_keys.MOST_OWNER_EVENTS):
+            pipe.xadd(owners, {"id": "another"})
+        await pipe.execute()
+    await store.cancel(job_id)
+    # whole nodes of the stream are cut off
+    assert await bench.redis.xlen(owners) < 1.1 * redis_keys.MOST_OWNER_EVENTS
+
+
+@pytest.fixture
+async def follower(bench: Bench) -> AsyncIterator[JobStore]:
+    """The store of another process."""
+    redis = connect(bench.url)
+    store = bench.store(redis=redis)
+    yield store
+    await store.close()
+    await redis.aclose()
+
+
+async def waiting(store: JobStore, job_id: str, version: int | None = None) -> "asyncio.Task[object]":
+    """A long poll that has begun to wait, much longer than any test."""
+    task: asyncio.Task[object] = asyncio.create_task(store.wait(job_id, 600, version=version))
+    await asyncio.sleep(0.1)
+    assert not task.done()
+    return task
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks again without an event."""
+    monkeypatch.setattr("service.state.jobs.LOOK_AGAIN_S", 3600.0)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_long_poll_ends_with_its_job(bench: Bench, follower: JobStore) -> None:
+    job_id, other = await bench.running(), await bench.running()
+    poll, polls_version = await waiting(follower, job_id), await waiting(follower, job_id, version=2)
+    await bench.store().commit(other, 1, "results/1")
+    await bench.store().progress(job_id, 1, PROGRESS)
+    assert (await polls_version).version == 3  # type: ignore[attr-defined]
+    assert not poll.done()
+    await bench.store().commit(job_id, 1, "results/1")
+    assert (await poll).state is JobState.DONE  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_two_hundred_long_polls_use_one_connection(bench: Bench, follower: JobStore) -> None:
+    job_id = await bench.running()
+    polls = [await waiting(follower, job_id)]
+    polls += [asyncio.create_task(follower.wait(job_id, 600)) for _ in range(199)]
+    await asyncio.sleep(0.5)
+    assert not any(poll.done() for poll in polls)
+    blocked = await bench.redis.info("clients")
+    assert blocked["blocked_clients"] == 1
+    await bench.store().commit(job_id, 1, "results/1")
+    assert {job.state for job in await asyncio.gather(*polls)} == {JobState.DONE}  # type: ignore[attr-defined]
+
+
+async def test_more_operations_at_once_than_connections(bench: Bench, follower: JobStore) -> None:
+    job_id = await bench.waiting()
+    jobs = await asyncio.gather(*(follower.get(job_id) for _ in range(5 * connection.MOST_CONNECTIONS)))
+    assert {job.id for job in jobs} == {job_id}
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_long_poll_ends_when_the_video_is_deleted(bench: Bench, follower: JobStore, tmp_path: Path) -> None:
+    videos, job_id = await bench.stored_video(tmp_path), await bench.running()
+    poll = await waiting(follower, job_id)
+    await videos.delete("video")
+    with pytest.raises(Gone):
+        await poll
+
+
+async def test_a_reader_goes_on_after_its_connection_broke(bench: Bench) -> None:
+    redis = connect(bench.url)
+    reader = EventReader(redis)
+    job_id = await bench.running()
+    async with reader.follow(job_id) as events:
+        await asyncio.sleep(0.1)
+        await bench.redis.client_kill_filter(_type="normal", skipme=True)
+        await bench.store().commit(job_id, 1, "results/1")
+        while (event := await events.next(30)) is None:
+            pass
+    assert (event.state, event.number, event.last) == (JobState.DONE, 3, True)
+    await reader.close()
+    await redis.aclose()
+
+
+async def test_an_event_that_is_not_understood_is_passed_over(bench: Bench) -> None:
+    reader = EventReader(bench.redis)
+    job_id = await bench.running()
+    async with reader.follow(job_id) as events:
+        await bench.redis.xadd(redis_keys.owner_events(redis_keys.OWNER), {"id": job_id, "number": "9", "state": "new"})
+        await bench.store().commit(job_id, 1, "results/1")
+        event = await events.next(30)
+    assert event is not None
+    assert event.number == 3
+    await reader.close()
