@@ -6,7 +6,7 @@
 import json
 import uuid
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from dualtrack.errors import (
     Unavailable,
 )
 from dualtrack.formats.table import ResultFormat
-from dualtrack.progress import OnProgress
+from dualtrack.progress import OnProgress, Progress
 
 T = TypeVar("T")
 Document = Any
@@ -103,10 +103,14 @@ def wait(
     """The job after its end."""
     deadline = None if timeout_s is None else clock.now() + timeout_s
     document = yield from report(job)
+    latest: Progress | None = None
     while True:
         now = JobReport(**values_of(document))
-        if on_progress is not None and now.progress is not None:
-            on_progress(now.progress)
+        # an ended job has no progress any more
+        whole = replace(latest, done=latest.total, fraction=1.0, eta_s=0.0) if latest and now.state == "done" else None
+        latest = now.progress or whole
+        if on_progress is not None and latest is not None:
+            on_progress(latest)
         if now.state in ENDED:
             return document
         left_s = LONG_POLL_S if deadline is None else deadline - clock.now()

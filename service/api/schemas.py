@@ -177,7 +177,7 @@ class JobOut(BaseModel):
     attempt: int = Field(
         description="Number of the current attempt; it grows when a worker dies and another takes over."
     )
-    progress: ProgressOut | None = Field(description="Null until the job starts.")
+    progress: ProgressOut | None = Field(description="Null unless the job is running.")
     error: JobErrorOut | None = Field(description="Null unless the job failed.")
     cancel_requested: bool = Field(description="Whether cancellation was requested.")
     created_at: datetime
@@ -247,7 +247,7 @@ class ReadinessOut(BaseModel):
 
 
 def progress_of(job: Job) -> dict[str, Any] | None:
-    """The progress of `job` as JSON, or None before it starts."""
+    """The progress of `job` as JSON, or None unless it is running."""
     progress = job.progress
     if progress is None:
         return None

@@ -47,8 +47,13 @@ def connect(url: str) -> Redis:
 def script(redis: Redis, name: str) -> AsyncScript:
     """The Lua script `lua/<name>.lua`, with the functions of `common.lua`, ready to be called."""
     folder = files("service.state") / "lua"
-    bounds = (redis_keys.MOST_JOB_EVENTS, redis_keys.MOST_OWNER_EVENTS, redis_keys.OWNER_EVENTS_TTL_S)
-    head = f"local JOB_EVENTS, OWNER_EVENTS, OWNER_EVENTS_TTL = {bounds[0]}, {bounds[1]}, {bounds[2]}\n"
+    bounds = {
+        "JOB_EVENTS": redis_keys.MOST_JOB_EVENTS,
+        "ENDED_JOB_EVENTS": redis_keys.MOST_ENDED_JOB_EVENTS,
+        "OWNER_EVENTS": redis_keys.MOST_OWNER_EVENTS,
+        "OWNER_EVENTS_TTL": redis_keys.OWNER_EVENTS_TTL_S,
+    }
+    head = "".join(f"local {name} = {value}\n" for name, value in bounds.items())
     return redis.register_script(head + "".join((folder / f"{each}.lua").read_text() for each in ("common", name)))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from dualtrack.errors import NewerFormat
+from dualtrack.errors import InvalidParameter, NewerFormat
 
 FORMAT = 2
 """Of a job's hash, in its field `format`; a hash without one is of format 0, which is read as well.
@@ -16,6 +16,7 @@ Up to format 1 a file of detections was beside the videos (`blobs.first_name`); 
 Counts up when a field changes its meaning, or when one is added that must not be ignored: a process that finds a
 higher number leaves the job alone (`begin.lua`, `cancel.lua`, `parse`).
 """
+MOST_PARAMETER_BYTES = 8192
 
 
 class JobState(StrEnum):
@@ -72,6 +73,19 @@ class Job:
     video_deleted: bool
     version: int
     format: int
+
+
+def stored_parameters(parameters: Mapping[str, Any]) -> str:
+    """Parameters as the hash has them, once and for the job's whole life: a retry and equal requests need them.
+
+    Raises:
+        InvalidParameter: they are too large.
+    """
+    text = json.dumps(parameters, separators=(",", ":"))
+    if len(text) > MOST_PARAMETER_BYTES:
+        detail = f"parameters: expected at most {MOST_PARAMETER_BYTES} bytes as compact JSON, got {len(text)}"
+        raise InvalidParameter(detail)
+    return text
 
 
 def fields_of(answer: Sequence[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloade
 from service.state import redis_keys
 from service.state.connection import script, translated
 from service.state.events import EventReader, Follower
-from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse
+from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse, stored_parameters
 
 LOOK_AGAIN_S = 5.0
 """How often a long poll looks at its job without having been told of a change: it may have expired, and a process of an
@@ -59,6 +59,7 @@ class JobStore:
         """Make a job and hand it to the queue; the job and whether it is new.
 
         Raises:
+            InvalidParameter: the parameters are too large.
             Overloaded: as many jobs wait as may.
             Conflict: the idempotency key came with another request before.
             Gone: the video was deleted.
@@ -66,7 +67,7 @@ class JobStore:
             NewerFormat: the job that the idempotency key stands for is of a newer format.
             Unavailable: Redis can't be reached; the call may be repeated.
         """
-        job_id = uuid.uuid4().hex
+        job_id, text = uuid.uuid4().hex, stored_parameters(parameters)
         mark = (fingerprint or "-") if idempotency_key else ""
         with translated():
             answer, stored = await self._scripts["create"](
@@ -82,7 +83,7 @@ class JobStore:
                 args=[
                     job_id,
                     video_id,
-                    json.dumps(parameters),
+                    text,
                     time.time(),
                     self._max_queue,
                     self._ttl_s,
@@ -200,7 +201,7 @@ class JobStore:
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
             answer: str = await self._scripts["update"](
-                keys=[*_keys_of(job_id), redis_keys.RUNNING, redis_keys.job_checkpoints(job_id)],
+                keys=[*_keys_of(job_id), redis_keys.RUNNING],
                 args=[job_id, attempt, text, *checkpoints],
             )
         return answer
@@ -285,9 +286,14 @@ async def _change(events: Follower, only_last: bool, deadline: float) -> None:
             return
 
 
-def _keys_of(job_id: str) -> tuple[str, str, str]:
-    """The keys that every script that changes a job gets first: the job, its events, its owner's events."""
-    return redis_keys.job(job_id), redis_keys.job_events(job_id), redis_keys.owner_events(redis_keys.OWNER)
+def _keys_of(job_id: str) -> tuple[str, str, str, str]:
+    """The keys that a script that changes a job gets first: job, its checkpoints, its events, its owner's events."""
+    return (
+        redis_keys.job(job_id),
+        redis_keys.job_checkpoints(job_id),
+        redis_keys.job_events(job_id),
+        redis_keys.owner_events(redis_keys.OWNER),
+    )
 
 
 def _found(job_id: str, fields: dict[str, str]) -> Job:

@@ -18,7 +18,7 @@ Expires when nothing was counted for `COUNTERS_TTL_S`.
 COUNTERS_TTL_S = 30 * 24 * 3600
 OWNER = "all"
 """Whose jobs: one owner for now."""
-MOST_JOB_EVENTS = 64
+MOST_JOB_EVENTS, MOST_ENDED_JOB_EVENTS = 64, 8
 MOST_OWNER_EVENTS = 4096
 """Of the newest events, about this many are kept."""
 OWNER_EVENTS_TTL_S = 24 * 3600
@@ -29,11 +29,14 @@ IDEMPOTENCY_TTL_S = 24 * 3600
 
 
 JOB_HEAD = f"{PREFIX}:job:"
+CHECKPOINTS_HEAD = f"{PREFIX}:job-checkpoints:"
 JOB_EVENTS_HEAD = f"{PREFIX}:events-of-job:"
 DETECTIONS_HEAD = f"{PREFIX}:detections:"
 OWNERS_HEAD = f"{PREFIX}:owners-of-detections:"
-"""What the keys of `job`, `job_events`, `detections` and `detections_owners` begin with, for a script that goes through
-the jobs of a video."""
+"""What the keys of `job`, `job_checkpoints`, `job_events`, `detections` and `detections_owners` begin with.
+
+For the script that goes through the jobs of a video.
+"""
 
 
 def job(job_id: str) -> str:
@@ -53,7 +56,7 @@ def owner_events(owner: str) -> str:
 
 def job_checkpoints(job_id: str) -> str:
     """Set: the checkpoints that attempts at a job have reached."""
-    return f"{PREFIX}:job-checkpoints:{job_id}"
+    return f"{CHECKPOINTS_HEAD}{job_id}"
 
 
 def idempotency(key: str) -> str:

@@ -113,6 +113,7 @@ class VideoStore:
                     redis_keys.COUNTERS_TTL_S,
                     FORMAT,
                     redis_keys.JOB_HEAD,
+                    redis_keys.CHECKPOINTS_HEAD,
                     redis_keys.JOB_EVENTS_HEAD,
                     redis_keys.DETECTIONS_HEAD,
                     redis_keys.OWNERS_HEAD,

@@ -25,6 +25,7 @@ from service.pipeline.categories.choice import choose
 from service.pipeline.detection.given import read_detections
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.state.blobs import Received
+from service.state.job import stored_parameters
 from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
@@ -55,7 +56,7 @@ class NewJob:
 
     def to_stored(self) -> dict[str, Any]:
         """Only those that were given, so that equal requests are equal."""
-        return self.parameters.model_dump(mode="json", exclude_none=True)
+        return _given(self.parameters)
 
     def deprecation_headers(self) -> dict[str, str]:
         """Headers for the old names that the request used, none without."""
@@ -114,6 +115,10 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
         yield NewJob(asked.job.video_id, asked.job.parameters, asked.job.detections, key)
 
 
+def _given(parameters: JobParameters) -> dict[str, Any]:
+    return parameters.model_dump(mode="json", exclude_none=True)
+
+
 def _idempotency_key(request: Request) -> str | None:
     given = request.headers.get("idempotency-key")
     if given is None:
@@ -134,7 +139,9 @@ async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics, block:
             raise body.unexpected_part(part.name, EXPECTED_PARTS)
         if part.name == "parameters":
             # right away: if they are wrong, a large file need not be stored
-            fields[field] = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
+            given = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
+            stored_parameters(_given(given))
+            fields[field] = given
         elif part.name == "video_id":
             fields[field] = (await body.text(part.chunks, "video_id")).decode(errors="replace")
         elif part.name == "detections":

@@ -1,10 +1,10 @@
 -- KEYS video, mark of a deleted video · ARGV record, TTL, record whose file is missing or ''
 -- Answer: the record that counts, which is the first one whose file is there.
-redis.call('DEL', KEYS[2])
 local known = redis.call('GET', KEYS[1])
 if known and known ~= ARGV[3] then
     redis.call('EXPIRE', KEYS[1], ARGV[2])
     return known
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('DEL', KEYS[2])
 return ARGV[1]

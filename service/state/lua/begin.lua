@@ -1,13 +1,13 @@
--- KEYS job, its events, its owner's events, queued, running, counters
+-- KEYS job, its checkpoints, its events, its owner's events, queued, running, counters
 -- ARGV id, now, holder, alive_s, max_attempts, error, TTL of counters, format
 -- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
 -- read them later could find another's attempt.
-local job, job_events, owner_events, queued, running, counters = unpack(KEYS)
+local job, checkpoints, job_events, owner_events, queued, running, counters = unpack(KEYS)
 local function done(state)
     redis.call('HSET', job, 'state', state, 'finished_at', ARGV[2])
     redis.call('ZREM', running, ARGV[1])
     count(counters, 'jobs:' .. state, ARGV[7])
-    changed(job, job_events, owner_events)
+    changed(job, checkpoints, job_events, owner_events)
     return {}
 end
 -- of a newer format: it is left to a worker of a newer version
@@ -40,5 +40,5 @@ redis.call('HSET', job, 'state', 'running', 'started_at', ARGV[2], 'holder', ARG
 redis.call('HINCRBY', job, 'attempt', 1)
 redis.call('HDEL', job, 'progress', 'advanced')
 redis.call('ZADD', running, now, ARGV[1])
-changed(job, job_events, owner_events)
+changed(job, checkpoints, job_events, owner_events)
 return redis.call('HGETALL', job)

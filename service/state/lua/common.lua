@@ -1,4 +1,6 @@
--- What several scripts use; `connection.script` puts this text, and the three bounds of events, at the head of each.
+-- What several scripts use; `connection.script` puts this text, and the bounds of events, at the head of each.
+-- A full server refuses what may take memory until the script has done a write that can't: so what must be possible on
+-- a full server (heartbeat, cancel, end, deletion) begins with a removal.
 local function server_time()
     local clock = redis.call('TIME')
     return clock[1] + clock[2] / 1000000
@@ -9,7 +11,14 @@ local function count(counters, field, ttl)
 end
 -- The last step of every change of a job: its version, which is the event's number, and the event in both streams. An
 -- event has the fields of the job that followers need; who needs more reads the job.
-local function changed(job, job_events, owner_events)
+local function changed(job, checkpoints, job_events, owner_events)
+    local state = redis.call('HGET', job, 'state')
+    local ended = state == 'done' or state == 'failed' or state == 'canceled'
+    if ended then
+        -- what only a running job needs; the rest stays for its time to live
+        redis.call('HDEL', job, 'progress', 'holder', 'advanced', 'failures')
+        redis.call('DEL', checkpoints)
+    end
     local number = redis.call('HINCRBY', job, 'version', 1)
     local event = {'number', number}
     for _, name in ipairs({'id', 'state', 'attempt', 'cancel', 'video_deleted', 'progress'}) do
@@ -19,7 +28,7 @@ local function changed(job, job_events, owner_events)
             table.insert(event, value)
         end
     end
-    redis.call('XADD', job_events, 'MAXLEN', JOB_EVENTS, number .. '-0', unpack(event))
+    redis.call('XADD', job_events, 'MAXLEN', ended and ENDED_JOB_EVENTS or JOB_EVENTS, number .. '-0', unpack(event))
     redis.call('PEXPIRE', job_events, math.max(redis.call('PTTL', job), 1))
     redis.call('XADD', owner_events, 'MAXLEN', '~', OWNER_EVENTS, '*', unpack(event))
     redis.call('EXPIRE', owner_events, OWNER_EVENTS_TTL)
@@ -27,8 +36,8 @@ end
 -- A waiting job ends at once, a running one is told to stop. Answer: whether that changed the job.
 local function cancel(job, queued, counters, id, now, counters_ttl)
     local state = redis.call('HGET', job, 'state')
+    redis.call('ZREM', queued, id)
     if state == 'queued' then
-        redis.call('ZREM', queued, id)
         redis.call('HSET', job, 'state', 'canceled', 'cancel', 1, 'finished_at', now)
         count(counters, 'jobs:canceled', counters_ttl)
     elseif state == 'running' then

@@ -1,8 +1,8 @@
--- KEYS job, its events, its owner's events, idempotency, queued, video's jobs, mark of a deleted video, record of the
+-- KEYS job, its checkpoints, its events, its owner's events, idempotency, queued, video's jobs, mark of a deleted video, record of the
 -- detections, their owners
 -- ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl, detections or '', format
 -- Answer: what was done, and the job's fields where there is one.
-local job, job_events, owner_events, idempotency, queued, video_jobs, mark, detections, owners = unpack(KEYS)
+local job, checkpoints, job_events, owner_events, idempotency, queued, video_jobs, mark, detections, owners = unpack(KEYS)
 local function key(id)
     return string.sub(job, 1, -#ARGV[1] - 1) .. id
 end
@@ -49,5 +49,5 @@ redis.call('ZREMRANGEBYSCORE', video_jobs, '-inf', now)
 redis.call('ZADD', video_jobs, now + tonumber(ARGV[6]), ARGV[1])
 redis.call('EXPIRE', video_jobs, ARGV[6])
 if ARGV[7] ~= '' then redis.call('SET', idempotency, ARGV[1] .. '|' .. ARGV[7], 'EX', ARGV[8]) end
-changed(job, job_events, owner_events)
+changed(job, checkpoints, job_events, owner_events)
 return {'created', redis.call('HGETALL', job)}

@@ -1,6 +1,6 @@
 -- KEYS video, mark of a deleted video, video's jobs, owner's events, queued, counters
--- ARGV now, TTL of the mark, TTL of counters, format, and what the keys of these begin with: jobs, their events, records
--- of detections, their owners
+-- ARGV now, TTL of the mark, TTL of counters, format, and what the keys of these begin with: jobs, their checkpoints,
+-- their events, records of detections, their owners
 -- Answer: the video's record, its jobs, and the files of detections that no other job needs; none: no such video.
 local video, mark, video_jobs, owner_events, queued, counters = unpack(KEYS)
 local record = redis.call('GET', video)
@@ -15,11 +15,11 @@ for _, id in ipairs(jobs) do
     if redis.call('EXISTS', job) == 1 and tonumber(format or 0) <= tonumber(ARGV[4]) then
         cancel(job, queued, counters, id, ARGV[1], ARGV[3])
         redis.call('HSET', job, 'video_deleted', 1)
-        changed(job, ARGV[6] .. id, owner_events)
+        changed(job, ARGV[6] .. id, ARGV[7] .. id, owner_events)
     end
     local given = redis.call('HGET', job, 'detections')
     if given then
-        local file = let_go(ARGV[7] .. given, ARGV[8] .. given, id)
+        local file = let_go(ARGV[8] .. given, ARGV[9] .. given, id)
         if file then table.insert(files, file) end
     end
 end

@@ -1,7 +1,7 @@
--- KEYS job, its events, its owner's events, running, counters
+-- KEYS job, its checkpoints, its events, its owner's events, running, counters
 -- ARGV id, attempt, state, now, field, value, code of the failure or '', TTL of counters
 -- Answer: 1 if it was this attempt that ended the job in this state.
-local job, job_events, owner_events, running, counters = unpack(KEYS)
+local job, checkpoints, job_events, owner_events, running, counters = unpack(KEYS)
 -- The fence: of all attempts at a job only the newest can end it, and only once.
 if redis.call('HGET', job, 'attempt') ~= ARGV[2] then return 0 end
 local state = redis.call('HGET', job, 'state')
@@ -18,5 +18,5 @@ redis.call('HSET', job, 'state', ended, 'finished_at', ARGV[4])
 count(counters, 'jobs:' .. ended, ARGV[8])
 if not canceled and ARGV[5] ~= '' then redis.call('HSET', job, ARGV[5], ARGV[6]) end
 if not canceled and ARGV[7] ~= '' then count(counters, 'failures:input:' .. ARGV[7], ARGV[8]) end
-changed(job, job_events, owner_events)
+changed(job, checkpoints, job_events, owner_events)
 return ended == ARGV[3] and 1 or 0

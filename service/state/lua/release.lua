@@ -1,8 +1,8 @@
--- KEYS job, its events, its owner's events, queued, running, counters
+-- KEYS job, its checkpoints, its events, its owner's events, queued, running, counters
 -- ARGV id, attempt, now, code of the failure or '', max_attempts, error, TTL of counters
 -- Ends an attempt that has no result. A failed attempt that came further than all before it does not count toward the
 -- most attempts. Answer: the job's state after it, 'lost' if another attempt holds the job.
-local job, job_events, owner_events, queued, running, counters = unpack(KEYS)
+local job, checkpoints, job_events, owner_events, queued, running, counters = unpack(KEYS)
 if redis.call('HGET', job, 'attempt') ~= ARGV[2] then return 'lost' end
 local state = redis.call('HGET', job, 'state')
 -- the same call again, after its answer was lost
@@ -26,5 +26,5 @@ if state ~= 'queued' then
     redis.call('HSET', job, 'finished_at', ARGV[3])
     count(counters, 'jobs:' .. state, ARGV[7])
 end
-changed(job, job_events, owner_events)
+changed(job, checkpoints, job_events, owner_events)
 return state

@@ -1,12 +1,13 @@
--- KEYS job, its events, its owner's events, running, job's checkpoints
+-- KEYS job, its checkpoints, its events, its owner's events, running
 -- ARGV id, attempt, progress or '', checkpoints reached …
 -- Answer: 'ok', 'cancel' or 'lost' (another attempt has it)
-local job, job_events, owner_events, running, checkpoints = unpack(KEYS)
+local job, checkpoints, job_events, owner_events, running = unpack(KEYS)
 if redis.call('HGET', job, 'attempt') ~= ARGV[2] or redis.call('HGET', job, 'state') ~= 'running' then return 'lost' end
+redis.call('ZREM', running, ARGV[1])
 redis.call('ZADD', running, server_time(), ARGV[1])
 if ARGV[3] ~= '' and redis.call('HGET', job, 'progress') ~= ARGV[3] then
     redis.call('HSET', job, 'progress', ARGV[3])
-    changed(job, job_events, owner_events)
+    changed(job, checkpoints, job_events, owner_events)
 end
 for i = 4, #ARGV do
     -- no attempt before has come so far

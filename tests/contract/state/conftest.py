@@ -26,5 +26,7 @@ async def bench(valkey_url: str) -> AsyncIterator[Bench]:
     await redis.flushdb()
     bench = Bench(valkey_url, redis)
     yield bench
-    await bench.check_events()
-    await redis.aclose()
+    try:
+        await bench.check_events()
+    finally:
+        await redis.aclose()

@@ -55,6 +55,7 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
         timer.join()
     assert done.state == "done"
     assert 2 in [each.done for each in seen]
+    assert (seen[-1].done, seen[-1].fraction) == (4, 1.0)
     assert done.result() == client.result(job.id)
     assert done.result().tubelets == ()
     assert json.loads(client.download(job.id, "ytvis", tmp_path / "y.json").read_text()) == []

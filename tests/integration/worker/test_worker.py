@@ -115,8 +115,7 @@ def test_job_is_done_and_reports_progress(bench: Bench) -> None:
     job = bench.until(job_id, ended)
     assert (job.state, job.attempt) == (JobState.DONE, 1)
     assert job.result == f"results/{job_id}/1"
-    assert job.progress is not None
-    assert (job.progress.done, job.progress.fraction, job.progress.eta_s) == (12, 1.0, 0.0)
+    assert job.progress is None  # of a running job only
     assert len(bench.results(job_id)) == 1
     wait_for(lambda: 'dualtrack_stage_seconds_count{stage="detect"}' in bench.series(), 5)
     series = bench.series()
