@@ -73,6 +73,7 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
         "disk-full",
         "model-dead",
         "state-full",
+        "state-refused",
         "state-unavailable",
         "triton-unavailable",
         "unreachable",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from docket import Docket
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from dualtrack.errors import ConfigurationError, Unavailable
 from service.inference.repository.manifest import Manifest, load_manifest, load_releases
@@ -26,6 +28,8 @@ from service.state.videos import VideoStore
 
 JOB_TASK = "run_job"
 """Name of the task in the queue; deliveries of earlier versions carry it, too, so it must not change."""
+DELIVERY_PAUSES_S = (0.0, 0.0, 0.05, 0.2)
+"""Between two tries to hand a job to the queue; the key of a delivery makes repeats harmless."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             docket.register(_run_nothing, names=[JOB_TASK])
 
             async def deliver(job_id: str, key: str) -> None:
-                # by name: a worker has put its own function under it
-                await docket.add(JOB_TASK, key=key)(job_id)
+                for pause in DELIVERY_PAUSES_S:
+                    # the queue's connections of before a restart of the server fail when they are used next
+                    with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
+                        await _deliver(docket, job_id, key)
+                        return
+                    await asyncio.sleep(pause)
+                await _deliver(docket, job_id, key)
 
             jobs = JobStore(
                 redis,
@@ -127,6 +136,11 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
     if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
         checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes free"
     return checks
+
+
+async def _deliver(docket: Docket, job_id: str, key: str) -> None:
+    # by name: a worker has put its own function under it
+    await docket.add(JOB_TASK, key=key)(job_id)
 
 
 async def _run_nothing(job_id: str) -> None:

@@ -8,7 +8,17 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -22,6 +32,10 @@ MOST_CONNECTIONS = 50
 CONNECTION_WAIT_S = 10.0
 """For a free connection; only a server that hardly answers makes it as long."""
 RETRY_AFTER_S = 2
+REFUSED = "state-refused"
+"""Code of an `Unavailable` that does not end by itself: the server answers, and will answer the same again."""
+PASSING = ("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS")
+"""Answers of a server that may do better in a while."""
 WORDS = 120
 """Most characters of the server's message that are passed on; protected mode answers with a whole page."""
 
@@ -59,22 +73,27 @@ def script(redis: Redis, name: str) -> AsyncScript:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Redis's exceptions as `Unavailable`."""
+    """Redis's exceptions as `Unavailable`, with the code `REFUSED` where waiting does not help."""
     try:
         yield
     except OutOfMemoryError as error:
         raise Unavailable("state: Redis is full", code="state-full", retry_after_s=RETRY_AFTER_S) from error
     except (RedisError, OSError) as error:
-        raise Unavailable(
-            f"state: Redis can't be reached: {_reason(error)}",
-            code="state-unavailable",
-            retry_after_s=RETRY_AFTER_S,
-        ) from error
+        answer = _answer(error)
+        detail = f"state: Redis can't be reached: {type(error).__name__ if answer is None else answer}"
+        code = "state-unavailable" if answer is None or _passes(error) else REFUSED
+        raise Unavailable(detail, code=code, retry_after_s=RETRY_AFTER_S) from error
 
 
-def _reason(error: Exception) -> str:
+def _answer(error: Exception) -> str | None:
     """The server's own words where it answered (wrong password, protected mode); never the address it has."""
     for raised in (error, error.__cause__):
         if isinstance(raised, ResponseError | AuthenticationError):
             return f"{type(raised).__name__}: {str(raised)[:WORDS]}"
-    return type(error).__name__
+    return None
+
+
+def _passes(error: Exception) -> bool:
+    """Whether what the server answered may be over in a while."""
+    passing = (BusyLoadingError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
+    return isinstance(error, passing) or str(error).startswith(PASSING)

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
+import structlog
 from redis.asyncio import Redis
 
-from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded
+from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded, Unavailable
 from service.state import redis_keys
 from service.state.connection import script, translated
 from service.state.events import EventReader, Follower
@@ -19,6 +20,7 @@ LOOK_AGAIN_S = 5.0
 """How often a long poll looks at its job without having been told of a change: it may have expired, and a process of an
 earlier version tells nobody."""
 RETRY_AFTER_S = 5
+log = structlog.get_logger()
 
 Deliver = Callable[[str, str], Awaitable[None]]
 """Hands job id (first) to the queue under a key (second) that makes repeats harmless."""
@@ -57,6 +59,8 @@ class JobStore:
         fingerprint: str = "",
     ) -> tuple[Job, bool]:
         """Make a job and hand it to the queue; the job and whether it is new.
+
+        The job is accepted once it is made, even if the queue can't be reached then.
 
         Raises:
             InvalidParameter: the parameters are too large.
@@ -104,7 +108,7 @@ class JobStore:
             job = parse(fields_of(stored))
             if job.state is JobState.QUEUED:
                 # for a known job as well: the first try may have died between the two steps
-                await self._deliver(job.id, f"{job.id}:{job.attempt}")
+                await self._hand_over(job.id, job.attempt)
         return job, answer == "created"
 
     async def get(self, job_id: str) -> Job:
@@ -246,7 +250,7 @@ class JobStore:
                 ],
             )
             if state == JobState.QUEUED:
-                await self._deliver(job_id, f"{job_id}:{attempt}")
+                await self._hand_over(job_id, attempt)
         return state not in {"lost", JobState.DONE}
 
     async def reconcile(self) -> list[str]:
@@ -263,6 +267,14 @@ class JobStore:
                 attempt = cast("str | None", await self._redis.hget(redis_keys.job(job_id), "attempt"))
                 await self._deliver(job_id, f"{job_id}:{attempt or 0}")
         return [*waiting, *silent]
+
+    async def _hand_over(self, job_id: str, attempt: int) -> None:
+        """Hand a waiting job to the queue. If the queue can't take it, `reconcile` does so later."""
+        try:
+            with translated():
+                await self._deliver(job_id, f"{job_id}:{attempt}")
+        except Unavailable as error:
+            log.warning("job waits for its next delivery", job=job_id, code=error.code, why=error.detail)
 
     def _exhausted(self, last: str) -> str:
         detail = f"job: {self._max_attempts} attempts ended without a result or a new checkpoint; the last: {last}"

@@ -29,6 +29,7 @@ from service.pipeline.progress import StageProgress
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore, first_name
 from service.state.cache_index import CacheIndex
+from service.state.connection import REFUSED
 from service.state.counters import Counters
 from service.state.detections import DetectionsStore
 from service.state.job import Job
@@ -42,6 +43,8 @@ T = TypeVar("T")
 PROGRESS_S = 0.25
 """How often progress is sent to Redis and a cancel is checked."""
 RETRY_S = 1.0
+LOG_EVERY, MOST_REFUSALS = 30, 30
+"""Tries between two log lines, and refusals (a missing right, a broken key) after which an attempt is given up."""
 FAULT = DualtrackError("worker: it failed on this job; its log says why")
 """The error of a job after an unexpected fault of the worker."""
 
@@ -93,7 +96,7 @@ class JobRunner:
         """Handle one delivery; a job that `begin` does not give to this worker is left alone."""
         holder = uuid.uuid4().hex
         try:
-            job = await _until_redis_answers(lambda: self._jobs.begin(job_id, holder=holder))
+            job = await until_redis_answers(lambda: self._jobs.begin(job_id, holder=holder))
         except NewerFormat as error:
             log.warning("job left to a newer version", job=job_id, why=error.detail)
             return
@@ -116,7 +119,7 @@ class JobRunner:
             log.exception("attempt failed", job=job.id, attempt=job.attempt, code=FAULT.code)
             await asyncio.sleep(RETRY_S)
             # released first: a job that was done before the fault keeps its result
-            if await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
+            if await until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
                 await self._blobs.remove_result(job.id, job.attempt)
 
     async def _plan(self, job: Job) -> Plan:
@@ -143,7 +146,7 @@ class JobRunner:
 
     async def _compute(self, attempt: Attempt) -> None:
         job = attempt.job
-        video, detections = await _until_redis_answers(lambda: self._inputs(job))
+        video, detections = await until_redis_answers(lambda: self._inputs(job))
         out = self._blobs.result_folder(job.id, job.attempt)
         # a video's id is its content's sha256
         work: dict[str, Any] = {
@@ -206,7 +209,7 @@ class JobRunner:
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        if not await _until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+        if not await until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             # canceled in the meantime, or another attempt took the job over: its result counts
             await self._canceled(job)
             return
@@ -219,14 +222,14 @@ class JobRunner:
     async def _look_again(self, job: Job) -> None:
         """Remove the result if its video was deleted in the meantime, by a process that did not see all of it."""
         try:
-            await _until_redis_answers(lambda: self._jobs.get(job.id))
+            await until_redis_answers(lambda: self._jobs.get(job.id))
         except (Gone, NotFound):
             await self._blobs.remove_results(job.id)
             log.info("result removed, its video was deleted", job=job.id, attempt=job.attempt)
 
     async def _canceled(self, job: Job) -> None:
         await self._blobs.remove_result(job.id, job.attempt)
-        if await _until_redis_answers(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
+        if await until_redis_answers(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
             await self._blobs.remove_results(job.id)
             log.info("job canceled", job=job.id, attempt=job.attempt)
         else:
@@ -238,11 +241,11 @@ class JobRunner:
         await self._blobs.remove_result(job.id, job.attempt)
         if isinstance(error, JobFailed) and error.final:
             described = {"code": error.code, "detail": error.detail}
-            if not await _until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described)):
+            if not await until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described)):
                 await self._canceled(job)
         else:
             await asyncio.sleep(RETRY_S)
-            await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, error))
+            await until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, error))
 
     async def _beat(self, attempt: Attempt) -> None:
         """Send progress to Redis; the answer says whether to stop. Without Redis the job continues."""
@@ -253,10 +256,20 @@ class JobRunner:
             attempt.checkpoints.difference_update(reached)
 
 
-async def _until_redis_answers(act: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `act` until Redis answers: a finished job must not be lost because Redis is away for a while."""
+async def until_redis_answers(act: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `act` until Redis answers: a finished job must not be lost because Redis is away for a while.
+
+    Raises:
+        Unavailable: Redis answers, and refuses `act` again and again.
+    """
+    tries = refusals = 0
     while True:
         try:
             return await act()
-        except Unavailable:
+        except Unavailable as error:
+            tries, refusals = tries + 1, refusals + (error.code == REFUSED)
+            if refusals >= MOST_REFUSALS:
+                raise
+            if (tries - 1) % LOG_EVERY == 0:
+                log.warning("state not reached, trying again", tries=tries, code=error.code, why=error.detail)
             await asyncio.sleep(RETRY_S)

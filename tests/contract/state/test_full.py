@@ -15,7 +15,7 @@ from tests.contract.state.bench import BROKEN, Bench
 pytestmark = pytest.mark.anyio
 
 BYTES_OF_AN_ENDED_JOB = 15_000
-"""As `docs/operations.md` says."""
+"""As `docs/operations.md` says, see `tests/unit/deploy/test_operations.py`."""
 
 
 @contextlib.asynccontextmanager
@@ -109,8 +109,3 @@ async def memory(bench: Bench) -> int:
     """Bytes of all keys but the counters and the owner's events, which don't grow with the number of jobs."""
     keys = set(await bench.redis.keys()) - {redis_keys.COUNTERS, redis_keys.owner_events(redis_keys.OWNER)}
     return sum([int(await bench.redis.memory_usage(key, samples=0) or 0) for key in keys])
-
-
-def test_the_documented_bound_is_the_tested_one() -> None:
-    text = (Path(__file__).parents[3] / "docs/operations.md").read_text()
-    assert f"at most {BYTES_OF_AN_ENDED_JOB / 1000:.0f} kB" in text

@@ -79,9 +79,16 @@ async def fail(parts: Parts, job_id: str) -> None:
 
 
 class Valkey:
-    """The wheel's server on a unix socket, with stop and start in the middle of a test."""
+    """The wheel's server on a unix socket, with stop and start in the middle of a test.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for its data.
+        port: of the loopback, if it also listens there.
+        options: of the server.
+    """
+
+    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
+        self.port, self._options = port, options
         # Short path: a unix socket's may have 107 bytes.
         self._run = tempfile.TemporaryDirectory(prefix="dt")
         self._folder = folder
@@ -93,8 +100,9 @@ class Valkey:
         return f"unix://{self.socket}"
 
     def start(self) -> None:
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        options = ["--port", str(self.port), "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         options += ["--appendonly", "yes", "--save", "", "--dir", str(self._folder), "--daemonize", "no"]
+        options += self._options
         self._process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
         wait_for(self._answers, 10)
 
@@ -115,13 +123,13 @@ class Valkey:
 
 
 @contextlib.contextmanager
-def running(folder: Path, **settings: Any) -> Iterator[Api]:
+def running(folder: Path, *, valkey: Valkey | None = None, **settings: Any) -> Iterator[Api]:
     """The API on an empty state in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     repository = folder / "models"
     write_manifest(repository)
-    valkey = Valkey(folder)
-    chosen = Settings(data_dir=folder, redis_url=valkey.url, model_repository=repository, **settings)
+    valkey = valkey or Valkey(folder)
+    chosen = Settings(**{"data_dir": folder, "redis_url": valkey.url, "model_repository": repository, **settings})
     try:
         with serving(create_app(chosen)) as url:
             yield Api(url, chosen, valkey)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from dualtrack.errors import Unavailable
-from service.state.connection import connect, translated
+from service.state.connection import REFUSED, connect, translated
+from service.worker.runner import LOG_EVERY, MOST_REFUSALS, until_redis_answers
 from tests.integration.api.api_service import Valkey
 
 
@@ -40,6 +42,47 @@ def test_a_wrong_password_is_told_in_the_servers_words(valkey: Valkey, password:
     with pytest.raises(Unavailable, match=words) as refused:
         asyncio.run(ask(url, "PING"))
     assert str(valkey.socket) not in refused.value.detail
+    assert refused.value.code == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "code"),
+    [
+        pytest.param(("SET", "a", "1"), ("HGETALL", "a"), REFUSED, id="another-type"),
+        pytest.param(("ACL", "SETUSER", "default", "-get"), ("GET", "a"), REFUSED, id="missing-right"),
+        pytest.param(("REPLICAOF", "127.0.0.1", "1"), ("SET", "a", "1"), "state-unavailable", id="replica"),
+        pytest.param(("CONFIG", "SET", "maxmemory", "1"), ("SET", "a", "1"), "state-full", id="full"),
+    ],
+)
+def test_what_does_not_pass_is_told_from_what_does(
+    valkey: Valkey, before: tuple[str, ...], command: tuple[str, ...], code: str
+) -> None:
+    asyncio.run(ask(valkey.url, *before))
+    with pytest.raises(Unavailable) as refused:
+        asyncio.run(ask(valkey.url, *command))
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(("code", "calls"), [(REFUSED, MOST_REFUSALS), ("state-unavailable", 2 * MOST_REFUSALS)])
+def test_a_refusal_is_logged_and_not_repeated_for_ever(monkeypatch: pytest.MonkeyPatch, code: str, calls: int) -> None:
+    monkeypatch.setattr("service.worker.runner.RETRY_S", 0.0)
+    tries = 0
+
+    async def act() -> int:
+        nonlocal tries
+        tries += 1
+        if tries > 2 * MOST_REFUSALS:
+            return tries
+        raise Unavailable("state: refused", code=code)
+
+    with structlog.testing.capture_logs() as logs:
+        if code == REFUSED:
+            with pytest.raises(Unavailable):
+                asyncio.run(until_redis_answers(act))
+        else:
+            asyncio.run(until_redis_answers(act))
+    assert (tries if code == REFUSED else tries - 1) == calls
+    assert [(each["tries"], each["code"]) for each in logs] == [(n, code) for n in range(1, calls, LOG_EVERY)]
 
 
 def test_a_server_that_is_away_is_told_without_its_address(valkey: Valkey) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from service.settings import Settings
+from tests.contract.state.test_full import BYTES_OF_AN_ENDED_JOB
 from tests.load.model import Measured, jobs_per_s
 from tests.unit.deploy.test_monitoring import series
 
@@ -34,6 +35,10 @@ def test_every_setting_and_series_it_names_exists() -> None:
     assert {
         name for name in re.findall(r"`(dualtrack_\w+)`", TEXT) if not any(s.startswith(name) for s in series())
     } == set()
+
+
+def test_the_bound_of_a_job_is_the_tested_one() -> None:
+    assert f"at most {BYTES_OF_AN_ENDED_JOB / 1000:.0f} kB" in TEXT
 
 
 def test_the_model_is_bounded_by_workers_and_by_cores() -> None:
