@@ -25,7 +25,7 @@ from service.api.openapi import document
 from service.api.problems import RequestProblem
 from service.api.routes import docs, health, jobs, models, page, results, videos
 from service.settings import Settings
-from service.wiring import open_parts
+from service.wiring import open_parts, watched
 
 log = structlog.get_logger("dualtrack.api")
 
@@ -46,8 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_parts(settings) as parts:
-            yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS)}
+        async with open_parts(settings) as parts, watched(parts) as readiness:
+            yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS), "readiness": readiness}
 
     metrics = ApiMetrics(CollectorRegistry())
     app = FastAPI(

@@ -53,6 +53,7 @@ class ProblemDetails(BaseModel):
     progress: "ProgressOut | None" = Field(None, description="Progress of that job.")
     job_error: "JobErrorOut | None" = Field(None, description="Why that job failed.")
     checks: dict[str, str | bool] | None = Field(None, description="What `/readyz` checked.")
+    warnings: list[str] | None = Field(None, description="What `/readyz` warns of.")
 
 
 class VideoInfoOut(BaseModel):
@@ -244,6 +245,7 @@ class ReadinessOut(BaseModel):
 
     ready: bool
     checks: dict[str, str | bool] = Field(description="Each component: `true`, or a text that says what is missing.")
+    warnings: list[str] = Field(description="Why accepted jobs may vanish, such as a state server that evicts keys.")
 
 
 def progress_of(job: Job) -> dict[str, Any] | None:

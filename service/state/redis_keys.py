@@ -23,6 +23,8 @@ MOST_OWNER_EVENTS = 4096
 """Of the newest events, about this many are kept."""
 OWNER_EVENTS_TTL_S = 24 * 3600
 """After the last event."""
+WORKERS = f"{PREFIX}:workers"
+"""Sorted set of workers that take work by their last sign of life, on the server's clock."""
 WORKER_TTL_S = 10
 IDEMPOTENCY_TTL_S = 24 * 3600
 """At most: a key is free again when its job has expired."""
@@ -92,11 +94,3 @@ def detections_owners(sha256: str) -> str:
 def video_cache(video_id: str) -> str:
     """Hash: the cached stage results of a video, JSON by file name."""
     return f"{PREFIX}:video-cache:{video_id}"
-
-
-def worker(worker_id: str) -> str:
-    """String: this worker is alive."""
-    return f"{PREFIX}:worker:{worker_id}"
-
-
-WORKERS = f"{PREFIX}:worker:*"

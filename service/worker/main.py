@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import time
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -58,8 +59,8 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
                 await until_stopped(_work(parts, worker_id), drain_s=settings.drain_s)
             finally:
                 await engine.kill()
-                with contextlib.suppress(Unavailable), translated():
-                    await parts.redis.delete(redis_keys.worker(worker_id))
+                with contextlib.suppress(Unavailable):
+                    await parts.workers.leave(worker_id)
 
 
 async def _work(parts: Parts, worker_id: str) -> None:
@@ -82,8 +83,8 @@ async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
     if settings.liveness_file is not None:
         liveness.show(settings.liveness_file)
     with contextlib.suppress(Unavailable):
-        with translated():
-            await parts.redis.set(redis_keys.worker(worker_id), "1", ex=redis_keys.WORKER_TTL_S)
+        if await takes_work(parts, worker_id):
+            await parts.workers.show(worker_id)
         if beat % RECONCILE_EVERY == 0:
             await parts.jobs.reconcile()
     if beat % RECONCILE_EVERY == 0:
@@ -91,6 +92,13 @@ async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
     if beat % SWEEP_EVERY == 0:
         await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)
         await asyncio.to_thread(parts.cache.sweep)
+
+
+async def takes_work(parts: Parts, worker_id: str) -> bool:
+    """Whether docket's loop runs: it shows itself only after it listens, and can take jobs."""
+    with translated():
+        shown = await parts.redis.zscore(parts.docket.workers_set, worker_id)
+    return shown is not None and time.time() - float(shown) < redis_keys.WORKER_TTL_S
 
 
 def _scratch(settings: Settings) -> Path:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
 
 from dualtrack.errors import Unavailable
 from service.api.deps import MetricsDep, PartsDep
@@ -9,7 +10,7 @@ from service.api.metrics.api import StateFigures
 from service.api.openapi.responses import problem_response
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import LivenessOut, ReadinessOut
-from service.wiring import count_workers, ready
+from service.wiring import Readiness
 
 router = APIRouter(tags=["service"])
 
@@ -25,14 +26,18 @@ async def get_liveness() -> LivenessOut:
     response_description="Jobs can run.",
     responses={503: problem_response(503)},
 )
-async def get_readiness(parts: PartsDep) -> ReadinessOut:
-    """Whether jobs can run: state server, worker, disk and models. A 503 lists what is missing in `checks`."""
-    checks = await ready(parts)
+async def get_readiness(request: Request) -> ReadinessOut:
+    """Whether jobs can run: state server, worker, disk and models, as the last check of a few seconds ago found them.
+
+    A 503 lists what is missing in `checks`. `warnings` are no reason for a 503.
+    """
+    readiness: Readiness = request.state.readiness
+    checks, warnings = readiness.checks(), list(readiness.warnings)
     missing = ", ".join(name for name, state in checks.items() if state is not True)
     if missing:
-        problem = Problem(503, "not-ready", f"not ready: {missing}", {"checks": checks}, {"Retry-After": "2"})
-        raise RequestProblem(problem)
-    return ReadinessOut(ready=True, checks=checks)
+        found = {"checks": checks, "warnings": warnings}
+        raise RequestProblem(Problem(503, "not-ready", f"not ready: {missing}", found, {"Retry-After": "2"}))
+    return ReadinessOut(ready=True, checks=checks, warnings=warnings)
 
 
 @router.get(
@@ -47,7 +52,7 @@ async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
             StateFigures(
                 jobs=await parts.jobs.counts(),
                 oldest_s=await parts.jobs.oldest_queued_s(),
-                workers=await count_workers(parts),
+                workers=await parts.workers.count(),
                 counts=await parts.counters.read(),
             )
         )

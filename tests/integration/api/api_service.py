@@ -36,6 +36,11 @@ class Api:
     settings: Settings
     valkey: "Valkey"
 
+    @property
+    def redis_url(self) -> str:
+        assert self.settings.redis_url is not None
+        return self.settings.redis_url.get_secret_value()
+
     def http(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30, **options)
 

@@ -36,7 +36,7 @@ class Bench:
     def start_worker(self) -> "subprocess.Popen[bytes]":
         environment = {
             **os.environ,
-            "DUALTRACK_REDIS_URL": self.api.valkey.url,
+            "DUALTRACK_REDIS_URL": self.api.redis_url,
             "DUALTRACK_DATA_DIR": str(self.folder),
             "DUALTRACK_MODEL_REPOSITORY": str(self.folder / "models"),
             "DUALTRACK_LEASE_S": "2",
@@ -74,6 +74,12 @@ class Bench:
     def until(self, job_id: str, condition: Callable[[Job], bool], seconds: float = 30) -> Job:
         wait_for(lambda: condition(self.job(job_id)), seconds)
         return self.job(job_id)
+
+    def until_ready(self, http: httpx.Client) -> dict[str, Any]:
+        """What /readyz says once it is ready."""
+        wait_for(lambda: http.get("/readyz").status_code == 200, 30)
+        answer: dict[str, Any] = http.get("/readyz").json()
+        return answer
 
     def series(self) -> dict[str, float]:
         """What the API's /metrics say of the workers."""
@@ -118,8 +124,9 @@ def test_job_is_done_and_reports_progress(bench: Bench) -> None:
     assert job.progress is None  # of a running job only
     assert len(bench.results(job_id)) == 1
     wait_for(lambda: 'dualtrack_stage_seconds_count{stage="detect"}' in bench.series(), 5)
+    wait_for(lambda: bench.series()["dualtrack_workers"] == 1, 30)
     series = bench.series()
-    assert series['dualtrack_jobs_ended_total{state="done"}'] == series["dualtrack_workers"] == 1
+    assert series['dualtrack_jobs_ended_total{state="done"}'] == 1
     assert series['dualtrack_stage_seconds_count{stage="detect"}'] == 1
     # the engine sleeps 0.1 s after each of its 12 steps
     assert series['dualtrack_stage_seconds_sum{stage="detect"}'] > 1.1
