@@ -1,6 +1,8 @@
 """A request that is refused leaves nothing behind, and takes nothing from anybody."""
 
+import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -66,3 +68,31 @@ def test_a_job_that_is_not_made_leaves_no_detections(tmp_path: Path, content: by
         answer: httpx.Response = http.post("/v1/jobs", data={"video_id": video}, files={"detections": GOOD})
         problem(answer, 429, "queue-full")
         assert files_below(api.settings.data_dir / "blobs/detections") == set()
+
+
+def test_equal_uploads_at_once_are_one_video(api: Api, content: bytes) -> None:
+    def upload(_: int) -> int:
+        with api.http() as http:
+            return http.post("/v1/videos", content=content, headers=RAW).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        statuses = list(pool.map(upload, range(12)))
+    assert sorted(statuses) == [200] * 11 + [201]
+    assert len(files_below(api.settings.data_dir / "blobs")) == 1
+
+
+def test_an_upload_while_the_same_video_is_deleted_is_good(api: Api, content: bytes) -> None:
+    url = f"/v1/videos/{hashlib.sha256(content).hexdigest()}"
+
+    def act(number: int) -> int:
+        with api.http() as http:
+            answer = http.delete(url) if number % 2 else http.post("/v1/videos", content=content, headers=RAW)
+            return answer.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(act, range(32)))
+    assert set(statuses[::2]) <= {200, 201}
+    assert set(statuses[1::2]) <= {204, 404}
+    with api.http() as http:
+        there = http.get(url).status_code == 200
+    assert len(files_below(api.settings.data_dir / "blobs")) == there
