@@ -1,16 +1,16 @@
 """Every error that dualtrack raises on purpose.
 
     DualtrackError
-    ├── InvalidInput            the caller's fault: a 4xx problem
+    ├── InvalidInput            the request or a file can't be used: a 4xx problem, except InvalidResult
     │   ├── InvalidParameter    a request parameter is unknown or out of range
     │   ├── InvalidVideo        the file can't be used (code: too-large, malformed, no-video, …)
     │   ├── InvalidDetections   a file of detections can't be used: which record, and why
     │   ├── TooLarge            the body is over the limit
     │   ├── InvalidDataset      an annotation file that evaluation can't use
-    │   └── InvalidResult       a file or document that is not a result
+    │   └── InvalidResult       a file or document that is not a result; of a service's own file: a 500 problem
     ├── Unauthorized            the API key is missing or wrong
     ├── NotFound                no such video, job or model
-    ├── Conflict                the request is right but too early or too late (result before it is ready)
+    ├── Conflict                the request conflicts with the state of the job (result before it is ready)
     ├── Gone                    it existed but was removed (job of a deleted video)
     ├── Overloaded              a bounded queue is full: try again later
     ├── Unavailable             Redis, Triton or the disk can't be reached at the moment
@@ -45,7 +45,7 @@ class DualtrackError(Exception):
 
 
 class InvalidInput(DualtrackError):
-    """The caller's fault."""
+    """The request, or a file that it names, can't be used."""
 
     code = "invalid-input"
 
@@ -99,7 +99,7 @@ class NotFound(DualtrackError):
 
 
 class Conflict(DualtrackError):
-    """The request is right, but not in the current state."""
+    """The request is valid but conflicts with the job's current state."""
 
     code = "conflict"
 

@@ -1,7 +1,8 @@
 """`dualtrack`: all commands, and how an error becomes one line and an exit code.
 
-Exit codes: 0 done · 1 internal error · 2 wrong usage · 3 input that can't be used · 4 not found or wrong moment ·
-5 a server is full or can't be reached · 6 a network or the configuration does not work · 130 interrupted.
+Exit codes: 0 done · 1 internal error, and all errors that are in no other group · 2 wrong usage · 3 input that can't be
+used · 4 not found or state conflict · 5 a server is full or can't be reached · 6 model inference or configuration
+error · 130 interrupted.
 """
 
 import os
