@@ -71,7 +71,7 @@ def _names(option: Any, context: Any) -> str:
 
 def _default(option: Any) -> str:
     default = option.default
-    if default is None or default is False or callable(default):
+    if default is None or default is False or default == "" or callable(default):
         return ""
     return f"`{option.opts[0]}`" if default is True else f"`{getattr(default, 'value', default)}`"
 

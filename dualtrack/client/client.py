@@ -38,7 +38,7 @@ class Client:
         api_key: bearer token, where the service requires one.
         timeout_s: for the answer to one request, seconds.
         retry_s: how long a request is repeated, seconds; 0 for a single try.
-        clock: time and chance, for tests.
+        clock: clock and random source; for tests only.
 
     Raises:
         InvalidParameter: the address or the API key can't be used.

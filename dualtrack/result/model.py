@@ -40,7 +40,11 @@ class Video:
         time_base: unit of the stream's own time stamps, seconds as a fraction ("1/12800"); None if unknown.
         timestamps: presentation time of every frame, seconds.
         damage: why the decoder stopped before the end of the file, in its words.
-        container, codec, rotation, variable_frame_rate, size_bytes, stream: what the probe said of the file.
+        container, codec: FFmpeg's names; None if unknown.
+        rotation: degrees counterclockwise by which frames were rotated.
+        variable_frame_rate: whether the time between frames varies.
+        size_bytes: of the file; None if unknown.
+        stream: index of the video stream that was used.
     """
 
     width: int
@@ -105,8 +109,8 @@ class Entry:
     Attributes:
         counts: COCO's compressed run lengths of the mask; its size is the video's height and width.
         box: tight box of the mask; None in results that were written before there was one.
-        track_box: the tracker's box.
-        track_score: the Siamese score, in [0, 1].
+        track_box: the tracker's box: the Siamese RPN's, blended with `box` where the parameter `couple` is not 0.
+        track_score: the Siamese score, in [0, 1]; 1 in the frame of the seed.
     """
 
     counts: str
@@ -227,7 +231,7 @@ class Tubelet:
         return None if entry is None else entry.box
 
     def track_box(self, frame: SupportsIndex) -> Box | None:
-        """The tracker's box: the whole object's extent as the Siamese RPN sees it, also where part is hidden."""
+        """The tracker's box after this frame: an estimate of the whole object's extent, also where part is hidden."""
         entry = self.at(frame)
         return None if entry is None else entry.track_box
 
