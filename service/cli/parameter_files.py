@@ -63,6 +63,7 @@ the video. `categories` has [a page of its own](how-to/own-classes.md).
 
 ## Old names
 Still accepted, with a warning, and refused in the next release:
+
 """
 
 
