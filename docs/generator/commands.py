@@ -61,7 +61,8 @@ def _metavar(parameter: Any, context: Any) -> str:
         return str(parameter.metavar)
     if parameter.param_type_name == "argument":
         return str(parameter.name).upper().replace("_", "-")
-    return str(parameter.display_type(context)).strip("<>").upper()
+    kind = str(parameter.display_type(context)).strip("<>")
+    return kind if "|" in kind else kind.upper()  # choices are typed as they are
 
 
 def _names(option: Any, context: Any) -> str:
