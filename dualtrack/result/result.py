@@ -84,7 +84,7 @@ class Result:
 
     @property
     def tracked_every(self) -> int:
-        """k if every k-th frame was tracked and the frames between were filled in; 1 if every frame was tracked."""
+        """Step k: every k-th frame was tracked, the frames between were filled in; 1 if every frame was tracked."""
         return self.head.tracked_every
 
     @property
