@@ -128,8 +128,8 @@ class Failed:
 Command = Start | Do | Cancel
 OfRun = Step | Cached | Done | Failed
 """Messages of the engine about a run."""
-Answer = Ready | OfRun
-Message = Command | Answer
+EngineMessage = Ready | OfRun
+Message = Command | EngineMessage
 KINDS: dict[str, type[Message]] = {
     kind.__name__.lower(): kind for kind in (Start, Do, Cancel, Ready, Step, Cached, Done, Failed)
 }

@@ -85,7 +85,7 @@ class EngineHandle:
             job: the job, as described at `protocol.Do`.
             report: called with every step.
             note: called for every cache file that is written, read or removed.
-            canceled: when set, the engine is asked to stop, and killed if it has not stopped within a second. If it
+            canceled: when set, the engine is sent a cancel, and killed if it has not stopped within a second. If it
                 is set before the job is sent, the job does not start.
 
         Raises:
