@@ -51,9 +51,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         Unavailable: Redis can't be reached.
     """
     if settings.redis_url is None:
-        raise ConfigurationError(
-            "redis_url: expected a URL, got none: set DUALTRACK_REDIS_URL or run dualtrack serve"
-        )
+        raise ConfigurationError("redis_url: expected a URL, got none: set DUALTRACK_REDIS_URL or run dualtrack serve")
     url = settings.redis_url.get_secret_value()
     manifest = load_manifest(settings.model_repository)
     blobs = BlobStore(settings.data_dir / "blobs", min_free_bytes=settings.min_free_bytes)
