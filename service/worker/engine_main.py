@@ -187,9 +187,14 @@ def _read(runs: Runs, cancels: Cancels) -> None:
 
 def _refuse(detail: str) -> NoReturn:
     """End the process at once, even during a job: the command is unknown. The handle starts a new process."""
+    _exit(detail, REFUSED)
+
+
+def _exit(detail: str, code: int) -> NoReturn:
+    """Log a line and end the process without Python's shutdown, which waits for the thread that reads the input."""
     sys.stderr.write(f"{detail}\n")
     sys.stderr.flush()
-    os._exit(REFUSED)
+    os._exit(code)
 
 
 def _read_start() -> protocol.Start:
@@ -223,8 +228,7 @@ def work(reporter: Reporter) -> None:
     except DualtrackError as error:
         # sent instead of ready: the models or the settings can't be used
         reporter.failed(error)
-        sys.stderr.write(f"engine: {error.code}: {error.detail}\n")
-        sys.exit(UNUSABLE)
+        _exit(f"engine: {error.code}: {error.detail}", UNUSABLE)
 
 
 def _settings(given: protocol.Document) -> EngineSettings:

@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import dualtrack
-from service.cli.demo import running_service
-from tests.support.clips import cut
+from tests.integration.docs.test_pages import SERVICE
 
-SERVICE = "http://127.0.0.1:8080"
 LAST = ("Job.cancel", "Client.cancel", "Client.delete_video")
 """Run after all others, because they end the job or delete its result."""
 
@@ -40,18 +36,16 @@ def test_every_public_class_and_function_has_an_example() -> None:
     assert all(issubclass(getattr(dualtrack, name), dualtrack.DualtrackError) for name in without), without
 
 
-def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cut(tmp_path / "clip.mp4", 4, hw=(576, 768))
-    monkeypatch.setenv("DUALTRACK_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
+def test_the_examples_run(service: str, folder: Path) -> None:
+    assert (folder / "clip.mp4").is_file()
     texts = examples()
-    with running_service(tmp_path) as url, dualtrack.Client(url) as client:
+    with dualtrack.Client(service) as client:
         result = dualtrack.segment("clip.mp4")
         job = client.submit("clip.mp4").wait()
         values: dict[str, Any] = {"dualtrack": dualtrack, "client": client, "job": job, "result": result}
         values["tubelet"] = result.tubelets[0]
         for name in (*(name for name in texts if name not in LAST), *LAST):
-            run(name, texts[name].replace(SERVICE, url), dict(values))
+            run(name, texts[name].replace(SERVICE, service), dict(values))
 
 
 def run(name: str, text: str, values: dict[str, Any]) -> None:
