@@ -1,4 +1,4 @@
-"""Where a round of tracking stands: a value that can be stored after any step."""
+"""The state of a round of tracking, which can be stored after any step."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ class Round:
 
     Attributes:
         done: steps so far; a step is one frame of one sweep.
-        live: the tracks of the current sweep that have not stopped, by their seed's number.
-        outcomes: what every seed's tracks have produced so far, by frame.
+        live: active tracks of the current sweep, by index of their seed.
+        outcomes: results of every seed's tracks so far, by frame.
     """
 
     done: int
@@ -38,24 +38,24 @@ class Round:
 
 
 def beginning(seeds: Sequence[Candidate]) -> Round:
-    """Before the first step: every seed is at its own frame."""
+    """The state before the first step, with every seed in its own frame."""
     return Round(0, {}, [{seed.frame: Outcome(seed.mask, seed.box, 1.0)} for seed in seeds])
 
 
 def round_checkpoint(checkpoints: Checkpoints, seeds: Sequence[str], steps: int) -> LatestCheckpoint[Round]:
-    """Where the round of these seeds stands.
+    """Checkpoint of the round of these seeds.
 
     Args:
         checkpoints: of the run.
-        seeds: names of the seeds, in their order: they identify the round.
-        steps: of the whole round.
+        seeds: names of the seeds in order, which identify the round.
+        steps: number of steps of the round.
     """
     name = hashlib.sha256(" ".join(seeds).encode()).hexdigest()
     return LatestCheckpoint(checkpoints, f"track {name}", steps, pack_round, unpack_round)
 
 
 def pack_round(state: Round) -> bytes:
-    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking would wait for it."""
+    """A round between two steps -> bytes, uncompressed: embeddings hardly compress, and tracking would have to wait."""
     live = list(state.live.values())
     said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
     arrays: Arrays = {
@@ -73,7 +73,7 @@ def pack_round(state: Round) -> bytes:
 
 @readable()
 def unpack_round(data: bytes) -> Round:
-    """The inverse of `pack_round`; raises as `unpack_detections` does."""
+    """The inverse of `pack_round`; raises like `unpack_detections`."""
     arrays = unpack_arrays(data)
     live = {}
     for i, seed in enumerate(arrays["live_seed"].tolist()):
