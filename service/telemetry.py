@@ -1,4 +1,4 @@
-"""Logs: one structured line per event, JSON for machines or text for people."""
+"""Logging: one structured line per event, as JSON or text."""
 
 import logging
 import sys

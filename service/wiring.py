@@ -1,4 +1,4 @@
-"""What the API and every worker open from the settings, and what can be asked of all of it together."""
+"""Resources that the API and every worker open from the settings, and their readiness."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,12 @@ from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 
 JOB_TASK = "run_job"
-"""Name of the task in the queue; deliveries of earlier versions carry it, too, so it must not change."""
+"""Name of the task in the queue. Must not change, as deliveries by earlier versions use it as well."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the API and a worker work with."""
+    """Resources shared by the API and the worker."""
 
     settings: Settings
     redis: Redis
@@ -64,7 +64,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             docket.register(_run_nothing, names=[JOB_TASK])
 
             async def deliver(job_id: str, key: str) -> None:
-                # by name: a worker has put its own function under it
+                # by name, under which a worker registers its own function
                 await docket.add(JOB_TASK, key=key)(job_id)
 
             yield Parts(
@@ -90,16 +90,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 async def current_release(parts: Parts) -> Manifest:
-    """The newest release in the repository: one that is published meanwhile needs no new start.
+    """The newest release in the repository; one that was published meanwhile is used without a restart.
 
     Raises:
-        ConfigurationError: the repository is not readable any more.
+        ConfigurationError: the repository is no longer readable.
     """
     return await asyncio.to_thread(load_manifest, parts.settings.model_repository)
 
 
 async def count_workers(parts: Parts) -> int:
-    """How many workers have shown a sign of life lately.
+    """Number of workers with a recent heartbeat.
 
     Raises:
         Unavailable: Redis can't be reached.
@@ -109,7 +109,7 @@ async def count_workers(parts: Parts) -> int:
 
 
 async def ready(parts: Parts) -> dict[str, str | bool]:
-    """What the service needs, each True or a text that says what is wrong."""
+    """Readiness of everything the service needs: True, or a text that states the problem."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
     try:
         checks |= {"state": True, "workers": True if await count_workers(parts) else "no live worker"}
@@ -123,17 +123,17 @@ async def ready(parts: Parts) -> dict[str, str | bool]:
 
 
 async def _run_nothing(job_id: str) -> None:
-    """The task as a process that only delivers knows it; a worker registers what runs the job under the name."""
+    """Placeholder of the task in processes that only deliver; a worker registers the real one under this name."""
     raise ConfigurationError(f"job {job_id}: delivered to a process that is not a worker")
 
 
 def _classes(settings: Settings, manifest: Manifest) -> ClassVector:
-    """What the class vectors of the detector in use mean."""
+    """The classes of the configured detector."""
     return bundled(manifest) if settings.detector is None else load_detector_file(settings.detector).vector
 
 
 async def _answering(url: str, repository: Path) -> str | bool:
-    """Whether the models of the releases in `repository` answer at `url`."""
+    """Whether the models of the releases in `repository` respond at `url`."""
     try:
         releases = await asyncio.to_thread(load_releases, repository)
     except ConfigurationError as error:

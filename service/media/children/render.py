@@ -1,4 +1,4 @@
-"""Child: decode again, draw, encode."""
+"""Child process: decode again, draw, encode."""
 
 import json
 from fractions import Fraction
@@ -31,12 +31,12 @@ class Painter:
         """Frame `t`, (H, W, 3) uint8 RGB -> the same with its objects."""
         shapes = [shape for drawing in self._drawings if (shape := _shape(drawing, t)) is not None]
         if not shapes or shapes[0].mask.shape != image.shape[:2]:
-            return image  # nothing there, or the stream changed its size: masks belong to the first one
+            return image  # nothing to draw, or the stream changed its size: masks have the initial one
         return paint(image, shapes)
 
 
 def _shape(drawing: Document, t: int) -> Shape | None:
-    """What is drawn of an object in frame `t`, if it is there."""
+    """The shape of an object in frame `t`, if it is visible."""
     place = t - drawing["start"]
     if not 0 <= place < len(drawing["masks"]) or drawing["masks"][place] is None:
         return None
@@ -62,7 +62,7 @@ def work(job: Document) -> Document:
             image = painter.paint(upright(frame, rotation_of(frame)), count)
             if target is None:
                 target = _stream(output, image, job["fps"])
-            # times must grow: a file with equal or falling ones would not be written
+            # times must increase, otherwise the file can't be written
             last = max(last + 1, round(seconds(frame, stream, count) / TIME_BASE))
             _write(output, target, image, last)
             count += 1
