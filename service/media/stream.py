@@ -62,7 +62,9 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
     try:
         container = av.open(str(path), format=name, options=options)
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise InvalidVideo(f"video: the {name} container can't be read: {said(error)}", code="malformed") from error
+        raise InvalidVideo(
+            f"video: the {name} container can't be read: {message_of(error)}", code="malformed"
+        ) from error
     stream = _video_stream(container)
     stream.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -84,7 +86,7 @@ def _video_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def said(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """FFmpeg's message without the error number, and without the path of the file, which is internal to the server."""
     return getattr(error, "strerror", None) or str(error)
 

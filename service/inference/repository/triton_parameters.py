@@ -21,7 +21,7 @@ def earlier_release_parameter(number: int) -> str:
     return f"dualtrack_version_{number}"
 
 
-def check_parameters(manifest: Manifest, model: str, said: Mapping[str, str], where: str) -> None:
+def check_parameters(manifest: Manifest, model: str, parameters: Mapping[str, str], where: str) -> None:
     """Compare a configuration's parameters with the manifest.
 
     A configuration with the former key may have a former name of the release, as releases were renamed without changing
@@ -30,7 +30,7 @@ def check_parameters(manifest: Manifest, model: str, said: Mapping[str, str], wh
     Args:
         manifest: of the release.
         model: name of the model.
-        said: all parameters by key.
+        parameters: all parameters by key.
         where: source of the configuration, for the message.
 
     Raises:
@@ -38,10 +38,10 @@ def check_parameters(manifest: Manifest, model: str, said: Mapping[str, str], wh
     """
     wanted = {sha256_parameter(manifest.number): manifest.graphs[model]}
     key = release_parameter(manifest.number)
-    if key in said or earlier_release_parameter(manifest.number) not in said:
+    if key in parameters or earlier_release_parameter(manifest.number) not in parameters:
         wanted = {key: manifest.release, **wanted}
     for key, value in wanted.items():
-        if (found := said.get(key)) != value:
+        if (found := parameters.get(key)) != value:
             raise ConfigurationError(
                 f"model {model}: expected {key} {value!r} (manifest of {manifest.path}), {where} has {found!r}"
             )

@@ -102,5 +102,5 @@ def _check_config(release: Manifest, graph: str) -> None:
     file = release.path / graph / "config.pbtxt"
     if not file.is_file():
         raise ConfigurationError(f"model {graph}: expected {file}, which does not exist")
-    said = dict(PARAMETER.findall(file.read_text()))
-    check_parameters(release, graph, said, str(file))
+    parameters = dict(PARAMETER.findall(file.read_text()))
+    check_parameters(release, graph, parameters, str(file))

@@ -301,8 +301,8 @@ def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
             f"model {model}: expected the backend {ENGINE_BACKEND} (manifest of {manifest.path} names "
             f"{ENGINE_FILE}), the server uses {config.backend!r}"
         )
-    said = {key: value.string_value for key, value in config.parameters.items()}
-    check_parameters(manifest, model, said, "the server")
+    parameters = {key: value.string_value for key, value in config.parameters.items()}
+    check_parameters(manifest, model, parameters, "the server")
 
 
 def _compare(spec: GraphSpec, metadata: object) -> None:

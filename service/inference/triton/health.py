@@ -26,11 +26,11 @@ async def releases_alive(url: str, releases: Sequence[Manifest]) -> str | bool:
         True, or the problem with the newest.
     """
     newest, *earlier = releases[:SERVED_VERSIONS]
-    said = await models_alive(url, newest)
+    status = await models_alive(url, newest)
     for release in earlier:
-        if said is True or await models_alive(url, release) is True:
+        if status is True or await models_alive(url, release) is True:
             return True
-    return said
+    return status
 
 
 async def models_alive(url: str, manifest: Manifest) -> str | bool:

@@ -34,10 +34,10 @@ def child_main(work: Callable[[Document], Document]) -> None:
         if error.errno not in FULL:
             raise
         answer = {"full": f"disk: no space for the decoder's output: {error.strerror}"}
-    say(answer)
+    send(answer)
 
 
-def say(message: Document) -> None:
+def send(message: Document) -> None:
     """Write one line to the parent."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()

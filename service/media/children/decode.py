@@ -7,10 +7,10 @@ import av
 from av.video.frame import VideoFrame
 
 from dualtrack.errors import InvalidVideo
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 from service.media.frames.frame_writer import FrameWriter
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, said, seconds
+from service.media.stream import message_of, open_video, seconds
 
 
 def work(job: Document) -> Document:
@@ -28,7 +28,7 @@ def work(job: Document) -> Document:
                 raise InvalidVideo(f"video: more than {limits.max_frames} frames (max_frames)", code="too-many-frames")
             writer.add(frame, seconds(frame, stream, len(writer)))
             # after every frame, so that the parent knows at which frame this process died
-            say({"progress": len(writer)})
+            send({"progress": len(writer)})
         writer.finish()
     if not len(writer):
         why = damage[0] if damage else "the stream is empty"
@@ -41,7 +41,7 @@ def decoded(frames: Iterator[VideoFrame], damage: list[str]) -> Iterator[VideoFr
     try:
         yield from frames
     except (av.FFmpegError, ValueError) as error:
-        damage.append(said(error))
+        damage.append(message_of(error))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from dualtrack.errors import InvalidVideo
 from service.media.children.child_main import Document, child_main
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, rotation_of, said
+from service.media.stream import message_of, open_video, rotation_of
 from service.media.video_info import VideoInfo
 
 FIRST_FRAMES = 4
@@ -62,7 +62,9 @@ def _first_frame(container: InputContainer, stream: VideoStream, limits: VideoLi
     except (av.FFmpegError, ValueError) as error:
         # `extend` keeps the frames before the error: a file truncated after a few frames is still a video
         if not frames:
-            raise InvalidVideo(f"video: the first frame can't be decoded: {said(error)}", code="malformed") from error
+            raise InvalidVideo(
+                f"video: the first frame can't be decoded: {message_of(error)}", code="malformed"
+            ) from error
     if not frames:
         raise InvalidVideo("video: no frame can be decoded", code="no-frames")
     for frame in frames:
@@ -102,7 +104,9 @@ def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
                         break
         except (av.FFmpegError, ValueError) as error:
             if not times:
-                raise InvalidVideo(f"video: the packets can't be read: {said(error)}", code="malformed") from error
+                raise InvalidVideo(
+                    f"video: the packets can't be read: {message_of(error)}", code="malformed"
+                ) from error
     return sorted(times)
 
 

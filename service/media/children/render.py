@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 from service.media.children.decode import decoded
 from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
@@ -67,7 +67,7 @@ def work(job: Document) -> Document:
             _write(output, target, image, last)
             count += 1
             if count % PROGRESS_EVERY == 0:
-                say({"progress": count})
+                send({"progress": count})
         if target is not None:
             output.mux(target.encode())
     return {"frames": count}

@@ -12,10 +12,10 @@ from service.inference.client import Tensors
 from service.inference.onnx_runtime import OnnxFile
 from service.media.frames.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector
-from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import MASK_THRESH, strongest
 from service.pipeline.detection.description import Description, DetectorFile, load_detector_file
+from service.pipeline.detection.output_tensors import boxes_of, grids_of, scores_of
 from service.pipeline.detection.placement import Placement, input_of, place
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks

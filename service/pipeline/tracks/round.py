@@ -57,18 +57,18 @@ def round_checkpoint(checkpoints: Checkpoints, seeds: Sequence[str], steps: int)
 def pack_round(state: Round) -> bytes:
     """A round between two steps -> bytes, uncompressed: embeddings hardly compress, and tracking would have to wait."""
     live = list(state.live.values())
-    said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
+    rows = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
     arrays: Arrays = {
         "done": np.array(state.done),
         "seeds": np.array(len(state.outcomes)),
         "live_seed": np.array([track.seed for track in live], np.int64),
         **{f"live_{name}": np.array([getattr(track, name) for track in live]) for name in STATE_ARRAYS + STATE_NUMBERS},
-        "outcome_seed": np.array([number for number, _, _ in said], np.int64),
-        "outcome_frame": np.array([t for _, t, _ in said], np.int64),
-        "outcome_box": np.array([outcome.box for _, _, outcome in said], np.float32),
-        "outcome_score": np.array([outcome.score for _, _, outcome in said], np.float64),
+        "outcome_seed": np.array([number for number, _, _ in rows], np.int64),
+        "outcome_frame": np.array([t for _, t, _ in rows], np.int64),
+        "outcome_box": np.array([outcome.box for _, _, outcome in rows], np.float32),
+        "outcome_score": np.array([outcome.score for _, _, outcome in rows], np.float64),
     }
-    return pack_arrays({**arrays, **masks_to_arrays([outcome.mask for _, _, outcome in said])}, compressed=False)
+    return pack_arrays({**arrays, **masks_to_arrays([outcome.mask for _, _, outcome in rows])}, compressed=False)
 
 
 @readable()
@@ -81,7 +81,7 @@ def unpack_round(data: bytes) -> Round:
         score, lost, lost_frames = (arrays[f"live_{name}"][i].item() for name in STATE_NUMBERS)
         live[seed] = TrackState(seed, box, window, probability, embedding, score, lost, lost_frames)
     outcomes: list[dict[int, Outcome]] = [{} for _ in range(int(arrays["seeds"]))]
-    said = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
-    for i, ((number, t), mask) in enumerate(zip(said, masks_from_arrays(arrays), strict=True)):
+    rows = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
+    for i, ((number, t), mask) in enumerate(zip(rows, masks_from_arrays(arrays), strict=True)):
         outcomes[number][t] = Outcome(mask, arrays["outcome_box"][i], float(arrays["outcome_score"][i]))
     return Round(int(arrays["done"]), live, outcomes)
