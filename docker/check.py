@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from fnmatch import fnmatch
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from docker.engine import ROOT, engines
 SCHEMA_PACKAGE = "docker-compose==1.29.2"
 """The last release of docker-compose as a Python package, which contains the Compose Specification's schema."""
 SCHEMA_FILE = "compose/config/compose_spec.json"
-IMAGE = "dualtrack/service:0.1.0"
+IMAGE = "dualtrack/service:0.4.0"
 HARDENED = ("read_only", "cap_drop", "security_opt", "pids_limit")
 """Keys that every service in the compose file must have."""
 CACHE = ROOT / ".cache" / "compose-schema"
@@ -114,9 +115,9 @@ def _command_problems(command: list[str]) -> list[str]:
 
 
 def _commands() -> set[str]:
-    from service.cli.main import build_app  # noqa: PLC0415 (slow, and only needed here)
+    from service.cli.commands import points  # noqa: PLC0415 (only needed here)
 
-    return {command.callback.__name__ for command in build_app().registered_commands if command.callback}
+    return set(points())
 
 
 def _settings() -> list[str]:
@@ -145,12 +146,21 @@ def _line_problems(line: str) -> list[str]:
     if instruction == "FROM" and ":" not in rest.split()[0]:
         problems.append(f"image without a tag: {rest}")
     if instruction == "COPY" and not rest.startswith("--from"):
-        problems += [
-            f"COPY source {source} does not exist" for source in rest.split()[:-1] if not (ROOT / source).exists()
-        ]
+        for source in rest.split()[:-1]:
+            if not (ROOT / source).exists():
+                problems.append(f"COPY source {source} does not exist")
+            elif not _in_build_context(source):
+                problems.append(f"COPY source {source} is excluded by .dockerignore")
     if instruction == "RUN" and "apt-get install" in rest and "rm -rf /var/lib/apt/lists" not in rest:
         problems.append("apt lists are left in the layer")
     return problems
+
+
+def _in_build_context(source: str) -> bool:
+    """Whether .dockerignore, which excludes everything first, lets a source through."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    kept = [line.removeprefix("!") for line in lines if line.startswith("!")]
+    return any(fnmatch(source, pattern) or source.startswith(f"{pattern}/") for pattern in kept)
 
 
 def build_image() -> list[str]:

@@ -15,17 +15,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from docker.engine import ROOT, ContainerEngine, Project, engines
 from docker.stand_ins import make_stand_ins
-from dualtrack.errors import DualtrackError, Unauthorized
-from service.client.client import Client, Job
+from dualtrack import Client, DualtrackError, Job, Tubelet, Unauthorized
 from tests.support.ports import free_ports
 
-SERVICE, TRITON = "dualtrack/service:0.1.0", "dualtrack/triton:0.1.0"
+SERVICE, TRITON = "dualtrack/service:0.4.0", "dualtrack/triton:0.4.0"
 LARGEST = 600_000_000
 """Maximum size of the service's image in bytes, including its base."""
 CLIP = ROOT / "demo" / "pedestrians.mp4"
@@ -88,6 +86,7 @@ def look_at_image(engine: ContainerEngine) -> None:
     expect(image["Config"]["User"] == "1000:1000", "its user is 1000:1000")
     expect(image["Config"]["Labels"]["org.opencontainers.image.version"], "it has labels")
     expect(image["Config"].get("Healthcheck") or image.get("Healthcheck"), "it has a HEALTHCHECK")
+    expect("ORT_DISABLE_TELEMETRY=1" in image["Config"]["Env"], "onnxruntime sends no telemetry")
     inside = ("run", "--rm", "--network=none", "--read-only", SERVICE)
     tools = engine.run(*inside, "sh", "-c", "command -v cc gcc c++ as ld make pip git; true").split()
     expect(not tools, f"no compiler, pip or git in it: {tools}")
@@ -133,11 +132,11 @@ class Stack:
         say(f"      POST {CLIP.name}: job {job.id}")
         return job
 
-    def finish(self, job: Job) -> list[dict[str, Any]]:
+    def finish(self, job: Job) -> Sequence[Tubelet]:
         """Wait until the job ends; returns its tubelets."""
         ended = self.client.wait(job, timeout_s=JOB_S)
         expect(ended.state == "done", f"job {job.id} is done in attempt {ended.attempt} ({ended.error or 'no error'})")
-        return list(self.client.result(job)["tubelets"])
+        return ended.result().tubelets
 
     def in_the_middle(self, job: Job) -> Job:
         """Wait until the job is running, but far from its end; returns it."""
@@ -182,17 +181,17 @@ def look_at_containers(stack: Stack) -> None:
         raise Missed("the API accepts requests without its key")
 
 
-def use(stack: Stack) -> tuple[Job, list[dict[str, Any]]]:
+def use(stack: Stack) -> tuple[Job, Sequence[Tubelet]]:
     """Run a job through Triton; returns it and its tubelets."""
     job = stack.start()
     tubelets = stack.finish(job)
-    expect(tubelets, f"{len(tubelets)} tubelets: {sorted({tubelet['category'] for tubelet in tubelets})}")
+    expect(tubelets, f"{len(tubelets)} tubelets: {sorted({tubelet.category for tubelet in tubelets})}")
     until(lambda: stack.counted("nv_inference_count") > 0, "Prometheus counts Triton's inferences", 60)
     until(lambda: stack.counted("dualtrack_state_up") > 0, "Prometheus reports that Valkey is up", 60)
     return job, tubelets
 
 
-def kill_worker(stack: Stack, before: Job, wanted: Sequence[Any]) -> None:
+def kill_worker(stack: Stack, before: Job, wanted: Sequence[Tubelet]) -> None:
     """Kill the worker that runs a job; another one finishes it, with one result."""
     stack.forget(before)
     job = stack.start()
@@ -208,7 +207,7 @@ def kill_worker(stack: Stack, before: Job, wanted: Sequence[Any]) -> None:
     stack.forget(job)
 
 
-def kill_triton(stack: Stack, wanted: Sequence[Any]) -> Job:
+def kill_triton(stack: Stack, wanted: Sequence[Tubelet]) -> Job:
     """Kill Triton during a job; after its restart the job ends, with one result. Returns the job."""
     job = stack.start()
     stack.in_the_middle(job)
@@ -223,14 +222,14 @@ def kill_triton(stack: Stack, wanted: Sequence[Any]) -> Job:
     return job
 
 
-def down_and_up(stack: Stack, job: Job, wanted: Sequence[Any]) -> None:
+def down_and_up(stack: Stack, job: Job, wanted: Sequence[Tubelet]) -> None:
     """Stopping the stack keeps the data."""
     stack.project.compose("down")
     expect(not stack.project.containers(stopped=True), "down: no container is left")
     expect(not stack.project.networks(), "down: no network is left")
     expect(stack.project.volumes(), f"down: the volumes stay: {stack.project.volumes()}")
     stack.up()
-    expect(stack.client.result(job)["tubelets"] == wanted, "after down and up the result is still there")
+    expect(stack.client.result(job).tubelets == wanted, "after down and up the result is still there")
 
 
 def nothing_left(project: Project, before: set[str]) -> None:

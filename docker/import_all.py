@@ -3,7 +3,9 @@
 import importlib
 import pkgutil
 
+import dualtrack
 import service
 
-for module in pkgutil.walk_packages(service.__path__, "service."):
-    importlib.import_module(module.name)
+for package in (dualtrack, service):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)

@@ -1,1 +1,134 @@
-"""The public package of dualtrack and its lowest layer: it imports nothing of `service`."""
+"""dualtrack from Python: segment videos on this machine, or on a service.
+
+>>> import dualtrack
+>>> result = dualtrack.segment("clip.mp4", categories="ytvis2019")       # an engine on this machine
+>>> with dualtrack.Client("http://127.0.0.1:8080") as client:            # or a service
+...     result = client.submit("clip.mp4").wait().result()
+>>> for tubelet in result.tubelets:
+...     mask = tubelet.mask(tubelet.first_frame)                         # (H, W) bool
+
+This is the public package and the lowest layer: it imports nothing of `service`, which imports it. What is named here
+is public; nothing else of the repository is. A name is imported when it is first used: the processes of the service
+use this package, too, and need few of them.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dualtrack.client.async_client import AsyncClient
+    from dualtrack.client.client import Client
+    from dualtrack.client.job import AsyncJob, Job
+    from dualtrack.engine.engine import Engine, segment
+    from dualtrack.errors import (
+        Canceled,
+        ConfigurationError,
+        Conflict,
+        ContractViolation,
+        DualtrackError,
+        EngineDied,
+        Gone,
+        InferenceError,
+        InferenceTimeout,
+        InvalidDataset,
+        InvalidDetections,
+        InvalidInput,
+        InvalidParameter,
+        InvalidResult,
+        InvalidVideo,
+        JobFailed,
+        NewerFormat,
+        NotFound,
+        Overloaded,
+        TooLarge,
+        Unauthorized,
+        Unavailable,
+    )
+    from dualtrack.parameters import Parameters
+    from dualtrack.progress import Progress
+    from dualtrack.result.model import Category, Chunk, ClassScore, Entry, Tubelet, Video
+    from dualtrack.result.result import Result, load
+
+MODULE_OF = {
+    **dict.fromkeys(("Client",), "dualtrack.client.client"),
+    **dict.fromkeys(("AsyncClient",), "dualtrack.client.async_client"),
+    **dict.fromkeys(("AsyncJob", "Job"), "dualtrack.client.job"),
+    **dict.fromkeys(("Engine", "segment"), "dualtrack.engine.engine"),
+    **dict.fromkeys(("Parameters",), "dualtrack.parameters"),
+    **dict.fromkeys(("Progress",), "dualtrack.progress"),
+    **dict.fromkeys(("Category", "Chunk", "ClassScore", "Entry", "Tubelet", "Video"), "dualtrack.result.model"),
+    **dict.fromkeys(("Result", "load"), "dualtrack.result.result"),
+}
+"""Public names but the errors, and the modules that define them."""
+ERRORS = "dualtrack.errors"
+
+__all__ = [
+    "AsyncClient",
+    "AsyncJob",
+    "Canceled",
+    "Category",
+    "Chunk",
+    "ClassScore",
+    "Client",
+    "ConfigurationError",
+    "Conflict",
+    "ContractViolation",
+    "DualtrackError",
+    "Engine",
+    "EngineDied",
+    "Entry",
+    "Gone",
+    "InferenceError",
+    "InferenceTimeout",
+    "InvalidDataset",
+    "InvalidDetections",
+    "InvalidInput",
+    "InvalidParameter",
+    "InvalidResult",
+    "InvalidVideo",
+    "Job",
+    "JobFailed",
+    "NewerFormat",
+    "NotFound",
+    "Overloaded",
+    "Parameters",
+    "Progress",
+    "Result",
+    "TooLarge",
+    "Tubelet",
+    "Unauthorized",
+    "Unavailable",
+    "Video",
+    "__version__",
+    "load",
+    "segment",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported now.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name == "__version__":
+        value: Any = _version()
+    elif name in __all__:
+        value = getattr(import_module(MODULE_OF.get(name, ERRORS)), name)
+    else:
+        raise AttributeError(f"module 'dualtrack' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
+def _version() -> str:
+    try:
+        return version("dualtrack")
+    except PackageNotFoundError:
+        return "0"

@@ -162,3 +162,11 @@ def class_of_status(status: int) -> type[DualtrackError]:
     """The class that a status alone stands for."""
     default = InvalidInput if 400 <= status < 500 else DualtrackError
     return CLASS_OF_STATUS.get(status, default)
+
+
+def error_of_code(code: str, detail: str) -> DualtrackError:
+    """The error that an engine process reported by this code."""
+    kind = CLASS_OF_CODE.get(code, DualtrackError)
+    if issubclass(kind, JobFailed):
+        return kind(detail, code=code, final=True)
+    return kind(detail, code=code)

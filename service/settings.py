@@ -18,6 +18,13 @@ SECRETS = Path("/run/secrets")
 """Where containers mount secrets: the file `dualtrack_api_key` sets `api_key`. Environment variables win."""
 
 
+def bundled(name: str) -> Path:
+    """A file or directory that the wheel brings along (`hatch_build.py`); a checkout has it at the top level."""
+    package = Path(__file__).resolve().parent
+    carried = package / "bundled" / name
+    return carried if carried.exists() else package.parent / name
+
+
 class Settings(BaseSettings):
     """All settings; `dualtrack config` prints their current values."""
 
@@ -35,7 +42,7 @@ class Settings(BaseSettings):
         description="Directory for videos, results, caches and the embedded Valkey's state.",
     )
     model_repository: Path = Field(
-        Path(__file__).resolve().parent.parent / "model_repository",
+        bundled("model_repository"),
         description="Model repository in Triton's layout, with a manifest.json.",
     )
     detector: Path | None = Field(

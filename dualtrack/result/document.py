@@ -18,7 +18,6 @@ from dualtrack.result.model import (
     Document,
     Entry,
     Head,
-    Result,
     Tubelet,
     TubeletHead,
     Video,
@@ -72,8 +71,8 @@ def segmentation(entry: Entry | None, video: Video) -> Document | None:
     return None if entry is None else {"size": [video.height, video.width], "counts": entry.counts}
 
 
-def from_document(document: object) -> Result:
-    """A document of schema 1 or of format 0 -> the result.
+def parse(document: object) -> tuple[Head, tuple[Tubelet, ...]]:
+    """A document of schema 1 or of format 0 -> head and tubelets of the result.
 
     Raises:
         NewerFormat: its schema is higher than this reader's.
@@ -85,8 +84,8 @@ def from_document(document: object) -> Result:
     try:
         video = _of(Video, document.get("video", {"width": 0, "height": 0, "frames": 0}))
         own_ids = schema > 0 or (document.get("parameters") or {}).get("categories") is not None
-        tubelets = tuple(_tubelet_of(item, schema, own_ids=own_ids) for item in document["tubelets"])
-        return Result(head_of(document, video, tuple(tubelet.head for tubelet in tubelets)), tubelets)
+        tubelets = tuple(_tubelet_of(item, video, schema, own_ids=own_ids) for item in document["tubelets"])
+        return head_of(document, video, tuple(tubelet.head for tubelet in tubelets)), tubelets
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidResult(f"result: a member is missing or wrong: {error!r}") from error
 
@@ -157,7 +156,7 @@ def _tubelet_json(tubelet: Tubelet, video: Video, length: int | None) -> Documen
     return {**known, **offset, **{name: padded(values, head, length) for name, values in lists.items()}}
 
 
-def _tubelet_of(item: Mapping[str, Any], schema: int, *, own_ids: bool) -> Tubelet:
+def _tubelet_of(item: Mapping[str, Any], video: Video, schema: int, *, own_ids: bool) -> Tubelet:
     head = tubelet_head_of(item if own_ids else {**item, "category_id": None})
     first = head.first_frame - item.get("offset", 0)
     here = slice(first, first + len(head.span))
@@ -165,7 +164,7 @@ def _tubelet_of(item: Mapping[str, Any], schema: int, *, own_ids: bool) -> Tubel
     tracked = item["track_boxes" if schema else "boxes"][here]
     tight = item["boxes"][here] if schema else [None] * len(tracked)
     rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], strict=True)
-    return Tubelet(head, tuple(_entry_of(*row) for row in rows))
+    return Tubelet(head, tuple(_entry_of(*row) for row in rows), video)
 
 
 def _entry_of(

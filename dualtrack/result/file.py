@@ -22,14 +22,14 @@ from dualtrack.errors import InvalidResult, NewerFormat
 from dualtrack.result.document import (
     box_of,
     check_schema,
-    from_document,
     head_json,
     head_of,
+    parse,
     pieces,
     tubelet_head_of,
     video_of,
 )
-from dualtrack.result.model import Document, Entry, Head, Result, Tubelet, TubeletHead
+from dualtrack.result.model import Document, Entry, Head, Tubelet, TubeletHead
 
 LAYOUT = 1
 """Format number of the lines; a reader refuses a higher number than its own."""
@@ -112,8 +112,8 @@ class ResultFile:
             try:
                 first = _first_line(file)
                 if first is None:
-                    result = _whole(file, path)
-                    return cls(path, result.head, whole=result.tubelets)
+                    head, tubelets = _whole(file, path)
+                    return cls(path, head, whole=tubelets)
                 _check_layout(first, path)
                 heads = tuple(tubelet_head_of(item) for item in first["tubelets"])
                 return cls(path, head_of(first, video_of(first), heads), _index(file))
@@ -160,7 +160,7 @@ class ResultFile:
             for part in block:
                 if part.id in found:
                     found[part.id] += part.entries
-        return (Tubelet(item, tuple(found[item.id])) for item in lot)
+        return (Tubelet(item, tuple(found[item.id]), self.head.video) for item in lot)
 
     def _blocks(self, file: BinaryIO, frames: range) -> Iterator[list[BlockTubelet]]:
         for first, last, at, size in self.index:
@@ -196,9 +196,9 @@ def _first_line(file: BinaryIO) -> Document | None:
     return None
 
 
-def _whole(file: BinaryIO, path: Path) -> Result:
+def _whole(file: BinaryIO, path: Path) -> tuple[Head, tuple[Tubelet, ...]]:
     try:
-        return from_document(json.load(file))
+        return parse(json.load(file))
     except InvalidResult as error:
         raise InvalidResult(f"result {path.name}: {error.detail.removeprefix('result: ')}") from error
 

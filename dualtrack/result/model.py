@@ -1,11 +1,16 @@
-"""The values of a result, schema 1: one object per tubelet, one entry per object and frame.
+"""The values of a result, schema 1: one tubelet per object, one entry per object and frame.
 
 Boxes are x1 y1 x2 y2 with continuous edges, in pixels of the original frame after rotation. Frames count from 0.
 """
 
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco
 
 from dualtrack.errors import InvalidResult
 
@@ -44,7 +49,7 @@ class Video:
     fps: float = 0.0
     duration_s: float = 0.0
     time_base: str | None = None
-    timestamps: tuple[float, ...] = ()
+    timestamps: tuple[float, ...] = field(default=(), repr=False)
     damage: str | None = None
     container: str | None = None
     codec: str | None = None
@@ -111,25 +116,125 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One of the classes that an object may have, and its score in [0, 1]."""
+
+    category_id: int | None
+    category: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tubelet:
     """A tubelet: one object over the video.
 
+    Frames are numbers of the video's frames, from 0; boxes are x1 y1 x2 y2 with continuous edges in pixels of the
+    original frame after rotation. Methods that take a frame return None where the object is not visible, and raise
+    `IndexError` where the video has no such frame.
+
     Attributes:
-        head: id, category, score, span.
+        head: everything but the frames.
         entries: one for each frame of `head.span`; None where the object is not visible.
+        video: that it belongs to.
+
+    Example:
+        >>> for tubelet in result.tubelets:
+        ...     print(tubelet.id, tubelet.category, tubelet.score)
+        ...     areas = [int(tubelet.mask(frame).sum()) for frame in tubelet.frames]
     """
 
     head: TubeletHead
-    entries: tuple[Entry | None, ...]
+    entries: tuple[Entry | None, ...] = field(repr=False)
+    video: Video = field(repr=False)
 
     def __post_init__(self) -> None:
         if len(self.entries) != len(self.head.span):
             wanted = f"{len(self.head.span)} entries, one per frame of its span"
             raise InvalidResult(f"tubelet {self.head.id}: expected {wanted}, got {len(self.entries)}")
 
-    def at(self, frame: int) -> Entry | None:
-        """The entry of a frame of the video; None where the object is not visible."""
-        return self.entries[frame - self.head.first_frame] if frame in self.head.span else None
+    @property
+    def id(self) -> int:
+        """Number of the object in this result, from 1."""
+        return self.head.id
+
+    @property
+    def category_id(self) -> int | None:
+        """Published id of the category."""
+        return self.head.category_id
+
+    @property
+    def category(self) -> str:
+        """Name of the category."""
+        return self.head.category
+
+    @property
+    def score(self) -> float:
+        """In [0, 1]."""
+        return self.head.score
+
+    @property
+    def classes(self) -> tuple[ClassScore, ...]:
+        """The classes that the object may have, best first; of results that name one class, that one."""
+        return (ClassScore(self.head.category_id, self.head.category, self.head.score),)
+
+    @property
+    def first_frame(self) -> int:
+        """First frame with a mask."""
+        return self.head.first_frame
+
+    @property
+    def last_frame(self) -> int:
+        """Last frame with a mask."""
+        return self.head.last_frame
+
+    @property
+    def seed_frame(self) -> int:
+        """Frame of the detection that was tracked."""
+        return self.head.seed_frame
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frames with a mask, ascending."""
+        return tuple(frame for frame, entry in zip(self.head.span, self.entries, strict=True) if entry is not None)
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """Presentation times of `frames`, seconds; empty where the video's are unknown."""
+        if self.video.timestamps:
+            return tuple(self.video.timestamps[frame] for frame in self.frames)
+        return tuple(frame / self.video.fps for frame in self.frames) if self.video.fps else ()
+
+    def at(self, frame: SupportsIndex) -> Entry | None:
+        """Mask, boxes and score of a frame as they are stored."""
+        number = operator.index(frame)
+        if not 0 <= number < max(self.video.frames, self.head.last_frame + 1):
+            raise IndexError(f"frame: expected 0 to {self.video.frames - 1}, got {number}")
+        return self.entries[number - self.head.first_frame] if number in self.head.span else None
+
+    def rle(self, frame: SupportsIndex) -> dict[str, Any] | None:
+        """The mask as COCO's compressed RLE: `size` (height, width) and `counts`, as pycocotools reads it."""
+        entry = self.at(frame)
+        return None if entry is None else {"size": [self.video.height, self.video.width], "counts": entry.counts}
+
+    def mask(self, frame: SupportsIndex) -> NDArray[np.bool_] | None:
+        """The mask, bool of shape (height, width); decoded at each call."""
+        rle = self.rle(frame)
+        return None if rle is None else coco.decode(rle).astype(bool)
+
+    def box(self, frame: SupportsIndex) -> Box | None:
+        """The tight box of the mask; None also in results of format 0."""
+        entry = self.at(frame)
+        return None if entry is None else entry.box
+
+    def track_box(self, frame: SupportsIndex) -> Box | None:
+        """The tracker's box: the whole object's extent as the Siamese RPN sees it, also where part is hidden."""
+        entry = self.at(frame)
+        return None if entry is None else entry.track_box
+
+    def score_at(self, frame: SupportsIndex) -> float | None:
+        """The tracker's score, in [0, 1]: how sure the Siamese RPN is that this is the object that it tracks."""
+        entry = self.at(frame)
+        return None if entry is None else entry.track_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +260,3 @@ class Head:
     tracked_every: int
     chunks: tuple[Chunk, ...]
     tubelets: tuple[TubeletHead, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A whole result in memory."""
-
-    head: Head
-    tubelets: tuple[Tubelet, ...]

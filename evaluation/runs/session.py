@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from uuid import uuid4
 
+from dualtrack.digest import sha256_of
 from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import AnnotatedVideo
 from service.media.probe import probe
@@ -13,7 +14,7 @@ from service.pipeline import context as pipeline_context
 from service.pipeline.context import PipelineContext
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run
-from service.pipeline.video_file import content_hash, open_clip
+from service.pipeline.video_file import open_clip
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 
@@ -47,7 +48,7 @@ async def open_run(video: AnnotatedVideo, context: PipelineContext, parameters: 
             )
         yield Run(
             clip=clip,
-            cache_name=content_hash(video.path),
+            cache_name=sha256_of(video.path),
             networks=context.networks,
             params=parameters.pipeline_params(),
             cache=context.cache,

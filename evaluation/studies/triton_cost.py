@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 from tritonclient.grpc import InferenceServerClient
 
+from dualtrack.digest import sha256_of
 from service.inference.open import SHARED_BYTES, open_client
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.media.limits import VideoLimits
@@ -25,7 +26,7 @@ from service.pipeline.context import PipelineContext
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.cache import NoCache
-from service.pipeline.video_file import content_hash, segment
+from service.pipeline.video_file import segment
 
 WAYS = {"in process": None, "shared memory": SHARED_BYTES, "messages": 0}
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -95,7 +96,7 @@ async def _segment(clip: Path, manifest: Manifest, server: Server, way: str) -> 
             await segment(
                 clip,
                 Path(folder) / "out",
-                sha256=content_hash(clip),
+                sha256=sha256_of(clip),
                 context=context,
                 parameters=JobParameters(overlay=False),
                 report=lambda _: None,

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dualtrack.children import INSTALL
 from dualtrack.errors import ConfigurationError
 from export.repository.model_card import Card, model_card
 from export.repository.publish import publish
@@ -216,9 +217,7 @@ def require_models() -> None:
     """Report missing packages before an import fails halfway."""
     missing = [name for name in ("torch", "torchvision", "onnx", "onnxscript", "safetensors") if not find_spec(name)]
     if missing:
-        raise ConfigurationError(
-            f"export: needs the extra `models` (pip install 'dualtrack[models]'), missing: {', '.join(missing)}"
-        )
+        raise ConfigurationError(f"export: needs {', '.join(missing)}: {INSTALL.format(extra='models')}")
 
 
 def _lite(weights: Path) -> "Lite":

@@ -16,13 +16,14 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from dualtrack.errors import DualtrackError
-from service.api import openapi, problems
+from service.api import problems
 from service.api.auth import require_key
 from service.api.deps import UploadSlots
 from service.api.metrics.api import ApiMetrics
 from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
+from service.api.openapi import document
 from service.api.problems import RequestProblem
-from service.api.routes import health, jobs, models, page, results, videos
+from service.api.routes import docs, health, jobs, models, page, results, videos
 from service.settings import Settings
 from service.wiring import open_parts
 
@@ -30,7 +31,14 @@ log = structlog.get_logger("dualtrack.api")
 
 MAX_UPLOADS = 16
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-DESCRIPTION = "Online video instance segmentation: POST a video, get instance tubelets back."
+SUMMARY = "Online video instance segmentation: send a video, receive instance tubelets."
+DESCRIPTION = """\
+Upload a video (`POST /v1/videos`), create a job (`POST /v1/jobs`), wait for it (`GET /v1/jobs/{job_id}?wait=60`) and
+download its result (`GET /v1/jobs/{job_id}/result`). A *tubelet* is one object over the video: its category, its score
+and its mask in every frame.
+
+Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
+"""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -42,16 +50,25 @@ def create_app(settings: Settings) -> FastAPI:
             yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS)}
 
     metrics = ApiMetrics(CollectorRegistry())
-    app = FastAPI(title="dualtrack", version=_version(), description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="dualtrack",
+        version=_version(),
+        summary=SUMMARY,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        generate_unique_id_function=document.operation_id,
+        docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
+        redoc_url=None,
+    )
     app.state.metrics = metrics
     app.add_middleware(LingeringCloseMiddleware)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     for router in (videos.router, jobs.router, results.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])
-    for router in (health.router, page.router):
+    for router in (health.router, docs.router, page.router):
         app.include_router(router)
     handle_errors(app)
-    openapi.install(app)
+    document.install(app)
     return app
 
 

@@ -56,14 +56,14 @@ def get_metrics(request: Request) -> ApiMetrics:
     return metrics
 
 
-def get_video_id(video_id: Annotated[str, Path(examples=[EXAMPLE_VIDEO])]) -> str:
+def get_video_id(video_id: Annotated[str, Path(description="SHA-256 of the video.", examples=[EXAMPLE_VIDEO])]) -> str:
     """A video id that can exist; any other is as unknown as one that does not."""
     if not VIDEO.fullmatch(video_id):
         raise NotFound(f"video: expected the SHA-256 of a video, got {video_id[:80]!r}", code="unknown-video")
     return video_id
 
 
-def get_job_id(job_id: Annotated[str, Path(examples=[EXAMPLE_JOB])]) -> str:
+def get_job_id(job_id: Annotated[str, Path(description="Id of the job.", examples=[EXAMPLE_JOB])]) -> str:
     """A job id that can exist."""
     if not JOB_ID.fullmatch(job_id):
         raise NotFound(f"job: no job has the id {job_id[:80]!r}", code="unknown-job")

@@ -39,53 +39,66 @@ class ProblemDetails(BaseModel):
         },
     )
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str = Field(description="Stable name of the problem, the last part of `type`.")
-    request_id: str
+    type: str = Field(description="URI of the kind of problem: `urn:dualtrack:problem:` and the `code`.")
+    title: str = Field(description="The kind of problem in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was expected and what was received.")
+    instance: str = Field(description="The path of the request.")
+    code: str = Field(description="Stable name of the kind of problem.")
+    request_id: str = Field(description="Id of the request, as in `X-Request-ID` and in the log.")
     errors: list[dict[str, str]] | None = Field(
-        None, description="Each wrong parameter: JSON `pointer` into the body, or name of the `parameter`."
+        None, description="One entry per invalid parameter: `detail`, and its JSON `pointer` in the body or its name."
     )
+    state: JobState | None = Field(None, description="State of the job whose result was requested.")
+    progress: "ProgressOut | None" = Field(None, description="Progress of that job.")
+    job_error: "JobErrorOut | None" = Field(None, description="Why that job failed.")
+    checks: dict[str, str | bool] | None = Field(None, description="What `/readyz` checked.")
 
 
 class VideoInfoOut(BaseModel):
-    """What the probe found in the file; width and height are those shown, after rotation."""
+    """What the file contains."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(title="VideoInfo", extra="allow")
 
-    container: str
-    codec: str
-    width: int
-    height: int
-    frames: int
-    duration_s: float
-    fps: float
-    rotation: int
-    variable_frame_rate: bool
-    stream: int = Field(0, description="Of several video streams, the index of the one that is taken.")
-    time_base: str | None = Field(None, description="Unit of the stream's own time stamps, seconds as a fraction.")
+    container: str = Field(description="FFmpeg's name of the container.")
+    codec: str = Field(description="FFmpeg's name of the codec.")
+    width: int = Field(description="Pixels, after rotation.")
+    height: int = Field(description="Pixels, after rotation.")
+    frames: int = Field(description="Number of frames; until the video is decoded, the number of packets.")
+    duration_s: float = Field(description="Seconds; 0 if unknown.")
+    fps: float = Field(description="Average frame rate; 0 if unknown.")
+    rotation: int = Field(description="Degrees counterclockwise by which frames are rotated for display.")
+    variable_frame_rate: bool = Field(description="Whether the time between frames varies.")
+    size_bytes: int = Field(description="Of the file.")
+    stream: int = Field(0, description="Index of the video stream that is used.")
+    time_base: str | None = Field(
+        None, description="Unit of the stream's own timestamps as a fraction of a second, such as 1/12800."
+    )
 
 
 class CachedStageOut(BaseModel):
-    """What an earlier job left: another one with the same parameters up to this stage takes it over."""
+    """The result of a stage, kept for further jobs on the video whose parameters are the same up to this stage."""
 
-    stage: str = Field(description="clip, shots, detections, tubelets or checkpoint.", examples=["detections"])
-    size_bytes: int
-    used_at: datetime
+    model_config = ConfigDict(title="CachedStage")
+
+    stage: str = Field(
+        description="`clip`, `shots`, `detections`, `tubelets` or `checkpoint`.", examples=["detections"]
+    )
+    size_bytes: int = Field(description="On disk.")
+    used_at: datetime = Field(description="When it was last used.")
 
 
 class VideoOut(BaseModel):
     """A stored video."""
 
+    model_config = ConfigDict(title="Video")
+
     id: str = Field(description="SHA-256 of the file.", examples=[EXAMPLE_VIDEO])
-    size_bytes: int
-    filename: str | None
+    size_bytes: int = Field(description="Of the file.")
+    filename: str | None = Field(description="As the client sent it.")
     info: VideoInfoOut
-    created_at: datetime
-    cached: list[CachedStageOut] = Field(description="Stage results that further jobs can take over.")
+    created_at: datetime = Field(description="When it was first uploaded.")
+    cached: list[CachedStageOut] = Field(description="Results of stages that further jobs can reuse.")
 
     @classmethod
     def of(cls, video: Video, cached: Sequence[CachedStage]) -> "VideoOut":
@@ -94,7 +107,7 @@ class VideoOut(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """What `POST /v1/jobs` takes as JSON."""
+    """A job on an uploaded video."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -106,58 +119,71 @@ class JobRequest(BaseModel):
         },
     )
 
-    video_id: Annotated[str, Field(pattern=VIDEO_ID, description="Id of an uploaded video.")]
+    video_id: Annotated[str, Field(pattern=VIDEO_ID, description="The id of an uploaded video.")]
     detections: Annotated[
         str | None,
-        Field(pattern=VIDEO_ID, description="SHA-256 of a stored file: `detections` of the job that brought it."),
+        Field(
+            pattern=VIDEO_ID, description="Detections that were sent with an earlier job: the `detections` of that job."
+        ),
     ] = None
     parameters: JobParameters = Field(default_factory=lambda: JobParameters.model_validate({}))
 
 
 class ProgressOut(BaseModel):
-    """How far a job is."""
+    """Progress of a job."""
 
-    stage: str = Field(description="decode, detect, calibrate, track, merge, fill or render.", examples=["track"])
-    done: int = Field(description="Frames of the video that are through this stage.")
+    model_config = ConfigDict(title="Progress")
+
+    stage: str = Field(
+        description="`decode`, `detect`, `calibrate`, `track`, `merge`, `fill` or `render`.", examples=["track"]
+    )
+    done: int = Field(description="Frames of the video that have passed this stage.")
     total: int = Field(description="Frames of the video.")
-    fraction: float = Field(description="Of the whole job, 0 to 1.")
+    fraction: float = Field(description="Share of the whole job that is done, 0 to 1.")
     rate: float | None = Field(description="Frames per second in this stage.")
-    eta_s: float | None = Field(description="Seconds until the whole job is done, as estimated now.")
+    eta_s: float | None = Field(description="Estimated seconds until the job is done.")
 
 
 class JobErrorOut(BaseModel):
     """Why a job failed."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(title="JobError", extra="allow")
 
-    code: str
-    detail: str
+    code: str = Field(description="Stable name of the error.")
+    detail: str = Field(description="What was expected and what was found.")
 
 
 class JobLinks(BaseModel):
-    """Where to go from here."""
+    """Paths of the job, its result and its video."""
 
-    self: str
-    result: str
-    video: str
+    self: str = Field(description="Path of the job.")
+    result: str = Field(description="Path of its result; it answers 409 until the job is done.")
+    video: str = Field(description="Path of its video.")
 
 
 class JobOut(BaseModel):
-    """A job and how far it is."""
+    """A job and its progress."""
+
+    model_config = ConfigDict(title="Job")
 
     id: str = Field(examples=[EXAMPLE_JOB])
-    video_id: str
-    parameters: dict[str, Any]
-    detections: str | None = Field(description="SHA-256 of the detections that take the detector's place.")
+    video_id: str = Field(description="SHA-256 of the video.")
+    # not JobParameters: an earlier release may have stored names that this one no longer has
+    parameters: dict[str, Any] = Field(
+        title="Given parameters", description="The parameters that the request set; the preset has the others."
+    )
+    detections: str | None = Field(description="SHA-256 of the detections that replace the detector's.")
     state: JobState
-    attempt: int = Field(description="1 for the first try; a worker that dies is followed by another try.")
-    progress: ProgressOut | None
-    error: JobErrorOut | None
-    cancel_requested: bool
+    attempt: int = Field(
+        description="Number of the current attempt; it grows when a worker dies and another takes over."
+    )
+    progress: ProgressOut | None = Field(description="Null until the job starts.")
+    error: JobErrorOut | None = Field(description="Null unless the job failed.")
+    cancel_requested: bool = Field(description="Whether cancellation was requested.")
     created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    version: int = Field(description="Grows with every change; give it back as `?version=` to wait for one.")
+    started_at: datetime | None = Field(description="When the current attempt started.")
+    finished_at: datetime | None = Field(description="When the job ended.")
+    version: int = Field(description="Grows with every change; pass it as `version` to wait for the next change.")
     links: JobLinks
 
     @classmethod
@@ -174,17 +200,21 @@ class JobOut(BaseModel):
 
 
 class ClassOut(BaseModel):
-    """One class of the detector."""
+    """A class that the detector knows."""
+
+    model_config = ConfigDict(title="DetectorClass")
 
     name: str
-    vocabulary: str
+    vocabulary: str = Field(description="The data set that defines the class, such as `coco`.")
 
 
 class ModelsOut(BaseModel):
     """The networks in use."""
 
-    architecture: str = Field(description="Of the networks, such as `lite`.")
-    release: str = Field(description="Name of this set of weights, such as `lite-3`.")
+    model_config = ConfigDict(title="Models")
+
+    architecture: str = Field(description="Architecture of the networks, such as `lite`.")
+    release: str = Field(description="Name of the set of weights, such as `lite-3`.")
     classes: list[ClassOut]
     graphs: dict[str, str] = Field(description="SHA-256 of each graph's file.")
 
@@ -199,11 +229,21 @@ class ModelsOut(BaseModel):
         )
 
 
-class HealthOut(BaseModel):
-    """What `/readyz` looked at; `true` or a short text each."""
+class LivenessOut(BaseModel):
+    """The API answers."""
+
+    model_config = ConfigDict(title="Liveness")
+
+    alive: bool
+
+
+class ReadinessOut(BaseModel):
+    """The service can run jobs."""
+
+    model_config = ConfigDict(title="Readiness")
 
     ready: bool
-    checks: dict[str, str | bool]
+    checks: dict[str, str | bool] = Field(description="Each component: `true`, or a text that says what is missing.")
 
 
 def progress_of(job: Job) -> dict[str, Any] | None:

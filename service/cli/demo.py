@@ -1,10 +1,8 @@
 """`dualtrack demo`: the whole service on a real clip, started and stopped again."""
 
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +12,12 @@ import httpx
 import typer
 from rich.console import Console
 
+from dualtrack.children import child_environment, python_command, require_serving
+from dualtrack.client.client import Client
 from dualtrack.errors import InvalidVideo, Unavailable
 from dualtrack.formats.table import FILES, ResultFormat
 from service.cli.display import tubelet_table
 from service.cli.submit import run_job
-from service.client.client import Client
 
 START_S = 60.0
 STOP_S = 15.0
@@ -28,10 +27,15 @@ SURE_SCORE = 0.35
 
 
 def demo(
-    clip: Annotated[Path, typer.Option(help="The video to segment.")] = Path("demo/pedestrians.mp4"),
+    clip: Annotated[Path | None, typer.Option(help="The video to segment; default: a bundled one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
 ) -> None:
     """Start the service, POST a clip, show its tubelets, write overlay.mp4 and tubelets.json, stop the service."""
+    require_serving("dualtrack demo")
+    # only here: the base installation does not have it
+    from service.settings import bundled  # noqa: PLC0415
+
+    clip = clip or bundled("demo/pedestrians.mp4")
     if not clip.is_file():
         raise InvalidVideo(f"clip: expected a file, got {clip}", code="no-such-file")
     console = Console()
@@ -39,8 +43,8 @@ def demo(
     with running_service(out) as url, Client(url) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
-        document = run_job(client, clip, out, {"overlay": True, "th_det": SURE_SCORE})
-    console.print(tubelet_table(document))
+        result = run_job(client, clip, out, {"overlay": True, "th_det": SURE_SCORE})
+    console.print(tubelet_table(result))
     overlay, tubelets = (out / FILES[kind].name for kind in (ResultFormat.OVERLAY_MP4, ResultFormat.COCO_RLE))
     console.print(f"overlay:  {overlay}\ntubelets: {tubelets}", markup=False)
 
@@ -54,9 +58,9 @@ def running_service(out: Path) -> Iterator[str]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     log = out / LOG
-    environment = {**os.environ, "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
+    environment = {**child_environment(), "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
     with log.open("wb") as file:
-        command = [sys.executable, "-m", "service.cli.main", "serve", "--port", str(port)]
+        command = python_command("service.cli.main", "serve", "--port", str(port))
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)  # noqa: S603 (our own program)
         try:
             _wait_ready(url, process, log)

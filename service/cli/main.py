@@ -4,14 +4,15 @@ Exit codes: 0 done · 1 internal error · 2 wrong usage · 3 input that can't be
 5 a server is full or can't be reached · 6 a network or the configuration does not work · 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+import dualtrack
 from dualtrack.errors import (
     ConfigurationError,
     Conflict,
@@ -24,7 +25,10 @@ from dualtrack.errors import (
     Overloaded,
     Unavailable,
 )
+from service.cli.commands import add_commands, missing_extra, points
 
+COMPLETION = "_DUALTRACK_COMPLETE"
+"""Set by the shell while it completes a line."""
 EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
     (InvalidInput, 3),
     (NotFound, 4),
@@ -36,69 +40,57 @@ EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
     (ConfigurationError, 6),
     (NewerFormat, 6),
 )
-PLUGINS = "dualtrack.commands"
-"""Entry points by which `evaluate` and `export` join: the service itself imports neither. A command joins the group
-of commands X by the entry points `dualtrack.commands.X`."""
-
-
-OWN = {
-    "serve": "service.cli.serve:serve",
-    "worker": "service.cli.worker:worker",
-    "segment": "service.cli.segment:segment",
-    "submit": "service.cli.submit:submit",
-    "models": "service.cli.models:models",
-    "doctor": "service.cli.doctor:doctor",
-    "config": "service.cli.config:config",
-    "parameters": "service.cli.parameter_list:parameters",
-    "demo": "service.cli.demo:demo",
-}
-"""The service's own commands, in the order of the help text."""
 
 
 def build_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The whole command line; where `words` start with a command, that one alone.
+    """The command line; of all commands only the one that `words` begin with is imported.
 
-    The libraries of all commands together take seconds to import.
+    The libraries of all commands together take seconds to import, and not all of them need be installed.
+
+    Raises:
+        ConfigurationError: the command needs an extra that is not installed.
     """
     app = typer.Typer(
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         help="Video instance segmentation: a video in, instance tubelets out.",
-        # with one command alone the app would otherwise be that command
-        callback=lambda: None,
+        callback=_options,
     )
-    points = {name: EntryPoint(name, value, PLUGINS) for name, value in OWN.items()}
-    points |= {point.name: point for point in sorted(entry_points(group=PLUGINS), key=lambda point: point.name)}
-    first = words[0] if words else ""
-    for name, point in {first: points[first]}.items() if first in points else points.items():
-        loaded = load_command(point)
-        if loaded is None:
-            continue
-        if isinstance(loaded, typer.Typer):
-            _join(loaded, f"{PLUGINS}.{name}")
-            app.add_typer(loaded, name=name)
-        else:
-            app.command(name)(loaded)
+    add_commands(app, points().values(), words)
     return app
 
 
-def _join(group: typer.Typer, plugins: str) -> None:
-    """Add the commands of other programs to a group; one that has joined before is left as it is."""
-    there = {command.name for command in group.registered_commands}
-    for point in sorted(entry_points(group=plugins), key=lambda point: point.name):
-        if point.name not in there and (loaded := load_command(point)) is not None:
-            group.command(point.name)(loaded)
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dualtrack {dualtrack.__version__}")
+        raise typer.Exit
 
 
-def load_command(plugin: EntryPoint) -> Any:
-    """The command of another program, or None where that program is not installed, as in the service's image."""
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def _words() -> list[str]:
+    """The words after `dualtrack`; while a shell completes a line, those of the line."""
+    if COMPLETION not in os.environ:
+        return sys.argv[1:]
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    return line.split()[1:]
+
+
+def _app() -> typer.Typer:
+    words = _words()
     try:
-        return plugin.load()
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{plugin.module}.".startswith(f"{error.name}."):
-            return None
-        raise
+        return build_app(words)
+    except ConfigurationError:
+        if COMPLETION not in os.environ:
+            raise
+        # a command that can't run here has no options to complete
+        return build_app()
 
 
 def exit_code(error: DualtrackError) -> int:
@@ -109,10 +101,20 @@ def exit_code(error: DualtrackError) -> int:
 def main() -> None:
     """Entry point of `dualtrack`."""
     try:
-        build_app(sys.argv[1:])()
+        try:
+            _app()()
+        except ModuleNotFoundError as error:
+            # a package that a command imports only when it needs it
+            raise _of_command(error) from error
     except DualtrackError as error:
         Console(stderr=True).print(f"error: {error.code}: {error.detail}", style="red", markup=False, soft_wrap=True)
         sys.exit(exit_code(error))
+
+
+def _of_command(error: ModuleNotFoundError) -> ConfigurationError:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    point = points().get(name)
+    return missing_extra(error, name, "service" if point is None else point.module)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import os
 from typing import Annotated
 
 import httpx
 import structlog
 import typer
 
+from dualtrack.children import child_environment, python_command
 from dualtrack.errors import ConfigurationError
 from service.processes.signals import until_stopped
 from service.processes.supervise import keep_running
@@ -45,7 +45,7 @@ async def _serve(settings: Settings) -> None:
         else:
             url = settings.redis_url.get_secret_value()
         environment = {
-            **os.environ,
+            **child_environment(),
             "DUALTRACK_REDIS_URL": url,
             "DUALTRACK_DATA_DIR": str(settings.data_dir),
             "DUALTRACK_HOST": settings.host,
@@ -58,8 +58,8 @@ async def _supervise(environment: dict[str, str], settings: Settings) -> None:
     stop_s = settings.drain_s + STOP_S
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep_running(("-m", "service.api"), environment, stop_s=stop_s))
-            group.create_task(keep_running(("-m", "service.cli.main", "worker"), environment, stop_s=stop_s))
+            group.create_task(keep_running(python_command("service.api"), environment, stop_s=stop_s))
+            group.create_task(keep_running(python_command("service.cli.main", "worker"), environment, stop_s=stop_s))
             group.create_task(_announce(settings))
     except* ConfigurationError as errors:
         raise errors.exceptions[0] from None

@@ -7,9 +7,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from dualtrack.client.client import Client
 from dualtrack.errors import InvalidDetections, InvalidVideo
 from dualtrack.formats.table import FILES, ResultFormat
-from service.cli.display import stage_bar, tubelet_table
+from dualtrack.progress_bar import progress_bar
+from dualtrack.result.result import Result
+from service.cli.display import tubelet_table
 from service.cli.parameters import (
     CategoriesOption,
     DetectionsOption,
@@ -17,7 +20,6 @@ from service.cli.parameters import (
     ParameterOption,
     parse_parameters,
 )
-from service.client.client import Client
 
 
 def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
@@ -40,32 +42,28 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
     folder = out or Path(f"{video.stem}-tubelets")
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     with Client(url, api_key=api_key) as client:
-        document = run_job(client, video, folder, parameters.model_dump(exclude_none=True), detections)
+        result = run_job(client, video, folder, parameters.model_dump(exclude_none=True), detections)
     if as_json:
-        typer.echo(json.dumps(document))
+        typer.echo(json.dumps(result.document()))
     else:
-        Console().print(tubelet_table(document))
+        Console().print(tubelet_table(result))
         typer.echo(f"written to {folder}/")
 
 
 def run_job(
     client: Client, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
-) -> dict[str, Any]:
-    """Submit, show progress while it runs, write the results into `folder`; the result document."""
+) -> Result:
+    """Submit, show progress while it runs, write the results into `folder`; the result."""
     job = client.submit(video, detections=detections, **parameters)
-    with stage_bar(Console(stderr=True)) as bar:
-
-        def show(current: object) -> None:
-            progress = getattr(current, "progress", None)
-            if progress is not None:
-                bar.update(progress.stage, progress.done, progress.total)
-
-        client.wait(job.id, on_progress=show)
-    document: dict[str, object] = client.result(job.id)
+    with progress_bar() as bar:
+        job = client.wait(job, bar.show)
+    # requested first: where the job failed, no folder is made
+    result = client.result(job)
     folder.mkdir(parents=True, exist_ok=True)
-    names = {kind: folder / file.name for kind, file in FILES.items()}
-    names[ResultFormat.COCO_RLE].write_text(json.dumps(document))
-    names[ResultFormat.YTVIS].write_text(json.dumps(client.result(job.id, "ytvis")))
-    if parameters.get("overlay", True):
-        client.overlay(job.id, names[ResultFormat.OVERLAY_MP4])
-    return document
+    result.save(folder / FILES[ResultFormat.COCO_RLE].name)
+    others = (
+        (ResultFormat.YTVIS, ResultFormat.OVERLAY_MP4) if parameters.get("overlay", True) else (ResultFormat.YTVIS,)
+    )
+    for kind in others:
+        client.download(job, kind, folder / FILES[kind].name)
+    return result

@@ -8,6 +8,7 @@ import numpy as np
 
 from dualtrack.formats import ytvis
 from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.result import document as documents
 from dualtrack.result.file import ResultFile, write_result
 from dualtrack.result.model import Category, Chunk, Entry, Head, TubeletHead, Video
 from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
@@ -63,7 +64,8 @@ def tubelet_head(item: LabeledTubelet, categories: tuple[Category, ...]) -> Tube
         id=item.id,
         category_id=category.id,
         category=category.name,
-        score=item.score,
+        # rounded once, here: the same number in every format and every reader
+        score=round(item.score, documents.SCORE_DIGITS),
         first_frame=frames[0],
         last_frame=frames[-1],
         frames=len(frames),

@@ -5,7 +5,6 @@ file itself.
 """
 
 import asyncio
-import hashlib
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +43,7 @@ async def segment(
     Args:
         video: the file.
         out: folder, created if missing.
-        sha256: of the file, hex; identifies its cache entries (`content_hash`).
+        sha256: of the file, hex; identifies its cache entries (`dualtrack.digest`).
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
         report: called at every step; an exception in it ends the job and removes its scratch files.
@@ -120,9 +119,3 @@ def _canvas(info: VideoInfo, parameters: JobParameters) -> Canvas:
 def _given(detections: Path | None, info: VideoInfo, context: PipelineContext) -> Detector | None:
     """The detector that replaces the bundled one, if any."""
     return context.detector if detections is None else read_detections(detections, info, context.vector)
-
-
-def content_hash(path: Path) -> str:
-    """sha256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

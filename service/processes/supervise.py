@@ -1,7 +1,6 @@
 """Keeps child processes of this program running."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Mapping, Sequence
 
@@ -17,8 +16,8 @@ MOST_SHORT_LIVES = 3
 RESTART_S = 0.5
 
 
-async def keep_running(arguments: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
-    """Run `python <arguments>` forever, restarting it when it exits.
+async def keep_running(command: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
+    """Run `command` forever, restarting it when it exits.
 
     On cancellation the child gets SIGTERM, and SIGKILL `stop_s` later.
 
@@ -28,22 +27,21 @@ async def keep_running(arguments: Sequence[str], environment: Mapping[str, str],
     short_lives = 0
     while True:
         started = time.monotonic()
-        code = await _run(arguments, environment, stop_s)
-        log.error("child exited, restarting it", child=arguments[-1], code=code)
+        code = await _run(command, environment, stop_s)
+        log.error("child exited, restarting it", child=command[-1], code=code)
         # a negative code means it was killed by a signal, which tells nothing about the next start
         short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
         if short_lives == MOST_SHORT_LIVES:
             raise ConfigurationError(
-                f"{arguments[-1]}: exited {short_lives} times right after starting, last with exit code {code}; "
+                f"{command[-1]}: exited {short_lives} times right after starting, last with exit code {code}; "
                 "see the output above"
             )
         await asyncio.sleep(RESTART_S)
 
 
-async def _run(arguments: Sequence[str], environment: Mapping[str, str], stop_s: float) -> int:
+async def _run(command: Sequence[str], environment: Mapping[str, str], stop_s: float) -> int:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
+        *command,
         env=environment,
         preexec_fn=die_with_parent,
         start_new_session=True,  # Ctrl-C is handled by the supervisor, which stops the child

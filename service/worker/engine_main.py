@@ -4,16 +4,18 @@ Commands come on standard input, answers go to standard output; `protocol` says 
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO
+from uuid import uuid4
 
 from dualtrack import protocol
 from dualtrack.errors import Canceled, DualtrackError, InvalidInput, InvalidResult
@@ -24,10 +26,14 @@ from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.pipeline.video_file import segment
 from service.processes.parent import die_with_parent
+from service.processes.scratch import scratch_folder, sweep_scratch
+from service.settings import Settings
 from service.worker.current_networks import CurrentNetworks
 
 Runs = queue.Queue[protocol.Do | None]
 """None: the input has ended."""
+UNUSABLE = 6
+"""Exit status where the models or the settings can't be used."""
 REFUSED = 3
 """Exit status after a line that is not a message of the protocol; the log says what is wrong with it."""
 
@@ -134,9 +140,8 @@ def _is_final(error: DualtrackError) -> bool:
     return isinstance(error, InvalidInput | Canceled) and not isinstance(error, InvalidResult)
 
 
-async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels) -> None:
+async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels, answers: Answers) -> None:
     """Open the models, then do the jobs that come until the input ends."""
-    answers = Answers(partial(_write_line, _own_output()))
     async with (
         open_context(settings, scratch, note=answers.cached) as context,
         CurrentNetworks(settings.model_repository, context.networks, partial(open_networks, settings)) as current,
@@ -178,9 +183,14 @@ def _read(runs: Runs, cancels: Cancels) -> None:
 
 def _refuse(detail: str) -> NoReturn:
     """End the process at once, also during a job: it can't know what the worker wanted. The handle starts another."""
+    _exit(detail, REFUSED)
+
+
+def _exit(detail: str, code: int) -> NoReturn:
+    """Log a line and end without Python's own end, which waits for the thread that reads the input."""
     sys.stderr.write(f"{detail}\n")
     sys.stderr.flush()
-    os._exit(REFUSED)
+    os._exit(code)
 
 
 def _read_start() -> protocol.Start:
@@ -198,12 +208,42 @@ def main() -> None:
     die_with_parent()
     # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settings = _read_start().settings
-    opened = EngineSettings.from_json(settings), Path(settings["scratch"])
+    with _own_output() as output:
+        work(Answers(partial(_write_line, output)))
+
+
+def work(answers: Answers) -> None:
+    """Read what the other side sends, and answer it until the input ends."""
+    given = _read_start().settings
     runs: Runs = queue.Queue()
     cancels = Cancels()
     threading.Thread(target=_read, args=(runs, cancels), daemon=True).start()
-    asyncio.run(serve(*opened, runs, cancels))
+    try:
+        with _scratch(given) as scratch:
+            asyncio.run(serve(_settings(given), scratch, runs, cancels, answers))
+    except DualtrackError as error:
+        # in place of ready: the models or the settings can't be used
+        answers.failed(error)
+        _exit(f"engine: {error.code}: {error.detail}", UNUSABLE)
+
+
+def _settings(given: protocol.Document) -> EngineSettings:
+    """What the start message gives; the rest from the environment."""
+    if given.keys() >= {field.name for field in fields(EngineSettings)}:
+        return EngineSettings.from_json(given)
+    return EngineSettings.from_json({**Settings().engine_settings().to_json(), **given})
+
+
+@contextlib.contextmanager
+def _scratch(given: protocol.Document) -> Iterator[Path]:
+    """The folder of the start message, which its owner removes, or one of this process."""
+    if "scratch" in given:
+        yield Path(given["scratch"])
+        return
+    root = Settings().data_dir / "scratch"
+    sweep_scratch(root)
+    with scratch_folder(root, f"engine-{uuid4().hex}") as scratch:
+        yield scratch
 
 
 if __name__ == "__main__":

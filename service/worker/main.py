@@ -11,6 +11,8 @@ from pathlib import Path
 import structlog
 from docket import Worker
 
+from dualtrack.engine.handle import COMMAND as ENGINE_COMMAND
+from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import Unavailable
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
@@ -22,8 +24,6 @@ from service.state import redis_keys
 from service.state.connection import translated
 from service.telemetry import configure_logging
 from service.wiring import JOB_TASK, Parts, open_parts
-from service.worker.engine import COMMAND as ENGINE_COMMAND
-from service.worker.engine import EngineHandle
 from service.worker.runner import JobRunner
 
 log = structlog.get_logger()

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import structlog
 
+from dualtrack import protocol
+from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import Canceled, DualtrackError, InvalidParameter, JobFailed, NewerFormat, NotFound, Unavailable
 from service.media.video_info import VideoInfo
 from service.pipeline.parameters.job_parameters import parse_stored
 from service.pipeline.progress import StageProgress
-from service.pipeline.store.cache import CacheNote
 from service.processes.heartbeat import heartbeat
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
@@ -22,7 +23,6 @@ from service.state.counters import Counters
 from service.state.job import Job
 from service.state.jobs import JobStore
 from service.state.videos import VideoStore
-from service.worker.engine import EngineHandle
 from service.worker.meter import UNKNOWN, Plan, ProgressMeter, plan_of
 
 log = structlog.get_logger()
@@ -144,22 +144,22 @@ class JobRunner:
             if not self._blobs.touch(job.detections):
                 raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True)
             work |= {"detections": str(self._blobs.path(job.detections)), "counted_ids": job.format == 0}
-        notes: list[CacheNote] = []
+        notes: list[protocol.Cached] = []
 
-        def note(cached: CacheNote) -> None:
+        def note(cached: protocol.Cached) -> None:
             notes.append(cached)
             if cached.checkpoint:
                 attempt.checkpoints.add(cached.key)
 
-        def report(step: StageProgress) -> None:
-            attempt.meter.step(step, time.monotonic())
+        def report(step: protocol.Step) -> None:
+            attempt.meter.step(StageProgress(step.stage, step.done, step.total), time.monotonic())
 
         try:
             await self._engine.run(work, report, note, attempt.stop)
         finally:
             await self._index(job.video_id, notes)
 
-    async def _index(self, video_id: str, notes: list[CacheNote]) -> None:
+    async def _index(self, video_id: str, notes: list[protocol.Cached]) -> None:
         """Record what the attempt used of the cache; a job never fails because the index is incomplete."""
         with contextlib.suppress(Unavailable):
             # of several notes of one key the last one counts

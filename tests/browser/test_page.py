@@ -1,7 +1,6 @@
 """The web page in a real browser: choose a file, see progress, the table and the overlay playing."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.cli.demo import running_service
+from tests.browser.chromium import chromium
 from tests.support.clips import cut
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 FRAMES = 6
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 LONG_MS = 120_000
 
 
@@ -30,18 +29,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def page(service: str) -> Iterator["Page"]:
     """The page, opened; an error on its console fails the test."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (only make test-browser installs it)
-
-    path = os.environ.get("DUALTRACK_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "no chromium on PATH: install it or set DUALTRACK_TEST_CHROMIUM"
     problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+    with chromium() as browser:
         opened = browser.new_page()
         opened.on("pageerror", lambda error: problems.append(str(error)))
         opened.goto(service)
         yield opened
-        browser.close()
     assert problems == []
 
 

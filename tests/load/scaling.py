@@ -19,9 +19,9 @@ from pathlib import Path
 
 import httpx
 
+from dualtrack.client.client import Client
 from dualtrack.errors import DualtrackError
 from evaluation.bench.meters.processes import children
-from service.client.client import Client
 from tests.integration.api.api_service import Valkey
 from tests.load.model import Measured, jobs_per_s
 from tests.support.clips import cut

@@ -19,11 +19,12 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
+from dualtrack.digest import sha256_of  # noqa: E402
 from dualtrack.errors import InvalidParameter  # noqa: E402
 from service.cli.main import build_app  # noqa: E402
 from service.pipeline.detection.outside import open_detector  # noqa: E402
 from service.pipeline.parameters.job_parameters import JobParameters  # noqa: E402
-from service.pipeline.video_file import content_hash, segment  # noqa: E402
+from service.pipeline.video_file import segment  # noqa: E402
 from service.structures.masks import area, from_json  # noqa: E402
 from tests.support.annotated import HW, context, write_dataset, write_video  # noqa: E402
 from tests.support.results import document_in  # noqa: E402
@@ -162,7 +163,7 @@ def run(description: Path, folder: Path, **parameters: Any) -> list[dict[str, An
     settings = replace(context(folder / "scratch"), detector=detector)
     chosen = JobParameters(overlay=False, **parameters)
     clip = folder / "clip.mp4"
-    digest = content_hash(clip)
+    digest = sha256_of(clip)
     asyncio.run(segment(clip, folder, sha256=digest, context=settings, parameters=chosen, report=lambda _: None))
     document = document_in(folder)
     assert document["detector"].startswith("detector ")
@@ -195,7 +196,7 @@ def test_classes_of_a_bundled_set_are_mapped(tmp_path: Path) -> None:
 def test_command(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", [RED, GREEN], 2)
     arguments = ["segment", str(tmp_path / "clip.mp4"), "--detector", str(yolo(tmp_path)), "--no-overlay"]
-    result = CliRunner().invoke(build_app(), [*arguments, "--out", str(tmp_path / "out"), "--json"])
+    result = CliRunner().invoke(build_app(arguments), [*arguments, "--out", str(tmp_path / "out"), "--json"])
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())
     assert {item["category"] for item in document["tubelets"]} == {"crab", "frog"}
@@ -206,7 +207,7 @@ def test_evaluation_takes_it_too(tmp_path: Path) -> None:
     environment = {"DUALTRACK_DETECTOR": str(torchvision(tmp_path)), "DUALTRACK_DATA_DIR": str(tmp_path / "data")}
     for arguments in (["evaluate", str(tmp_path)], ["table2", str(tmp_path), "--rows", "ipdt"]):
         figures = tmp_path / "figures.json"
-        result = CliRunner().invoke(build_app(), [*arguments, "--json", str(figures)], env=environment)
+        result = CliRunner().invoke(build_app(arguments), [*arguments, "--json", str(figures)], env=environment)
         assert result.exception is None, result.output
         document = json.loads(figures.read_text())
         clips = document["clips"] if "clips" in document else document["rows"]["ipdt"]["clips"]
@@ -217,6 +218,8 @@ def test_evaluation_takes_it_too(tmp_path: Path) -> None:
 def test_images_are_not_scored_with_it(tmp_path: Path) -> None:
     (tmp_path / "images.json").write_text("{}")
     result = CliRunner().invoke(
-        build_app(), ["evaluate", str(tmp_path / "images.json")], env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))}
+        build_app(["evaluate"]),
+        ["evaluate", str(tmp_path / "images.json")],
+        env={"DUALTRACK_DETECTOR": str(yolo(tmp_path))},
     )
     assert isinstance(result.exception, InvalidParameter)

@@ -17,10 +17,11 @@ from typing import Any
 
 import av
 
+from dualtrack.client.client import Client
+from dualtrack.client.job import Job
 from dualtrack.errors import DualtrackError, InvalidInput
 from service.cli.demo import running_service
 from service.cli.parameters import parse_parameters
-from service.client.client import Client, Job
 
 LONGEST_S = 3600.0
 LIMIT = re.compile(r"\blimits? .*\b(max|min)_\w+")
@@ -66,21 +67,21 @@ def _failed(job: Job, entry: dict[str, Any]) -> Verdict:
 
 def _taken(client: Client, job: Job, entry: dict[str, Any], scratch: Path) -> Verdict:
     result = client.result(job)
-    frames, tubelets = result["video"]["frames"], result["tubelets"]
+    frames, tubelets = result.video.frames, result.tubelets
     told = f"{frames} frames, {len(tubelets)} tubelets"
-    if damage := result["video"].get("damage"):
-        told += f", damaged: {damage}"
+    if result.video.damage:
+        told += f", damaged: {result.video.damage}"
     if entry["expect"] == "reject":
         return Verdict(told, "must be refused")
     if entry["expect"] == "accept" and frames != entry["frames_decodable"]:
         return Verdict(told, f"{entry['frames_decodable']} frames expected")
     if job.attempt != 1:
         return Verdict(told, f"took {job.attempt} attempts")
-    if len(client.result(job, "ytvis")) != len(tubelets):
+    if len(json.loads(client.download(job, "ytvis", scratch / "ytvis.json").read_text())) != len(tubelets):
         return Verdict(told, "another number of YouTube-VIS records")
-    if any(len(item["segmentations"]) != frames for item in tubelets):
+    if any(len(item["segmentations"]) != frames for item in result.document()["tubelets"]):
         return Verdict(told, "a tubelet with another number of frames")
-    drawn = _frames_of(client.overlay(job, scratch / "overlay.mp4"))
+    drawn = _frames_of(client.download(job, "overlay-mp4", scratch / "overlay.mp4"))
     return Verdict(told, None if drawn == frames else f"the overlay has {drawn} frames")
 
 

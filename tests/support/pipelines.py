@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dualtrack.digest import sha256_of
 from service.media.limits import VideoLimits
 from service.pipeline.context import open_context
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.progress import Report
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import content_hash, segment
+from service.pipeline.video_file import segment
 from service.settings import Settings
 from tests.support.results import document_in
 
@@ -44,7 +45,7 @@ def run(
         opened = replace(settings.engine_settings(), checkpoint_frames=checkpoint_frames)
         async with open_context(opened, out / "scratch") as context:
             own = replace(context, cache=cache or NoCache(), **(budgets or {}))
-            await segment(video, out, sha256=content_hash(video), context=own, parameters=chosen, report=report)
+            await segment(video, out, sha256=sha256_of(video), context=own, parameters=chosen, report=report)
 
     asyncio.run(work())
     return document_in(out)

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from dualtrack.client.client import Client
 from dualtrack.errors import ConfigurationError, InferenceTimeout, Unavailable
-from service.client.client import Client
 from service.inference.open import open_client
 from service.inference.repository.manifest import Manifest, load_manifest
 from service.inference.specs import graph_specs
@@ -282,7 +282,7 @@ def test_server_killed_and_started_again_in_mid_job(serve: Serve, tmp_path: Path
                 client.wait(job, timeout_s=120)
                 done = client.job(job)
                 assert (done.state, done.attempt) == ("done", 1)
-                assert client.result(job)["tubelets"]
+                assert client.result(job).tubelets
             results = list((tmp_path / "blobs" / "results").glob(f"*/*/{STORED}"))
             assert len(results) == 1
         finally:

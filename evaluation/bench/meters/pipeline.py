@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dualtrack.digest import sha256_of
 from evaluation.bench.meters.calls import Call, CallMeter
 from service.pipeline.context import PipelineContext
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import NoCache, StageCache
-from service.pipeline.video_file import content_hash, segment
+from service.pipeline.video_file import segment
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ async def run_pipeline(
     out = context.scratch / f"out-{video.stem}-{time.perf_counter_ns()}"
     chosen = JobParameters.model_validate({"overlay": False, **(parameters or {})})
     start, cpu, children = time.perf_counter(), time.process_time(), children_cpu_s()
-    digest = content_hash(video)
+    digest = sha256_of(video)
     await segment(video, out, sha256=digest, context=opened, parameters=chosen, report=_noting(steps))
     own, child = time.process_time() - cpu, children_cpu_s() - children
     return Measured(time.perf_counter() - start, own + child, child, tuple(meter.calls), tuple(steps))

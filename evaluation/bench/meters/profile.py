@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dualtrack.children import python_command
 from dualtrack.errors import ConfigurationError
 from evaluation.bench.clips import make_clip
 from evaluation.bench.meters.calls import Call
@@ -103,7 +104,7 @@ def _flame(clip: Path, out: Path, folder: Path) -> None:
     spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
     if spy is None:
         raise ConfigurationError("flame graph: py-spy is not installed; install the extra `evaluation`")
-    sampled = [sys.executable, "-m", "evaluation.bench.subjects.one_video", str(clip), str(folder), str(OBJECTS)]
+    sampled = python_command("evaluation.bench.subjects.one_video", str(clip), str(folder), str(OBJECTS))
     command = [spy, "record", "--rate", SAMPLES_PER_S, "--threads", "--output", str(out), "--", *sampled]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode or not out.is_file():

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dualtrack.digest import sha256_of
+from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import EngineDied
+from dualtrack.protocol import Step
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.processes import children, kill_children, resident
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.progress import StageProgress
-from service.pipeline.video_file import content_hash
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
-from service.worker.engine import EngineHandle
 
 EVERY_S = 0.05
 OBJECTS = 2
@@ -85,10 +85,10 @@ async def _killed(bench: Bench, clip: Path, folder: Path) -> None:
     sweep_scratch(settings.data_dir / "scratch")
 
 
-def _kill_at(stage: str) -> Callable[[StageProgress], None]:
+def _kill_at(stage: str) -> Callable[[Step], None]:
     """A progress callback that kills all descendants of this process once a stage begins."""
 
-    def report(progress: StageProgress) -> None:
+    def report(progress: Step) -> None:
         if progress.stage == stage:
             kill_children()
 
@@ -106,7 +106,7 @@ def _work(clip: Path, settings: Settings) -> dict[str, object]:
     parameters = JobParameters(overlay=False, max_seeds=OBJECTS)
     return {
         "video": str(clip),
-        "sha256": content_hash(clip),
+        "sha256": sha256_of(clip),
         "out": str(settings.data_dir / "out"),
         "parameters": parameters.model_dump(),
     }

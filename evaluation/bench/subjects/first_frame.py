@@ -1,6 +1,6 @@
-"""Child process: `dualtrack segment VIDEO` up to the first detector call. `python -m … VIDEO FOLDER`.
+"""Child process: `dualtrack segment VIDEO` up to the first detected frame. `python -m … VIDEO FOLDER`.
 
-Prints `{"seconds": …}`, measured from the start of the process (so with interpreter start-up), and exits.
+Prints `{"seconds": …}`, measured from the start of the process (so with the start-up of both interpreters), and exits.
 """
 
 import json
@@ -9,31 +9,26 @@ import sys
 import time
 from pathlib import Path
 
-from typer import Typer
-
+from dualtrack.progress import Progress
+from dualtrack.progress_bar import ProgressBar
 from service.cli.main import build_app
-from service.inference.onnx_runtime import OnnxRuntimeClient
-from service.inference.specs import GraphSpec
 
 
 def main() -> None:
     """Entry point."""
     video, folder = sys.argv[1:3]
-    run = OnnxRuntimeClient.infer
 
-    async def infer(client: OnnxRuntimeClient, spec: GraphSpec, inputs: object) -> object:
-        if spec.name == "mask_rcnn":
-            say_and_leave()
-        return await run(client, spec, inputs)  # type: ignore[arg-type]
+    def show(_: ProgressBar, progress: Progress) -> None:
+        if progress.stage == "detect":
+            report_and_exit()
 
-    OnnxRuntimeClient.infer = infer  # type: ignore[assignment,method-assign]
+    ProgressBar.show = show  # type: ignore[method-assign]
     os.environ["DUALTRACK_DATA_DIR"] = folder
     words = ["segment", video, "--out", str(Path(folder) / "out"), "--no-overlay"]
-    app: Typer = build_app(words)
-    app(words)
+    build_app(words)(words)
 
 
-def say_and_leave() -> None:
+def report_and_exit() -> None:
     """Print the age of this process and exit immediately."""
     ticks = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19])
     started = ticks / os.sysconf("SC_CLK_TCK")

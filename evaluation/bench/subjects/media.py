@@ -3,9 +3,9 @@
 import asyncio
 import json
 import subprocess
-import sys
 from pathlib import Path
 
+from dualtrack.children import python_command
 from evaluation.bench.bench import Bench, middle
 from evaluation.bench.clips import ClipSpec
 from evaluation.bench.figures import Figure, RowOutcome
@@ -28,8 +28,8 @@ async def start(bench: Bench) -> RowOutcome:
 
 
 def _first_frame(clip: Path, folder: Path) -> float:
-    """Seconds from process start to the first detector call."""
-    command = [sys.executable, "-m", "evaluation.bench.subjects.first_frame", str(clip), str(folder)]
+    """Seconds from process start to the first detected frame."""
+    command = python_command("evaluation.bench.subjects.first_frame", str(clip), str(folder))
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)  # noqa: S603
     return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
@@ -42,7 +42,7 @@ async def store(bench: Bench) -> RowOutcome:
     for number in range(bench.plan.repeats):
         bench.notify(f"decode and store 1080p, run {number + 1}")
         before = children_cpu_s()
-        command = [sys.executable, "-m", "evaluation.bench.subjects.decode_alone", str(clip)]
+        command = python_command("evaluation.bench.subjects.decode_alone", str(clip))
         await asyncio.to_thread(subprocess.run, command, check=True, timeout=PATIENCE_S)
         alone.append(children_cpu_s() - before)
         stored.append(await _stored(bench, clip))

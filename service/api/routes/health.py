@@ -6,41 +6,42 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from dualtrack.errors import Unavailable
 from service.api.deps import MetricsDep, PartsDep
 from service.api.metrics.api import StateFigures
-from service.api.openapi import problem_response
+from service.api.openapi.responses import problem_response
 from service.api.problems import Problem, RequestProblem
-from service.api.schemas import HealthOut
+from service.api.schemas import LivenessOut, ReadinessOut
 from service.wiring import count_workers, ready
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["service"])
 
 
-@router.get("/livez")
-async def livez() -> dict[str, bool]:
-    """The event loop turns; nothing else is looked at."""
-    return {"alive": True}
+@router.get("/livez", response_description="The API answers.")
+async def get_liveness() -> LivenessOut:
+    """Whether the API answers; nothing else is checked."""
+    return LivenessOut(alive=True)
 
 
 @router.get(
     "/readyz",
+    response_description="Jobs can run.",
     responses={503: problem_response(503)},
 )
-async def readyz(parts: PartsDep) -> HealthOut:
-    """State server, worker, disk and models; 503 names what is missing in `checks`."""
+async def get_readiness(parts: PartsDep) -> ReadinessOut:
+    """Whether jobs can run: state server, worker, disk and models. A 503 lists what is missing in `checks`."""
     checks = await ready(parts)
     missing = ", ".join(name for name, state in checks.items() if state is not True)
     if missing:
         problem = Problem(503, "not-ready", f"not ready: {missing}", {"checks": checks}, {"Retry-After": "2"})
         raise RequestProblem(problem)
-    return HealthOut(ready=True, checks=checks)
+    return ReadinessOut(ready=True, checks=checks)
 
 
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
-    """Prometheus series."""
+    """Metrics in the Prometheus text format."""
     try:
         metrics.state(
             StateFigures(

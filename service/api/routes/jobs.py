@@ -7,7 +7,8 @@ from starlette.requests import Request
 
 from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
 from service.api.intake import job_request
-from service.api.openapi import JOB_BODY, RETRY_AFTER, refusals
+from service.api.openapi.bodies import JOB_BODY
+from service.api.openapi.responses import RETRY_AFTER, refusals
 from service.api.schemas import JobOut
 from service.state.job import TERMINAL
 
@@ -18,19 +19,19 @@ POLL_AFTER_S = "1"
 """`Retry-After` for clients that poll, in seconds."""
 DEPRECATION_HEADERS = {
     "Deprecation": {
-        "description": "The request used old names, which are deprecated since this date (RFC 9745).",
+        "description": "The request used old parameter names, deprecated since this date (RFC 9745).",
         "schema": {"type": "string", "enum": [job_request.DEPRECATION]},
     },
-    "Warning": {"description": "With `Deprecation`: each old name and the new one.", "schema": {"type": "string"}},
+    "Warning": {"description": "With `Deprecation`: each old name and its replacement.", "schema": {"type": "string"}},
 }
-LOCATION = {"Location": {"description": "Address of the job.", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "Path of the job.", "schema": {"type": "string"}}}
 
 
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
     responses={
-        202: {"headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS}},
+        202: {"description": "The job is queued.", "headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS}},
         **refusals(400, 404, 408, 410, 413, 415, 429, 507),
     },
     openapi_extra=JOB_BODY,
@@ -44,12 +45,17 @@ async def create_job(
     # only so that OpenAPI shows the header; `job_request.read` reads it
     _key: Annotated[
         str | None,
-        Header(alias="Idempotency-Key", description="The same key and request give the same job again."),
+        Header(
+            alias="Idempotency-Key",
+            description="A key of your choice; repeating the request with it returns the same job.",
+        ),
     ] = None,
 ) -> JobOut:
-    """Segment a video: one that is stored (JSON), or one in the request (form; put `parameters` first).
+    """Segment a video.
 
-    A form may also bring `detections`: COCO results by frame, which take the place of the detector.
+    Send JSON for a video that is already uploaded, or a form that includes the video. A form can also include
+    detections that replace the detector's. Put `parameters` first in a form: if they are invalid, the request ends
+    before the upload.
     """
     asked = await job_request.read(request, parts, slots, metrics)
     job, created = await parts.jobs.create(
@@ -67,19 +73,19 @@ async def create_job(
     return JobOut.of(job)
 
 
-@router.get("/{job_id}", responses=refusals(404, 410))
+@router.get("/{job_id}", response_description="The job.", responses=refusals(404, 410))
 async def get_job(
     job_id: JobId,
     response: Response,
     parts: PartsDep,
     wait: Annotated[
-        float, Query(ge=0, le=MAX_WAIT_S, description="Answer when the job has ended, or after this many seconds.")
+        float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job to end.")
     ] = 0,
     version: Annotated[
-        int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` is another.")
+        int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` differs from this one.")
     ] = None,
 ) -> JobOut:
-    """State, stage, progress, ETA and attempt of a job."""
+    """A job: its state, progress and estimated time left. With `wait`, the answer comes once the job has ended."""
     job = await (parts.jobs.wait(job_id, wait, version=version) if wait else parts.jobs.get(job_id))
     response.headers["Cache-Control"] = "no-store"
     if job.state not in TERMINAL:
@@ -87,7 +93,12 @@ async def get_job(
     return JobOut.of(job)
 
 
-@router.delete("/{job_id}", status_code=status.HTTP_202_ACCEPTED, responses=refusals(404, 410))
+@router.delete(
+    "/{job_id}",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_description="The job; a running one stops soon.",
+    responses=refusals(404, 410),
+)
 async def cancel_job(job_id: JobId, parts: PartsDep) -> JobOut:
-    """Cancel a job that waits or runs; one that has ended stays as it is."""
+    """Cancel a queued or running job. A job that has ended is not changed."""
     return JobOut.of(await parts.jobs.cancel(job_id))

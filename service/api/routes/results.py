@@ -13,22 +13,18 @@ from dualtrack.formats.table import BEFORE_SCHEMA_1, FILES, ResultFormat
 from dualtrack.result.file import ResultFile
 from dualtrack.result.model import SCHEMA
 from service.api.deps import JobId, PartsDep
-from service.api.openapi import refusals
+from service.api.openapi.responses import DESCRIPTIONS, refusals
+from service.api.openapi.results import OK, PARTIAL
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import progress_of
 from service.state.job import Job, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
-
-OK = {
-    "description": "The file.",
-    "headers": {"ETag": {"schema": {"type": "string"}}},
-    "content": {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Result"}},
-        "video/mp4": {"schema": {"type": "string", "format": "binary"}},
-    },
-}
+FORMAT = (
+    "`coco-rle`: JSON with every tubelet's masks as COCO RLE. `ytvis`: YouTube-VIS `results.json`. "
+    "`overlay-mp4`: the video with the objects drawn on it."
+)
 
 
 @router.get(
@@ -36,18 +32,20 @@ OK = {
     response_class=Response,
     responses={
         200: OK,
-        206: {**OK, "description": "The part of the file that `Range` asked for."},
-        304: {"description": "Not changed since the given `ETag`."},
+        206: PARTIAL,
+        304: {"description": DESCRIPTIONS[304]},
         **refusals(400, 404, 409, 410, 416),
     },
 )
 async def get_result(
     job_id: JobId,
     parts: PartsDep,
-    kind: Annotated[ResultFormat, Query(alias="format")] = ResultFormat.COCO_RLE,
-    if_none_match: Annotated[str | None, Header()] = None,
+    kind: Annotated[ResultFormat, Query(alias="format", description=FORMAT)] = ResultFormat.COCO_RLE,
+    if_none_match: Annotated[
+        str | None, Header(description="An `ETag`: if the result still has it, the answer is 304 without a body.")
+    ] = None,
 ) -> Response:
-    """The result of a finished job: tubelets as COCO RLE, YouTube-VIS records, or the overlay video."""
+    """The result of a finished job. A job that is not done answers 409 with its progress."""
     job = await parts.jobs.get(job_id)
     if job.state is not JobState.DONE or job.result is None:
         raise _not_there(job)

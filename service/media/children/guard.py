@@ -8,10 +8,10 @@ that of the parent.
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from dualtrack.children import child_environment, python_command
 from dualtrack.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
@@ -35,11 +35,10 @@ async def run_child(
         Unavailable: the disk is full.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
+        *python_command(module),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        env=child_environment(),
     )
     grace_s = 0.0
     try:

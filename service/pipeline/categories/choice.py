@@ -19,19 +19,17 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class OwnCategory(BaseModel):
-    """A category of a custom list.
-
-    Attributes:
-        id: in the result.
-        name: in the result.
-        of: class names of the detector that map to this category; empty selects the classes with the category's name.
-    """
+    """A category of a custom list."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: Annotated[int, Field(ge=0)]
-    name: Name
-    of: tuple[Name, ...] = ()
+    id: Annotated[int, Field(ge=0, description="Id in the result.")]
+    name: Annotated[Name, Field(description="Name in the result.")]
+    of: tuple[Name, ...] = Field(
+        (),
+        description="Class names of the detector that map to this category; "
+        "if empty, the classes with the category's name.",
+    )
 
 
 CategoryChoice = (

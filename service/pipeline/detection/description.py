@@ -1,4 +1,7 @@
-"""The description of an external detector: a TOML file that defines its tensors (docs/bring-your-own.md)."""
+"""The description of an external detector: a TOML file that defines its tensors.
+
+docs/how-to/own-detector.md has examples.
+"""
 
 import hashlib
 import tomllib

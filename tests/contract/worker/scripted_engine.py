@@ -1,8 +1,9 @@
-"""An engine without models: it does what the words of a job's `script` say, one after the other.
+"""An engine without models: it does what the words of a job's `script` (or of its video) say, one after the other.
 
 `step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: the message of that name. `until-cancel`: step on until the
 job is canceled. `deaf`: never answer again. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
-`huge`, `half`, `newer`: a line that is no answer. `next-run`: what follows is about the run after this one. The arguments are the words for the start.
+`huge`, `half`, `newer`: a line that is no answer. `next-run`: what follows is about the run after this one. `late`:
+answers about the run before. `result`: a result without tubelets in `out`. The arguments are the words for the start.
 """
 
 import os
@@ -11,14 +12,20 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from dualtrack import protocol
 from dualtrack.protocol import Cached, Cancel, Do, Done, Failed, Ready, Step
+from tests.support.results import write_empty
 
 
 class Scripted:
     def __init__(self) -> None:
         self.run, self.name, self.steps = 0, "", 0
+        self.job: dict[str, Any] = {}
         self.runs: queue.Queue[Do] = queue.Queue()
         self.canceled: set[int] = set()
 
@@ -49,6 +56,13 @@ class Scripted:
 
     def checkpoint(self) -> None:
         self.say(Cached(self.run, f"{self.name}/checkpoint-1", 7, checkpoint=True))
+
+    def result(self) -> None:
+        write_empty(Path(self.job["out"]))
+
+    def late(self) -> None:
+        self.say(Step(self.run - 1, "late", 1, 99))
+        self.say(Done(self.run - 1))
 
     def done(self) -> None:
         self.say(Done(self.run))
@@ -105,8 +119,10 @@ class Scripted:
         self.act(start)
         while True:
             run = self.runs.get()
-            self.run, self.name, self.steps = run.run, run.job["name"], 0
-            self.act(run.job["script"].split())
+            self.run, self.job, self.steps = run.run, run.job, 0
+            script = run.job["script"] if "script" in run.job else Path(run.job["video"]).read_text()
+            self.name = run.job["name"] if "name" in run.job else Path(run.job["video"]).stem
+            self.act(script.split())
 
 
 if __name__ == "__main__":

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import DualtrackError, JobFailed
-from service.pipeline.progress import StageProgress
-from service.pipeline.store.cache import CacheNote
-from service.worker.engine import EngineHandle
+from dualtrack.protocol import Cached, Step
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 CANCELED = "Canceled: job: canceled"
@@ -46,11 +45,11 @@ async def told(
     """Run a job; `at_step` is called in the progress callback."""
     seen = Told()
 
-    def report(progress: StageProgress) -> None:
+    def report(progress: Step) -> None:
         seen.steps.append((progress.stage, progress.done))
         at_step()
 
-    def note(cached: CacheNote) -> None:
+    def note(cached: Cached) -> None:
         seen.notes.append((cached.key, cached.checkpoint))
 
     try:

@@ -1,5 +1,7 @@
 """The Python client against a real API."""
 
+import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -7,9 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from dualtrack.errors import Conflict, InvalidParameter, InvalidVideo, NotFound, Overloaded, Unauthorized, Unavailable
+from dualtrack.client.async_client import AsyncClient
+from dualtrack.client.client import Client
+from dualtrack.digest import sha256_of
+from dualtrack.errors import (
+    Conflict,
+    InvalidInput,
+    InvalidParameter,
+    InvalidVideo,
+    NotFound,
+    Overloaded,
+    Unauthorized,
+    Unavailable,
+)
+from dualtrack.progress import Progress
 from service.cli.submit import run_job
-from service.client.client import Client, Job
 from service.state import redis_keys
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, clip, finish, progress, running
@@ -23,7 +37,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.fixture
 def client(api: Api) -> Iterator[Client]:
-    with Client(api.url, api_key="s3cret", patience_s=0) as client:
+    with Client(api.url, api_key="s3cret", retry_s=0) as client:
         yield client
 
 
@@ -35,15 +49,16 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
     ]
     for timer in timers:
         timer.start()
-    seen: list[Job] = []
+    seen: list[Progress] = []
     done = client.wait(job, seen.append, timeout_s=20)
     for timer in timers:
         timer.join()
     assert done.state == "done"
-    assert [each.progress.done for each in seen if each.progress and each.state == "running"][-1] == 2
-    assert client.result(job)["tubelets"] == []
-    assert client.result(job.id, "ytvis") == []
-    assert client.overlay(job, tmp_path / "o.mp4").read_bytes() == bytes(range(100))
+    assert 2 in [each.done for each in seen]
+    assert done.result() == client.result(job.id)
+    assert done.result().tubelets == ()
+    assert json.loads(client.download(job.id, "ytvis", tmp_path / "y.json").read_text()) == []
+    assert done.download("overlay-mp4", tmp_path / "o.mp4").read_bytes() == bytes(range(100))
 
 
 def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:
@@ -72,13 +87,58 @@ def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         client.result(job)
     with pytest.raises(Conflict):
-        client.overlay(job, tmp_path / "o.mp4")
+        client.download(job, "overlay-mp4", tmp_path / "o.mp4")
     with pytest.raises(Overloaded):
         client.submit(path)
-    with pytest.raises(Unavailable, match="not ended"):
+    with pytest.raises(Unavailable, match="expected its end"):
         client.wait(job, timeout_s=0.2)
     assert client.cancel(job).state == "canceled"
-    with Client(api.url, patience_s=0) as stranger, pytest.raises(Unauthorized):
+    with Client(api.url, retry_s=0) as stranger, pytest.raises(Unauthorized):
         stranger.models()
-    with Client("http://127.0.0.1:9", patience_s=0) as nowhere, pytest.raises(Unavailable):
+    with Client("http://127.0.0.1:9", retry_s=0) as nowhere, pytest.raises(Unavailable):
         nowhere.models()
+
+
+def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
+    video = clip(tmp_path / "a.mp4", seed=7)
+
+    async def act() -> None:
+        async with AsyncClient(api.url, api_key="s3cret", retry_s=0) as client:
+            # refused before the video is sent
+            with pytest.raises(InvalidParameter, match="th_nothing"):
+                await client.submit(video, th_nothing=1)  # type: ignore[call-arg]
+            with pytest.raises(NotFound):
+                await client.delete_video("0" * 64)
+            assert await client.upload(video) == await client.upload(video)
+            job = await client.submit(video, th_det=0.3)
+            with pytest.raises(Conflict):
+                await job.result()
+            with pytest.raises(Unavailable, match="expected its end"):
+                await job.wait(timeout_s=0.2)
+            ending = asyncio.to_thread(api.act, partial(finish, job_id=job.id))
+            done, _ = await asyncio.gather(job.wait(timeout_s=20), ending)
+            assert (await done.result()).tubelets == ()
+            path = await done.download("overlay-mp4", tmp_path / "o.mp4")
+            assert path.read_bytes() == bytes(range(100))
+            with pytest.raises(InvalidParameter, match="format: expected one of coco-rle"):
+                await done.download("avi", tmp_path / "o.avi")
+            assert (await done.cancel()).state == "done"
+            await client.delete_video(job.video_id)
+
+    asyncio.run(act())
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "o.mp4"}
+
+
+def test_wrong_parameters_are_refused_before_the_video_is_sent(client: Client, tmp_path: Path) -> None:
+    video = clip(tmp_path / "a.mp4", seed=8)
+    with pytest.raises(InvalidParameter, match="th_nothing"):
+        client.submit(video, th_nothing=1)  # type: ignore[call-arg]
+    with pytest.raises(NotFound):
+        client.delete_video(sha256_of(video))
+
+
+@pytest.mark.parametrize("given", ["video", "detections"])
+def test_a_file_that_is_not_there_is_named(client: Client, tmp_path: Path, given: str) -> None:
+    video, nowhere = clip(tmp_path / "a.mp4", seed=9), tmp_path / "nowhere"
+    with pytest.raises(InvalidInput, match=f"^{given}: expected a file, got {nowhere}$"):
+        client.submit(nowhere if given == "video" else video, detections=nowhere if given == "detections" else None)

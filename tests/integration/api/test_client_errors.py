@@ -1,16 +1,22 @@
 """Every error of the service in the client, and what the client sends again."""
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
+from dualtrack.client.answers import retry_after_s
+from dualtrack.client.async_client import AsyncClient
+from dualtrack.client.client import Client
+from dualtrack.client.retries import Clock
 from dualtrack.error_codes import CLASS_OF_CODE, INTERNAL, status_of
 from dualtrack.errors import (
     ConfigurationError,
@@ -24,9 +30,6 @@ from dualtrack.errors import (
 )
 from service.api.app import handle_errors
 from service.api.problems import Problem, RequestProblem
-from service.client.answers import retry_after_s
-from service.client.client import Client
-from service.client.patience import Clock
 from tests.integration.api.api_service import serving
 
 
@@ -37,7 +40,30 @@ class Hours:
     slept: list[float] = field(default_factory=list)
 
     def clock(self, jitter: float = 0.5) -> Clock:
-        return Clock(now=lambda: sum(self.slept), sleep=self.slept.append, jitter=lambda: jitter)
+        async def sleep_async(seconds: float) -> None:
+            self.slept.append(seconds)
+
+        return Clock(lambda: sum(self.slept), self.slept.append, sleep_async, lambda: jitter)
+
+
+Models = Callable[..., Any]
+"""`models` of a client for a URL with options."""
+
+
+def models(url: str, **options: Any) -> Any:
+    with Client(url, **options) as client:
+        return client.models()
+
+
+def models_async(url: str, **options: Any) -> Any:
+    async def act() -> Any:
+        async with AsyncClient(url, **options) as client:
+            return await client.models()
+
+    return asyncio.run(act())
+
+
+both = pytest.mark.parametrize("get_models", [models, models_async], ids=["Client", "AsyncClient"])
 
 
 @dataclass
@@ -75,12 +101,13 @@ def error(code: str) -> DualtrackError:
     return JobFailed("why", code=code, final=True) if issubclass(kind, JobFailed) else kind("why", code=code)
 
 
+@both
 @pytest.mark.parametrize("code", sorted(CLASS_OF_CODE))
-def test_an_error_comes_back_as_its_class(url: str, refusals: Refusals, code: str) -> None:
+def test_an_error_comes_back_as_its_class(url: str, refusals: Refusals, code: str, get_models: Models) -> None:
     raised = error(code)
     refusals.errors[:] = [raised]
-    with Client(url, patience_s=0) as client, pytest.raises(DualtrackError) as caught:
-        client.models()
+    with pytest.raises(DualtrackError) as caught:
+        get_models(url, retry_s=0)
     told = (type(caught.value), caught.value.code, caught.value.detail)
     if status_of(type(raised), code) == INTERNAL:
         assert told[:2] == (DualtrackError, "internal")
@@ -90,7 +117,7 @@ def test_an_error_comes_back_as_its_class(url: str, refusals: Refusals, code: st
 
 def test_a_code_of_a_newer_service_is_raised_as_its_status(url: str, refusals: Refusals) -> None:
     refusals.errors[:] = [RequestProblem(Problem(410, "made-up", "why"))]
-    with Client(url, patience_s=0) as client, pytest.raises(Gone) as caught:
+    with Client(url, retry_s=0) as client, pytest.raises(Gone) as caught:
         client.models()
     assert caught.value.code == "made-up"
 
@@ -110,13 +137,13 @@ def plain(status: int, **headers: str) -> Response:
         pytest.param([plain(503, retry_after="soon")], [0.75], id="Retry-After that can't be read"),
     ],
 )
+@both
 def test_a_refusal_that_can_pass_is_waited_for(
-    url: str, refusals: Refusals, refused: list[Exception | Response], slept: list[float]
+    url: str, refusals: Refusals, refused: list[Exception | Response], slept: list[float], get_models: Models
 ) -> None:
     refusals.errors[:] = refused
     hours = Hours()
-    with Client(url, clock=hours.clock()) as client:
-        assert client.models() == []
+    assert get_models(url, clock=hours.clock()) == []
     assert hours.slept == slept
 
 
@@ -133,11 +160,11 @@ def test_retry_after_as_a_date_counts_from_that_of_the_answer(value: str, second
     assert retry_after_s(httpx.Response(503, headers=headers)) == seconds
 
 
-def test_an_overlay_is_waited_for_too(url: str, refusals: Refusals, tmp_path: Path) -> None:
+def test_a_download_is_retried_too(url: str, refusals: Refusals, tmp_path: Path) -> None:
     refusals.errors[:] = [Overloaded("full", retry_after_s=3), Response(b"frames")]
     hours = Hours()
     with Client(url, clock=hours.clock()) as client:
-        assert client.overlay("0" * 32, tmp_path / "o.mp4").read_bytes() == b"frames"
+        assert client.download("0" * 32, "overlay-mp4", tmp_path / "o.mp4").read_bytes() == b"frames"
     assert hours.slept == [3.25]
 
 
@@ -145,14 +172,14 @@ def test_an_overlay_is_waited_for_too(url: str, refusals: Refusals, tmp_path: Pa
     ("refusal", "slept"),
     [
         pytest.param(Unavailable("gone", retry_after_s=6), [6.0], id="until no try is left"),
-        pytest.param(Unavailable("gone", retry_after_s=11), [], id="Retry-After beyond the client's patience"),
+        pytest.param(Unavailable("gone", retry_after_s=11), [], id="Retry-After beyond the client's time"),
         pytest.param(Unavailable("full", code="disk-full"), [], id="a status that asks for no other try"),
     ],
 )
-def test_patience_ends(url: str, refusals: Refusals, refusal: Unavailable, slept: list[float]) -> None:
+def test_retries_end(url: str, refusals: Refusals, refusal: Unavailable, slept: list[float]) -> None:
     refusals.errors[:] = [refusal] * 9
     hours = Hours()
-    with Client(url, patience_s=10, clock=hours.clock(0.0)) as client, pytest.raises(Unavailable, match=refusal.detail):
+    with Client(url, retry_s=10, clock=hours.clock(0.0)) as client, pytest.raises(Unavailable, match=refusal.detail):
         client.models()
     assert hours.slept == slept
 
@@ -191,28 +218,24 @@ def speaks_first() -> Iterator[int]:
         thread.join()
 
 
+@both
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_another_protocol_is_named_at_once(speaks_first: int, scheme: str) -> None:
+def test_another_protocol_is_named_at_once(speaks_first: int, scheme: str, get_models: Models) -> None:
     hours = Hours()
     address = f"{scheme}://127.0.0.1:{speaks_first}"
-    with (
-        Client(address, clock=hours.clock()) as client,
-        pytest.raises(ConfigurationError, match=f"{address}: expected"),
-    ):
-        client.models()
+    with pytest.raises(ConfigurationError, match=f"{address}: expected"):
+        get_models(address, clock=hours.clock())
     assert hours.slept == []
 
 
-def test_a_service_that_does_not_listen_is_waited_for() -> None:
+@both
+def test_a_service_that_does_not_listen_is_waited_for(get_models: Models) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound, but it does not listen: connections are refused
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         hours = Hours()
-        with (
-            Client(address, patience_s=10, clock=hours.clock()) as client,
-            pytest.raises(Unavailable, match=address) as caught,
-        ):
-            client.models()
+        with pytest.raises(Unavailable, match=address) as caught:
+            get_models(address, retry_s=10, clock=hours.clock())
     assert caught.value.code == "unreachable"
     assert hours.slept == [0.75, 1.5, 3, 4.75]
 

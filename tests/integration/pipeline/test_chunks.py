@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from dualtrack.digest import sha256_of
 from dualtrack.errors import Canceled
 from dualtrack.result import document as result_document
 from service.inference.fake.detector import PALETTE
@@ -26,7 +27,7 @@ from service.pipeline.detection.detector import Detector
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import FolderCache, StageCache
-from service.pipeline.video_file import content_hash, segment
+from service.pipeline.video_file import segment
 from service.structures.detections import Detections
 from service.structures.masks import filled, from_json, iou_matrix
 from service.worker.meter import ProgressMeter, plan_of
@@ -67,7 +68,7 @@ def job(
 ) -> dict[str, Any]:
     parameters = JobParameters(**{"overlay": False, **values})
     given = context(out / "scratch", cache)
-    asyncio.run(segment(video, out, sha256=content_hash(video), context=given, parameters=parameters, report=report))
+    asyncio.run(segment(video, out, sha256=sha256_of(video), context=given, parameters=parameters, report=report))
     return document_in(out)
 
 
@@ -200,7 +201,7 @@ def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: Folde
         segment(
             long,
             out,
-            sha256=content_hash(long),
+            sha256=sha256_of(long),
             context=given,
             parameters=parameters,
             report=lambda _: None,
@@ -252,9 +253,7 @@ def test_what_is_held_does_not_grow_with_the_video(tmp_path: Path) -> None:
     given = replace(opened, detector=still)
     parameters = JobParameters(overlay=False, bidirectional=False, chunk_frames=8, chunk_overlap=2, fusion="instance")
     asyncio.run(
-        segment(
-            video, tmp_path, sha256=content_hash(video), context=given, parameters=parameters, report=lambda _: None
-        )
+        segment(video, tmp_path, sha256=sha256_of(video), context=given, parameters=parameters, report=lambda _: None)
     )
     document = document_in(tmp_path)
     assert len(document["chunks"]) == 8

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from dualtrack.digest import sha256_of
 from dualtrack.errors import InvalidDetections
 from service.cli.main import build_app
 from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.cache import FolderCache, StageCache
-from service.pipeline.video_file import content_hash, segment
+from service.pipeline.video_file import segment
 from service.structures.masks import decode, from_json
 from tests.support.annotated import HW, context, write_video
 from tests.support.results import document_in
@@ -48,7 +49,7 @@ def run(
         segment(
             video,
             out,
-            sha256=content_hash(video),
+            sha256=sha256_of(video),
             context=settings,
             parameters=chosen,
             report=lambda _: None,
@@ -134,6 +135,6 @@ def test_command_refuses_a_bad_file(video: Path, tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     file.write_text('[{"image_id": 99, "category_id": 1, "score": 1, "bbox": [0, 0, 9, 9]}]')
     arguments = ["segment", str(video), "--detections", str(file), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(build_app(), arguments)
+    result = CliRunner().invoke(build_app(arguments), arguments)
     assert isinstance(result.exception, InvalidDetections)
     assert "record 0: image_id: expected a frame from 0 to 4, got 99" in result.exception.detail

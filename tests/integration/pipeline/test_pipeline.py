@@ -6,13 +6,13 @@ from pathlib import Path
 import av
 import pytest
 
+from dualtrack.digest import sha256_of
 from dualtrack.errors import InvalidVideo
 from service.inference.open import open_client
 from service.inference.repository.manifest import load_manifest
 from service.media.limits import VideoLimits
 from service.pipeline.store.cache import FolderCache
 from service.pipeline.store.codec import unpack_tubelets
-from service.pipeline.video_file import content_hash
 from service.structures.masks import area, from_json
 from tests.support.clips import cut, plain, tiny
 from tests.support.pipelines import REPOSITORY, run
@@ -39,7 +39,7 @@ def test_repeat_with_another_th_seq_uses_what_is_there(clip: Path, tmp_path: Pat
     used: list[str] = []
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30, note=lambda note: used.append(note.key))
     first = run(clip, tmp_path / "a", cache=cache)
-    video = content_hash(clip)
+    video = sha256_of(clip)
     assert {key.partition("-")[0] for key in used} == {
         f"{video}/{stage}" for stage in ("clip", "shots", "detections", "tubelets")
     }

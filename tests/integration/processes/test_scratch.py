@@ -20,11 +20,11 @@ def test_frames_of_a_killed_command_go_at_the_next_start(tmp_path: Path) -> None
         command(cut(tmp_path / "a.mp4", 40), tmp_path), env=environment, stderr=subprocess.DEVNULL
     )
     for _ in range(6000):
-        if list(scratch.glob("segment-*/*/frames")):
+        if list(scratch.glob("engine-*/*/frames")):
             break
         time.sleep(0.01)
     killed.kill()
     assert killed.wait() == -9
-    assert list(scratch.glob("segment-*/*/frames"))
+    assert list(scratch.glob("engine-*/*/frames"))
     subprocess.run(command(plain(tmp_path / "b.mp4", 2), tmp_path), env=environment, check=True, timeout=120)
     assert not list(scratch.iterdir())

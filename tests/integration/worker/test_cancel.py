@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from dualtrack import protocol
+from dualtrack.digest import sha256_of
 from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
-from service.pipeline.video_file import content_hash
 from service.worker.engine_main import Answers, Cancels, JobEngine
 from tests.support.annotated import context, write_video
 from tests.support.scenes import Rectangle
@@ -52,7 +52,7 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
     engine = JobEngine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
     video, out = tmp_path / "a.mp4", tmp_path / "out"
-    job = {"video": str(video), "sha256": content_hash(video), "out": str(out), "parameters": {}}
+    job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}}
     asyncio.run(engine.run(protocol.Do(1, job)))
     *steps, last = said
     assert isinstance(last, protocol.Failed)

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from dualtrack.client.client import Client
 from evaluation.bench.meters.processes import children
-from service.client.client import Client
 from tests.integration.api.api_service import RAW, Api, running, wait_for
 from tests.support.clips import cut
 from tests.support.pipelines import REPOSITORY
@@ -83,9 +83,10 @@ def test_given_detections_take_the_place_of_the_detector(api: Api, tmp_path: Pat
     with Client(api.url) as client:
         job = client.submit(video, detections=file, overlay=False)
         client.wait(job, timeout_s=120)
-        [tubelet] = client.result(job)["tubelets"]
-        assert (tubelet["category"], tubelet["category_id"], tubelet["seed_frame"]) == ("walker", 7, 1)
-        assert [record["category_id"] for record in client.result(job, "ytvis")] == [7]
+        [tubelet] = client.result(job).tubelets
+        assert (tubelet.category, tubelet.category_id, tubelet.seed_frame) == ("walker", 7, 1)
+        records = json.loads(client.download(job, "ytvis", tmp_path / "ytvis.json").read_text())
+        assert [record["category_id"] for record in records] == [7]
 
 
 def test_cancel_in_mid_job_leaves_nothing_on_disk(api: Api, http: httpx.Client, tmp_path: Path) -> None:
@@ -121,6 +122,6 @@ def test_a_decoder_that_dies_fails_its_job_and_no_other(api: Api, http: httpx.Cl
     assert failed["state"] == "failed"
     assert failed["attempt"] == 1
     assert failed["error"]["code"] == "decode-failed"
-    assert re.search(r"stopped at frame \d+ .*SIGKILL", failed["error"]["detail"])
+    assert re.search(r"exited at frame \d+ .*SIGKILL", failed["error"]["detail"])
     assert not list(scratch.glob("*/*"))
     assert ended(http, submit(http, cut(tmp_path / "next.mp4", 3)))["state"] == "done"

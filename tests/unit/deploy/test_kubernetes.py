@@ -265,8 +265,8 @@ def test_the_overlay_of_the_readme_changes_what_it_says(tmp_path: Path) -> None:
     own["resources"] = [os.path.relpath(ROOT / "overlays" / address.rsplit("/", 1)[1], tmp_path)]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
     rendered = render(tmp_path)
-    assert rendered.container("worker")["image"] == "REGISTRY/dualtrack/service:0.1.0"
-    assert rendered.container("triton")["image"] == "REGISTRY/dualtrack/triton:0.1.0"
+    assert rendered.container("worker")["image"] == "REGISTRY/dualtrack/service:0.4.0"
+    assert rendered.container("triton")["image"] == "REGISTRY/dualtrack/triton:0.4.0"
     assert rendered.settings()["DUALTRACK_LIMITS__MAX_FRAMES"] == "1200"
     assert rendered.settings()["DUALTRACK_DRAIN_S"] == "60"
     assert rendered.one("PersistentVolumeClaim", "data")["spec"]["storageClassName"] == "nfs"

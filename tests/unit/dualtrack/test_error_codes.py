@@ -16,7 +16,7 @@ from dualtrack.errors import Conflict, DualtrackError, InvalidInput, JobFailed, 
 CLASSES = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DualtrackError)
 }
-NO_ANSWERS = ("service/cli/", "service/client/", "service/worker/")
+NO_ANSWERS = ("service/cli/", "dualtrack/client/", "dualtrack/engine/", "service/worker/")
 """What these raise never becomes an answer of the service: their codes may stand for another class, too."""
 PASSED_ON = {"message['error']['code']", "ended.code", "code", "error.code"}
 """Codes from elsewhere, where they were raised or read from the table."""

@@ -15,9 +15,10 @@ from dualtrack.errors import InvalidResult, NewerFormat
 from dualtrack.formats import ytvis
 from dualtrack.result import document as documents
 from dualtrack.result import file as files
-from dualtrack.result.document import from_document, pieces
+from dualtrack.result.document import pieces
 from dualtrack.result.file import BLOCK_FRAMES, ResultFile, write_result
 from dualtrack.result.model import Category, Chunk, Entry, Head, Tubelet, TubeletHead, Video
+from dualtrack.result.result import Result
 from dualtrack.result.schema import result_schema
 
 FRAMES = 100
@@ -31,7 +32,7 @@ def entry(t: int) -> Entry:
 def tubelet(number: int, frames: Iterable[int], score: float = 0.5) -> Tubelet:
     shown = sorted(frames)
     head = TubeletHead(number, 18, "dog", score, shown[0], shown[-1], len(shown), shown[0])
-    return Tubelet(head, tuple(entry(t) if t in shown else None for t in head.span))
+    return Tubelet(head, tuple(entry(t) if t in shown else None for t in head.span), VIDEO)
 
 
 def head(*tubelets: Tubelet) -> Head:
@@ -67,7 +68,7 @@ def test_what_is_written_is_read_again(tmp_path_factory: pytest.TempPathFactory,
     result = written(tmp_path_factory.mktemp("result"), *tubelets)
     assert result.head == head(*tubelets)
     assert list(result.tubelets()) == tubelets
-    again = from_document(read(result))
+    again = Result.from_document(read(result))
     assert (again.head, list(again.tubelets)) == (head(*tubelets), tubelets)
 
 
@@ -119,7 +120,7 @@ def test_of_very_many_entries_lists_hold_the_span(tmp_path: Path, monkeypatch: p
     result = written(tmp_path, *SOME)
     document = read(result)
     assert [(item["offset"], len(item["boxes"])) for item in document["tubelets"]] == [(20, 50), (0, 100), (50, 1)]
-    assert from_document(document).tubelets == SOME
+    assert Result.from_document(document).tubelets == SOME
     records = json.loads("".join(ytvis.pieces(result.head, result.tubelets())))
     assert [(item["offset"], len(item["segmentations"])) for item in records] == [(20, 50), (0, 100), (50, 1)]
 
@@ -187,12 +188,12 @@ def test_a_document_may_have_been_formatted(tmp_path: Path) -> None:
 def test_ids_of_own_categories_from_before_schema_1_stay() -> None:
     document = before_schema_1()
     document["parameters"]["categories"] = [{"id": 17, "name": "dog"}]
-    (item,) = from_document(document).tubelets
+    (item,) = Result.from_document(document).tubelets
     assert item.head.category_id == 17
 
 
 def test_the_smallest_result_from_before_schema_1() -> None:
-    assert from_document({"tubelets": []}).tubelets == ()
+    assert Result.from_document({"tubelets": []}).tubelets == ()
 
 
 @pytest.mark.parametrize(

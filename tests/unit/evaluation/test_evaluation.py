@@ -51,7 +51,9 @@ def results_of(item: LabeledTubelet, category_id: int) -> list[Document]:
     """What the service writes of one tubelet as YouTube-VIS results."""
     head = tubelet_head(item, (Category(category_id, "it"),))
     whole = Head(Video(60, 40, 4), {}, None, {}, (), 1, (), (head,))
-    return list(ytvis.records(whole, [Tubelet(head, tuple(entries_of(item.tubelet, head.span)))], video_id=7))
+    return list(
+        ytvis.records(whole, [Tubelet(head, tuple(entries_of(item.tubelet, head.span)), whole.video)], video_id=7)
+    )
 
 
 def test_perfect_tubelets_give_ap_one(tmp_path: Path) -> None:

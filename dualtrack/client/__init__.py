@@ -1,0 +1,1 @@
+"""The clients of a service: submit a video, follow the job, fetch its results."""

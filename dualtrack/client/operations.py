@@ -1,0 +1,178 @@
+"""What a client does, as generators: each yields the calls that it needs and gets their answers.
+
+`Client` and `AsyncClient` send the calls, each in its own way; which calls, in which order, is said here once.
+"""
+
+import json
+import uuid
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dualtrack.client.job import ENDED, JobReport, values_of
+from dualtrack.client.retries import Clock
+from dualtrack.errors import (
+    DualtrackError,
+    Gone,
+    InvalidDetections,
+    InvalidParameter,
+    InvalidVideo,
+    NotFound,
+    Unavailable,
+)
+from dualtrack.formats.table import ResultFormat
+from dualtrack.progress import OnProgress
+
+T = TypeVar("T")
+Document = Any
+"""A JSON document of the service."""
+LONG_POLL_S = 20.0
+NOT_STORED = frozenset({"unknown-video", "video-deleted"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request; every one is safe to repeat.
+
+    Attributes:
+        method, path: of the request.
+        options: of httpx: query, headers, JSON, form.
+        body: a file that is streamed as the body.
+        save_to: where the answer's body goes; its answer is then None.
+    """
+
+    method: str
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    body: Path | None = None
+    save_to: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """The SHA-256 of a file is needed; large ones take seconds, so an event loop hands it to a thread."""
+
+    path: Path
+
+
+Operation = Generator[Call | Hash, Any, T]
+"""Yields calls and gets the JSON document of each answer; an error of the service is raised at the `yield`."""
+
+
+def upload(path: Path) -> Operation[str]:
+    """Store a video unless the service has it; its id."""
+    digest = yield from _video_id(path)
+    try:
+        yield Call("GET", f"/v1/videos/{digest}")
+    except (NotFound, Gone):
+        digest = yield from _send_video(path)
+    return digest
+
+
+def submit(
+    path: Path, detections: Path | None, idempotency_key: str | None, parameters: Mapping[str, Any]
+) -> Operation[Document]:
+    """Create a job, after the video was uploaded if the service does not have it.
+
+    The job is requested first: wrong parameters are refused before a large file is sent.
+    """
+    digest = yield from _video_id(path)
+    # one key for all tries, so an answer that got lost makes no second job
+    create = _creation(digest, detections, idempotency_key or uuid.uuid4().hex, parameters)
+    try:
+        return (yield create)
+    except DualtrackError as error:
+        if error.code not in NOT_STORED:
+            raise
+    yield from _send_video(path)
+    return (yield create)
+
+
+def report(job: JobReport | str, wait_s: float = 0, version: int | None = None) -> Operation[Document]:
+    """The job as it is now, or when it has ended, or changed from `version`, or after `wait_s` seconds."""
+    query: dict[str, float] = {"wait": wait_s} if wait_s else {}
+    if version is not None:
+        query["version"] = version
+    return (yield Call("GET", f"/v1/jobs/{_id(job)}", {"params": query}))
+
+
+def wait(
+    job: JobReport | str, on_progress: OnProgress | None, timeout_s: float | None, clock: Clock
+) -> Operation[Document]:
+    """The job after its end."""
+    deadline = None if timeout_s is None else clock.now() + timeout_s
+    document = yield from report(job)
+    while True:
+        now = JobReport(**values_of(document))
+        if on_progress is not None and now.progress is not None:
+            on_progress(now.progress)
+        if now.state in ENDED:
+            return document
+        left_s = LONG_POLL_S if deadline is None else deadline - clock.now()
+        if left_s <= 0:
+            raise Unavailable(
+                f"job {now.id}: expected its end within {timeout_s:g} s, it is {now.state}", code="timeout"
+            )
+        document = yield from report(now, min(LONG_POLL_S, left_s), now.version)
+
+
+def result(job: JobReport | str) -> Operation[Any]:
+    """The JSON document of a result."""
+    return (yield Call("GET", f"/v1/jobs/{_id(job)}/result"))
+
+
+def download(job: JobReport | str, result_format: str, path: Path) -> Operation[Path]:
+    """A file of a result."""
+    if result_format not in set(ResultFormat):
+        raise InvalidParameter(f"format: expected one of {', '.join(ResultFormat)}; got {result_format}")
+    part = path.with_name(path.name + ".part")
+    try:
+        yield Call("GET", f"/v1/jobs/{_id(job)}/result", {"params": {"format": str(result_format)}}, save_to=part)
+        return part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def cancel(job: JobReport | str) -> Operation[Document]:
+    """Cancel a job."""
+    return (yield Call("DELETE", f"/v1/jobs/{_id(job)}"))
+
+
+def delete_video(video_id: str) -> Operation[None]:
+    """Delete a video."""
+    yield Call("DELETE", f"/v1/videos/{video_id}")
+
+
+def models() -> Operation[Any]:
+    """The networks in use."""
+    return (yield Call("GET", "/v1/models"))
+
+
+def _creation(digest: str, detections: Path | None, key: str, parameters: Mapping[str, Any]) -> Call:
+    headers = {"Idempotency-Key": key}
+    if detections is None:
+        body = {"video_id": digest, "parameters": dict(parameters)}
+        return Call("POST", "/v1/jobs", {"json": body, "headers": headers})
+    if not detections.is_file():
+        raise InvalidDetections(f"detections: expected a file, got {detections}")
+    form = {"parameters": json.dumps(dict(parameters)), "video_id": digest}
+    files = {"detections": detections.read_bytes()}
+    return Call("POST", "/v1/jobs", {"data": form, "files": files, "headers": headers})
+
+
+def _send_video(path: Path) -> Operation[str]:
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
+    video_id: str = (yield Call("POST", "/v1/videos", {"headers": headers}, body=path))["id"]
+    return video_id
+
+
+def _video_id(path: Path) -> Operation[str]:
+    if not path.is_file():
+        raise InvalidVideo(f"video: expected a file, got {path}", code="no-such-file")
+    digest: str = yield Hash(path)
+    return digest
+
+
+def _id(job: JobReport | str) -> str:
+    return job if isinstance(job, str) else job.id

@@ -1,0 +1,1 @@
+"""The engine process, seen from outside: started, given jobs, watched, killed."""
