@@ -101,8 +101,8 @@ def tensorrt(
 
     lite = architecture is Architecture.LITE
     network = _lite(weights or DEFAULT_WEIGHTS) if lite else _resnext(weights)
-    name, said = release or UNNAMED.format(architecture), _read_card(card) if lite else Card()
-    made = Release(architecture.value, name, commit, DIMS[architecture], said)
+    name, content = release or UNNAMED.format(architecture), _read_card(card) if lite else Card()
+    made = Release(architecture.value, name, commit, DIMS[architecture], content)
     report(write_tensorrt_repository(out, network, made, clip))
     typer.echo(f"{out}: graphs, manifest and configurations")
     if not engines:
@@ -192,7 +192,7 @@ def model_cards(
     repository: Annotated[Path, typer.Option(help="Repository of the architecture `lite`.")] = REPOSITORY,
 ) -> None:
     """Rewrite the model cards of the architecture `lite` after a change of their text (needs no extra)."""
-    manifest, said = load_manifest(repository), _read_card(card)
+    manifest, content = load_manifest(repository), _read_card(card)
     if manifest.architecture != Architecture.LITE:
         raise ConfigurationError(
             f"{repository}: expected the architecture lite, the manifest has {manifest.architecture}"
@@ -200,7 +200,7 @@ def model_cards(
     for graph in manifest.graphs:
         path = repository / graph / "README.md"
         entry = manifest_entry(manifest, graph)
-        path.write_text(model_card(graph, manifest.architecture, manifest.release, entry, said))
+        path.write_text(model_card(graph, manifest.architecture, manifest.release, entry, content))
         typer.echo(str(path))
 
 

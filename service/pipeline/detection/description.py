@@ -1,4 +1,4 @@
-"""The description of a detector from outside: a TOML file that says what its tensors mean.
+"""The description of an external detector: a TOML file that defines its tensors.
 
 docs/how-to/own-detector.md has examples.
 """
@@ -27,15 +27,16 @@ class _Rule(BaseModel):
 
 
 class InputRule(_Rule):
-    """How a frame becomes the input: (value · scale − mean) / std, in this layout and size.
+    """Conversion of a frame to the input: (value · scale − mean) / std, in this layout and size.
 
     Attributes:
-        size: height and width of the input; `fit` says how the frame gets there: `letterbox` scales both sides
-            alike and pads, `stretch` does not.
-        short_side, long_side, multiple: instead of `size`, for graphs that take any: the short side is scaled to
-            `short_side` unless the long one would be longer than `long_side`; padded right and below.
-        align: where a letterboxed frame lies.
-        pad: value of the padding, 0 to 255.
+        size: height and width of the input. `fit` is how the frame is resized: `letterbox` keeps the aspect ratio and
+            pads, `stretch` does not.
+        short_side, long_side, multiple: instead of `size`, for graphs that accept any size: the short side is scaled
+            to `short_side` unless that would make the long side exceed `long_side`; padded on the right and at the
+            bottom.
+        align: position of a letterboxed frame.
+        pad: padding value, 0 to 255.
     """
 
     name: str
@@ -63,10 +64,10 @@ class InputRule(_Rule):
 
 
 class ColumnsRule(_Rule):
-    """A tensor of which each row, or with `transposed` each column, describes one detection.
+    """A tensor with one row (or, with `transposed`, one column) per detection.
 
     Attributes:
-        columns: first and one past the last of a row's numbers; all by default.
+        columns: start and end (exclusive) of the columns to use; all by default.
     """
 
     tensor: str
@@ -75,7 +76,7 @@ class ColumnsRule(_Rule):
 
 
 class BoxRule(ColumnsRule):
-    """Boxes, in pixels of the input or as shares of it."""
+    """Boxes, in pixels of the input or relative to its size."""
 
     format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
     units: Literal["pixels", "relative"] = "pixels"
@@ -85,11 +86,11 @@ class ScoreRule(ColumnsRule):
     """Scores: one column per class, or with `labels` only the top class's.
 
     Attributes:
-        kind: what makes probabilities of the numbers.
-        background: column that is no class; negative ones count from the end.
-        objectness: column of the same rows that multiplies all scores (YOLOv5, YOLOX).
-        labels: tensor of the top class's number.
-        first_label: number of the first class there.
+        kind: function that converts the values to probabilities.
+        background: column that is not a class; negative values count from the end.
+        objectness: column by which all scores of a row are multiplied (YOLOv5, YOLOX).
+        labels: tensor with the label of the top class.
+        first_label: label of the first class.
     """
 
     kind: Activation = "probability"
@@ -100,11 +101,11 @@ class ScoreRule(ColumnsRule):
 
 
 class MaskRule(_Rule):
-    """Masks: a grid per detection over its box or over the whole input, or weights of common prototypes.
+    """Masks: a grid per detection, over its box or the whole input, or coefficients of common prototypes.
 
     Attributes:
-        tensor: (N, h, w) or (N, 1, h, w); of the prototypes (P, h, w), which cover the input.
-        coefficients: rows of P weights, for prototypes.
+        tensor: (N, h, w) or (N, 1, h, w); for prototypes (P, h, w), which cover the input.
+        coefficients: rows of P coefficients, for prototypes.
     """
 
     tensor: str
@@ -114,13 +115,13 @@ class MaskRule(_Rule):
 
 
 class Description(_Rule):
-    """The whole file.
+    """The description file.
 
     Attributes:
-        model: the ONNX file, from the description's folder.
-        classes: names in the order of the scores, or a bundled set.
-        numbered_by: `id`: columns and labels are the ids of a bundled set, as torchvision's and DETR's are COCO's.
-        nms_iou: of two boxes that overlap more, whatever their classes, the better one stays; without it all stay.
+        model: path of the ONNX file, relative to the description.
+        classes: names in order of the scores, or the name of a bundled set.
+        numbered_by: `id` if columns and labels are ids of a bundled set, like COCO's for torchvision and DETR.
+        nms_iou: IoU threshold of class-agnostic NMS; None disables NMS.
     """
 
     model: Path
@@ -141,14 +142,14 @@ class Description(_Rule):
 
 @dataclass(frozen=True)
 class DetectorFile:
-    """A description that was read, and what follows from it.
+    """A parsed description, with derived values.
 
     Attributes:
         path: of the ONNX file.
         version: hash of description and graph.
-        description: as read.
+        description: content of the file.
         classes: of the class vector.
-        categories: ids and names, if the classes are a bundled set's.
+        categories: ids and names, if the classes are a bundled set.
     """
 
     path: Path
@@ -159,7 +160,7 @@ class DetectorFile:
 
     @property
     def vector(self) -> ClassVector:
-        """What its class vectors mean."""
+        """The classes of the detector."""
         return described(self.version, self.classes, self.categories)
 
     @property
@@ -174,7 +175,7 @@ def load_detector_file(path: Path) -> DetectorFile:
     """Read a description; the graph itself is not opened.
 
     Raises:
-        ConfigurationError: the file or the graph is missing, or a field is not what it should be.
+        ConfigurationError: the file or the graph is missing, or a field is invalid.
     """
     try:
         content = path.read_bytes()
