@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from dualtrack.errors import InvalidParameter
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import AnnotatedVideo, Dataset, load_dataset
 from evaluation.data.remembered import remember
 from evaluation.metrics.davis import region_similarity
@@ -35,7 +36,7 @@ PANEL = re.compile(r"(?P<subject>.+?):(?P<frame>\d+)(?::(?P<crop>\d+,\d+,\d+,\d+
 ANSWER, TRUTH = 0, 1
 """Colors of the painter: red and green."""
 app = typer.Typer(help=__doc__, add_completion=False)
-Out = Annotated[Path, typer.Option(help="The JPEG to write.")]
+Out = Annotated[Path, typer.Option(help="The JPEG to write.", callback=writable_file)]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from dualtrack.children import INSTALL
 from dualtrack.errors import ConfigurationError
+from dualtrack.outputs import writable_file, writable_folder
 from export.repository.model_card import Card, model_card
 from export.repository.publish import publish
 from export.repository.triton_config import Accelerator, write_configs, write_own_configs
@@ -54,7 +55,9 @@ OptionalWeights = Annotated[Path | None, typer.Option(help="Weights; random ones
 def lite(
     weights: Annotated[Path, typer.Option(help="Trained weights, written by `pack`.")] = DEFAULT_WEIGHTS,
     card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
-    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = REPOSITORY,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the repository to write.", callback=writable_folder)
+    ] = REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
@@ -70,7 +73,9 @@ def lite(
 @export.command()
 def resnext(
     weights: OptionalWeights = None,
-    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = RESNEXT_REPOSITORY,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the repository to write.", callback=writable_folder)
+    ] = RESNEXT_REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
@@ -88,7 +93,9 @@ def tensorrt(
     architecture: Annotated[Architecture, typer.Option(help="Architecture of the networks.")] = Architecture.LITE,
     weights: OptionalWeights = None,
     card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
-    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = TENSORRT_REPOSITORY,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the repository to write.", callback=writable_folder)
+    ] = TENSORRT_REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
@@ -132,7 +139,9 @@ def build(
 def pack(
     detector: Annotated[Path, typer.Argument(help="Trained detector (safetensors).")],
     trackers: Annotated[Path, typer.Argument(help="Trained trackers (safetensors).")],
-    out: Annotated[Path, typer.Option(help="Weights file to write, for `export lite`.")] = DEFAULT_WEIGHTS,
+    out: Annotated[
+        Path, typer.Option(help="Weights file to write, for `export lite`.", callback=writable_file)
+    ] = DEFAULT_WEIGHTS,
 ) -> None:
     """Combine a trained detector and trained trackers into one weights file."""
     require_models()

@@ -47,7 +47,7 @@ def demo(
     with running_service(out) as url, Client(url) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
-        result = run_job(client, clip, out, {"overlay": True, "th_det": SURE_SCORE})
+        result = run_job(client, url, clip, out, {"overlay": True, "th_det": SURE_SCORE})
     console.print(tubelet_table(result))
     overlay, tubelets = (out / FILES[kind].name for kind in (ResultFormat.OVERLAY_MP4, ResultFormat.COCO_RLE))
     console.print(f"overlay:  {overlay}\ntubelets: {tubelets}", markup=False)

@@ -10,6 +10,7 @@ from rich.console import Console
 from dualtrack.engine.engine import Engine
 from dualtrack.progress_bar import progress_bar
 from service.cli.display import tubelet_table
+from service.cli.out import OutOption, result_folder
 from service.cli.parameters import (
     CategoriesOption,
     DetectionsOption,
@@ -21,9 +22,7 @@ from service.cli.parameters import (
 
 def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
     video: Annotated[Path, typer.Argument(help="Video file.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets for NAME.mp4.")
-    ] = None,
+    out: OutOption = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
@@ -36,11 +35,15 @@ def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")] = False,
 ) -> None:
     """Segment a video on this machine, without a service; write tubelets.json, ytvis.json and overlay.mp4."""
-    folder = out or Path(f"{video.stem}-tubelets")
+    folder = result_folder(video, out)
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     values: dict[str, Any] = parameters.model_dump(mode="json", exclude_none=True)
-    with Engine(detector=detector) as engine, progress_bar() as bar:
-        result = engine.segment(video, out=folder, detections=detections, on_progress=bar.show, **values)
+    try:
+        with Engine(detector=detector) as engine, progress_bar() as bar:
+            result = engine.segment(video, out=folder, detections=detections, on_progress=bar.show, **values)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Finished work is cached: run the same command again to resume.", err=True)
+        raise
     if as_json:
         typer.echo(json.dumps(result.document()))
     else:

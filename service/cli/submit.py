@@ -8,11 +8,12 @@ import typer
 from rich.console import Console
 
 from dualtrack.client.client import Client
-from dualtrack.errors import InvalidDetections, InvalidVideo
+from dualtrack.errors import InvalidDetections
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.progress_bar import progress_bar
 from dualtrack.result.result import Result
 from service.cli.display import tubelet_table
+from service.cli.out import OutOption, result_folder
 from service.cli.parameters import (
     CategoriesOption,
     DetectionsOption,
@@ -31,9 +32,7 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
         str | None,
         typer.Option(envvar="DUALTRACK_API_KEY", help="API key (bearer token), if the service requires one."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets for NAME.mp4.")
-    ] = None,
+    out: OutOption = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
@@ -42,14 +41,12 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")] = False,
 ) -> None:
     """Submit a video to a service, wait for the job and download its results."""
-    if not video.is_file():
-        raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
+    folder = result_folder(video, out)
     if detections is not None and not detections.is_file():
         raise InvalidDetections(f"detections: expected a file, got {detections}")
-    folder = out or Path(f"{video.stem}-tubelets")
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     with Client(url, api_key=api_key) as client:
-        result = run_job(client, video, folder, parameters.model_dump(exclude_none=True), detections)
+        result = run_job(client, url, video, folder, parameters.model_dump(exclude_none=True), detections)
     if as_json:
         typer.echo(json.dumps(result.document()))
     else:
@@ -58,12 +55,18 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
 
 
 def run_job(
-    client: Client, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
+    client: Client, url: str, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
 ) -> Result:
     """Submit a video, show the progress of its job, and write the results to `folder`; returns the result."""
     job = client.submit(video, detections=detections, **parameters)
-    with progress_bar() as bar:
-        job = client.wait(job, bar.show)
+    address = f"{url.rstrip('/')}/v1/jobs/{job.id}"
+    typer.echo(f"Job {job.id}: {address}", err=True)
+    try:
+        with progress_bar() as bar:
+            job = client.wait(job, bar.show)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. The job continues; to cancel it: curl -X DELETE {address}", err=True)
+        raise
     # read first, so that no folder is created if the job failed
     result = client.result(job)
     folder.mkdir(parents=True, exist_ok=True)

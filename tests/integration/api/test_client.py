@@ -68,7 +68,7 @@ def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: P
 
     worker = threading.Thread(target=api.act, args=(finish_the_next,))
     worker.start()
-    run_job(client, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
+    run_job(client, api.url, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
     worker.join()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json", "overlay.mp4"}
 
