@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import dualtrack
+from tests.integration.docs.conftest import FRAMES
 from tests.integration.docs.test_pages import SERVICE
+from tests.support.clips import cut
 
 LAST = ("Job.cancel", "Client.cancel", "Client.delete_video")
 """Run after all others, because they end the job or delete its result."""
@@ -36,16 +40,20 @@ def test_every_public_class_and_function_has_an_example() -> None:
     assert all(issubclass(getattr(dualtrack, name), dualtrack.DualtrackError) for name in without), without
 
 
-def test_the_examples_run(service: str, folder: Path) -> None:
-    assert (folder / "clip.mp4").is_file()
-    texts = examples()
+@pytest.fixture(scope="module")
+def values(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """The names that examples of methods use: a client, a finished job, its result, and a tubelet."""
+    clip = cut(tmp_path_factory.mktemp("clip") / "clip.mp4", FRAMES, hw=(576, 768))
     with dualtrack.Client(service) as client:
-        result = dualtrack.segment("clip.mp4")
-        job = client.submit("clip.mp4").wait()
-        values: dict[str, Any] = {"dualtrack": dualtrack, "client": client, "job": job, "result": result}
-        values["tubelet"] = result.tubelets[0]
-        for name in (*(name for name in texts if name not in LAST), *LAST):
-            run(name, texts[name].replace(SERVICE, service), dict(values))
+        job = client.submit(clip).wait()
+        result = job.result()
+        yield {"client": client, "job": job, "result": result, "tubelet": result.tubelets[0]}
+
+
+@pytest.mark.parametrize("name", [*(name for name in examples() if name not in LAST), *LAST])
+def test_an_example_runs(name: str, values: dict[str, Any], service: str, folder: Path) -> None:
+    assert (folder / "clip.mp4").is_file()
+    run(name, examples()[name].replace(SERVICE, service), {"dualtrack": dualtrack, **values})
 
 
 def run(name: str, text: str, values: dict[str, Any]) -> None:
