@@ -1,4 +1,4 @@
-"""`dualtrack segment VIDEO`: the whole method without a server."""
+"""`dualtrack segment VIDEO`: segment a video without a service."""
 
 import json
 from pathlib import Path
@@ -20,19 +20,22 @@ from service.cli.parameters import (
 
 
 def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
-    video: Annotated[Path, typer.Argument(help="The video file.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
+    video: Annotated[Path, typer.Argument(help="Video file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets for NAME.mp4.")
+    ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
     categories: CategoriesOption = None,
     detector: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Description (TOML) of a detector in place of the bundled one.")
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML file describing an ONNX detector to use instead of the bundled one."),
     ] = None,
-    overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4, the video with the objects drawn.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")] = False,
 ) -> None:
-    """Segment a video on this machine, without a service: writes tubelets.json, ytvis.json and overlay.mp4."""
+    """Segment a video on this machine, without a service; write tubelets.json, ytvis.json and overlay.mp4."""
     folder = out or Path(f"{video.stem}-tubelets")
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     values: dict[str, Any] = parameters.model_dump(mode="json", exclude_none=True)
@@ -42,4 +45,4 @@ def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
         typer.echo(json.dumps(result.document()))
     else:
         Console().print(tubelet_table(result))
-        typer.echo(f"written to {folder}/")
+        typer.echo(f"Results written to {folder}/")

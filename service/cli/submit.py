@@ -1,4 +1,4 @@
-"""`dualtrack submit VIDEO`: a job on a running service."""
+"""`dualtrack submit VIDEO`: segment a video with a running service."""
 
 import json
 from pathlib import Path
@@ -23,18 +23,25 @@ from service.cli.parameters import (
 
 
 def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
-    video: Annotated[Path, typer.Argument(help="The video file.")],
-    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
-    api_key: Annotated[str | None, typer.Option(envvar="DUALTRACK_API_KEY", help="Bearer token.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
+    video: Annotated[Path, typer.Argument(help="Video file.")],
+    url: Annotated[
+        str, typer.Option(help="Address of the service, http://HOST:PORT or https://HOST:PORT.")
+    ] = "http://127.0.0.1:8080",
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="DUALTRACK_API_KEY", help="API key (bearer token), if the service requires one."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets for NAME.mp4.")
+    ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
     categories: CategoriesOption = None,
-    overlay: Annotated[bool, typer.Option(help="Also fetch overlay.mp4.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Also download overlay.mp4, the video with the objects drawn.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")] = False,
 ) -> None:
-    """Send a video to a service, wait for the job and fetch its results."""
+    """Submit a video to a service, wait for the job and download its results."""
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
     if detections is not None and not detections.is_file():
@@ -47,17 +54,17 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
         typer.echo(json.dumps(result.document()))
     else:
         Console().print(tubelet_table(result))
-        typer.echo(f"written to {folder}/")
+        typer.echo(f"Results written to {folder}/")
 
 
 def run_job(
     client: Client, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
 ) -> Result:
-    """Submit, show progress while it runs, write the results into `folder`; the result."""
+    """Submit a video, show the progress of its job, and write the results to `folder`; returns the result."""
     job = client.submit(video, detections=detections, **parameters)
     with progress_bar() as bar:
         job = client.wait(job, bar.show)
-    # requested first: where the job failed, no folder is made
+    # read first, so that no folder is created if the job failed
     result = client.result(job)
     folder.mkdir(parents=True, exist_ok=True)
     result.save(folder / FILES[ResultFormat.COCO_RLE].name)

@@ -170,7 +170,7 @@ def url(installed: Installed) -> Iterator[str]:
 
 def test_serve_and_submit(installed: Installed, url: str) -> None:
     printed = installed.run("submit", installed.clip, "--url", url, "--out", "submitted", "-p", "max_seeds=2")
-    assert "written to submitted/" in printed
+    assert "Results written to submitted/" in printed
     assert (installed.folder / "submitted" / "overlay.mp4").stat().st_size > 0
 
 
