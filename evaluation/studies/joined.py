@@ -100,7 +100,7 @@ async def compare_joined(
     notify: Notify = lambda _: None,
 ) -> Comparison:
     """Run every clip alone as a single chunk, then all of them as one video with `parameters`."""
-    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     found: list[LabeledTubelet] = []
     candidates: list[Detections] = []
     async with AsyncExitStack() as clips:

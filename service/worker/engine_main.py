@@ -183,9 +183,14 @@ def _read(runs: Runs, cancels: Cancels) -> None:
 
 def _refuse(detail: str) -> NoReturn:
     """End the process at once, also during a job: it can't know what the worker wanted. The handle starts another."""
+    _exit(detail, REFUSED)
+
+
+def _exit(detail: str, code: int) -> NoReturn:
+    """Log a line and end without Python's own end, which waits for the thread that reads the input."""
     sys.stderr.write(f"{detail}\n")
     sys.stderr.flush()
-    os._exit(REFUSED)
+    os._exit(code)
 
 
 def _read_start() -> protocol.Start:
@@ -219,8 +224,7 @@ def work(answers: Answers) -> None:
     except DualtrackError as error:
         # in place of ready: the models or the settings can't be used
         answers.failed(error)
-        sys.stderr.write(f"engine: {error.code}: {error.detail}\n")
-        sys.exit(UNUSABLE)
+        _exit(f"engine: {error.code}: {error.detail}", UNUSABLE)
 
 
 def _settings(given: protocol.Document) -> EngineSettings:

@@ -1,4 +1,7 @@
-"""The description of a detector from outside: a TOML file that says what its tensors mean (docs/bring-your-own.md)."""
+"""The description of a detector from outside: a TOML file that says what its tensors mean.
+
+docs/how-to/own-detector.md has examples.
+"""
 
 import hashlib
 import tomllib

@@ -1,5 +1,6 @@
 """The real engine process with the bundled models, line by line."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from dualtrack.digest import sha256_of
 from dualtrack.engine.handle import COMMAND
 from dualtrack.protocol import Cancel, Do, Done, Failed, Message, Ready, Start, Step
 from service.settings import Settings
-from service.worker.engine_main import REFUSED
+from service.worker.engine_main import REFUSED, UNUSABLE
 from tests.support.clips import plain
 from tests.support.pipelines import REPOSITORY
 from tests.support.results import STORED
@@ -27,7 +28,12 @@ class JobEngine:
         self.start = Start({**settings.engine_settings().to_json(), "scratch": str(folder / "scratch")})
         self.log = (folder / "engine.log").open("wb")
         self.process = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, "DUALTRACK_DATA_DIR": str(folder / "elsewhere")},
         )
 
     def say(self, *messages: Message | str) -> None:
@@ -97,6 +103,27 @@ def test_one_job_after_the_other_until_the_input_ends(engine: JobEngine, video: 
     assert {step.stage for step in steps if isinstance(step, Step)} >= {"decode", "detect"}
     assert (engine.folder / "out2" / STORED).exists()
     assert engine.close() == 0
+
+
+def test_settings_that_are_left_out_come_from_the_environment(engine: JobEngine, video: Path, tmp_path: Path) -> None:
+    engine.say(Start({"threads": 1}))
+    assert engine.answers(Ready) == [Ready()]
+    scratch = tmp_path / "elsewhere" / "scratch"
+    assert [path.suffix for path in scratch.iterdir()] == [".lock"]
+    engine.say(engine.job(1, video))
+    assert engine.answers(Done, Failed)[-1] == Done(1)
+    assert engine.close() == 0
+    assert list(scratch.iterdir()) == []
+
+
+def test_models_that_can_not_be_used_are_reported_in_place_of_ready(engine: JobEngine, tmp_path: Path) -> None:
+    engine.say(Start({**engine.start.settings, "model_repository": str(tmp_path / "nowhere")}))
+    [failed] = engine.answers(Failed, Ready)
+    assert isinstance(failed, Failed)
+    assert failed.code == "configuration"
+    assert "nowhere" in failed.detail
+    assert engine.close() == UNUSABLE
+    assert "Traceback" not in engine.words()
 
 
 def test_the_input_that_ends_in_mid_job_ends_the_engine(engine: JobEngine, video: Path) -> None:

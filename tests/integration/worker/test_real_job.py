@@ -84,7 +84,7 @@ def test_given_detections_take_the_place_of_the_detector(api: Api, tmp_path: Pat
         job = client.submit(video, detections=file, overlay=False)
         client.wait(job, timeout_s=120)
         [tubelet] = client.result(job).tubelets
-        assert (tubelet["category"], tubelet["category_id"], tubelet["seed_frame"]) == ("walker", 7, 1)
+        assert (tubelet.category, tubelet.category_id, tubelet.seed_frame) == ("walker", 7, 1)
         records = json.loads(client.download(job, "ytvis", tmp_path / "ytvis.json").read_text())
         assert [record["category_id"] for record in records] == [7]
 
@@ -122,6 +122,6 @@ def test_a_decoder_that_dies_fails_its_job_and_no_other(api: Api, http: httpx.Cl
     assert failed["state"] == "failed"
     assert failed["attempt"] == 1
     assert failed["error"]["code"] == "decode-failed"
-    assert re.search(r"stopped at frame \d+ .*SIGKILL", failed["error"]["detail"])
+    assert re.search(r"exited at frame \d+ .*SIGKILL", failed["error"]["detail"])
     assert not list(scratch.glob("*/*"))
     assert ended(http, submit(http, cut(tmp_path / "next.mp4", 3)))["state"] == "done"

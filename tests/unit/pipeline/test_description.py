@@ -213,7 +213,7 @@ def test_no_graph_at_all(tmp_path: Path) -> None:
 
 
 def test_descriptions_in_the_docs_are_right() -> None:
-    text = (REPOSITORY.parent / "docs" / "bring-your-own.md").read_text()
+    text = (REPOSITORY.parent / "docs" / "how-to" / "own-detector.md").read_text()
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     models = [Description.model_validate(tomllib.loads(block)).model.name for block in blocks]
     assert models == ["yolo.onnx", "maskrcnn.onnx"]
