@@ -10,6 +10,8 @@ IMPORTERS = [
     "service.inference.onnx_runtime",
     "service.cli.serving_checks",
     "service.pipeline.detection.outside",
+    "evaluation.baselines.literal.graphs",
+    "export.repository.borrowed_trackers",
 ]
 CODE = """
 import importlib, os, sys
