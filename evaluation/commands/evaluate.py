@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidParameter
+from dualtrack.outputs import writable_file, writable_folder
 from evaluation.data.dataset import Document
 from evaluation.output.report import write_report
 from evaluation.output.tables import figure_table, stratum_table
@@ -48,19 +49,25 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the metrics, overall and per clip, to this file.")
+        Path | None,
+        typer.Option(
+            "--json", help="Also write the metrics, overall and per clip, to this file.", callback=writable_file
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate only the first N videos or images.")] = None,
     all_videos: Annotated[
         bool, typer.Option("--all", help="Include videos that are not exhaustively annotated.")
     ] = False,
     results_file: Annotated[
-        Path | None, typer.Option("--results", help="Write results in YouTube-VIS format to this file.")
+        Path | None,
+        typer.Option("--results", help="Write results in YouTube-VIS format to this file.", callback=writable_file),
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Also write an HTML report: metrics, strata, error types (also in --json), worst clips."
+            metavar="DIR",
+            help="Also write an HTML report: metrics, strata, error types (also in --json), worst clips.",
+            callback=writable_folder,
         ),
     ] = None,
     param: ParameterOption = None,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dualtrack.errors import InvalidDataset, InvalidParameter
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import Document, load_dataset
 from evaluation.metrics.bootstrap import LEVEL, Difference, differences
 from evaluation.output.tables import difference_table, markdown_rows, row_table
@@ -42,9 +43,14 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     samples: Annotated[int, typer.Option(min=1, help="Number of bootstrap samples for the intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the metrics, overall and per clip, to this file.")
+        Path | None,
+        typer.Option(
+            "--json", help="Also write the metrics, overall and per clip, to this file.", callback=writable_file
+        ),
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write the tables to this Markdown file.", callback=writable_file)
+    ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The description of a detector from outside: a TOML file that says what its tensors mean.
+"""The description of an external detector: a TOML file that defines its tensors.
 
 docs/how-to/own-detector.md has examples.
 """
@@ -27,7 +27,7 @@ class _Rule(BaseModel):
 
 
 class InputRule(_Rule):
-    """How a frame becomes the input: (value · scale − mean) / std, in this layout and size.
+    """Conversion of a frame to the input: (value · scale − mean) / std, in this layout and size.
 
     Attributes:
         name: name of the graph's input.
@@ -72,7 +72,7 @@ class InputRule(_Rule):
 
 
 class ColumnsRule(_Rule):
-    """A tensor of which each row, or with `transposed` each column, describes one detection.
+    """A tensor with one row (or, with `transposed`, one column) per detection.
 
     Attributes:
         tensor: name of the graph's output.
@@ -116,7 +116,7 @@ class ScoreRule(ColumnsRule):
 
 
 class MaskRule(_Rule):
-    """Masks: a grid per detection over its box or over the whole input, or weights of common prototypes.
+    """Masks: a grid per detection, over its box or the whole input, or coefficients of common prototypes.
 
     Attributes:
         tensor: name of the output: masks (N, h, w) or (N, 1, h, w), or prototypes (P, h, w).
@@ -132,7 +132,7 @@ class MaskRule(_Rule):
 
 
 class Description(_Rule):
-    """The whole file.
+    """The description file.
 
     Attributes:
         model: path of the ONNX file, relative to the description.
@@ -161,14 +161,14 @@ class Description(_Rule):
 
 @dataclass(frozen=True)
 class DetectorFile:
-    """A description that was read, and what follows from it.
+    """A parsed description, with derived values.
 
     Attributes:
         path: of the ONNX file.
         version: hash of description and graph.
-        description: as read.
+        description: content of the file.
         classes: of the class vector.
-        categories: ids and names, if the classes are a bundled set's.
+        categories: ids and names, if the classes are a bundled set.
     """
 
     path: Path
@@ -179,7 +179,7 @@ class DetectorFile:
 
     @property
     def vector(self) -> ClassVector:
-        """What its class vectors mean."""
+        """The classes of the detector."""
         return described(self.version, self.classes, self.categories)
 
     @property
@@ -194,7 +194,7 @@ def load_detector_file(path: Path) -> DetectorFile:
     """Read a description; the graph itself is not opened.
 
     Raises:
-        ConfigurationError: the file or the graph is missing, or a field is not what it should be.
+        ConfigurationError: the file or the graph is missing, or a field is invalid.
     """
     try:
         content = path.read_bytes()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import ConfigurationError, ContractViolation
-from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.description import Description, DetectorFile, InputRule, load_detector_file
+from service.pipeline.detection.output_tensors import boxes_of, grids_of, scores_of
 from service.pipeline.detection.outside import open_detector
 from service.pipeline.detection.placement import input_of, place
 from tests.support.pipelines import REPOSITORY
