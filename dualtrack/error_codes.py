@@ -78,7 +78,7 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
         "unreachable",
     ),
     Canceled: ("canceled",),
-    JobFailed: ("detections-deleted",),
+    JobFailed: ("detections-deleted", "too-many-attempts"),
     InferenceError: ("inference-failed",),
     ContractViolation: ("contract-violation",),
     InferenceTimeout: ("inference-timeout",),
@@ -89,6 +89,9 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
 CLASS_OF_CODE: Mapping[str, type[DualtrackError]] = MappingProxyType(
     {code: kind for kind, codes in CODES_OF_CLASS.items() for code in codes}
 )
+
+CAUSES_WITHOUT_ERROR = frozenset({"worker-died"})
+"""Causes of a failed attempt that no error reports: nothing was left to raise one. They occur in the metrics alone."""
 
 STATUS_OF_CODE: Mapping[str, int] = {
     "bad-request": 400,

@@ -1,13 +1,13 @@
 """All errors that dualtrack raises deliberately.
 
     DualtrackError
-    ├── InvalidInput            the input or request is invalid; HTTP status 4xx
+    ├── InvalidInput            the input or request is invalid; HTTP status 4xx, except InvalidResult
     │   ├── InvalidParameter    a parameter is unknown or out of range
     │   ├── InvalidVideo        the file can't be used as a video (code: too-large, malformed, no-video, …)
     │   ├── InvalidDetections   a detections file can't be used; the message names the record
     │   ├── TooLarge            the request body exceeds the size limit
     │   ├── InvalidDataset      an annotation file can't be used for evaluation
-    │   └── InvalidResult       a file or document is not a complete result
+    │   └── InvalidResult       a file or document is not a complete result (500: of the service itself)
     ├── Unauthorized            the API key is missing or wrong
     ├── NotFound                the video, job, model or file does not exist
     ├── Conflict                not possible in the current state, such as a result that is not ready
@@ -109,7 +109,7 @@ class NotFound(DualtrackError):
 
 
 class Conflict(DualtrackError):
-    """The request is not possible in the current state, such as reading a result that is not ready."""
+    """The request is valid but conflicts with the current state, such as reading a result that is not ready."""
 
     code = "conflict"
 

@@ -43,14 +43,15 @@ class Parameters(TypedDict, total=False):
     """Maximum number of detections kept per frame. 1 to 50. Default: 20."""
 
     estimator: Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-    """How a class's average score over the video is computed. Default: `frame_max`; preset `paper`:
+    """Class calibration: how a class's average score over the chunk is computed. Default: `frame_max`; preset `paper`:
     `all_candidates`."""
 
     th_cc: float
-    """Class calibration: average score above which a class is reliable. 0 to 1. Default: 0.15; preset `paper`: 0.05."""
+    """Class calibration: a class is reliable in a chunk if its average score there is above this; the scores of all
+    other classes are multiplied by `beta`. 0 to 1. Default: 0.15; preset `paper`: 0.05."""
 
     beta: float
-    """Factor on the scores of unreliable classes; 1 disables calibration. 0 to 1. Default: 0.1."""
+    """Factor on the scores of classes that are not reliable; 1 disables calibration. 0 to 1. Default: 0.1."""
 
     relabel: bool
     """Let calibration change a detection's label. Default: true."""
@@ -85,11 +86,11 @@ class Parameters(TypedDict, total=False):
     """Siamese score above which a lost target counts as found again. 0 to 1. Default: 0.5; preset `paper`: 0.7."""
 
     lost_max_frames: int
-    """Stop a sweep after this many consecutive lost frames; 0 never stops. At least 0. Default: 0."""
+    """Stop a sweep after this many consecutive lost tracked frames; 0 never stops. At least 0. Default: 0."""
 
     lost_reach: float
-    """Maximum distance a lost target can move per lost frame, in multiples of its size; 0 removes the bound. 0 to 100.
-    Default: 0.25."""
+    """Maximum distance a lost target can move per tracked frame, in multiples of its size; 0 removes the bound. 0 to
+    100. Default: 0.25."""
 
     fusion: Literal["box", "none", "instance"]
     """How the two trackers are fused: `box` cuts the mask at the tracked box; `none` uses the pixel tracker alone,
@@ -133,14 +134,14 @@ class Parameters(TypedDict, total=False):
     0.5."""
 
     track_fps: float
-    """Approximate frame rate for tracking; frames in between are interpolated. Videos with a lower frame rate are
+    """Approximate frame rate for tracking; frames in between are interpolated. Videos below 1.5 times this rate are
     tracked in full; 0 tracks every frame. 0 to 1000. Default: 12; preset `paper`: 0."""
 
     chunk_frames: int
-    """Maximum number of frames per chunk; longer videos are processed in chunks. 8 to 2000. Default: 160."""
+    """Maximum number of tracked frames per chunk; longer videos are processed in chunks. 8 to 2000. Default: 160."""
 
     chunk_overlap: int
-    """Frames shared by consecutive chunks; at most half of `chunk_frames`. 1 to 1000. Default: 12."""
+    """Tracked frames shared by consecutive chunks; at most half of `chunk_frames`. 1 to 1000. Default: 12."""
 
     shots: bool
     """Start a new chunk at every shot change; tubelets end there. Default: true."""

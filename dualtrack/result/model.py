@@ -135,9 +135,9 @@ class Entry:
         counts: COCO's compressed run lengths of the mask; the mask has the size of the video.
         box: tight box of the mask (x1, y1, x2, y2), in pixels of the original frame; None in results that were
             written before schema 1.
-        track_box: the tracker's box (x1, y1, x2, y2), in pixels of the original frame; it may be larger or smaller
-            than the mask.
-        track_score: Siamese score of the tracker, in [0, 1].
+        track_box: the tracker's box (x1, y1, x2, y2), in pixels of the original frame: the Siamese RPN's, blended
+            with the mask's box by the parameter `couple`; it may be larger or smaller than the mask.
+        track_score: Siamese score of the tracker, in [0, 1]; 1 in the frame of the seed.
 
     Example:
         >>> tubelet = result.tubelets[0]
@@ -325,8 +325,8 @@ class Tubelet:
     def track_box(self, frame: SupportsIndex) -> Box | None:
         """The tracker's box in a frame, or None if the object is not visible.
 
-        It is the Siamese RPN's estimate of the extent of the whole object, including hidden parts. Unlike `box`, it
-        may be larger or smaller than the mask.
+        It estimates the extent of the whole object, including hidden parts: the Siamese RPN's box, blended with the
+        mask's box by the parameter `couple`. Unlike `box`, it may be larger or smaller than the mask.
 
         Args:
             frame: index of the frame, from 0.

@@ -73,7 +73,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     param: ParameterOption = None,
     params: ParameterFileOption = None,
 ) -> None:
-    """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric)."""
+    """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric).
+
+    Every frame of a video file is tracked, and a video is one chunk: track_fps, chunk_frames, chunk_overlap, shots and
+    stitch_iou have no effect. To score what a service computes from a fast video, evaluate a file at about 12 frames
+    per second.
+    """
     request = Request(
         path=path,
         method=cast("Method", _one_of("method", method, get_args(Method))),

@@ -62,6 +62,10 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     margin-1 margin=1, uncoupled couple=0, matched-skip score=matched_skip,
     paper preset=paper.
 
+    As in evaluate, every frame of a video file is tracked and a video is one
+    chunk: track_fps, chunk_frames, chunk_overlap, shots and stitch_iou have no
+    effect.
+
     oracle-seeds tracks every annotated object from its mask in the frame
     where it is largest, with the true class and score 1. oracle-detections
     links, for every object, the detections that overlap it most in each

@@ -59,6 +59,10 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     one half is scored on the other: the best score of a grid is optimistic.
     Clips that were used for tuning can no longer serve as a test set.
 
+    As in evaluate, every frame of a video file is tracked and a video is one
+    chunk: track_fps, chunk_frames, chunk_overlap, shots and stitch_iou have no
+    effect.
+
     Detections and tubelets are cached, a video is decoded once, and a seed is
     tracked once per tracker setting, so the grid costs little more than one
     evaluation per tracker setting.

@@ -1,7 +1,7 @@
 """`dualtrack`: entry point of the command line; prints errors as one line and sets the exit code.
 
-Exit codes: 0 success · 1 internal error · 2 invalid usage · 3 invalid input · 4 not found, or not possible in the
-current state · 5 a server is full or unavailable · 6 inference or the configuration failed · 130 interrupted.
+Exit codes: 0 success · 1 all other errors · 2 invalid usage · 3 invalid input · 4 not found, or not possible in the
+current state · 5 a server is full or unavailable · 6 model inference or configuration error · 130 interrupted.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Generates files from the parameters: run `python -m service.cli.parameter_files` in a checkout."""
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,34 @@ class Parameters(TypedDict, total=False):
 '''
 
 
+PAGE_HEAD = f"""# Parameters of a job
+
+Generated from the code by `{COMMAND}`. `dualtrack parameters` prints the same, and
+`GET /openapi.json` has it as a schema. Set parameters with `-p NAME=VALUE` on the command line, in a file for
+`--params`, as keyword arguments in Python, or in a JSON object over HTTP.
+
+A parameter that you leave out takes its value from the preset: `default`, or `paper`, the literal reading of the
+paper that the method comes from (Feng et al., ICCV Workshops 2019; see [Method](method.md)). The last column links to
+the section of the method that defines the parameter.
+
+**Class calibration** in short: each chunk of the video decides which classes are *reliable*. A class is reliable if
+its average score (`estimator`) is above `th_cc`; if none is above it, only the class with the highest average is
+reliable. A detection keeps its scores for the reliable classes, and its other scores are multiplied by `beta`. So its
+label may change (`relabel`) and it may rank lower, but it is dropped only if its best score is then below `th_key`.
+
+"""
+PAGE_END = """
+`lost_enter` may not be above `lost_leave`: a target would be lost and found again at once. If you set `chunk_frames`
+and not `chunk_overlap`, the overlap is at most half of `chunk_frames`. Parameters that count frames count *tracked*
+frames: a video at 25 frames per second is tracked in every second one, so a chunk of 160 frames spans 320 frames of
+the video. `categories` has [a page of its own](how-to/own-classes.md).
+
+## Deprecated names
+These names are accepted with a warning, and will be rejected in the next release:
+
+"""
+
+
 def typed_dict() -> str:
     """The module `dualtrack.parameters`."""
     return HEAD + "".join(f"\n    {row.name}: {_annotation(row)}\n{_docstring(row)}" for row in rows())
@@ -56,27 +85,29 @@ def typed_dict() -> str:
 
 def page() -> str:
     """`docs/parameters.md`."""
+    sections = method_sections()
     lines = [
-        "# Parameters of a job",
-        "",
-        f"Generated from the code by `{COMMAND}`. `dualtrack parameters` prints the same table,",
-        "and `GET /openapi.json` contains it as a schema. On the command line, set a parameter with `-p NAME=VALUE`,",
-        "or several with `--params FILE`, a JSON object; over HTTP, `parameters` is a JSON object; in Python, they",
-        "are keyword arguments. A parameter that is not set has the value of the preset: `default`, or `paper`, the",
-        "literal reading of the paper.",
-        "",
-        "| parameter | range | default | paper | description |",
-        "|---|---|---|---|---|",
-        *(_line(row) for row in rows()),
-        "",
-        "`lost_enter` must not exceed `lost_leave`: a target would be lost and found again in the same frame. If",
-        "`chunk_frames` is set and `chunk_overlap` is not, the overlap is reduced to at most half of `chunk_frames`.",
-        "",
-        "## Deprecated names",
-        "These names are accepted with a warning, and will be rejected in the next release:",
+        *PAGE_HEAD.splitlines(),
+        "| parameter | range | default | paper | what it does | method |",
+        "|---|---|---|---|---|---|",
+        *(_line(row, sections.get(row.name, "")) for row in rows()),
+        *PAGE_END.splitlines(),
         *(f"- `{old}` is now `{new}`" for old, new in OLD_NAMES.items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def method_sections() -> dict[str, str]:
+    """Links to the sections of `docs/method.md` that list a parameter with its defaults, by the parameter's name."""
+    found, link = dict[str, str](), ""
+    for line in (ROOT / "docs" / "method.md").read_text().splitlines():
+        if heading := re.fullmatch(r"#{2,3} (([\d.]+?)\.? .+)", line):
+            # the anchor as the site makes it
+            anchor = re.sub(r"[^\w\s-]", "", heading[1]).strip().lower().replace(" ", "-")
+            link = f"[{heading[2]}](method.md#{anchor})"
+        elif row := re.fullmatch(r"\| `(\w+)` \| [^|]+ \| [^|]+ \|", line):
+            found.setdefault(row[1], link)
+    return {row.name: found[row.name] for row in rows() if row.name in found}
 
 
 FILES: Mapping[str, Callable[[], str]] = {"dualtrack/parameters.py": typed_dict, "docs/parameters.md": page}
@@ -109,8 +140,8 @@ def _defaults(row: Row) -> str:
     return f"Default: {value_text(row.default)}; preset `paper`: {value_text(row.paper)}."
 
 
-def _line(row: Row) -> str:
-    cells = (f"`{row.name}`", row.expected, value_text(row.default), value_text(row.paper), row.description)
+def _line(row: Row, section: str) -> str:
+    cells = (f"`{row.name}`", row.expected, value_text(row.default), value_text(row.paper), row.description, section)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -30,13 +30,21 @@ class InputRule(_Rule):
     """Conversion of a frame to the input: (value · scale − mean) / std, in this layout and size.
 
     Attributes:
-        size: height and width of the input. `fit` is how the frame is resized: `letterbox` keeps the aspect ratio and
-            pads, `stretch` does not.
-        short_side, long_side, multiple: instead of `size`, for graphs that accept any size: the short side is scaled
-            to `short_side` unless that would make the long side exceed `long_side`; padded on the right and at the
-            bottom.
-        align: position of a letterboxed frame.
-        pad: padding value, 0 to 255.
+        name: name of the graph's input.
+        layout: order of the axes: batch, channels, height, width, or with the channels last.
+        channels: order of the color channels.
+        dtype: type of the values.
+        size: height and width of the input, if the graph takes one size only. Give either `size` or `short_side`.
+        fit: how a frame gets to `size`: `letterbox` scales both sides by the same factor and pads, `stretch` scales
+            each side by its own factor.
+        align: where a letterboxed frame lies: in the middle of the input, or in its top left corner.
+        short_side: length to which the short side of a frame is scaled, if the graph takes any size.
+        long_side: with `short_side`, the greatest length of the long side; a longer frame is scaled down further.
+        multiple: with `short_side`, the input is padded on the right and at the bottom to multiples of this.
+        pad: value of the padding, before `scale`.
+        scale: factor on the values, which are 0 to 255.
+        mean: per channel, subtracted after scaling.
+        std: per channel, what the result is divided by.
     """
 
     name: str
@@ -67,7 +75,9 @@ class ColumnsRule(_Rule):
     """A tensor with one row (or, with `transposed`, one column) per detection.
 
     Attributes:
-        columns: start and end (exclusive) of the columns to use; all by default.
+        tensor: name of the graph's output.
+        transposed: whether each column describes a detection, not each row.
+        columns: first, and one past the last, of a row's numbers that belong here; by default all.
     """
 
     tensor: str
@@ -76,7 +86,12 @@ class ColumnsRule(_Rule):
 
 
 class BoxRule(ColumnsRule):
-    """Boxes, in pixels of the input or relative to its size."""
+    """Boxes, one per detection.
+
+    Attributes:
+        format: of the four numbers: two corners, a corner and the size, or the center and the size.
+        units: pixels of the input, or fractions of its width and height.
+    """
 
     format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
     units: Literal["pixels", "relative"] = "pixels"
@@ -86,11 +101,11 @@ class ScoreRule(ColumnsRule):
     """Scores: one column per class, or with `labels` only the top class's.
 
     Attributes:
-        kind: function that converts the values to probabilities.
-        background: column that is not a class; negative values count from the end.
-        objectness: column by which all scores of a row are multiplied (YOLOv5, YOLOX).
-        labels: tensor with the label of the top class.
-        first_label: label of the first class.
+        kind: what the numbers are: probabilities, or logits that need a sigmoid or a softmax.
+        background: column for "no class"; negative numbers count from the end.
+        objectness: column of the whole row whose value multiplies all scores (YOLOv5, YOLOX).
+        labels: name of the output with the number of the top class, for graphs that report the top class only.
+        first_label: number of the first class in `labels`.
     """
 
     kind: Activation = "probability"
@@ -104,8 +119,10 @@ class MaskRule(_Rule):
     """Masks: a grid per detection, over its box or the whole input, or coefficients of common prototypes.
 
     Attributes:
-        tensor: (N, h, w) or (N, 1, h, w); for prototypes (P, h, w), which cover the input.
-        coefficients: rows of P coefficients, for prototypes.
+        tensor: name of the output: masks (N, h, w) or (N, 1, h, w), or prototypes (P, h, w).
+        space: what a mask covers: its `box`, or the whole `input`, as prototypes do.
+        kind: whether the numbers are probabilities or logits that need a sigmoid.
+        coefficients: where the P weights of each detection are, if `tensor` has prototypes.
     """
 
     tensor: str
@@ -119,9 +136,11 @@ class Description(_Rule):
 
     Attributes:
         model: path of the ONNX file, relative to the description.
-        classes: names in order of the scores, or the name of a bundled set.
-        numbered_by: `id` if columns and labels are ids of a bundled set, like COCO's for torchvision and DETR.
-        nms_iou: IoU threshold of class-agnostic NMS; None disables NMS.
+        classes: list of names in the order of the scores, or the name of a bundled set.
+        numbered_by: what columns and labels count: the `position` of a class in `classes`, or the `id` of a bundled
+            set, as the COCO ids of torchvision and DETR.
+        nms_iou: IoU above which the lower-scoring one of two boxes is dropped, whatever their classes; by default
+            none is dropped.
     """
 
     model: Path

@@ -216,4 +216,4 @@ def test_descriptions_in_the_docs_are_right() -> None:
     text = (REPOSITORY.parent / "docs" / "how-to" / "own-detector.md").read_text()
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     models = [Description.model_validate(tomllib.loads(block)).model.name for block in blocks]
-    assert models == ["yolo.onnx", "maskrcnn.onnx"]
+    assert models == ["yolo11n.onnx", "yolov5s.onnx", "yolox_s.onnx", "maskrcnn.onnx"]
