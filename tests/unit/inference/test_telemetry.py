@@ -11,7 +11,6 @@ IMPORTERS = [
     "service.cli.serving_checks",
     "service.pipeline.detection.outside",
     "evaluation.baselines.literal.graphs",
-    "export.repository.borrowed_trackers",
 ]
 CODE = """
 import importlib, os, sys
