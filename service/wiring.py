@@ -1,4 +1,4 @@
-"""What the API and every worker open from the settings, and what can be asked of all of it together."""
+"""Opens the components that the API and every worker share, and checks their readiness."""
 
 import asyncio
 import contextlib
@@ -36,17 +36,16 @@ log = structlog.get_logger()
 JOB_TASK = "run_job"
 """Name of the task in the queue; deliveries of earlier versions carry it, too, so it must not change."""
 CANCELS = f"{redis_keys.DOCKET}:cancel:*"
-"""Channels that docket's workers listen to before they take work; the user of Redis needs the right to this pattern."""
+"""Channels to which docket's workers subscribe before they take jobs; Redis users need this very pattern."""
 CHECK_EVERY_S, STALE_S, FIRST_S = 2.0, 60.0, 5.0
-"""How often readiness is checked, after how long without an answer the service is not ready, and how long the start
-waits for the first one."""
+"""Interval of the readiness check, age of a stale result, and maximum wait for the first one, in seconds."""
 DELIVERY_PAUSES_S = (0.0, 0.0, 0.05, 0.2)
-"""Between two tries to hand a job to the queue; the key of a delivery makes repeats harmless."""
+"""Pauses between attempts to hand a job to the queue, in seconds; the key of a delivery makes repeats harmless."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the API and a worker work with; `warnings` say why accepted jobs may vanish (`state/server.py`)."""
+    """What the API and a worker work with; `warnings` are reasons for which accepted jobs can be lost."""
 
     settings: Settings
     redis: Redis
@@ -64,14 +63,14 @@ class Parts:
 
 @contextlib.asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Connect to Redis, open the blob store, read the manifest.
+    """Connect to Redis, open the blob store and read the manifest; closes them at the end of the block.
 
     Raises:
         ConfigurationError: no Redis is configured, its user lacks a right, or the model repository is not readable.
         Unavailable: Redis can't be reached.
     """
     if settings.redis_url is None:
-        raise ConfigurationError("redis_url: not set; set DUALTRACK_REDIS_URL or run `dualtrack serve`")
+        raise ConfigurationError("redis_url: expected a URL, got none: set DUALTRACK_REDIS_URL or run dualtrack serve")
     url = settings.redis_url.get_secret_value()
     manifest = load_manifest(settings.model_repository)
     blobs = BlobStore(settings.data_dir / "blobs", min_free_bytes=settings.min_free_bytes)
@@ -89,7 +88,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
             async def deliver(job_id: str, key: str) -> None:
                 for pause in DELIVERY_PAUSES_S:
-                    # the queue's connections of before a restart of the server fail when they are used next
+                    # after a restart of the server, the queue's old connections fail at their next use
                     with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
                         await _deliver(docket, job_id, key)
                         return
@@ -126,36 +125,36 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 async def current_release(parts: Parts) -> Manifest:
-    """The newest release in the repository: one that is published meanwhile needs no new start.
+    """The newest release in the repository, read again each time, so that a new release needs no restart.
 
     Raises:
-        ConfigurationError: the repository is not readable any more.
+        ConfigurationError: the repository can't be read.
     """
     return await asyncio.to_thread(load_manifest, parts.settings.model_repository)
 
 
 async def ready(parts: Parts) -> dict[str, str | bool]:
-    """What the service needs, each True or a text that says what is wrong."""
+    """Check what the service needs; returns, for each component, True or a text that describes the problem."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
     try:
         checks |= {"state": True, "workers": True if await parts.workers.count() else "no live worker"}
     except Unavailable as error:
         checks |= {"state": error.detail}
     if parts.settings.triton_url is not None:
-        checks["models"] = await _answering(parts.settings.triton_url, parts.settings.model_repository)
+        checks["models"] = await _models_ready(parts.settings.triton_url, parts.settings.model_repository)
     if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
         checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes free"
     return checks
 
 
 class Readiness:
-    """The last answer of `ready`, which is called again and again, whoever wants to know it.
+    """The last result of `ready`, which is called at intervals.
 
     Args:
-        parts: what is looked at.
+        parts: the components to check.
 
     Attributes:
-        first: the first answer is there.
+        first: set after the first check.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -165,19 +164,19 @@ class Readiness:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is no reason not to be ready."""
+        """Problems that do not affect readiness."""
         return self._parts.warnings
 
     def checks(self) -> dict[str, str | bool]:
-        """As `ready` answers; a check more if the last answer is old."""
+        """The last result of `ready`, with an additional check if it is stale."""
         age = time.monotonic() - self._answered
         return self._checks if age < STALE_S else {**self._checks, "check": f"no answer for {age:.0f} s"}
 
     async def look(self) -> None:
-        """Check now."""
+        """Run the check."""
         try:
             self._checks = await ready(self._parts)
-        except Exception as error:  # whatever it is, the next look may say something else
+        except Exception as error:  # the next check may succeed
             log.exception("readiness not checked")
             self._checks = {"check": f"failed: {type(error).__name__}"}
         self._answered = time.monotonic()
@@ -186,7 +185,7 @@ class Readiness:
 
 @contextlib.asynccontextmanager
 async def watched(parts: Parts) -> AsyncIterator[Readiness]:
-    """The readiness of the service, checked for the length of the block."""
+    """Check readiness at intervals for the duration of the block."""
     readiness = Readiness(parts)
     async with heartbeat(readiness.look, CHECK_EVERY_S):
         with contextlib.suppress(TimeoutError):
@@ -200,17 +199,17 @@ async def _deliver(docket: Docket, job_id: str, key: str) -> None:
 
 
 async def _run_nothing(job_id: str) -> None:
-    """The task as a process that only delivers knows it; a worker registers what runs the job under the name."""
+    """The task in processes that only deliver jobs; a worker registers the function that runs them under its name."""
     raise ConfigurationError(f"job {job_id}: delivered to a process that is not a worker")
 
 
 def _classes(settings: Settings, manifest: Manifest) -> ClassVector:
-    """What the class vectors of the detector in use mean."""
+    """The classes in the class vectors of the detector in use."""
     return bundled(manifest) if settings.detector is None else load_detector_file(settings.detector).vector
 
 
-async def _answering(url: str, repository: Path) -> str | bool:
-    """Whether the models of the releases in `repository` answer at `url`."""
+async def _models_ready(url: str, repository: Path) -> str | bool:
+    """Whether Triton at `url` serves the models of all releases in `repository`: True, or the problem."""
     try:
         releases = await asyncio.to_thread(load_releases, repository)
     except ConfigurationError as error:

@@ -1,7 +1,7 @@
 """Files on disk: videos and files of detections under the hash of their content, results under job and attempt.
 
-Every published file has a name of its own, even if it holds what another one holds: so one of its owners can remove it
-without touching what another one has just stored. Which name counts, the stores in Redis say (`videos`, `detections`).
+Every published file has a unique name, even if its content equals that of another file, so deleting one never affects a
+file that another request has just stored. The stores in Redis (`videos`, `detections`) have the name in use.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from dualtrack.errors import TooLarge, Unavailable
 
 STALE_PART_S = 3600
 VIDEOS, DETECTIONS = "sha256", "detections"
-"""Folders of the two kinds of files; videos have had theirs since the first format, when both kinds were in it."""
+"""Folders of the two kinds of files; in the first format, detections were in the folder of videos, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that came in whole; `path` is private, and goes with the block that received it."""
+    """A completely received file; `path` is private, and is removed at the end of the block that received it."""
 
     sha256: str
     size: int
@@ -33,11 +33,11 @@ class Received:
 
 
 class BlobStore:
-    """One folder.
+    """Storage in one folder.
 
     Args:
         root: created if missing.
-        min_free_bytes: nothing is taken in when the disk has less left.
+        min_free_bytes: free space on disk below which files are rejected.
     """
 
     def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
@@ -47,10 +47,10 @@ class BlobStore:
 
     @contextlib.asynccontextmanager
     async def receive(self, chunks: AsyncIterator[bytes], *, max_bytes: int) -> AsyncIterator[Received]:
-        """Stream to a private file, hashing on the way; it goes at the end of the block unless it was published.
+        """Stream to a private file while hashing; it is removed at the end of the block unless it was published.
 
         Raises:
-            TooLarge: more than `max_bytes` came.
+            TooLarge: more than `max_bytes` were received.
             Unavailable: the disk is full.
         """
         part = self._parts / f"{uuid.uuid4().hex}.part"
@@ -60,7 +60,7 @@ class BlobStore:
             part.unlink(missing_ok=True)
 
     async def publish(self, content: Path, folder: str, sha256: str) -> str:
-        """Move a private file to a name of its own in `folder`; the name, relative to the root.
+        """Move a private file to a unique name in `folder`; returns the name, relative to the root.
 
         Raises:
             Unavailable: the disk is full.
@@ -72,11 +72,11 @@ class BlobStore:
         return name
 
     def path(self, name: str) -> Path:
-        """Where a published file is."""
+        """Path of a published file."""
         return self.root / name
 
     def touch(self, name: str) -> bool:
-        """Keep a published file for another term; False if it is not there."""
+        """Renew a published file's time to live; False if it does not exist."""
         try:
             os.utime(self.path(name))
         except OSError:
@@ -84,27 +84,27 @@ class BlobStore:
         return True
 
     async def delete(self, name: str) -> None:
-        """Remove a published file, if it is there."""
+        """Remove a published file if it exists."""
         await asyncio.to_thread(self.path(name).unlink, missing_ok=True)
 
     def result_folder(self, job_id: str, attempt: int) -> Path:
-        """Where an attempt writes its result."""
+        """Folder for the result of an attempt."""
         return self.root / "results" / job_id / str(attempt)
 
     async def remove_results(self, job_id: str, *, keep: int | None = None) -> None:
-        """Remove what the attempts at a job wrote, except the attempt `keep`."""
+        """Remove the results of all attempts at a job except the attempt `keep`."""
         folder = self.root / "results" / job_id
         await asyncio.to_thread(_remove_children, folder, str(keep))
 
     async def remove_result(self, job_id: str, attempt: int) -> None:
-        """Remove what one attempt wrote."""
+        """Remove the result of one attempt."""
         folder = self.result_folder(job_id, attempt)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another attempt's folder is there still
+        with contextlib.suppress(OSError):  # another attempt's folder still exists
             folder.parent.rmdir()
 
     def sweep(self, ttl_s: int) -> None:
-        """Remove uploads that broke off, and videos, files of detections and results older than their time to live."""
+        """Remove incomplete uploads, and videos, detections and results older than their time to live."""
         for path in self._parts.glob("*.part"):
             remove_if_older(path, STALE_PART_S)
         for pattern in (f"{VIDEOS}/*/*/*", f"{DETECTIONS}/*/*/*", "results/*"):
@@ -112,7 +112,7 @@ class BlobStore:
                 remove_if_older(path, ttl_s)
 
     def free_bytes(self) -> int:
-        """What the disk has left."""
+        """Free space on disk."""
         return shutil.disk_usage(self.root).free
 
     async def _write(self, part: Path, chunks: AsyncIterator[bytes], max_bytes: int) -> Received:
@@ -135,7 +135,7 @@ class BlobStore:
 
 
 def first_name(sha256: str) -> str:
-    """The name of a video, and of a file of detections, as it was before every file had a name of its own."""
+    """The name of a video or detections file that was stored before names were unique."""
     return f"{VIDEOS}/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
@@ -158,13 +158,13 @@ def _remove_children(folder: Path, keep: str) -> None:
     for child in folder.glob("*"):
         if child.name != keep:
             shutil.rmtree(child, ignore_errors=True)
-    with contextlib.suppress(OSError):  # one is kept
+    with contextlib.suppress(OSError):  # one attempt is kept
         folder.rmdir()
 
 
 def remove_if_older(path: Path, seconds: float) -> None:
-    """Remove a file or folder that nobody has touched for this long."""
-    # another worker may sweep at the same time
+    """Remove a file or folder that was not touched for this long."""
+    # another worker may sweep concurrently
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime <= seconds:
             return

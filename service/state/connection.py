@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey, and its errors in our words."""
+"""The connection to Redis or Valkey, and translation of its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,22 +28,22 @@ from service.state import redis_keys
 TIMEOUT_S = 3.0
 RETRIES = 2
 MOST_CONNECTIONS = 50
-"""Of one process. The operations are short, so that more would only make the server slower for others."""
+"""Maximum number of connections of one process; all operations are short."""
 CONNECTION_WAIT_S = 10.0
-"""For a free connection; only a server that hardly answers makes it as long."""
+"""Maximum time to wait for a free connection, in seconds."""
 RETRY_AFTER_S = 2
 REFUSED = "state-refused"
-"""Code of an `Unavailable` that does not end by itself: the server answers, and will answer the same again."""
+"""Code of an `Unavailable` that waiting does not solve: the server responds, and rejects the operation."""
 PASSING = ("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS")
-"""Answers of a server that may do better in a while."""
+"""Prefixes of error responses that are temporary."""
 WORDS = 120
-"""Most characters of the server's message that are passed on; protected mode answers with a whole page."""
+"""Maximum length of the server's message in errors; that of protected mode is very long."""
 
 
 def connect(url: str) -> Redis:
     """A client with deadlines; a dropped connection is tried again before it is an error.
 
-    Of more operations at once than connections the rest waits for a connection.
+    If all connections are in use, further operations wait for one.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -94,6 +94,6 @@ def _answer(error: Exception) -> str | None:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether what the server answered may be over in a while."""
+    """Whether the error in the server's response is temporary."""
     passing = (BusyLoadingError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
     return isinstance(error, passing) or str(error).startswith(PASSING)

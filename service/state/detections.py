@@ -1,4 +1,4 @@
-"""Files of detections: each belongs to the jobs and requests that need it, and goes with the last of them."""
+"""Detections files: each is owned by the jobs and requests that need it, and removed with the last of them."""
 
 import contextlib
 import uuid
@@ -14,18 +14,18 @@ from service.state.blobs import DETECTIONS, BlobStore
 from service.state.connection import script, translated
 
 HOLD_S = 15 * 60
-"""How long a request holds a file at most; only a process that was killed needs that."""
+"""Maximum time for which a request holds a file, in case its process is killed."""
 
 
 class DetectionsStore:
-    """All files of detections by the sha256 of what was sent; their bytes lie in the blob store.
+    """All detections files by the sha256 of the upload; the files are in the blob store.
 
     A job owns its file from its creation until it expires or its video is deleted (`create.lua`, `delete_video.lua`).
 
     Args:
         redis: the connection (`decode_responses=True`).
-        blobs: where the files are.
-        ttl_s: how long a job is kept.
+        blobs: the blob store.
+        ttl_s: time to live of a job.
     """
 
     def __init__(self, redis: Redis, blobs: BlobStore, *, ttl_s: int) -> None:
@@ -33,10 +33,10 @@ class DetectionsStore:
         self._hold, self._let_go = script(redis, "hold_detections"), script(redis, "let_go_detections")
 
     async def path(self, sha256: str) -> Path:
-        """Where the file is, which is kept for another term.
+        """Path of the file; each access renews its time to live.
 
         Raises:
-            NotFound: no job owns such a file.
+            NotFound: the file is unknown or was removed.
             Unavailable: Redis can't be reached.
         """
         with translated():
@@ -47,21 +47,21 @@ class DetectionsStore:
 
     @contextlib.asynccontextmanager
     async def held(self, sha256: str, content: Path | None = None) -> AsyncIterator[Path]:
-        """Own the file for the length of the block, at the end of which it goes unless a job has become its owner.
+        """Own the file for the duration of the block, after which it is removed unless a job owns it.
 
         Args:
-            sha256: of what was sent.
-            content: the file, which is moved into the store; None: it is there already.
+            sha256: of the upload.
+            content: the file, which is moved into the store; None if it is stored already.
 
         Raises:
-            NotFound: it is not there.
+            NotFound: the file is unknown.
             Unavailable: Redis can't be reached.
         """
         owner = f"request:{uuid.uuid4().hex}"
         try:
             yield self._blobs.path(await self._own(sha256, owner, content))
         finally:
-            with contextlib.suppress(Unavailable):  # then the file goes after its time to live
+            with contextlib.suppress(Unavailable):  # the file is then removed after its time to live
                 await self._disown(sha256, owner)
 
     async def _own(self, sha256: str, owner: str, content: Path | None) -> str:

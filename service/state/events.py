@@ -1,8 +1,8 @@
-"""Changes of jobs as they happen: every script that changes a job appends an event (`lua/common.lua`, `changed`).
+"""Events of jobs: every script that changes a job appends one (`changed` in `lua/common.lua`).
 
-A job's own stream has its events under their numbers, which are the job's versions and consecutive. Its owner's stream
-has the events of all jobs of one owner; there, an event's id is a cursor from which a reader goes on. One reader per
-process reads the owner's stream on one connection, and passes each event on to those who follow its job.
+In a job's stream, the id of an event is its number, which is the version of the job and therefore consecutive. The
+owner's stream has the events of all jobs of an owner; its ids are cursors from which reading can resume. One reader per
+process reads the owner's stream on one connection and forwards each event to the followers of its job.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from service.state.job import TERMINAL, JobState
 log = structlog.get_logger()
 
 Entry = tuple[str, Mapping[str, str]]
-"""Of a stream: its id and its fields."""
+"""An entry of a stream: its id and fields."""
 BLOCK_MS = 2000
-"""How long one read waits for events; less than the connection's deadline."""
+"""Maximum time for which one read waits for events; less than the connection's timeout."""
 RETRY_S = 0.5
 MOST_AT_ONCE = 1000
 MOST_UNREAD = 100
-"""Events that are kept for one follower; further ones push out the oldest, and the job says all that they said."""
+"""Maximum number of events queued for a follower; the oldest are dropped, as the job itself has the current state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class JobEvent:
         job_id: which job.
         number: the job's version after the change; consecutive for a job.
         state: after the change.
-        video_deleted: the job is gone with its video.
+        video_deleted: the video of the job was deleted.
     """
 
     cursor: str
@@ -51,12 +51,12 @@ class JobEvent:
 
     @property
     def last(self) -> bool:
-        """Whether the job changes no more, or can't be seen any more."""
+        """Whether the job has ended or its video was deleted."""
         return self.state in TERMINAL or self.video_deleted
 
 
 def parse_event(cursor: str, fields: Mapping[str, str]) -> JobEvent:
-    """The event of a stream's entry."""
+    """Parse an entry of a stream."""
     return JobEvent(
         cursor=cursor,
         job_id=fields["id"],
@@ -67,19 +67,19 @@ def parse_event(cursor: str, fields: Mapping[str, str]) -> JobEvent:
 
 
 class Follower:
-    """The events of one job for one reader of them, from when it began to follow."""
+    """A queue of the events of one job since this follower was registered."""
 
     def __init__(self) -> None:
         self._unread: asyncio.Queue[JobEvent | None] = asyncio.Queue()
 
     def put(self, event: JobEvent | None) -> None:
-        """Pass an event on; None: some may have been missed."""
+        """Queue an event; None means that events may have been missed."""
         if self._unread.qsize() >= MOST_UNREAD:
             self._unread.get_nowait()
         self._unread.put_nowait(event)
 
     async def next(self, seconds: float) -> JobEvent | None:
-        """The next event; None after `seconds` without one, and when some may have been missed."""
+        """The next event; None after `seconds` without one, or if events may have been missed."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._unread.get()
@@ -88,7 +88,7 @@ class Follower:
 
 
 class EventReader:
-    """The one reader of an owner's stream in this process; it starts with the first follower.
+    """The reader of an owner's stream in this process; it starts with the first follower.
 
     Args:
         redis: the connection (`decode_responses=True`).
@@ -104,7 +104,7 @@ class EventReader:
 
     @contextlib.asynccontextmanager
     async def follow(self, job_id: str) -> AsyncIterator[Follower]:
-        """The job's events from here on. Look at the job after this, not before, so that no change is missed.
+        """Follow the events of a job. Read the job after entering the block, so that no change is missed.
 
         Raises:
             Unavailable: Redis can't be reached.
@@ -121,8 +121,8 @@ class EventReader:
                 del self._followers[job_id]
 
     async def close(self) -> None:
-        """Stop reading; the reader is of no use after that."""
-        # a cancel alone may be dropped, see `processes/heartbeat.py`
+        """Stop reading; the reader can't be used again."""
+        # a cancellation alone can be lost, see `processes/heartbeat.py`
         self._closed = True
         if self._reading is not None:
             self._reading.cancel()
@@ -136,30 +136,34 @@ class EventReader:
                 self._reading = asyncio.create_task(self._read(newest[0][0] if newest else "0-0"))
 
     async def _read(self, cursor: str) -> None:
+        failing = False
         while not self._closed:
             try:
                 with translated():
                     entries = await self._after(cursor)
             except Unavailable as error:
-                log.warning("events can't be read, trying again", why=error.detail)
+                if not failing:  # once per outage
+                    log.warning("events can't be read, retrying", reason=error.detail)
+                failing = True
                 self._wake_all()
                 await asyncio.sleep(RETRY_S)
                 continue
+            failing = False
             for entry in entries:
                 self._pass_on(*entry)
                 cursor = entry[0]
 
     async def _after(self, cursor: str) -> "list[Entry]":
-        """The next events, as soon as there are some; none after a while without."""
+        """The next events, as soon as there are any; an empty list after `BLOCK_MS` without events."""
         answer = await self._redis.xread({self._stream: cursor}, count=MOST_AT_ONCE, block=BLOCK_MS)
-        # one stream was read, and of each come its name and its entries
+        # the answer has the name and the entries of each stream; only one was read
         return [entry for _, entries in cast("list[tuple[str, list[Entry]]]", answer or []) for entry in entries]
 
     def _pass_on(self, cursor: str, fields: Mapping[str, str]) -> None:
         try:
             event = parse_event(cursor, fields)
-        except (KeyError, ValueError) as error:  # of a newer version; followers look at their job now and then
-            log.warning("event not understood", cursor=cursor, why=repr(error))
+        except (KeyError, ValueError) as error:  # from a newer version; followers also read their job at intervals
+            log.warning("event not understood", cursor=cursor, reason=repr(error))
             return
         for follower in self._followers.get(event.job_id, ()):
             follower.put(event)

@@ -11,7 +11,7 @@ from dualtrack.errors import InvalidParameter, NewerFormat
 FORMAT = 2
 """Of a job's hash, in its field `format`; a hash without one is of format 0, which is read as well.
 
-Up to format 1 a file of detections was beside the videos (`blobs.first_name`); from 2 on it has a record of its own.
+Since format 2 detections files are separate from videos; before, they were in one folder (`blobs.first_name`).
 
 Counts up when a field changes its meaning, or when one is added that must not be ignored: a process that finds a
 higher number leaves the job alone (`begin.lua`, `cancel.lua`, `parse`).
@@ -22,10 +22,10 @@ MOST_PARAMETER_BYTES = 8192
 class JobState(StrEnum):
     """State of a job."""
 
-    QUEUED = "queued"  # waits for a worker
-    RUNNING = "running"  # an attempt holds it
-    DONE = "done"  # its result is there
-    FAILED = "failed"  # will not be tried again; `error` says why
+    QUEUED = "queued"  # waiting for a worker
+    RUNNING = "running"  # held by an attempt
+    DONE = "done"  # the result is available
+    FAILED = "failed"  # permanently; `error` has the reason
     CANCELED = "canceled"  # on request
 
 
@@ -34,7 +34,7 @@ TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELED})
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is: stage, frames through it, share of the whole job 0..1, frames per second, seconds left."""
+    """Progress of a job: stage, frames done in it, fraction of the whole job, frames per second, seconds left."""
 
     stage: str
     done: int
@@ -50,9 +50,9 @@ class Job:
 
     Attributes:
         attempt: number of the attempt that holds or held it; the fencing token.
-        detections: sha256 of the file that takes the detector's place, or None.
+        detections: sha256 of the file that replaces the detector, or None.
         result: folder of the result below the blob store's root.
-        video_deleted: its video was deleted; it stays so when the same file is uploaded again.
+        video_deleted: the video was deleted; this remains if the same file is uploaded again.
         version: grows with every change.
         format: see `FORMAT`.
     """
@@ -76,7 +76,7 @@ class Job:
 
 
 def stored_parameters(parameters: Mapping[str, Any]) -> str:
-    """Parameters as the hash has them, once and for the job's whole life: a retry and equal requests need them.
+    """Parameters as they are stored for the lifetime of the job, for retries and repeated requests.
 
     Raises:
         InvalidParameter: they are too large.
@@ -89,15 +89,15 @@ def stored_parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def fields_of(answer: Sequence[str]) -> dict[str, str]:
-    """A hash as a script answers it: name, value, name, value …."""
+    """Parse a hash returned by a script: name, value, name, value …."""
     return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def parse(fields: Mapping[str, str]) -> Job:
-    """The job of a hash.
+    """Parse a job's hash.
 
     Raises:
-        NewerFormat: the hash is of a newer format, which a newer version has written.
+        NewerFormat: the hash was written by a newer version, in a newer format.
     """
     number = int(fields.get("format", 0))
     if number > FORMAT:

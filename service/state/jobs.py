@@ -1,4 +1,4 @@
-"""All jobs: their state in Redis, every change in one script, fenced by the number of the attempt."""
+"""Jobs in Redis: every change is one atomic script, fenced by the number of the attempt."""
 
 import json
 import time
@@ -17,13 +17,15 @@ from service.state.events import EventReader, Follower
 from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse, stored_parameters
 
 LOOK_AGAIN_S = 5.0
-"""How often a long poll looks at its job without having been told of a change: it may have expired, and a process of an
-earlier version tells nobody."""
+"""Interval at which a long poll reads its job even without an event, in seconds.
+
+The job may have expired, and processes of earlier versions append no events.
+"""
 RETRY_AFTER_S = 5
 log = structlog.get_logger()
 
 Deliver = Callable[[str, str], Awaitable[None]]
-"""Hands job id (first) to the queue under a key (second) that makes repeats harmless."""
+"""Hands a job id (first) to the queue under a key (second) that makes repeated calls harmless."""
 
 
 class JobStore:
@@ -32,11 +34,11 @@ class JobStore:
     Args:
         redis: the connection (`decode_responses=True`).
         deliver: hands a job to the queue.
-        max_queue: most waiting jobs.
+        max_queue: maximum number of waiting jobs.
         max_attempts: attempts without an end or a new checkpoint before a job fails.
-        ttl_s: how long a job is kept.
-        lease_s: a job without a heartbeat comes back after about this time from the queue (docket renews what a live
-            worker holds), and after twice this time from `reconcile`.
+        ttl_s: time to live of a job.
+        lease_s: time after which a job without a heartbeat is redelivered by the queue (docket renews jobs of live
+            workers), and after twice this time by `reconcile`.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class JobStore:
     ) -> None:
         self._redis, self._deliver = redis, deliver
         self._max_queue, self._max_attempts, self._ttl_s = max_queue, max_attempts, ttl_s
-        # A dead worker's job comes back 3/4 to 5/4 of a lease after its death; heartbeats are far more frequent.
+        # a dead worker's job is redelivered 3/4 to 5/4 of a lease after its death; heartbeats are far more frequent
         self._alive_s, self._silent_s = lease_s / 2, lease_s * 2
         self._scripts = {name: script(redis, name) for name in ("create", "begin", "update", "finish", "release")}
         self._cancel, self._events = script(redis, "cancel"), EventReader(redis)
@@ -58,9 +60,9 @@ class JobStore:
         idempotency_key: str | None = None,
         fingerprint: str = "",
     ) -> tuple[Job, bool]:
-        """Make a job and hand it to the queue; the job and whether it is new.
+        """Create a job and hand it to the queue; returns the job and whether it is new.
 
-        The job is accepted once it is made, even if the queue can't be reached then.
+        A created job is accepted even if the queue can't be reached.
 
         Raises:
             InvalidParameter: the parameters are too large.
@@ -115,16 +117,16 @@ class JobStore:
         """The job.
 
         Raises:
-            NotFound: no such job, or it has expired.
+            NotFound: the job does not exist or has expired.
             Gone: its video was deleted.
-            NewerFormat: it is of a newer format.
+            NewerFormat: it has a newer format.
         """
         with translated():
             fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.job(job_id)))
         return _found(job_id, fields)
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
-        """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
+        """The job once it has ended, or differs from `version` if given, or after `seconds`."""
         deadline = time.monotonic() + seconds
         async with self._events.follow(job_id) as events:
             while True:
@@ -135,11 +137,11 @@ class JobStore:
                 await _change(events, version is None, deadline)
 
     async def close(self) -> None:
-        """Stop following changes."""
+        """Stop reading events."""
         await self._events.close()
 
     async def cancel(self, job_id: str) -> Job:
-        """End a waiting job, tell a running one to stop; one that has ended stays as it is. Raises as `get` does."""
+        """End a waiting job or request a running one to stop; ended ones are unchanged. Raises like `get`."""
         with translated():
             answer = await self._cancel(
                 keys=[*_keys_of(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
@@ -154,7 +156,7 @@ class JobStore:
         return {"queued": int(queued), "running": int(running)}
 
     async def oldest_queued_s(self) -> float:
-        """Seconds that the longest waiting job has waited; 0 if none waits."""
+        """Waiting time of the oldest waiting job in seconds; 0 if there are none."""
         with translated():
             oldest = await self._redis.zrange(redis_keys.QUEUED, 0, 0, withscores=True)
         return max(time.time() - float(oldest[0][1]), 0.0) if oldest else 0.0
@@ -162,15 +164,15 @@ class JobStore:
     async def begin(self, job_id: str, *, holder: str = "") -> Job | None:
         """Start an attempt; None if there is nothing to do.
 
-        There is nothing to do when the job has ended, has expired, was canceled, is out of attempts, or when a
-        live attempt holds it.
+        There is nothing to do if the job has ended, has expired, was canceled, has no attempts left, or is held by a
+        live attempt.
 
         Args:
-            job_id: which job.
-            holder: names this call; a repeated call with the same name gets the same attempt.
+            job_id: of the job.
+            holder: identifies this call; a repeated call with the same value gets the same attempt.
 
         Raises:
-            NewerFormat: the job is of a newer format; it keeps waiting for a worker of a newer version.
+            NewerFormat: the job has a newer format; it keeps waiting for a worker of a newer version.
         """
         keys_ = [*_keys_of(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
@@ -196,11 +198,11 @@ class JobStore:
         """Heartbeat of an attempt; `ok`, `cancel` (stop) or `lost` (another attempt holds the job).
 
         Args:
-            job_id: which job.
-            attempt: which attempt.
-            progress: how far it is.
-            checkpoints: keys of those that it has reached; with one that no attempt before has reached, its failure
-                does not count.
+            job_id: of the job.
+            attempt: number of the attempt.
+            progress: of the attempt.
+            checkpoints: keys of the checkpoints that it has reached; if one was not reached by any attempt before, a
+                failure of this attempt does not count.
         """
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
@@ -222,16 +224,16 @@ class JobStore:
         return await self._finish(job_id, attempt, JobState.FAILED, "error", json.dumps(error), error["code"])
 
     async def confirm_cancel(self, job_id: str, attempt: int) -> bool:
-        """The attempt has stopped on request."""
+        """Mark the job as canceled after the attempt has stopped."""
         return await self._finish(job_id, attempt, JobState.CANCELED, "", "")
 
     async def release(self, job_id: str, attempt: int, failure: DualtrackError | None = None) -> bool:
-        """End an attempt without a result; the job is delivered again unless it is out of attempts.
+        """End an attempt without a result; the job is redelivered unless it has no attempts left.
 
         Args:
-            job_id: which job.
-            attempt: the attempt that ends.
-            failure: what went wrong; None when the worker just stops, which does not count against the job.
+            job_id: of the job.
+            attempt: number of the attempt.
+            failure: the error; None if the worker is shutting down, which does not count as a failure.
 
         Returns:
             False if another attempt holds the job, or it has ended with a result.
@@ -254,10 +256,10 @@ class JobStore:
         return state not in {"lost", JobState.DONE}
 
     async def reconcile(self) -> list[str]:
-        """Redeliver jobs that have waited, or have sent no heartbeat, for two leases.
+        """Redeliver jobs that have been waiting, or without a heartbeat, for two leases.
 
-        This backs up the queue's own redelivery. Delivering twice is harmless: the queue drops an entry whose key it
-        knows already, and only one attempt can end a job.
+        This complements the queue's redelivery. Delivering twice is harmless: the queue drops entries with a known key,
+        and only one attempt can end a job.
         """
         with translated():
             latest = (await self._redis.time())[0] - self._silent_s
@@ -269,12 +271,12 @@ class JobStore:
         return [*waiting, *silent]
 
     async def _hand_over(self, job_id: str, attempt: int) -> None:
-        """Hand a waiting job to the queue. If the queue can't take it, `reconcile` does so later."""
+        """Hand a waiting job to the queue. If this fails, `reconcile` does it later."""
         try:
             with translated():
                 await self._deliver(job_id, f"{job_id}:{attempt}")
         except Unavailable as error:
-            log.warning("job waits for its next delivery", job=job_id, code=error.code, why=error.detail)
+            log.warning("job waits for its next delivery", job=job_id, code=error.code, reason=error.detail)
 
     def _exhausted(self, last: str) -> str:
         detail = f"job: {self._max_attempts} attempts ended without a result or a new checkpoint; the last: {last}"
@@ -290,7 +292,7 @@ class JobStore:
 
 
 async def _change(events: Follower, only_last: bool, deadline: float) -> None:
-    """Return when the job is to be looked at again: it changed or ended, or some changes may have been missed."""
+    """Wait until the job has changed or ended, events may have been missed, or the interval is over."""
     look = min(deadline, time.monotonic() + LOOK_AGAIN_S)
     while (left := look - time.monotonic()) > 0:
         event = await events.next(left)
@@ -299,7 +301,7 @@ async def _change(events: Follower, only_last: bool, deadline: float) -> None:
 
 
 def _keys_of(job_id: str) -> tuple[str, str, str, str]:
-    """The keys that a script that changes a job gets first: job, its checkpoints, its events, its owner's events."""
+    """The first keys of every script that changes a job: the job, its checkpoints, its events, its owner's events."""
     return (
         redis_keys.job(job_id),
         redis_keys.job_checkpoints(job_id),

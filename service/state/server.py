@@ -1,4 +1,4 @@
-"""What the state needs of its server, looked at once at the start: rights of the user, and that accepted jobs stay."""
+"""Checks of the Redis server at startup: permissions of the user, and whether accepted jobs can be lost."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -11,38 +11,38 @@ from dualtrack.errors import ConfigurationError
 from service.state import redis_keys
 from service.state.connection import translated
 
-HELP = "docs/operations.md has the line that grants it"
+HELP = "see the ACL in docs/operations.md"
 PROBE = "probe"
-"""Last part of the keys and channels that are only tried."""
+"""Last part of the keys and channels used by the check."""
 Try = Callable[[], Awaitable[object]]
 
 
 async def check_rights(redis: Redis, subscribed: str) -> None:
-    """Try what the service does.
+    """Try the operations that the service uses.
 
     Args:
         redis: the connection.
-        subscribed: the pattern of channels that every worker listens to before it takes work.
+        subscribed: the channel pattern that every worker subscribes to before it takes jobs.
 
     Raises:
-        ConfigurationError: the user may not do it; the message names what.
+        ConfigurationError: the user lacks a permission; the message names the operation.
         Unavailable: Redis can't be reached.
     """
     ours, queues = f"{redis_keys.PREFIX}:{PROBE}", f"{redis_keys.DOCKET}:{PROBE}"
     tries: dict[str, Try] = {f"PSUBSCRIBE {subscribed}": lambda: _subscribe(redis, subscribed)}
     commands = [("EVAL", "return 1", "0"), ("SCRIPT", "LOAD", "return 1"), ("TIME",), ("PUBLISH", queues, "")]
     for key in (ours, queues):
-        # writes that add nothing, so that a full server takes them
+        # writes that add nothing, which are accepted even by a full server
         commands += [("HGETALL", key), ("ZRANGE", key, "0", "-1"), ("XRANGE", key, "-", "+"), ("DEL", key)]
     for command in commands:
         tries[" ".join(command[:2])] = partial(_command, redis, *command)
     missing = [f"{what} ({words})" for what, attempt in tries.items() if (words := await _refusal(attempt))]
     if missing:
-        raise ConfigurationError(f"redis_url: the user lacks the right to {'; '.join(missing)}; {HELP}")
+        raise ConfigurationError(f"redis_url: the user lacks the permission for {'; '.join(missing)}; {HELP}")
 
 
 async def losses(redis: Redis) -> tuple[str, ...]:
-    """Why accepted jobs may vanish, one line per reason; what the server does not say is a reason, too.
+    """Reasons for which accepted jobs can be lost, one line each; unknown settings are listed, too.
 
     Raises:
         Unavailable: Redis can't be reached.
@@ -58,7 +58,7 @@ def _eviction(policy: object) -> str:
         return "state: unknown whether the server evicts keys: expected maxmemory_policy noeviction in INFO, got none"
     if policy == "noeviction":
         return ""
-    return f"state: accepted jobs vanish when the server is full: expected maxmemory-policy noeviction, got {policy}"
+    return f"state: accepted jobs are lost when the server is full: expected maxmemory-policy noeviction, got {policy}"
 
 
 async def _persistence(redis: Redis, appends: object) -> str:
@@ -71,11 +71,11 @@ async def _persistence(redis: Redis, appends: object) -> str:
     except ResponseError:
         saves = None
     kept = {None: "unknown whether snapshots", "": "nothing"}.get(saves, f"snapshots (save {saves})")
-    return f"state: accepted jobs vanish with the server: expected appendonly yes, got no; kept on disk: {kept}"
+    return f"state: accepted jobs are lost when the server stops: expected appendonly yes, got no; kept on disk: {kept}"
 
 
 async def _info(redis: Redis, section: str) -> Mapping[str, Any]:
-    """A section of INFO; nothing where the user may not read it, or a proxy knows none."""
+    """A section of INFO; empty if the user may not read it or the server does not have it."""
     try:
         return cast("Mapping[str, Any]", await redis.info(section))
     except ResponseError:
@@ -94,12 +94,12 @@ async def _subscribe(redis: Redis, pattern: str) -> None:
 
 
 async def _refusal(attempt: Try) -> str:
-    """The server's words if it does not let the user do that."""
+    """The server's message if the user lacks the permission, else an empty string."""
     try:
         await attempt()
     except NoPermissionError as error:
         return str(error)
     except RedisError:
-        # of any other kind: the ping before was answered, and whoever needs the command will say what is wrong
+        # other errors are reported where the command is used
         return ""
     return ""

@@ -1,4 +1,4 @@
-"""Videos: what is known of each, by the hash of its content."""
+"""Properties of videos, by the hash of their content."""
 
 import json
 import time
@@ -36,7 +36,7 @@ class Video:
 
 
 class VideoStore:
-    """All videos; their bytes lie in the blob store, what was made of them in the cache."""
+    """All videos. Their files are in the blob store, derived data in the cache."""
 
     def __init__(self, redis: Redis, blobs: BlobStore, cache: CacheIndex, *, ttl_s: int) -> None:
         self._redis, self._blobs, self._cache, self._ttl_s = redis, blobs, cache, ttl_s
@@ -46,11 +46,11 @@ class VideoStore:
         """Store a video.
 
         Args:
-            video: what is known of it.
+            video: its properties.
             content: the file, which is moved into the store.
 
         Returns:
-            The video, which is the one known already if there is one, and whether it is new.
+            The video, which is the existing one if its content is known, and whether it is new.
 
         Raises:
             Unavailable: Redis can't be reached, or the disk is full.
@@ -75,10 +75,10 @@ class VideoStore:
                 await self._blobs.delete(mine.file)
 
     async def get(self, video_id: str) -> Video:
-        """The video; every look keeps it for another term.
+        """The video; each access renews its time to live.
 
         Raises:
-            NotFound: it is unknown, expired or deleted.
+            NotFound: the video is unknown, expired or deleted.
         """
         with translated():
             text = cast("str | None", await self._redis.getex(redis_keys.video(video_id), ex=self._ttl_s))
@@ -88,7 +88,7 @@ class VideoStore:
         return video
 
     def path(self, video: Video) -> Path:
-        """Where its file is."""
+        """Path of its file."""
         return self._blobs.path(video.file)
 
     async def delete(self, video_id: str) -> None:

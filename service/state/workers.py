@@ -1,4 +1,4 @@
-"""Which workers take work: a sorted set by the last sign of life, on the server's clock."""
+"""Workers that take jobs: a sorted set by the time of their last heartbeat, on the server's clock."""
 
 from redis.asyncio import Redis
 
@@ -7,7 +7,7 @@ from service.state.connection import script, translated
 
 
 class Workers:
-    """The workers that take work.
+    """The workers that take jobs.
 
     Args:
         redis: the connection (`decode_responses=True`).
@@ -17,7 +17,7 @@ class Workers:
         self._redis, self._show = redis, script(redis, "show_worker")
 
     async def show(self, worker_id: str) -> None:
-        """This worker takes work now.
+        """Record that a worker takes jobs.
 
         Raises:
             Unavailable: Redis can't be reached.
@@ -26,12 +26,12 @@ class Workers:
             await self._show(keys=[redis_keys.WORKERS], args=[worker_id, redis_keys.WORKER_TTL_S])
 
     async def leave(self, worker_id: str) -> None:
-        """This worker takes no more work. Raises as `show` does."""
+        """Remove a worker. Raises like `show`."""
         with translated():
             await self._redis.zrem(redis_keys.WORKERS, worker_id)
 
     async def count(self) -> int:
-        """How many take work. Raises as `show` does."""
+        """Number of workers that take jobs. Raises like `show`."""
         with translated():
             seconds, micros = await self._redis.time()
             oldest = seconds + micros / 1e6 - redis_keys.WORKER_TTL_S

@@ -1,4 +1,4 @@
-"""One job from the queue: begin, engine, commit. What the worker runs for every delivery."""
+"""Runs one job per delivery from the queue: begin an attempt, run the engine, commit the result."""
 
 import asyncio
 import contextlib
@@ -41,23 +41,23 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 PROGRESS_S = 0.25
-"""How often progress is sent to Redis and a cancel is checked."""
+"""Interval at which progress is sent to Redis and a cancel is checked, in seconds."""
 RETRY_S = 1.0
 LOG_EVERY, MOST_REFUSALS = 30, 30
-"""Tries between two log lines, and refusals (a missing right, a broken key) after which an attempt is given up."""
+"""Attempts between two log lines, and maximum number of rejected operations (missing permission, wrong type of key)."""
 FAULT = DualtrackError("worker: it failed on this job; its log says why")
 """The error of a job after an unexpected fault of the worker."""
 
 
 @dataclass
 class Attempt:
-    """A running attempt: what its heartbeat reports to the state, and what it learns from it.
+    """A running attempt, as its heartbeat reports it to the state.
 
     Attributes:
-        job: as it was begun.
-        meter: how far it is.
-        checkpoints: keys of those that it has reached and that the state does not know of yet.
-        stop: set when the job is canceled, and when another attempt has taken it over.
+        job: the job as it was when the attempt began.
+        meter: progress of the attempt.
+        checkpoints: keys of the checkpoints that were reached and not yet reported.
+        stop: set if the job was canceled or another attempt has taken it over.
     """
 
     job: Job
@@ -93,12 +93,12 @@ class JobRunner:
         self._cache, self._engine, self._counters = cache, engine, counters
 
     async def run(self, job_id: str) -> None:
-        """Handle one delivery; a job that `begin` does not give to this worker is left alone."""
+        """Handle one delivery; does nothing if `begin` returns no job."""
         holder = uuid.uuid4().hex
         try:
-            job = await until_redis_answers(lambda: self._jobs.begin(job_id, holder=holder))
+            job = await until_redis_responds(lambda: self._jobs.begin(job_id, holder=holder))
         except NewerFormat as error:
-            log.warning("job left to a newer version", job=job_id, why=error.detail)
+            log.warning("job left to a newer version", job=job_id, reason=error.detail)
             return
         if job is None:
             return
@@ -109,26 +109,26 @@ class JobRunner:
             async with heartbeat(lambda: self._beat(attempt), PROGRESS_S):
                 await self._attempt(attempt)
         except asyncio.CancelledError:
-            # the worker stops; the job may have ended already, with the answer still on its way
+            # the worker stops; the job may already have ended, even if the response of Redis has not arrived
             with contextlib.suppress(Unavailable):
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
         except Exception:
-            # a fault of the worker itself: not raised, for the queue knows nothing of attempts
+            # an error in the worker itself: not raised, because the queue does not count attempts
             log.exception("attempt failed", job=job.id, attempt=job.attempt, code=FAULT.code)
             await asyncio.sleep(RETRY_S)
             # released first: a job that was done before the fault keeps its result
-            if await until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
+            if await until_redis_responds(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
                 await self._blobs.remove_result(job.id, job.attempt)
 
     async def _plan(self, job: Job) -> Plan:
-        """The expected time of the job; a job never fails because it is unknown."""
+        """The expected work and time of the job; if they can't be determined, `UNKNOWN`."""
         try:
             video, counts = await self._videos.get(job.video_id), await self._counters.read()
             return plan_of(VideoInfo.from_json(video.info), parse_stored(job.parameters), counts.work)
         except (Unavailable, NotFound, InvalidParameter, TypeError, ValueError) as error:
-            log.info("expected time unknown", job=job.id, why=str(error))
+            log.info("expected time unknown", job=job.id, reason=str(error))
             return UNKNOWN
 
     async def _attempt(self, attempt: Attempt) -> None:
@@ -146,7 +146,7 @@ class JobRunner:
 
     async def _compute(self, attempt: Attempt) -> None:
         job = attempt.job
-        video, detections = await until_redis_answers(lambda: self._inputs(job))
+        video, detections = await until_redis_responds(lambda: self._inputs(job))
         out = self._blobs.result_folder(job.id, job.attempt)
         # a video's id is its content's sha256
         work: dict[str, Any] = {
@@ -173,7 +173,7 @@ class JobRunner:
             await self._index(job.video_id, notes)
 
     async def _inputs(self, job: Job) -> tuple[Path, Path | None]:
-        """The files that the job needs: its video, and its detections if it was given any.
+        """Paths of the job's video, and of its detections file if there is one.
 
         Raises:
             JobFailed: one was deleted.
@@ -190,15 +190,15 @@ class JobRunner:
             raise JobFailed("detections: the file was deleted", code="detections-deleted", final=True) from error
 
     async def _given(self, sha256: str, number: int) -> Path:
-        """The file of detections of a job of format `number`."""
+        """Path of the detections file of a job with format `number`."""
         if number < 2 and self._blobs.touch(first_name(sha256)):
             return self._blobs.path(first_name(sha256))
         return await self._detections.path(sha256)
 
     async def _index(self, video_id: str, notes: list[protocol.Cached]) -> None:
-        """Record what the attempt used of the cache; a job never fails because the index is incomplete."""
+        """Record the cache files of the attempt; without Redis the index stays incomplete, and the job continues."""
         with contextlib.suppress(Unavailable):
-            # of several notes of one key the last one counts
+            # the last note of a key counts
             for note in {note.key: note for note in notes}.values():
                 await self._cache.note(note.key, note.size_bytes)
             try:
@@ -209,8 +209,8 @@ class JobRunner:
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        if not await until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
-            # canceled in the meantime, or another attempt took the job over: its result counts
+        if not await until_redis_responds(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+            # canceled meanwhile, or another attempt took the job over, whose result counts
             await self._canceled(job)
             return
         await self._blobs.remove_results(job.id, keep=job.attempt)
@@ -220,16 +220,16 @@ class JobRunner:
         await self._look_again(job)
 
     async def _look_again(self, job: Job) -> None:
-        """Remove the result if its video was deleted in the meantime, by a process that did not see all of it."""
+        """Remove the result if the video was deleted meanwhile by a process that did not see this result."""
         try:
-            await until_redis_answers(lambda: self._jobs.get(job.id))
+            await until_redis_responds(lambda: self._jobs.get(job.id))
         except (Gone, NotFound):
             await self._blobs.remove_results(job.id)
             log.info("result removed, its video was deleted", job=job.id, attempt=job.attempt)
 
     async def _canceled(self, job: Job) -> None:
         await self._blobs.remove_result(job.id, job.attempt)
-        if await until_redis_answers(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
+        if await until_redis_responds(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
             await self._blobs.remove_results(job.id)
             log.info("job canceled", job=job.id, attempt=job.attempt)
         else:
@@ -241,14 +241,14 @@ class JobRunner:
         await self._blobs.remove_result(job.id, job.attempt)
         if isinstance(error, JobFailed) and error.final:
             described = {"code": error.code, "detail": error.detail}
-            if not await until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described)):
+            if not await until_redis_responds(lambda: self._jobs.fail(job.id, job.attempt, described)):
                 await self._canceled(job)
         else:
             await asyncio.sleep(RETRY_S)
-            await until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, error))
+            await until_redis_responds(lambda: self._jobs.release(job.id, job.attempt, error))
 
     async def _beat(self, attempt: Attempt) -> None:
-        """Send progress to Redis; the answer says whether to stop. Without Redis the job continues."""
+        """Send progress to Redis, and set `stop` if its response requires it. Without Redis the job continues."""
         job, reached = attempt.job, list(attempt.checkpoints)
         with contextlib.suppress(Unavailable):
             if await self._jobs.progress(job.id, job.attempt, attempt.meter.latest, reached) != "ok":
@@ -256,11 +256,11 @@ class JobRunner:
             attempt.checkpoints.difference_update(reached)
 
 
-async def until_redis_answers(act: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `act` until Redis answers: a finished job must not be lost because Redis is away for a while.
+async def until_redis_responds(act: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `act` until Redis responds: a finished job must not be lost because Redis is unavailable for a while.
 
     Raises:
-        Unavailable: Redis answers, and refuses `act` again and again.
+        Unavailable: Redis responds, but rejects `act` repeatedly.
     """
     tries = refusals = 0
     while True:
@@ -271,5 +271,5 @@ async def until_redis_answers(act: Callable[[], Awaitable[T]]) -> T:
             if refusals >= MOST_REFUSALS:
                 raise
             if (tries - 1) % LOG_EVERY == 0:
-                log.warning("state not reached, trying again", tries=tries, code=error.code, why=error.detail)
+                log.warning("state not available, retrying", tries=tries, code=error.code, reason=error.detail)
             await asyncio.sleep(RETRY_S)

@@ -1,5 +1,5 @@
 -- KEYS video, mark of a deleted video · ARGV record, TTL, record whose file is missing or ''
--- Answer: the record that counts, which is the first one whose file is there.
+-- Returns the valid record: the first one whose file exists.
 local known = redis.call('GET', KEYS[1])
 if known and known ~= ARGV[3] then
     redis.call('EXPIRE', KEYS[1], ARGV[2])

@@ -1,7 +1,7 @@
 -- KEYS job, its checkpoints, its events, its owner's events, queued, running, counters
 -- ARGV id, now, holder, alive_s, max_attempts, error, TTL of counters, format
--- Answer: the job's fields with the attempt, which is the fencing token; none: there is nothing to do. A caller that
--- read them later could find another's attempt.
+-- Returns the job's fields with the attempt, which is the fencing token; nothing if there is nothing to do. If a caller
+-- read them separately, it could find another caller's attempt.
 local job, checkpoints, job_events, owner_events, queued, running, counters = unpack(KEYS)
 local function done(state)
     redis.call('HSET', job, 'state', state, 'finished_at', ARGV[2])
@@ -10,11 +10,11 @@ local function done(state)
     changed(job, checkpoints, job_events, owner_events)
     return {}
 end
--- of a newer format: it is left to a worker of a newer version
+-- newer format: leave it to a worker of a newer version
 if tonumber(redis.call('HGET', job, 'format') or 0) > tonumber(ARGV[8]) then return redis.call('HGETALL', job) end
 local state = redis.call('HGET', job, 'state')
 if state == 'running' then
-    -- the same call again, after its answer was lost
+    -- the same call repeated, after its response was lost
     if redis.call('HGET', job, 'holder') == ARGV[3] then return redis.call('HGETALL', job) end
 end
 redis.call('ZREM', queued, ARGV[1])
@@ -25,9 +25,9 @@ end
 local now = server_time()
 if state == 'running' then
     local seen = redis.call('ZSCORE', running, ARGV[1])
-    -- its attempt is alive: this is a second delivery of the same job
+    -- its attempt is alive: this is a duplicate delivery of the job
     if seen and now - tonumber(seen) < tonumber(ARGV[4]) then return {} end
-    -- an attempt that came further than all before it does not count: the next one goes on from there
+    -- an attempt that progressed further than all before it does not count: the next one resumes from there
     if redis.call('HGET', job, 'advanced') ~= '1' then redis.call('HINCRBY', job, 'failures', 1) end
     count(counters, 'failures:service:worker-died', ARGV[7])
 end

@@ -1,6 +1,6 @@
--- What several scripts use; `connection.script` puts this text, and the bounds of events, at the head of each.
--- A full server refuses what may take memory until the script has done a write that can't: so what must be possible on
--- a full server (heartbeat, cancel, end, deletion) begins with a removal.
+-- Functions shared by the scripts; `connection.script` prepends this text, and the limits of events, to each.
+-- A server without memory rejects writes that may allocate, unless the script has already executed a write that does
+-- not. So scripts that must work on a full server (heartbeat, cancel, end, deletion) start with a removal.
 local function server_time()
     local clock = redis.call('TIME')
     return clock[1] + clock[2] / 1000000
@@ -9,13 +9,13 @@ local function count(counters, field, ttl)
     redis.call('HINCRBY', counters, field, 1)
     redis.call('EXPIRE', counters, ttl)
 end
--- The last step of every change of a job: its version, which is the event's number, and the event in both streams. An
--- event has the fields of the job that followers need; who needs more reads the job.
+-- The last step of every change of a job: increments the version, which is the event's number, and appends the event to
+-- both streams. An event has the fields of the job that followers need; for others they read the job.
 local function changed(job, checkpoints, job_events, owner_events)
     local state = redis.call('HGET', job, 'state')
     local ended = state == 'done' or state == 'failed' or state == 'canceled'
     if ended then
-        -- what only a running job needs; the rest stays for its time to live
+        -- fields that only a running job needs
         redis.call('HDEL', job, 'progress', 'holder', 'advanced', 'failures')
         redis.call('DEL', checkpoints)
     end

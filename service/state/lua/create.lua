@@ -1,7 +1,7 @@
 -- KEYS job, its checkpoints, its events, its owner's events, idempotency, queued, video's jobs, mark of a deleted video, record of the
 -- detections, their owners
 -- ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl, detections or '', format
--- Answer: what was done, and the job's fields where there is one.
+-- Returns what was done, and the job's fields if there is one.
 local job, checkpoints, job_events, owner_events, idempotency, queued, video_jobs, mark, detections, owners = unpack(KEYS)
 local function key(id)
     return string.sub(job, 1, -#ARGV[1] - 1) .. id
@@ -12,14 +12,14 @@ end
 local function full()
     return redis.call('ZCARD', queued) >= tonumber(ARGV[5])
 end
--- the same call again, after its answer was lost
+-- the same call repeated, after its response was lost
 if exists(ARGV[1]) then return {'created', redis.call('HGETALL', job)} end
 if redis.call('EXISTS', mark) == 1 then return {'gone', {}} end
 local known = ARGV[7] ~= '' and redis.call('GET', idempotency)
 if known then
     local bar = string.find(known, '|', 1, true)
     local id = string.sub(known, 1, bar - 1)
-    -- a job that has expired leaves its key to the next one
+    -- the key of an expired job can be reused
     if exists(id) then
         if string.sub(known, bar + 1) ~= ARGV[7] then return {'reused', {}} end
         return {'known', redis.call('HGETALL', key(id))}
@@ -27,7 +27,7 @@ if known then
 end
 if ARGV[9] ~= '' and redis.call('EXISTS', detections) == 0 then return {'no-detections', {}} end
 if full() then
-    -- expired jobs no longer wait, but without a worker nothing has removed them
+    -- remove expired jobs, which remain in the set while there is no worker
     for _, id in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
         if not exists(id) then redis.call('ZREM', queued, id) end
     end
@@ -39,7 +39,7 @@ redis.call('EXPIRE', job, ARGV[6])
 local now = server_time()
 if ARGV[9] ~= '' then
     redis.call('HSET', job, 'detections', ARGV[9])
-    -- the job owns the file, together with every other job that was given it
+    -- the job becomes an owner of the file
     redis.call('ZADD', owners, now + tonumber(ARGV[6]), ARGV[1])
     redis.call('EXPIRE', detections, ARGV[6])
     redis.call('EXPIRE', owners, ARGV[6])

@@ -1,7 +1,7 @@
 -- KEYS video, mark of a deleted video, video's jobs, owner's events, queued, counters
 -- ARGV now, TTL of the mark, TTL of counters, format, and what the keys of these begin with: jobs, their checkpoints,
 -- their events, records of detections, their owners
--- Answer: the video's record, its jobs, and the files of detections that no other job needs; none: no such video.
+-- Returns the video's record, its jobs, and the detections files without other owners; nothing if the video does not exist.
 local video, mark, video_jobs, owner_events, queued, counters = unpack(KEYS)
 local record = redis.call('GET', video)
 if not record then return {} end
@@ -11,7 +11,7 @@ redis.call('SET', mark, '1', 'EX', ARGV[2])
 for _, id in ipairs(jobs) do
     local job = ARGV[5] .. id
     local format = redis.call('HGET', job, 'format')
-    -- an expired job has no fields; one of a newer format is left to a newer version
+    -- an expired job has no fields; one in a newer format is left to a newer version
     if redis.call('EXISTS', job) == 1 and tonumber(format or 0) <= tonumber(ARGV[4]) then
         cancel(job, queued, counters, id, ARGV[1], ARGV[3])
         redis.call('HSET', job, 'video_deleted', 1)

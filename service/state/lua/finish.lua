@@ -1,17 +1,17 @@
 -- KEYS job, its checkpoints, its events, its owner's events, running, counters
 -- ARGV id, attempt, state, now, field, value, code of the failure or '', TTL of counters
--- Answer: 1 if it was this attempt that ended the job in this state.
+-- Returns 1 if this attempt has ended the job in this state.
 local job, checkpoints, job_events, owner_events, running, counters = unpack(KEYS)
--- The fence: of all attempts at a job only the newest can end it, and only once.
+-- Fencing: only the newest attempt at a job can end it, and only once.
 if redis.call('HGET', job, 'attempt') ~= ARGV[2] then return 0 end
 local state = redis.call('HGET', job, 'state')
 if state ~= 'running' then
-    -- the same call again, after its answer was lost
+    -- the same call repeated, after its response was lost
     if state == ARGV[3] then return 1 end
     return 0
 end
 redis.call('ZREM', running, ARGV[1])
--- a cancel that came before the end counts, and with it the deletion of the video
+-- a cancellation before the end takes precedence; so does the deletion of the video, which cancels the job
 local canceled = redis.call('HGET', job, 'cancel') == '1'
 local ended = canceled and 'canceled' or ARGV[3]
 redis.call('HSET', job, 'state', ended, 'finished_at', ARGV[4])

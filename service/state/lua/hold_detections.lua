@@ -1,5 +1,5 @@
--- KEYS record of the file, its owners · ARGV owner, seconds for which it holds the file, TTL, a new file or '', a file that is missing or ''
--- Answer: the name of the file that counts, which is the first one that is there; '' there is none.
+-- KEYS record of the file, its owners · ARGV owner, seconds until its hold expires, TTL, new file or '', missing file or ''
+-- Returns the name of the valid file, which is the first one that exists, or '' if there is none.
 local file = redis.call('GET', KEYS[1])
 if ARGV[4] ~= '' and (not file or file == ARGV[5]) then file = ARGV[4] end
 if not file then return '' end

@@ -1,3 +1,3 @@
 -- KEYS record of the file, its owners · ARGV owner
--- Answer: the file's name if nobody else owns it, which is then nobody's; '' otherwise.
+-- Returns the file's name if it has no other owner, and is to be removed; '' otherwise.
 return let_go(KEYS[1], KEYS[2], ARGV[1]) or ''

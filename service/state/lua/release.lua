@@ -5,7 +5,7 @@
 local job, checkpoints, job_events, owner_events, queued, running, counters = unpack(KEYS)
 if redis.call('HGET', job, 'attempt') ~= ARGV[2] then return 'lost' end
 local state = redis.call('HGET', job, 'state')
--- the same call again, after its answer was lost
+-- the same call repeated, after its response was lost
 if state ~= 'running' then return state end
 redis.call('ZREM', running, ARGV[1])
 local advanced = redis.call('HGET', job, 'advanced') == '1'

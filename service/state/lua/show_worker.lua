@@ -1,5 +1,5 @@
 -- KEYS workers · ARGV id, seconds after which a worker counts as gone
--- A worker shows that it takes work; those that have not done so for long go.
+-- Records that a worker takes jobs, and removes workers that have not done so recently.
 redis.call('ZREM', KEYS[1], ARGV[1])
 local now = server_time()
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))

@@ -9,7 +9,7 @@ import structlog
 
 from dualtrack.errors import Unavailable
 from service.state.connection import REFUSED, connect, translated
-from service.worker.runner import LOG_EVERY, MOST_REFUSALS, until_redis_answers
+from service.worker.runner import LOG_EVERY, MOST_REFUSALS, until_redis_responds
 from tests.integration.api.api_service import Valkey
 
 
@@ -36,7 +36,7 @@ async def ask(url: str, *command: str) -> None:
         pytest.param("wrong", "invalid username-password pair", id="wrong"),
     ],
 )
-def test_a_wrong_password_is_told_in_the_servers_words(valkey: Valkey, password: str, words: str) -> None:
+def test_a_wrong_password_is_reported_in_the_servers_words(valkey: Valkey, password: str, words: str) -> None:
     asyncio.run(ask(valkey.url, "CONFIG", "SET", "requirepass", "right"))
     url = f"{valkey.url}?password={password}" if password else valkey.url
     with pytest.raises(Unavailable, match=words) as refused:
@@ -78,14 +78,14 @@ def test_a_refusal_is_logged_and_not_repeated_for_ever(monkeypatch: pytest.Monke
     with structlog.testing.capture_logs() as logs:
         if code == REFUSED:
             with pytest.raises(Unavailable):
-                asyncio.run(until_redis_answers(act))
+                asyncio.run(until_redis_responds(act))
         else:
-            asyncio.run(until_redis_answers(act))
+            asyncio.run(until_redis_responds(act))
     assert (tries if code == REFUSED else tries - 1) == calls
     assert [(each["tries"], each["code"]) for each in logs] == [(n, code) for n in range(1, calls, LOG_EVERY)]
 
 
-def test_a_server_that_is_away_is_told_without_its_address(valkey: Valkey) -> None:
+def test_a_server_that_is_down_is_reported_without_its_address(valkey: Valkey) -> None:
     valkey.stop()
     with pytest.raises(Unavailable, match="ConnectionError") as refused:
         asyncio.run(ask(valkey.url, "PING"))

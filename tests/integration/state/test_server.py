@@ -74,7 +74,7 @@ def test_a_missing_right_is_named(valkey: Valkey, rights: str, named: list[str])
     with pytest.raises(ConfigurationError) as refused:
         asyncio.run(checked(f"redis://dualtrack:secret@127.0.0.1:{valkey.port}/0"))
     assert [each for each in named if f"{each} (" not in refused.value.detail] == []
-    assert refused.value.detail.startswith("redis_url: the user lacks the right to ")
+    assert refused.value.detail.startswith("redis_url: the user lacks the permission for ")
     assert "secret" not in refused.value.detail
 
 
