@@ -1,7 +1,7 @@
 """The application: routes, layers around them, and what it holds while it runs."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -42,11 +42,23 @@ Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for `settings`; its lifespan opens and closes everything that it needs."""
+    """The application for `settings`; its lifespan opens and closes everything that it needs.
+
+    `state.failure` is the error that ended the lifespan's start, if one did.
+
+    Raises:
+        ConfigurationError: others can reach it, and it has no key.
+    """
+    settings.require_key()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_parts(settings) as parts:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with AsyncExitStack() as stack:
+            try:
+                parts = await stack.enter_async_context(open_parts(settings))
+            except DualtrackError as error:
+                app.state.failure = error
+                raise
             yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS)}
 
     metrics = ApiMetrics(CollectorRegistry())
@@ -60,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
         redoc_url=None,
     )
-    app.state.metrics = metrics
+    app.state.metrics, app.state.failure = metrics, None
     app.add_middleware(LingeringCloseMiddleware)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     for router in (videos.router, jobs.router, results.router, models.router):

@@ -1,11 +1,15 @@
 """`dualtrack worker`."""
 
 import asyncio
+import os
 
+from service.processes.private import PRIVATE
 from service.settings import Settings
 from service.worker.main import run_worker
 
 
 def worker() -> None:
     """Start one worker that takes jobs from the configured Redis."""
-    asyncio.run(run_worker(Settings()))
+    settings = Settings()
+    os.umask(PRIVATE)
+    asyncio.run(run_worker(settings))

