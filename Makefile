@@ -18,7 +18,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
 
 demo: setup
-	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
+	$(BIN)/dualtrack demo --clip "$(CLIP)" --out "$(OUT)"
 
 test: check test-fast test-triton test-generators
 

@@ -103,6 +103,32 @@ def _host(value: str) -> str:
     return bare
 
 
+def _names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(each == "*" or re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._\-]*[A-Za-z0-9])?", each) for each in value):
+        raise ValueError("host names without a port, or *")
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(each == "*" or re.fullmatch(r"https?://[^\s/,]+", each) for each in value):
+        raise ValueError("origins such as https://example.org or https://example.org:8443, without a path, or *")
+    return value
+
+
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(each)) for each in value)
+    except ValueError:
+        raise ValueError("addresses or networks such as 10.0.0.7 or 10.0.0.0/8") from None
+
+
+def _prefix(value: str) -> str:
+    bare = value.rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~\-]+)*", bare):
+        raise ValueError("a path such as /dualtrack")
+    return bare
+
+
 def _listed(value: object) -> object:
     """A list written as JSON, or as words with commas between."""
     if not isinstance(value, str):
@@ -221,12 +247,27 @@ class Settings(BaseSettings):
         False,
         description="Serve other machines without an API key: whoever reaches the port sees and deletes everything.",
     )
-    trusted_proxies: Words = Field(
+    allowed_hosts: Annotated[Words, AfterValidator(_names)] = Field(
+        (),
+        description="Names under which clients reach the API (the header `Host`), besides addresses, names without a "
+        "dot and `host`; `*` accepts every name. Without a key others are refused; with one, only if this is set.",
+    )
+    cors_origins: Annotated[Words, AfterValidator(_origins)] = Field(
+        (),
+        description="Origins of web pages elsewhere that may use the API, such as `https://example.org`; `*` for all.",
+    )
+    root_path: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description="Path prefix under which a reverse proxy serves the API, such as `/dualtrack`."
+    )
+    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
         (),
         description="Addresses or networks of reverse proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` "
         "are trusted.",
     )
     max_body_bytes: Bytes = Field(2 << 30, gt=0, description="Maximum size of an uploaded video, in bytes.")
+    upload_deadline_s: Seconds = Field(
+        3600.0, gt=0, description="Seconds within which a whole upload must come; slower ones are ended with 408."
+    )
     max_detections_bytes: Bytes = Field(
         32 << 20, gt=0, description="Maximum size of an uploaded detections file, in bytes."
     )

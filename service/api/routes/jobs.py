@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response, status
 from starlette.requests import Request
 
-from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
+from service.api.deps import JobId, MetricsDep, PartsDep, Prefix, SlotsDep
 from service.api.intake import job_request
 from service.api.openapi.bodies import JOB_BODY
 from service.api.openapi.responses import RETRY_AFTER, refusals
@@ -42,6 +42,7 @@ async def create_job(
     parts: PartsDep,
     slots: SlotsDep,
     metrics: MetricsDep,
+    prefix: Prefix,
     # only so that OpenAPI shows the header; `job_request.read` reads it
     _key: Annotated[
         str | None,
@@ -65,12 +66,12 @@ async def create_job(
         idempotency_key=asked.idempotency_key,
         fingerprint=asked.fingerprint(),
     )
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = f"{prefix}/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_AFTER_S
     response.headers.update(asked.deprecation_headers())
     if not created:
         response.headers["Idempotency-Replayed"] = "true"
-    return JobOut.of(job)
+    return JobOut.of(job, prefix)
 
 
 @router.get("/{job_id}", response_description="The job.", responses=refusals(404, 410))
@@ -78,6 +79,7 @@ async def get_job(
     job_id: JobId,
     response: Response,
     parts: PartsDep,
+    prefix: Prefix,
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job to end.")
     ] = 0,
@@ -90,7 +92,7 @@ async def get_job(
     response.headers["Cache-Control"] = "no-store"
     if job.state not in TERMINAL:
         response.headers["Retry-After"] = POLL_AFTER_S
-    return JobOut.of(job)
+    return JobOut.of(job, prefix)
 
 
 @router.delete(
@@ -99,6 +101,6 @@ async def get_job(
     response_description="The job; a running one stops soon.",
     responses=refusals(404, 410),
 )
-async def cancel_job(job_id: JobId, parts: PartsDep) -> JobOut:
+async def cancel_job(job_id: JobId, parts: PartsDep, prefix: Prefix) -> JobOut:
     """Cancel a queued or running job. A job that has ended is not changed."""
-    return JobOut.of(await parts.jobs.cancel(job_id))
+    return JobOut.of(await parts.jobs.cancel(job_id), prefix)

