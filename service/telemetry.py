@@ -8,6 +8,7 @@ import structlog
 from service.environment import service_links
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+MOST_LINE = 1000
 MOST_TEXT = 8000
 """Most characters of one value: a traceback or a message may hold what a client sent."""
 KEPT = (
@@ -46,8 +47,12 @@ def configure_logging(level: str, *, json: bool) -> None:
 def _shortened(
     _logger: structlog.typing.WrappedLogger, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Of a long text its beginning and its end, where a traceback has its cause."""
+    """Of a long text its beginning and its end, where a traceback has its cause; of a long line its beginning."""
     for name, value in event.items():
-        if isinstance(value, str) and len(value) > MOST_TEXT:
-            event[name] = f"{value[: MOST_TEXT // 4]} … {value[-MOST_TEXT * 3 // 4 :]}"
+        if isinstance(value, str) and len(value) > MOST_LINE:
+            lines = (line if len(line) <= MOST_LINE else f"{line[:MOST_LINE]} …" for line in value.split("\n"))
+            text = "\n".join(lines)
+            event[name] = (
+                text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT // 4]} … {text[-MOST_TEXT * 3 // 4 :]}"
+            )
     return event
