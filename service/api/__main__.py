@@ -12,11 +12,11 @@ import sys
 from collections.abc import Sequence
 
 import structlog
-import uvicorn
 
 from dualtrack.errors import DualtrackError
 from service.api.app import create_app
 from service.api.server.config import server_config
+from service.api.server.draining import DrainingServer
 from service.processes.exit_codes import exit_with
 from service.processes.listening import listen, url_of
 from service.processes.private import PRIVATE, private_folder
@@ -53,7 +53,7 @@ def _serve(settings: Settings, descriptors: Sequence[int]) -> None:
         logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.failure is None)
         structlog.get_logger("dualtrack.api").info("starting", url=url)
         try:
-            uvicorn.Server(server_config(app, settings)).run(sockets=sockets)
+            DrainingServer(server_config(app, settings), app.state.stopping).run(sockets=sockets)
         except SystemExit:
             if app.state.failure is None:
                 raise

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response, status
 from starlette.requests import Request
 
-from service.api.deps import JobId, MetricsDep, PartsDep, Prefix, SlotsDep
+from service.api.deps import JobId, MetricsDep, PartsDep, Prefix, SlotsDep, StoppingDep
 from service.api.intake import job_request
 from service.api.openapi.bodies import JOB_BODY
 from service.api.openapi.responses import RETRY_AFTER, refusals
 from service.api.schemas import JobOut
+from service.api.server.draining import unless_stopping
 from service.state.job import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -80,6 +81,7 @@ async def get_job(
     response: Response,
     parts: PartsDep,
     prefix: Prefix,
+    stopping: StoppingDep,
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job to end.")
     ] = 0,
@@ -88,7 +90,9 @@ async def get_job(
     ] = None,
 ) -> JobOut:
     """A job: its state, progress and estimated time left. With `wait`, the answer comes once the job has ended."""
-    job = await (parts.jobs.wait(job_id, wait, version=version) if wait else parts.jobs.get(job_id))
+    job = await unless_stopping(parts.jobs.wait(job_id, wait, version=version), stopping) if wait else None
+    if job is None:
+        job = await parts.jobs.get(job_id)
     response.headers["Cache-Control"] = "no-store"
     if job.state not in TERMINAL:
         response.headers["Retry-After"] = POLL_AFTER_S

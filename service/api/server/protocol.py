@@ -28,6 +28,7 @@ class DeadlineProtocol(H11Protocol):
     """Addresses of proxies: each speaks for many clients, so that they are not bounded."""
     header_s: ClassVar[float] = HEADER_S
     read_s: ClassVar[float] = READ_S
+    stopping_s: ClassVar[float] = STOPPING_S
     _header_timer: asyncio.TimerHandle | None = None
     _read_timer: asyncio.TimerHandle | None = None
     _stopping = False
@@ -77,7 +78,7 @@ class DeadlineProtocol(H11Protocol):
         self._stopping = True
         if self._is_idle():
             self._header_came()
-            self._await_header(STOPPING_S)
+            self._await_header(self.stopping_s)
         else:
             self._close_after_answer()
 

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from service.api.app import create_app
 from service.api.intake import pace
 from service.api.server.protocol import DeadlineProtocol
 from service.api.server.waiting import Waiting
-from tests.integration.api.api_service import Api, running, wait_for
+from tests.integration.api.api_service import RAW, Api, clip, running, server, wait_for
 
 HEADER = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPLOAD = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: video/mp4\r\nContent-Length: 1000000\r\n\r\nx"
@@ -27,8 +28,8 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 
 @contextlib.contextmanager
-def connections(api: Api, count: int) -> Iterator[list[socket.socket]]:
-    address = urlsplit(api.url)
+def connections(api: Api | str, count: int) -> Iterator[list[socket.socket]]:
+    address = urlsplit(api if isinstance(api, str) else api.url)
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=PATIENCE_S))
@@ -136,6 +137,29 @@ def test_a_client_that_does_not_read_is_cut_off(api: Api, monkeypatch: pytest.Mo
         # more than the kernel's buffers take
         connection.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
         wait_for(lambda: not accepted(connection), PATIENCE_S)
+
+
+def test_a_process_that_stops_answers_what_it_has_accepted(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DeadlineProtocol, "stopping_s", PATIENCE_S)
+    monkeypatch.setattr(DeadlineProtocol, "header_s", PATIENCE_S)
+    with server(create_app(api.settings), api.settings) as (url, stopped), connections(url, 3) as [first, kept, poll]:
+        stopped.config.timeout_graceful_shutdown = PATIENCE_S
+        kept.sendall(HEADER)
+        assert kept.recv(65536).startswith(b"HTTP/1.1 200 ")
+        with api.http() as http:
+            created = http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW)
+            job = http.post("/v1/jobs", json={"video_id": created.json()["id"]}).json()["id"]
+        poll.sendall(b"GET /v1/jobs/%s?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n" % job.encode())
+        wait_for(lambda: len(stopped.server_state.tasks) == 1, PATIENCE_S)
+        stopped.should_exit = True
+        assert rest(poll).startswith(b"HTTP/1.1 200 "), "a long poll is answered, not cut off"
+        for each in (first, kept):
+            each.sendall(HEADER)
+            got = rest(each)
+            assert b"HTTP/1.1 200 " in got
+            assert b"connection: close" in got.lower()
 
 
 def accepted(connection: socket.socket) -> bool:
