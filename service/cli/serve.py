@@ -86,7 +86,7 @@ async def _announce(url: str) -> None:
     """One line when everything is up."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         while True:
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
                 if (await http.get("/readyz")).is_success:
                     break
             await asyncio.sleep(0.2)

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Header, Query, Response, status
 from starlette.requests import Request
 
@@ -14,6 +15,8 @@ from service.api.server.draining import unless_stopping
 from service.state.job import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+log = structlog.get_logger("dualtrack.api")
 
 MAX_WAIT_S = 60
 POLL_AFTER_S = "1"
@@ -67,6 +70,8 @@ async def create_job(
         idempotency_key=asked.idempotency_key,
         fingerprint=asked.fingerprint(),
     )
+    # with the request's id, which the log context adds; workers log the job's
+    log.info("job accepted", job=job.id, created=created)
     response.headers["Location"] = f"{prefix}/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_AFTER_S
     response.headers.update(asked.deprecation_headers())
