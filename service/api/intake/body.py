@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from dualtrack.errors import InvalidInput, TooLarge
 from service.api.intake.pace import Pace
-from service.api.server.waiting import client_key
+from service.api.proxies import client_key
 
 JSON = "application/json"
 FORM = "multipart/form-data"

@@ -1,11 +1,12 @@
 """Where a request came from and under which address: what a trusted proxy says, and the path prefix of the settings."""
 
-import ipaddress
 import re
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.proxies import Proxies
 
 PREFIX = re.compile(r"(/[A-Za-z0-9._~\-]+)*")
 """A path prefix: no trailing slash, nothing that would need quoting in a link."""
@@ -23,21 +24,21 @@ class ForwardedMiddleware:
 
     def __init__(self, app: ASGIApp, *, trusted: Iterable[str], root_path: str) -> None:
         self._app, self._root_path = app, root_path
-        self._networks = [ipaddress.ip_network(each) for each in trusted]
+        self._proxies = Proxies(trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
             scope["root_path"] = self._root_path
             peer = scope.get("client")
-            if peer is not None and self._is_trusted(peer[0]):
+            if peer is not None and self._proxies.include(peer[0]):
                 self._believe(scope, Headers(scope=scope))
         await self._app(scope, receive, send)
 
     def _believe(self, scope: Scope, headers: Headers) -> None:
         hops = _values(headers, "x-forwarded-for")
         # from the right: what is left of the first hop that is no proxy of ours may be invented
-        if client := next((hop for hop in reversed(hops) if not self._is_trusted(hop)), next(iter(hops), "")):
+        if client := next((hop for hop in reversed(hops) if not self._proxies.include(hop)), next(iter(hops), "")):
             scope["client"] = (client[:64], 0)
         if (scheme := _last(headers, "x-forwarded-proto")) in {"http", "https"}:
             scope["scheme"] = scheme
@@ -47,15 +48,6 @@ class ForwardedMiddleware:
         prefix = _last(headers, "x-forwarded-prefix").rstrip("/")
         if prefix and PREFIX.fullmatch(prefix):
             scope["root_path"] = prefix
-
-    def _is_trusted(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
 
 
 def path_of(scope: Scope) -> str:

@@ -3,6 +3,7 @@
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.api.proxies import Proxies
 from service.api.server.protocol import DeadlineProtocol
 from service.api.server.waiting import Waiting
 from service.settings import Settings
@@ -17,7 +18,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     protocol = type(
         "Connection",
         (DeadlineProtocol,),
-        {"waiting": Waiting(), "trusted": frozenset(settings.trusted_proxies)},
+        {"waiting": Waiting(), "proxies": Proxies(settings.trusted_proxies)},
     )
     return uvicorn.Config(
         app,

@@ -9,7 +9,8 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from service.api import problems
-from service.api.server.waiting import Waiting, client_key
+from service.api.proxies import Proxies, client_key
+from service.api.server.waiting import Waiting
 
 HEADER_S = 10.0
 """Seconds from the first byte of a request, or from the opening of the connection, to the end of its header."""
@@ -24,8 +25,8 @@ class DeadlineProtocol(H11Protocol):
     """One connection."""
 
     waiting: ClassVar[Waiting]
-    trusted: ClassVar[frozenset[str]] = frozenset()
-    """Addresses of proxies: each speaks for many clients, so that they are not bounded."""
+    proxies: ClassVar[Proxies] = Proxies()
+    """Each speaks for many clients, so that its connections are not bounded."""
     header_s: ClassVar[float] = HEADER_S
     read_s: ClassVar[float] = READ_S
     stopping_s: ClassVar[float] = STOPPING_S
@@ -129,7 +130,7 @@ class DeadlineProtocol(H11Protocol):
     def _await_header(self, seconds: float) -> None:
         self._header_timer = self.loop.call_later(seconds, self.drop)
         host = self.client[0] if self.client else ""
-        if host not in self.trusted and not self._stopping:
+        if not self._stopping and not self.proxies.include(host):
             self.waiting.add(client_key(host), self)
 
     def _header_came(self) -> None:

@@ -1,6 +1,5 @@
 """Connections that have sent no complete header yet, by client: of one client only so many may be held open."""
 
-import ipaddress
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -55,21 +54,3 @@ class Waiting:
     def count(self, client: str) -> int:
         """How many of a client wait."""
         return len(self._clients.get(client, {}))
-
-
-def client_key(host: str) -> str:
-    """What counts as one client: an IPv4 address, or the network of an IPv6 address, which belongs to one customer.
-
-    Example:
-        >>> client_key("10.0.0.7"), client_key("2001:db8::1:2"), client_key("::ffff:10.0.0.7")
-        ('10.0.0.7', '2001:db8::/64', '10.0.0.7')
-    """
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))

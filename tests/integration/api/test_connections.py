@@ -10,6 +10,7 @@ import pytest
 
 from service.api.app import create_app
 from service.api.intake import pace
+from service.api.server import config
 from service.api.server.protocol import DeadlineProtocol
 from service.api.server.waiting import Waiting
 from tests.integration.api.api_service import RAW, Api, clip, running, server, wait_for
@@ -82,15 +83,33 @@ def test_hundreds_of_silent_connections_keep_nobody_out(api: Api) -> None:
 def test_hundreds_of_requests_under_way_from_one_address_are_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DeadlineProtocol, "waiting", Waiting(most=2, young_s=0), raising=False)
-    with running(tmp_path) as api, connections(api, 200) as uploads, api.http() as http:
-        for each in uploads:
-            each.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
-            each.sendall(b"Content-Length: 2\r\n\r\n{")
-        assert http.get("/livez").status_code == 200
-        for each in uploads:
-            each.sendall(b"}")
-            assert each.recv(65536).startswith(b"HTTP/1.1 422 ")
+    waiting = Waiting(most=2, young_s=0)
+    monkeypatch.setattr(config, "Waiting", lambda: waiting)
+    with running(tmp_path) as api, api.http() as http, contextlib.ExitStack() as stack:
+        video = http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW).json()["id"]
+        job = http.post("/v1/jobs", json={"video_id": video}).json()["links"]["self"]
+        polls = []
+        for _ in range(50):
+            [poll] = stack.enter_context(connections(api, 1))
+            poll.sendall(b"GET %s?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n" % job.encode())
+            polls.append(poll)
+            wait_for(lambda: waiting.count("127.0.0.1") == 0, PATIENCE_S)
+        http.delete(job)
+        for each in polls:
+            assert each.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("proxies", "closed"), [((), 3), (("127.0.0.0/8",), 0)])
+def test_silent_connections_of_one_client_are_few_unless_it_is_a_proxy(
+    proxies: tuple[str, ...], closed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "Waiting", lambda: Waiting(most=2, young_s=0))
+    with running(tmp_path, trusted_proxies=proxies) as api, connections(api, 5) as silent:
+        for each in silent[:closed]:
+            assert rest(each) == b""
+        for each in silent[closed:]:
+            each.sendall(HEADER)
+            assert each.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_uploads_that_trickle_make_room_for_others(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.api.server.waiting import Waiting, client_key
+from service.api.proxies import Proxies, client_key
+from service.api.server.waiting import Waiting
 
 
 class Connection:
@@ -43,3 +44,18 @@ def test_the_oldest_silent_connection_of_a_client_goes() -> None:
 )
 def test_what_one_client_is(host: str, key: str) -> None:
     assert client_key(host) == key
+
+
+@pytest.mark.parametrize(
+    ("host", "included"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("", False),
+        ("x", False),
+    ],
+)
+def test_what_a_proxy_is(host: str, included: bool) -> None:
+    assert Proxies(["10.0.0.0/8", "192.0.2.7"]).include(host) == included
