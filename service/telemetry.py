@@ -21,7 +21,12 @@ KEPT = (
 
 
 def configure_logging(level: str, *, json: bool) -> None:
-    """Route structlog and the standard library's loggers to standard error."""
+    """Send structlog and the standard library's loggers to standard error.
+
+    Args:
+        level: minimum severity: `debug`, `info`, `warning` or `error`. For loggers of libraries, at least `warning`.
+        json: write JSON lines instead of text.
+    """
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if json

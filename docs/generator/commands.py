@@ -61,7 +61,8 @@ def _metavar(parameter: Any, context: Any) -> str:
         return str(parameter.metavar)
     if parameter.param_type_name == "argument":
         return str(parameter.name).upper().replace("_", "-")
-    return str(parameter.display_type(context)).strip("<>").upper()
+    kind = str(parameter.display_type(context)).strip("<>")
+    return kind if "|" in kind else kind.upper()  # choices are typed as they are
 
 
 def _names(option: Any, context: Any) -> str:
@@ -71,7 +72,7 @@ def _names(option: Any, context: Any) -> str:
 
 def _default(option: Any) -> str:
     default = option.default
-    if default is None or default is False or callable(default):
+    if default is None or default is False or default == "" or callable(default):
         return ""
     return f"`{option.opts[0]}`" if default is True else f"`{getattr(default, 'value', default)}`"
 

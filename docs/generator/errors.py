@@ -2,7 +2,7 @@
 
 from docs.generator.tables import table
 from dualtrack.error_codes import CODES_OF_CLASS, status_of
-from dualtrack.errors import DualtrackError
+from dualtrack.errors import DualtrackError, JobFailed
 from service.cli.main import exit_code
 
 
@@ -12,12 +12,17 @@ def markdown() -> str:
         (
             f"`{kind.__name__}`",
             _summary(kind),
-            ", ".join(f"`{code}` {status_of(kind, code)}" for code in codes),
+            ", ".join(_code(kind, code) for code in codes),
             str(_exit_code(kind)),
         )
         for kind, codes in CODES_OF_CLASS.items()
     )
     return table(("class", "it means", "codes and their HTTP status", "exit code"), rows)
+
+
+def _code(kind: type[DualtrackError], code: str) -> str:
+    # a job's error is in the answer about the job, which has the status 200
+    return f"`{code}`" if kind is JobFailed else f"`{code}` {status_of(kind, code)}"
 
 
 def _exit_code(kind: type[DualtrackError]) -> int:

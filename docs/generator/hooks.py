@@ -7,6 +7,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from docs.generator import examples
 from docs.generator.formulas import FONT, with_mathml
 from docs.generator.links import Site, rewritten
 from docs.generator.markers import filled
@@ -39,6 +40,8 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: object) -> st
     uri = page.file.src_uri
     site = Site(ROOT, frozenset(files.src_uris))
     page.meta.setdefault("search", {"boost": search_boost(uri)})
+    if uri == examples.PAGE:
+        markdown = f"{markdown}\n{examples.markdown()}"
     try:
         return rewritten(filled(markdown), uri, site)
     except (LookupError, ValueError) as error:

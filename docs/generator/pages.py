@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from docs.generator import examples
+
 DOCS = Path(__file__).resolve().parents[1]
 GRAPHS = ("mask_rcnn", "siamese_rpn_template", "siamese_rpn", "pixel_embedding_reference", "pixel_embedding")
 BROUGHT_IN: Mapping[str, str] = {
@@ -25,6 +27,7 @@ BROUGHT_IN: Mapping[str, str] = {
 
 ALSO: Mapping[str, str] = {
     "README.md": "index.md",
+    **{f"examples/{path.name}": examples.PAGE for path in examples.programs()},
     "dualtrack/result/schema-1.json": "reference/result.md",
 }
 """Paths in the repository whose content is on a page of another name."""

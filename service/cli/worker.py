@@ -1,4 +1,4 @@
-"""`dualtrack worker`."""
+"""`dualtrack worker`: run one worker."""
 
 import asyncio
 import os

@@ -26,7 +26,7 @@ async def keep_running(
 ) -> None:
     """Run `command` forever; a child that ends is restarted.
 
-    When this is canceled the child gets SIGTERM, and SIGKILL `stop_s` later.
+    On cancellation the child gets SIGTERM, and SIGKILL `stop_s` later.
 
     Args:
         command: of the child.
@@ -36,7 +36,7 @@ async def keep_running(
         descriptors: open files that every child inherits, such as a listening socket, which so outlives each of them.
 
     Raises:
-        ConfigurationError: the child ended by itself, with an error, right after each of its last starts.
+        ConfigurationError: the child repeatedly exited with an error right after its start.
     """
     short_lives, name = 0, name or command[-1]
     while True:
@@ -61,7 +61,7 @@ async def _run(
         env=environment,
         pass_fds=descriptors,
         preexec_fn=die_with_parent,
-        start_new_session=True,  # Ctrl-C is for the supervisor, which passes it on
+        start_new_session=True,  # Ctrl-C is handled by the supervisor, which stops the child
     )
     try:
         return await process.wait()

@@ -31,10 +31,10 @@ def test_shell(page: str, service: str, folder: Path) -> None:
     script = "\n".join(block.text for block in blocks((ROOT / page).read_text(), "sh"))
     out = run(["bash", "-euo", "pipefail", "-c", script.replace(SERVICE, service)])
     expected = {
-        "docs/start/cli.md": {"clip-tubelets", "strict", "paper", "from-service"},
+        "docs/start/cli.md": {"clip.mp4-tubelets", "strict", "paper", "from-service"},
         "docs/start/curl.md": {"tubelets.json", "ytvis.json", "overlay.mp4"},
-        "docs/how-to/own-detections.md": {"pedestrians-tubelets"},
-        "docs/how-to/own-classes.md": {"clip-tubelets"},
+        "docs/how-to/own-detections.md": {"pedestrians.mp4-tubelets"},
+        "docs/how-to/own-classes.md": {"clip.mp4-tubelets"},
     }
     assert expected[page] <= {path.name for path in folder.iterdir()}
     if page == "docs/how-to/own-detections.md":

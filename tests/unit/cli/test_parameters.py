@@ -11,6 +11,7 @@ from service.cli import parameter_files
 from service.cli.main import build_app
 from service.cli.parameters import parse_parameters
 from service.pipeline.parameters.job_parameters import JobParameters
+from service.pipeline.parameters.request_names import TABLE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,3 +104,10 @@ def test_files_of_windows_editors_are_read(tmp_path: Path) -> None:
     files["categories"].write_text('["person"]', encoding="utf-8-sig")
     parsed = parse_parameters(None, files["parameters"], categories=str(files["categories"]))
     assert (parsed.th_det, parsed.categories) == (0.4, ("person",))  # type: ignore[attr-defined]
+
+
+def test_every_parameter_of_the_method_has_a_link_to_its_section() -> None:
+    sections = parameter_files.method_sections()
+    assert set(sections) == set(TABLE)
+    assert sections["th_cc"] == "[3](method.md#3-class-calibration)"
+    assert sections["couple"] == "[5.4](method.md#54-fusion)"

@@ -68,6 +68,9 @@ def test_every_field_of_a_description_is_listed() -> None:
         name for name in Description.model_fields if name not in detector.TABLES and f"`{name}`" not in text
     } == set()
     assert "`[scores]`" in text
+    described = [line for line in text.splitlines() if line.startswith("| `")]
+    assert len(described) > 25
+    assert [line for line in described if line.endswith("|  |")] == []
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,7 @@ def test_types_in_words(schema: dict[str, object], expected: str) -> None:
 
 def test_cells_keep_the_table_in_one_piece() -> None:
     assert table(("a", "b"), [("x|y", "two\nlines")]) == "| a | b |\n|---|---|\n| x\\|y | two lines |\n"
+    assert table(("a",), [("`--x` `A|<B>`",)]) == "| a |\n|---|\n| `--x` <code>A&#124;&lt;B&gt;</code> |\n"
 
 
 def test_attributes_of_a_docstring() -> None:

@@ -1,5 +1,6 @@
 """Links between the files of the repository, and how the site turns them into links between its pages."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -79,3 +80,25 @@ def test_every_decision_is_listed() -> None:
     text = decisions()
     assert len(records("decisions/")) > 30
     assert [path.name for path in records("decisions/") if f"]({path.name})" not in text] == []
+
+
+def lists_without_a_blank_line(text: str) -> list[str]:
+    """First items of lists that the site shows as text of the paragraph before them."""
+    lines = FENCE.sub("```", text).splitlines()
+    item = re.compile(r"([*-]|\d+\.) ")
+    return [
+        line
+        for before, line in itertools.pairwise(lines)
+        if item.match(line) and before.strip() and not item.match(before) and not before.startswith(("  ", "#"))
+    ]
+
+
+def test_lists_are_found() -> None:
+    assert lists_without_a_blank_line("```sh\nx\n```\n* a\n") == ["* a"]
+    assert lists_without_a_blank_line("text:\n* a\n* b\n  of two lines\n* c\n") == ["* a"]
+    assert lists_without_a_blank_line("# Title\n- a\n\ntext:\n\n1. a\n2. b\n") == []
+
+
+def test_every_list_has_a_blank_line_before_it() -> None:
+    found = {name_of(path): lists_without_a_blank_line(path.read_text()) for path in tracked(".md")}
+    assert {name: lines for name, lines in found.items() if lines} == {}

@@ -11,7 +11,7 @@ import pytest
 from docs.generator import http_api
 from docs.generator.commands import commands, options
 from docs.generator.settings import settings
-from dualtrack.error_codes import CLASS_OF_CODE
+from dualtrack.error_codes import CAUSES_WITHOUT_ERROR, CLASS_OF_CODE
 from dualtrack.errors import DualtrackError
 from evaluation.runs.parameters import parse_evaluation
 from service.media.limits import VideoLimits
@@ -19,8 +19,6 @@ from service.pipeline.parameters.request_names import PRESETS, TABLE
 from tests.unit.deploy.test_monitoring import series
 from tests.unit.docs.pages import ROOT, blocks, inline, name_of, pages, shell_lines
 
-JOB_ONLY = frozenset({"too-many-attempts"})
-"""Codes that only a job's `error` has."""
 ELSE = frozenset({"th_z", "max_seeds_reached"})
 NOT_PARAMETERS = ("cause=", "weights_only=", "state=", "status=", "objectness=", "detections=", "detector=", "schema=")
 ENDPOINT = re.compile(
@@ -151,8 +149,7 @@ def wrong_targets(text: str) -> list[str]:
 
 def wrong_codes(text: str) -> list[str]:
     """Of tables with a column `code`."""
-    known = {*CLASS_OF_CODE, *JOB_ONLY}
-    return [code for code in column(text, "code") if code not in known]
+    return [code for code in column(text, "code") if code not in {*CLASS_OF_CODE, *CAUSES_WITHOUT_ERROR}]
 
 
 def column(text: str, title: str) -> Iterator[str]:
