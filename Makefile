@@ -14,11 +14,13 @@ PROFILE ?= small
 COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
+# images that podman builds: its own format has no HEALTHCHECK
+export BUILDAH_FORMAT ?= docker
 
 .PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
 
 demo: setup
-	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
+	$(BIN)/dualtrack demo --clip "$(CLIP)" --out "$(OUT)"
 
 test: check test-fast test-triton test-generators
 

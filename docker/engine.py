@@ -44,7 +44,9 @@ class ContainerEngine:
     def build(self, dockerfile: str, tag: str, arguments: Mapping[str, str]) -> None:
         """Build an image from the repository's root, showing the engine's output."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-        options = os.environ.get(BUILD_OPTIONS, "").split()
+        # podman's own format has no HEALTHCHECK
+        form = ["--format", "docker"] if self.name == "podman" else []
+        options = [*form, *os.environ.get(BUILD_OPTIONS, "").split()]
         command = [self.path, "build", *options, "--file", dockerfile, "--tag", tag, *given, "."]
         subprocess.run(command, cwd=ROOT, check=True)
 
@@ -78,7 +80,8 @@ class Project:
         """
         front = [self.engine.path, "compose"] if self.engine.name == "docker" else [podman_compose()]
         command = [*front, "--project-name", self.name, "--profile", self.profile, *words]
-        subprocess.run(command, cwd=ROOT, env={**os.environ, **self.environment}, check=True)
+        variables = {"BUILDAH_FORMAT": "docker", **os.environ, **self.environment}
+        subprocess.run(command, cwd=ROOT, env=variables, check=True)
 
     def containers(self, service: str | None = None, *, stopped: bool = False) -> list[str]:
         """Ids of the project's containers, of one service or all; `stopped` includes those not running."""

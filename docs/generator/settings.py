@@ -10,7 +10,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from docs.generator.tables import table
-from service.cli.config import PREFIX, descriptions, variables
+from service.cli.config import descriptions, variables
+from service.environment import PREFIX
 from service.settings import Settings
 
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
@@ -87,7 +88,7 @@ def kind(field: FieldInfo) -> str:
         return ", ".join(f"`{each}`" for each in options)
     name = _name(annotation if not options else options[0])
     if getattr(annotation, "__origin__", None) is tuple:
-        return "JSON list of text"
+        return "words with commas between, or a JSON list"
     bounds = [
         f"{sign} {getattr(each, attribute):g}"
         for each in field.metadata

@@ -62,7 +62,7 @@ def load_dataset(path: Path) -> Dataset:
     file = path if path.is_file() else path / "instances.json"
     if not file.is_file():
         raise InvalidDataset(f"dataset: expected {file}, which does not exist", code="no-annotations")
-    document = json.loads(file.read_text())
+    document = json.loads(file.read_bytes())
     for key in ("videos", "categories", "annotations"):
         if not document.get(key):
             raise InvalidDataset(f"{file}: expected a non-empty list {key!r}, got none", code="no-annotations")

@@ -1,7 +1,8 @@
 """The application: routes, layers around them, and what it holds while it runs."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -19,6 +21,11 @@ from dualtrack.errors import DualtrackError
 from service.api import problems
 from service.api.auth import require_key
 from service.api.deps import UploadSlots
+from service.api.intake.pace import SlowBodies
+from service.api.layers.compression import CompressionMiddleware
+from service.api.layers.forwarded import ForwardedMiddleware
+from service.api.layers.head import HeadMiddleware
+from service.api.layers.origins import OriginMiddleware
 from service.api.metrics.api import ApiMetrics
 from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
 from service.api.openapi import document
@@ -30,7 +37,28 @@ from service.wiring import open_parts, watched
 log = structlog.get_logger("dualtrack.api")
 
 MAX_UPLOADS = 16
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+CORS_METHODS = ("GET", "HEAD", "POST", "DELETE")
+CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Disposition",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Range",
+    "X-Request-ID",
+)
+CORS_ANSWER_HEADERS = (
+    "Content-Disposition",
+    "Content-Range",
+    "Deprecation",
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Retry-After",
+    "Warning",
+    "X-Request-ID",
+)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 SUMMARY = "Online video instance segmentation: send a video, receive instance tubelets."
 DESCRIPTION = """\
 Upload a video (`POST /v1/videos`), create a job (`POST /v1/jobs`), wait for it (`GET /v1/jobs/{job_id}?wait=60`) and
@@ -42,12 +70,26 @@ Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for `settings`; its lifespan opens and closes everything that it needs."""
+    """The application for `settings`; its lifespan opens and closes everything that it needs.
+
+    `state.failure` is the error that ended the lifespan's start, if one did; `state.stopping` is for the server to set.
+
+    Raises:
+        ConfigurationError: others can reach it, and it has no key.
+    """
+    settings.require_key()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_parts(settings) as parts, watched(parts) as readiness:
-            yield {"parts": parts, "slots": UploadSlots(MAX_UPLOADS), "readiness": readiness}
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with AsyncExitStack() as stack:
+            try:
+                parts = await stack.enter_async_context(open_parts(settings))
+            except DualtrackError as error:
+                app.state.failure = error
+                raise
+            readiness = await stack.enter_async_context(watched(parts))
+            slots, slow = UploadSlots(MAX_UPLOADS), SlowBodies()
+            yield {"parts": parts, "slots": slots, "slow": slow, "readiness": readiness}
 
     metrics = ApiMetrics(CollectorRegistry())
     app = FastAPI(
@@ -60,9 +102,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
         redoc_url=None,
     )
-    app.state.metrics = metrics
-    app.add_middleware(LingeringCloseMiddleware)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.state.metrics, app.state.failure, app.state.stopping = metrics, None, asyncio.Event()
+    _add_layers(app, settings, metrics)
     for router in (videos.router, jobs.router, results.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])
     for router in (health.router, docs.router, page.router):
@@ -70,6 +111,31 @@ def create_app(settings: Settings) -> FastAPI:
     handle_errors(app)
     document.install(app)
     return app
+
+
+def _add_layers(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> None:
+    """The layers around the routes, innermost first."""
+    app.add_middleware(LingeringCloseMiddleware)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(CompressionMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_ANSWER_HEADERS,
+        )
+    # a wildcard address is no name that a request could have
+    hosts = {settings.host} - {"0.0.0.0", "::"}  # noqa: S104 (compared, not bound)
+    app.add_middleware(
+        OriginMiddleware,
+        hosts=({*settings.allowed_hosts} | hosts) if settings.allowed_hosts or settings.api_key is None else (),
+        origins=settings.cors_origins,
+        has_key=settings.api_key is not None,
+    )
+    app.add_middleware(RequestMiddleware, metrics=metrics)
+    app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_proxies, root_path=settings.root_path)
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -100,12 +166,13 @@ def handle_errors(app: FastAPI) -> None:
 
 
 def _allowed(app: FastAPI, scope: Scope) -> str:
-    """All methods of the path: the framework names only those of the first route that has it."""
+    """All methods of the path: the framework names only those of the first route that has it, and HEAD runs as GET."""
     routes = app.router.routes
     found = [
         method
         for method in METHODS
-        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+        for routed in ("GET" if method == "HEAD" else method,)
+        if any(route.matches({**scope, "method": routed})[0] is Match.FULL for route in routes)
     ]
     return ", ".join(found)
 

@@ -1,5 +1,6 @@
 """What routes need, taken from the state that the lifespan opened."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,17 @@ def get_metrics(request: Request) -> ApiMetrics:
     return metrics
 
 
+def get_stopping(request: Request) -> asyncio.Event:
+    """Set once the process stops."""
+    stopping: asyncio.Event = request.app.state.stopping
+    return stopping
+
+
+def get_prefix(request: Request) -> str:
+    """The path prefix under which the client reaches the service; links begin with it."""
+    return str(request.scope.get("root_path", ""))
+
+
 def get_video_id(video_id: Annotated[str, Path(description="SHA-256 of the video.", examples=[EXAMPLE_VIDEO])]) -> str:
     """A video id that can exist; any other is as unknown as one that does not."""
     if not VIDEO.fullmatch(video_id):
@@ -73,5 +85,7 @@ def get_job_id(job_id: Annotated[str, Path(description="Id of the job.", example
 PartsDep = Annotated[Parts, Depends(get_parts)]
 SlotsDep = Annotated[UploadSlots, Depends(get_slots)]
 MetricsDep = Annotated[ApiMetrics, Depends(get_metrics)]
+StoppingDep = Annotated[asyncio.Event, Depends(get_stopping)]
+Prefix = Annotated[str, Depends(get_prefix)]
 VideoId = Annotated[str, Depends(get_video_id)]
 JobId = Annotated[str, Depends(get_job_id)]

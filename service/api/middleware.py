@@ -6,18 +6,25 @@ import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dualtrack.errors import Unavailable
 from service.api import problems
+from service.api.layers.forwarded import with_prefix
 from service.api.metrics.api import ApiMetrics
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._\-]{1,64}$")
 CLIENT_CLOSED = 499
 """What metrics and log say of a client that went away; no answer carries it."""
+UNMATCHED = "unmatched"
+SHOWN = 200
+"""Most characters of a path in the log."""
+STOPPING = Unavailable("service: it is being restarted", retry_after_s=1)
 DRAIN_BYTES = 4 * 1024 * 1024
 DRAIN_S = 1.0
 """So much of a body that is not wanted is read before the connection is closed."""
@@ -47,7 +54,10 @@ class RequestMiddleware:
                 answer.status = CLIENT_CLOSED
             except Exception:  # noqa: BLE001 (the process's border: a fault becomes a 500 and a log entry, never silence)
                 self._log.exception("request failed", method=scope["method"], route=_route(scope))
-                await answer.fail(receive)
+                await answer.fail(receive, problems.internal())
+            except asyncio.CancelledError:
+                # the process stops and has waited long enough
+                await answer.fail(receive, problems.of_error(STOPPING))
             finally:
                 self._observe(scope, answer, time.perf_counter() - start)
 
@@ -55,8 +65,15 @@ class RequestMiddleware:
         route = _route(scope)
         self._metrics.observe(scope["method"], route, answer.status, seconds)
         if route not in {"/livez", "/readyz", "/metrics"}:
+            # a route has no id in its name; what matches none is for finding out who tries what
+            unmatched = {"path": scope["path"][:SHOWN], "client": _client(scope)} if route == UNMATCHED else {}
             self._log.info(
-                "request", method=scope["method"], route=route, status=answer.status, seconds=round(seconds, 4)
+                "request",
+                method=scope["method"],
+                route=route,
+                status=answer.status,
+                seconds=round(seconds, 4),
+                **unmatched,
             )
 
 
@@ -78,17 +95,19 @@ class _Answer:
         elif not self._replaced:
             await self._send(message)
 
-    async def fail(self, receive: Receive) -> None:
-        """Answer 500, unless an answer has begun: then the connection breaks and the client sees that."""
-        self.status = 500
+    async def fail(self, receive: Receive, problem: problems.Problem) -> None:
+        """Answer with `problem`, unless an answer has begun: then the connection breaks and the client sees that."""
+        self.status = problem.status
         if not self._started:
-            await problems.response(problems.internal(), self._scope)(self._scope, receive, self.send)
+            await problems.response(problem, self._scope)(self._scope, receive, self.send)
 
     async def _start(self, message: Message) -> None:
         self._started = True
         self.status = int(message["status"])
         headers = MutableHeaders(scope=message)
         headers["x-request-id"] = self._request_id
+        if "location" in headers:
+            headers["location"] = _path(headers["location"], self._scope)
         plain = not headers.get("content-type", problems.MEDIA_TYPE).startswith("application/")
         if self.status < 400 or not (plain or "content-type" not in headers):
             await self._send(message)
@@ -103,6 +122,12 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": answer.body})
 
 
+def _path(location: str, scope: Scope) -> str:
+    """The path of a redirect's target: the framework puts the request's `Host` into it, which anybody can choose."""
+    parts = urlsplit(location)
+    return urlunsplit(("", "", with_prefix(scope, parts.path), parts.query, parts.fragment))
+
+
 def _request_id(headers: Headers) -> str:
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.match(given) else secrets.token_hex(8)
@@ -110,7 +135,11 @@ def _request_id(headers: Headers) -> str:
 
 def _route(scope: Scope) -> str:
     """The route's template: ids in labels would make a series per job."""
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    return str(getattr(scope.get("route"), "path", UNMATCHED))
+
+
+def _client(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 class LingeringCloseMiddleware:

@@ -12,8 +12,15 @@ from starlette.types import Scope
 
 from dualtrack.error_codes import INTERNAL, status_of
 from dualtrack.errors import DualtrackError
+from service.api.layers.forwarded import path_of
 
 MEDIA_TYPE = "application/problem+json"
+RETRIED = frozenset({429, 503, 507})
+"""Statuses after which the same request may succeed later: their answers have `Retry-After`."""
+SHOWN = 500
+"""Most characters of one name or message."""
+MOST_ERRORS = 20
+"""Of the wrong parameters of one request, those that the answer lists."""
 TYPE_PREFIX = "urn:dualtrack:problem:"
 
 
@@ -48,7 +55,7 @@ def of_error(error: DualtrackError) -> Problem:
     """The problem of one of our errors."""
     status = status_of(type(error), error.code)
     headers: dict[str, str] = {}
-    if status in {429, 503}:
+    if status in RETRIED:
         headers["Retry-After"] = str(max(1, round(getattr(error, "retry_after_s", 5))))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="dualtrack"'
@@ -74,10 +81,11 @@ def of_status(status: int, detail: str, *, headers: Mapping[str, str] | None = N
 
 def of_validation(error: RequestValidationError) -> Problem:
     """The problem of parameters that don't fit their model."""
-    errors = [_location(item["loc"]) | {"detail": str(item["msg"])} for item in error.errors()]
+    found = error.errors()
+    errors = [_location(item["loc"]) | {"detail": str(item["msg"])[:SHOWN]} for item in found[:MOST_ERRORS]]
     first = errors[0]
     where = first.get("pointer") or first.get("parameter") or "body"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return Problem(422, "invalid-parameter", f"{where}: {first['detail']}{more}", extensions={"errors": errors})
 
 
@@ -93,7 +101,7 @@ def response(problem: Problem, scope: Scope) -> JSONResponse:
         "title": problem.code.replace("-", " ").capitalize(),
         "status": problem.status,
         "detail": problem.detail,
-        "instance": scope.get("path", ""),
+        "instance": path_of(scope),
         "code": problem.code,
         "request_id": scope.get("state", {}).get("request_id", ""),
     }
@@ -106,8 +114,8 @@ def _location(loc: tuple[int | str, ...]) -> dict[str, str]:
     """Where a validation error is: a JSON pointer into the body, or the name of a parameter."""
     kind, rest = str(loc[0]), loc[1:]
     if kind == "body":
-        return {"pointer": "#" + "".join("/" + _escape(str(part)) for part in rest)}
-    return {"parameter": "/".join(str(part) for part in rest), "in": kind}
+        return {"pointer": "#" + "".join("/" + _escape(str(part)) for part in rest)[:SHOWN]}
+    return {"parameter": "/".join(str(part) for part in rest)[:SHOWN], "in": kind}
 
 
 def _escape(part: str) -> str:

@@ -188,13 +188,13 @@ class JobOut(BaseModel):
     links: JobLinks
 
     @classmethod
-    def of(cls, job: Job) -> "JobOut":
-        """The wire form of `job`."""
+    def of(cls, job: Job, prefix: str = "") -> "JobOut":
+        """The wire form of `job`; its links are below the path `prefix`."""
         names = set(cls.model_fields) - {"progress", "links"}
         links = {
-            "self": f"/v1/jobs/{job.id}",
-            "result": f"/v1/jobs/{job.id}/result",
-            "video": f"/v1/videos/{job.video_id}",
+            "self": f"{prefix}/v1/jobs/{job.id}",
+            "result": f"{prefix}/v1/jobs/{job.id}/result",
+            "video": f"{prefix}/v1/videos/{job.video_id}",
         }
         values = {name: getattr(job, name) for name in names}
         return cls.model_validate({**values, "progress": progress_of(job), "links": links})

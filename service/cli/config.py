@@ -10,9 +10,8 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
+from service.environment import PREFIX
 from service.settings import Settings
-
-PREFIX = "DUALTRACK_"
 
 
 def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:

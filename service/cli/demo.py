@@ -36,15 +36,17 @@ def demo(
 ) -> None:
     """Start the service, POST a clip, print its tubelets, write overlay.mp4 and tubelets.json, stop the service."""
     require_serving("dualtrack demo")
-    # imported here because the base installation lacks pydantic-settings
-    from service.settings import bundled  # noqa: PLC0415
+    # only here: the base installation does not have it
+    from service.settings import Settings, bundled  # noqa: PLC0415
 
     clip = clip or bundled("demo/pedestrians.mp4")
     if not clip.is_file():
         raise InvalidVideo(f"clip: expected a file, got {clip}", code="no-such-file")
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
-    with running_service(out) as url, Client(url) as client:
+    secret = Settings().api_key
+    key = None if secret is None else secret.get_secret_value()
+    with running_service(out) as url, Client(url, api_key=key) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
         result = run_job(client, url, clip, out, {"overlay": True, "th_det": SURE_SCORE})
@@ -64,7 +66,7 @@ def running_service(out: Path) -> Iterator[str]:
     log = out / LOG
     environment = {**child_environment(), "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
     with log.open("wb") as file:
-        command = python_command("service.cli.main", "serve", "--port", str(port))
+        command = python_command("service.cli.main", "serve", "--host", "127.0.0.1", "--port", str(port))
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)  # noqa: S603 (our own program)
         try:
             _wait_ready(url, process, log)

@@ -13,33 +13,12 @@ import typer
 from rich.console import Console
 
 import dualtrack
-from dualtrack.errors import (
-    ConfigurationError,
-    Conflict,
-    DualtrackError,
-    Gone,
-    InferenceError,
-    InvalidInput,
-    NewerFormat,
-    NotFound,
-    Overloaded,
-    Unavailable,
-)
+from dualtrack.errors import ConfigurationError, DualtrackError
 from service.cli.commands import add_commands, missing_extra, points
+from service.processes.exit_codes import exit_code
 
 COMPLETION = "_DUALTRACK_COMPLETE"
-"""Environment variable that the shell sets while it completes a line."""
-EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
-    (InvalidInput, 3),
-    (NotFound, 4),
-    (Conflict, 4),
-    (Gone, 4),
-    (Overloaded, 5),
-    (Unavailable, 5),
-    (InferenceError, 6),
-    (ConfigurationError, 6),
-    (NewerFormat, 6),
-)
+"""Set by the shell while it completes a line."""
 
 
 def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
@@ -91,11 +70,6 @@ def _app() -> typer.Typer:
             raise
         # the options of a command that can't run here can't be completed
         return build_app()
-
-
-def exit_code(error: DualtrackError) -> int:
-    """The exit code for an error: that of the first matching class in the table."""
-    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
 def main() -> None:

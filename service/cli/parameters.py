@@ -1,5 +1,6 @@
 """Parameters of a job on the command line: `-p th_seq=0.4 -p strategy=greedy` or `--params FILE`."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from functools import partial
@@ -101,8 +102,17 @@ def _pairs(given: list[str]) -> dict[str, object]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InvalidParameter(f"parameter: expected NAME=VALUE, got {pair!r}")
-        values[name.strip()] = value.strip()
+        values[name.strip()] = _value(value.strip())
     return values
+
+
+def _value(text: str) -> object:
+    """A value as it is in JSON; what is none is a text, or a number as people write it."""
+    for read in (json.loads, float):
+        with contextlib.suppress(ValueError):
+            found: object = read(text)
+            return found
+    return {"True": True, "False": False}.get(text, text)
 
 
 def _renamed(values: dict[str, object], notify: Notify) -> dict[str, object]:
@@ -134,7 +144,7 @@ def _categories(given: str) -> object:
 
 def _json(expected: str, file: Path) -> object:
     try:
-        values: object = json.loads(file.read_text())
+        values: object = json.loads(file.read_bytes())  # bytes: the mark of the byte order is skipped
     except (OSError, ValueError) as error:
         raise InvalidParameter(f"{expected} in {file}: {error}") from error
     return values

@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import os
+import socket
+from collections.abc import Sequence
 from typing import Annotated
 
 import httpx
@@ -10,6 +13,8 @@ import typer
 
 from dualtrack.children import child_environment, python_command
 from dualtrack.errors import ConfigurationError
+from service.processes.listening import listen, url_of
+from service.processes.private import PRIVATE, private_folder
 from service.processes.signals import until_stopped
 from service.processes.supervise import keep_running
 from service.settings import Settings
@@ -34,17 +39,23 @@ def serve(
 ) -> None:
     """Run the whole service on this machine: API, one worker, and a state server unless one is configured."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    asyncio.run(_serve(Settings.model_validate({**Settings().model_dump(), **given})))
+    settings = Settings(**given)
+    settings.require_key()
+    os.umask(PRIVATE)
+    with contextlib.ExitStack() as stack:
+        # first: where the address can't be used, nothing has been started
+        sockets = [stack.enter_context(each) for each in listen(settings.host, settings.port)]
+        asyncio.run(_serve(settings, sockets))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
     """Keep everything running until SIGTERM or SIGINT.
 
     Raises:
         ConfigurationError: the API or the worker repeatedly ends right after its start.
     """
     configure_logging(settings.log_level, json=settings.log_json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.data_dir)
     async with contextlib.AsyncExitStack() as stack:
         if settings.redis_url is None:
             url = await stack.enter_async_context(embedded_valkey(settings.data_dir / "valkey"))
@@ -57,27 +68,31 @@ async def _serve(settings: Settings) -> None:
             "DUALTRACK_HOST": settings.host,
             "DUALTRACK_PORT": str(settings.port),
         }
-        await until_stopped(_supervise(environment, settings))
+        await until_stopped(_supervise(environment, settings, sockets))
 
 
-async def _supervise(environment: dict[str, str], settings: Settings) -> None:
+async def _supervise(environment: dict[str, str], settings: Settings, sockets: Sequence[socket.socket]) -> None:
     stop_s = settings.drain_s + STOP_S
+    # the sockets stay open here: while one API process ends and the next starts, connections wait in their queue
+    descriptors = [each.fileno() for each in sockets]
+    api = python_command("service.api", *map(str, descriptors))
+    worker = python_command("service.cli.main", "worker")
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep_running(python_command("service.api"), environment, stop_s=stop_s))
-            group.create_task(keep_running(python_command("service.cli.main", "worker"), environment, stop_s=stop_s))
-            group.create_task(_announce(settings))
+            group.create_task(
+                keep_running(api, environment, stop_s=stop_s, name="service.api", descriptors=descriptors)
+            )
+            group.create_task(keep_running(worker, environment, stop_s=stop_s))
+            group.create_task(_announce(url_of(sockets, settings.host)))
     except* ConfigurationError as errors:
         raise errors.exceptions[0] from None
 
 
-async def _announce(settings: Settings) -> None:
-    """Log one line when the service is ready."""
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 (compared, not bound)
-    url = f"http://{host}:{settings.port}"
+async def _announce(url: str) -> None:
+    """One line when everything is up."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         while True:
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
                 if (await http.get("/readyz")).is_success:
                     break
             await asyncio.sleep(0.2)

@@ -6,9 +6,16 @@ from typing import TypeVar
 Number = TypeVar("Number", int, float)
 
 
+MOST = 1 << 60
+"""Upper bound of every limit: the kernel's limits and file sizes are 64-bit numbers."""
+
+
 def _limit(default: Number, description: str) -> Number:
-    """A field with a description, which pydantic reads from the metadata; children need not import pydantic for it."""
-    found: Number = field(default=default, metadata={"description": description})
+    """A field above 0 with a description, in the form that pydantic reads; child processes need no pydantic for it."""
+    metadata = {"description": description, "gt": 0, "le": MOST, "allow_inf_nan": False}
+    if isinstance(default, int):
+        del metadata["allow_inf_nan"]
+    found: Number = field(default=default, metadata=metadata)
     return found
 
 

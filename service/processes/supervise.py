@@ -16,33 +16,50 @@ MOST_SHORT_LIVES = 3
 RESTART_S = 0.5
 
 
-async def keep_running(command: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
-    """Run `command` forever, restarting it when it exits.
+async def keep_running(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    stop_s: float,
+    name: str | None = None,
+    descriptors: Sequence[int] = (),
+) -> None:
+    """Run `command` forever; a child that ends is restarted.
 
     On cancellation the child gets SIGTERM, and SIGKILL `stop_s` later.
+
+    Args:
+        command: of the child.
+        environment: of the child.
+        stop_s: seconds that it may take to end.
+        name: in messages; default: the command's last word.
+        descriptors: open files that every child inherits, such as a listening socket, which so outlives each of them.
 
     Raises:
         ConfigurationError: the child repeatedly exited with an error right after its start.
     """
-    short_lives = 0
+    short_lives, name = 0, name or command[-1]
     while True:
         started = time.monotonic()
-        code = await _run(command, environment, stop_s)
-        log.error("child exited, restarting it", child=command[-1], code=code)
-        # a negative code means it was killed by a signal, which tells nothing about the next start
+        code = await _run(command, environment, stop_s, descriptors)
+        log.error("child exited, restarting it", child=name, code=code)
+        # a negative code is a signal: it was killed, which says nothing about the next start
         short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
         if short_lives == MOST_SHORT_LIVES:
             raise ConfigurationError(
-                f"{command[-1]}: exited {short_lives} times right after starting, last with exit code {code}; "
+                f"{name}: exited {short_lives} times right after starting, last with exit code {code}; "
                 "see the output above"
             )
         await asyncio.sleep(RESTART_S)
 
 
-async def _run(command: Sequence[str], environment: Mapping[str, str], stop_s: float) -> int:
+async def _run(
+    command: Sequence[str], environment: Mapping[str, str], stop_s: float, descriptors: Sequence[int]
+) -> int:
     process = await asyncio.create_subprocess_exec(
         *command,
         env=environment,
+        pass_fds=descriptors,
         preexec_fn=die_with_parent,
         start_new_session=True,  # Ctrl-C is handled by the supervisor, which stops the child
     )

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -40,7 +41,8 @@ async def embedded_valkey(folder: Path) -> AsyncIterator[str]:
         keeper = asyncio.create_task(_keep_running(folder, socket))
         try:
             await _wait_ready(socket, folder / "valkey.log", keeper)
-            yield f"unix://{socket}"
+            # quoted: the folder may have `#`, `%` or `?` in its name
+            yield f"unix://{quote(str(socket))}"
         finally:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):

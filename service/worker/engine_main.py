@@ -26,6 +26,7 @@ from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import CacheNote
 from service.pipeline.video_file import segment
 from service.processes.parent import die_with_parent
+from service.processes.private import private_folder
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.settings import Settings
 from service.worker.current_networks import CurrentNetworks
@@ -244,7 +245,9 @@ def _scratch(given: protocol.Document) -> Iterator[Path]:
     if "scratch" in given:
         yield Path(given["scratch"])
         return
-    root = Settings().data_dir / "scratch"
+    folder = Settings().data_dir
+    private_folder(folder)
+    root = folder / "scratch"
     sweep_scratch(root)
     with scratch_folder(root, f"engine-{uuid4().hex}") as scratch:
         yield scratch

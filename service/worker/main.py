@@ -18,6 +18,7 @@ from dualtrack.errors import Unavailable
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
 from service.processes.heartbeat import heartbeat
+from service.processes.private import private_folder
 from service.processes.scratch import scratch_folder, sweep_scratch
 from service.processes.signals import until_stopped
 from service.settings import Settings
@@ -44,6 +45,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
         engine_command: the program that runs the jobs.
     """
     configure_logging(settings.log_level, json=settings.log_json)
+    private_folder(settings.data_dir)
     verify(load_manifest(settings.model_repository))
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:

@@ -5,17 +5,22 @@ No part of a form is ever held whole, in memory or in a spool file.
 
 import asyncio
 import json
+import re
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MAX_BOUNDARY_LENGTH, MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from dualtrack.errors import InvalidInput, TooLarge
+from service.api.intake.pace import Pace
+from service.api.proxies import client_key
 
 JSON = "application/json"
 FORM = "multipart/form-data"
@@ -24,6 +29,10 @@ CHUNK_TIMEOUT_S = 30.0
 """A client that sends nothing for this long is disconnected."""
 JSON_BYTES = 64 * 1024
 """Most bytes of a JSON body or part: parameters are a few hundred."""
+MOST_BOUNDARY = MAX_BOUNDARY_LENGTH
+"""RFC 2046 allows 70 characters, the parser more."""
+EXTENDED_NAME = re.compile(r"""(?:^|;)\s*filename\*\s*=\s*"?(utf-8|iso-8859-1)'[^']*'([^\s;"]*)""", re.IGNORECASE)
+ESCAPED = re.compile(r"%(22|0D|0A)", re.IGNORECASE)
 MULTIPART_OVERHEAD = 1024 * 1024
 """Bytes beyond the file that a multipart body may have: boundaries, headers, parameters."""
 
@@ -50,8 +59,9 @@ def media_type(request: Request) -> str:
 
 def filename(request: Request) -> str | None:
     """The file name that the request gives its body, as the client sent it."""
-    _, options = parse_options_header(request.headers.get("content-disposition"))
-    return _text_or_none(options.get(b"filename"))
+    header = request.headers.get("content-disposition", "")
+    _, options = parse_options_header(header)
+    return _filename(header, options)
 
 
 async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
@@ -59,26 +69,36 @@ async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
 
     Raises:
         TooLarge: by `Content-Length` before anything is read, otherwise at the limit.
-        InvalidInput: the body is compressed, or stalled.
+        InvalidInput: the body is compressed, or comes too slowly.
+        Overloaded: the client has too many slow bodies under way.
     """
     _check_headers(request, max_bytes)
+    pace = _pace(request)
     chunks = aiter(request.stream())
     size = 0
-    while True:
-        try:
-            async with asyncio.timeout(CHUNK_TIMEOUT_S):
-                chunk = await anext(chunks, None)
-        except TimeoutError as error:
-            raise InvalidInput(
-                f"body: nothing came for {CHUNK_TIMEOUT_S:.0f} s after {size} bytes", code="upload-stalled"
-            ) from error
-        if chunk is None:
-            return
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(f"body: at most {max_bytes} bytes are accepted, more came")
-        if chunk:
-            yield chunk
+    with pace.followed():
+        while True:
+            before = time.monotonic()
+            try:
+                async with asyncio.timeout(CHUNK_TIMEOUT_S):
+                    chunk = await anext(chunks, None)
+            except TimeoutError as error:
+                raise InvalidInput(
+                    f"body: nothing came for {CHUNK_TIMEOUT_S:.0f} s after {size} bytes", code="upload-stalled"
+                ) from error
+            if chunk is None:
+                return
+            pace.came(len(chunk), time.monotonic() - before)
+            size += len(chunk)
+            if size > max_bytes:
+                raise TooLarge(f"body: at most {max_bytes} bytes are accepted, more came")
+            if chunk:
+                yield chunk
+
+
+def _pace(request: Request) -> Pace:
+    client = client_key(request.client.host if request.client else "")
+    return Pace(client, request.state.slow, deadline_s=request.state.parts.settings.upload_deadline_s)
 
 
 async def form(request: Request, max_file_bytes: int) -> AsyncIterator[FormPart]:
@@ -87,11 +107,7 @@ async def form(request: Request, max_file_bytes: int) -> AsyncIterator[FormPart]
     Raises:
         TooLarge, InvalidInput: as `stream`; the form is malformed.
     """
-    content_type = request.headers.get("content-type", "")
-    _, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary", b"")
-    if not boundary:
-        raise _malformed(f"content type {content_type!r} names no boundary")
+    boundary = _boundary(request.headers.get("content-type", ""))
     reader = _FormReader(stream(request, max_file_bytes + MULTIPART_OVERHEAD), boundary)
     async for part in reader.parts():
         yield part
@@ -225,16 +241,38 @@ class _FormReader:
         self._finished = True
 
 
+def _boundary(content_type: str) -> bytes:
+    _, options = parse_options_header(content_type)
+    boundary: bytes = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= MOST_BOUNDARY:
+        raise _malformed(
+            f"expected a boundary of 1 to {MOST_BOUNDARY} characters, got {len(boundary)} "
+            f"in the content type {content_type[:100]!r}"
+        )
+    return boundary
+
+
 def _disposition(header: bytes) -> tuple[str, str | None]:
     kind, options = parse_options_header(header)
     name = options.get(b"name")
     if kind != b"form-data" or name is None:
         raise _malformed("expected a part with 'Content-Disposition: form-data; name=…'")
-    return name.decode(errors="replace"), _text_or_none(options.get(b"filename"))
+    found = _filename(header.decode("latin-1"), options)
+    # browsers write these three in a form's names
+    return name.decode(errors="replace"), None if found is None else ESCAPED.sub(_unescaped, found)
 
 
-def _text_or_none(value: bytes | None) -> str | None:
-    return None if value is None else value.decode(errors="replace")
+def _filename(header: str, options: Mapping[bytes, bytes]) -> str | None:
+    """The name after `filename*=` (RFC 8187), which the parser skips, or after `filename=`."""
+    if extended := EXTENDED_NAME.search(header):
+        charset, quoted = extended.groups()
+        return unquote_to_bytes(quoted).decode("latin-1" if charset.lower() == "iso-8859-1" else "utf-8", "replace")
+    plain = options.get(b"filename")
+    return None if plain is None else plain.decode(errors="replace")
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match.group(1), 16))
 
 
 def _malformed(detail: str) -> InvalidInput:

@@ -11,6 +11,18 @@ from service.state.videos import Video
 from service.wiring import Parts
 
 RAW = "application/octet-stream"
+VIDEO_TYPES = frozenset(
+    {
+        "",
+        RAW,
+        "image/gif",
+        "application/mp4",
+        "application/ogg",
+        "application/x-matroska",
+        "application/x-troff-msvideo",
+    }
+)
+"""Content types of video files, besides `video/*`; what a file is, its content says."""
 
 
 async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> tuple[Video, bool]:
@@ -25,7 +37,7 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
         kind = body.media_type(request)
         if kind == body.FORM:
             return await _from_form(request, parts, metrics)
-        if kind in {"", RAW, "image/gif"} or kind.startswith("video/"):
+        if kind in VIDEO_TYPES or kind.startswith("video/"):
             chunks = body.stream(request, parts.settings.max_body_bytes)
             async with files.received_video(chunks, body.filename(request), parts, metrics) as new:
                 return await new.store(parts)

@@ -42,7 +42,7 @@ VIDEO_BODY = {
     "requestBody": {
         "required": True,
         "description": "The video: as the part `file` of a form, or as a raw body. "
-        "A raw body may also have any `video/*` content type.",
+        "A raw body may also have any `video/*` content type, `application/mp4` or `application/ogg`.",
         "content": {
             "multipart/form-data": {"schema": ref("VideoForm")},
             "application/octet-stream": {"schema": BINARY},

@@ -42,6 +42,6 @@ def problem_response(status: int) -> dict[str, Any]:
         "description": DESCRIPTIONS[status],
         "content": {problems.MEDIA_TYPE: {"schema": ref(ProblemDetails.__name__)}},
     }
-    if status in {409, 429, 503}:
+    if status in {409, *problems.RETRIED}:
         answer["headers"] = RETRY_AFTER
     return answer

@@ -2,17 +2,21 @@
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Header, Query, Response, status
 from starlette.requests import Request
 
-from service.api.deps import JobId, MetricsDep, PartsDep, SlotsDep
+from service.api.deps import JobId, MetricsDep, PartsDep, Prefix, SlotsDep, StoppingDep
 from service.api.intake import job_request
 from service.api.openapi.bodies import JOB_BODY
 from service.api.openapi.responses import RETRY_AFTER, refusals
 from service.api.schemas import JobOut
+from service.api.server.draining import unless_stopping
 from service.state.job import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+log = structlog.get_logger("dualtrack.api")
 
 MAX_WAIT_S = 60
 POLL_AFTER_S = "1"
@@ -42,6 +46,7 @@ async def create_job(
     parts: PartsDep,
     slots: SlotsDep,
     metrics: MetricsDep,
+    prefix: Prefix,
     # only so that OpenAPI shows the header; `job_request.read` reads it
     _key: Annotated[
         str | None,
@@ -65,12 +70,14 @@ async def create_job(
             idempotency_key=asked.idempotency_key,
             fingerprint=asked.fingerprint(),
         )
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    # with the request's id, which the log context adds; workers log the job's
+    log.info("job accepted", job=job.id, created=created)
+    response.headers["Location"] = f"{prefix}/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_AFTER_S
     response.headers.update(asked.deprecation_headers())
     if not created:
         response.headers["Idempotency-Replayed"] = "true"
-    return JobOut.of(job)
+    return JobOut.of(job, prefix)
 
 
 @router.get("/{job_id}", response_description="The job.", responses=refusals(404, 410))
@@ -78,6 +85,8 @@ async def get_job(
     job_id: JobId,
     response: Response,
     parts: PartsDep,
+    prefix: Prefix,
+    stopping: StoppingDep,
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job to end.")
     ] = 0,
@@ -86,11 +95,13 @@ async def get_job(
     ] = None,
 ) -> JobOut:
     """A job: its state, progress and estimated time left. With `wait`, the answer comes once the job has ended."""
-    job = await (parts.jobs.wait(job_id, wait, version=version) if wait else parts.jobs.get(job_id))
+    job = await unless_stopping(parts.jobs.wait(job_id, wait, version=version), stopping) if wait else None
+    if job is None:
+        job = await parts.jobs.get(job_id)
     response.headers["Cache-Control"] = "no-store"
     if job.state not in TERMINAL:
         response.headers["Retry-After"] = POLL_AFTER_S
-    return JobOut.of(job)
+    return JobOut.of(job, prefix)
 
 
 @router.delete(
@@ -99,6 +110,6 @@ async def get_job(
     response_description="The job; a running one stops soon.",
     responses=refusals(404, 410),
 )
-async def cancel_job(job_id: JobId, parts: PartsDep) -> JobOut:
+async def cancel_job(job_id: JobId, parts: PartsDep, prefix: Prefix) -> JobOut:
     """Cancel a queued or running job. A job that has ended is not changed."""
-    return JobOut.of(await parts.jobs.cancel(job_id))
+    return JobOut.of(await parts.jobs.cancel(job_id), prefix)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response, status
 from starlette.requests import Request
 
-from service.api.deps import MetricsDep, PartsDep, SlotsDep, VideoId
+from service.api.deps import MetricsDep, PartsDep, Prefix, SlotsDep, VideoId
 from service.api.intake import video_request
 from service.api.openapi.bodies import VIDEO_BODY
 from service.api.openapi.responses import refusals
@@ -32,6 +32,7 @@ async def upload_video(
     parts: PartsDep,
     slots: SlotsDep,
     metrics: MetricsDep,
+    prefix: Prefix,
     # only for OpenAPI; `body.filename` reads it
     _disposition: Annotated[
         str | None,
@@ -45,7 +46,7 @@ async def upload_video(
     """Upload a video. Its id is its SHA-256, so the same file is stored once."""
     video, created = await video_request.read(request, parts, slots, metrics)
     response.status_code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
-    response.headers["Location"] = f"/v1/videos/{video.id}"
+    response.headers["Location"] = f"{prefix}/v1/videos/{video.id}"
     return VideoOut.of(video, await parts.cache.entries(video.id))
 
 

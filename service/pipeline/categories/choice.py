@@ -23,7 +23,7 @@ class OwnCategory(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: Annotated[int, Field(ge=0, description="Id in the result.")]
+    id: Annotated[int, Field(ge=0, strict=True, description="Id in the result.")]
     name: Annotated[Name, Field(description="Name in the result.")]
     of: tuple[Name, ...] = Field(
         (),

@@ -198,7 +198,7 @@ def load_detector_file(path: Path) -> DetectorFile:
     """
     try:
         content = path.read_bytes()
-        description = Description.model_validate(tomllib.loads(content.decode()))
+        description = Description.model_validate(tomllib.loads(content.decode("utf-8-sig")))
         model = path.parent / description.model
         with model.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

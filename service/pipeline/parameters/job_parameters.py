@@ -5,10 +5,11 @@ here.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -42,9 +43,26 @@ MOST_SUGGESTIONS = 10
 """Maximum number of unknown names per request that get a suggestion: finding each one is slow."""
 
 
+def _number(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("number_type", "Input should be a valid number")
+    return value
+
+
+def _truth(value: object) -> object:
+    if not isinstance(value, bool):
+        raise PydanticCustomError("bool_type", "Input should be true or false")
+    return value
+
+
+EXACT = {int: BeforeValidator(_number), float: BeforeValidator(_number), bool: BeforeValidator(_truth)}
+"""Pydantic would also take `"3"` and `true` for numbers, and `"yes"` and `1` for true."""
+
+
 def request_field(item: ParameterField, *, description: str, schema: dict[str, Any] | None = None) -> Any:
     """An optional pydantic field for a parameter, in the form that `create_model` expects."""
-    return item.hint | None, Field(None, description=description, json_schema_extra=schema)
+    kind = Annotated[item.hint, EXACT[item.kind]] if item.kind in EXACT else item.hint
+    return kind | None, Field(None, description=description, json_schema_extra=schema)
 
 
 def defaults_text(default: object, paper: object) -> str:
@@ -97,8 +115,10 @@ else:
 class JobParameters(_WithRun):
     """Parameters of a job. A parameter that is null or missing takes the preset's value."""
 
-    overlay: bool = Field(True, description="Also render a video with the masks drawn over the frames.")
-    overlay_min_score: Share = Field(
+    overlay: Annotated[bool, EXACT[bool]] = Field(
+        True, description="Also render a video with the masks drawn over the frames."
+    )
+    overlay_min_score: Annotated[Share, EXACT[float]] = Field(
         0.1, description="Minimum score of the tubelets drawn in the overlay; the result always contains all of them."
     )
     categories: CategoryChoice | None = Field(

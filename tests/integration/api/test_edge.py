@@ -32,10 +32,10 @@ def test_unknown_path(http: httpx.Client) -> None:
     [
         ("PUT", "/v1/videos", "POST"),
         ("DELETE", "/v1/jobs", "POST"),
-        ("POST", "/v1/jobs/x", "GET, DELETE"),
-        ("PATCH", f"/v1/videos/{'0' * 64}", "GET, DELETE"),
-        ("POST", "/v1/jobs/x/result", "GET"),
-        ("TRACE", "/livez", "GET"),
+        ("POST", "/v1/jobs/x", "GET, HEAD, DELETE"),
+        ("PATCH", f"/v1/videos/{'0' * 64}", "GET, HEAD, DELETE"),
+        ("POST", "/v1/jobs/x/result", "GET, HEAD"),
+        ("TRACE", "/livez", "GET, HEAD"),
     ],
 )
 def test_wrong_method_names_the_right_ones(http: httpx.Client, method: str, path: str, allow: str) -> None:
@@ -135,7 +135,9 @@ def test_state_server_full(api: Api, http: httpx.Client, tmp_path: Path) -> None
 
 def test_disk_full(tmp_path: Path) -> None:
     with running(tmp_path / "full", min_free_bytes=1 << 60) as api, api.http() as http:
-        problem(http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW), 507, "disk-full")
+        answer = http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW)
+        problem(answer, 507, "disk-full")
+        assert int(answer.headers["retry-after"]) >= 1
         assert "disk" in problem(http.get("/readyz"), 503, "not-ready")["checks"]
         assert 'route="/v1/videos",status="507"' in http.get("/metrics").text
 

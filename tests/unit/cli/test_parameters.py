@@ -80,6 +80,32 @@ def test_what_is_generated_is_up_to_date(path: str) -> None:
     assert (ROOT / path).read_text() == parameter_files.FILES[path](), "run: python -m service.cli.parameter_files"
 
 
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("th_det=0.25", 0.25),
+        ("th_det=.25", 0.25),
+        ("th_det=1", 1),
+        ("max_seeds=7", 7),
+        ("overlay=false", False),
+        ("overlay=False", False),
+        ("overlay_min_score=1e-1", 0.1),
+        ("categories=ytvis2019", "ytvis2019"),
+        ('categories=["person"]', ("person",)),
+    ],
+)
+def test_a_value_on_the_command_line_has_the_type_of_its_parameter(pair: str, value: object) -> None:
+    assert getattr(parse_parameters([pair]), pair.partition("=")[0]) == value
+
+
+def test_files_of_windows_editors_are_read(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.json" for name in ("parameters", "categories")}
+    files["parameters"].write_text('{"th_det": 0.4}', encoding="utf-8-sig")
+    files["categories"].write_text('["person"]', encoding="utf-8-sig")
+    parsed = parse_parameters(None, files["parameters"], categories=str(files["categories"]))
+    assert (parsed.th_det, parsed.categories) == (0.4, ("person",))  # type: ignore[attr-defined]
+
+
 def test_every_parameter_of_the_method_has_a_link_to_its_section() -> None:
     sections = parameter_files.method_sections()
     assert set(sections) == set(TABLE)

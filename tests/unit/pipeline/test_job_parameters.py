@@ -141,7 +141,9 @@ def test_parameters_out_of_range_can_not_be_made(kind: type, values: dict[str, A
         pytest.param(
             {"chunk_overlap": 81}, ("chunk_overlap", "expected 1 to 80 frames, half of chunk_frames 160"), id="overlap"
         ),
-        pytest.param({"th_det": "nan"}, ("th_det", "Input should be less than or equal to 1"), id="not a number"),
+        pytest.param(
+            {"th_det": float("nan")}, ("th_det", "Input should be less than or equal to 1"), id="not a number"
+        ),
     ],
 )
 def test_a_request_is_refused_by_the_name_that_it_gave(raw: dict[str, Any], expected: tuple[str, str]) -> None:

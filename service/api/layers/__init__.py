@@ -1,0 +1,1 @@
+"""Layers around the application, outermost first: `forwarded`, `origins`, CORS, `compression`, `head`."""
