@@ -10,6 +10,10 @@ from dualtrack.errors import ConfigurationError
 SERVING = ("av", "cv2", "onnxruntime", "pydantic_settings", "scenedetect", "structlog")
 """Packages that an engine needs and the base installation does not have."""
 CALLERS_OWN = frozenset({"PYTHONPATH", "PYTHONWARNINGS"})
+SECRETS = frozenset({"DUALTRACK_API_KEY", "DUALTRACK_REDIS_URL"})
+"""Settings that only API and worker need; a test compares them with the secret ones of `service.settings`."""
+CONFINED = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "PYTHON", "OMP_", "OPENCV_", "COVERAGE_")
+"""How the names begin that a process which reads a foreign file gets: what Python and its libraries go by."""
 INSTALL = 'pip install "dualtrack[{extra}]"'
 
 
@@ -25,14 +29,29 @@ def python_command(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child: this process's or the given one, without what a caller set for its own Python.
+def program_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of the service's own programs (API, worker, `serve`): this process's or the given one.
 
-    `PYTHONPATH` may lead to a package `service`, too; `PYTHONWARNINGS=error` would end an engine at a library's
-    first deprecation.
+    Without what a caller set for its own Python: `PYTHONPATH` may lead to a package `service`, too;
+    `PYTHONWARNINGS=error` would end an engine at a library's first deprecation.
     """
     inherited = os.environ if environment is None else environment
     return {name: value for name, value in inherited.items() if name not in CALLERS_OWN}
+
+
+def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every other child: that of a program without the service's secrets.
+
+    An engine gets its settings in its start message, or from here if a caller of `Engine` left them to the
+    environment; it needs neither the API key nor the address of Redis, which may hold a password.
+    """
+    # names of settings are read in any case
+    return {name: value for name, value in program_environment(environment).items() if name.upper() not in SECRETS}
+
+
+def confined_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child that reads a foreign file: nothing that such a file could be after."""
+    return {name: value for name, value in child_environment(environment).items() if name.startswith(CONFINED)}
 
 
 def require_linux(what: str) -> None:

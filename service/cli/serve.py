@@ -8,7 +8,7 @@ import httpx
 import structlog
 import typer
 
-from dualtrack.children import child_environment, python_command
+from dualtrack.children import program_environment, python_command
 from dualtrack.errors import ConfigurationError
 from service.processes.signals import until_stopped
 from service.processes.supervise import keep_running
@@ -45,7 +45,7 @@ async def _serve(settings: Settings) -> None:
         else:
             url = settings.redis_url.get_secret_value()
         environment = {
-            **child_environment(),
+            **program_environment(),
             "DUALTRACK_REDIS_URL": url,
             "DUALTRACK_DATA_DIR": str(settings.data_dir),
             "DUALTRACK_HOST": settings.host,
