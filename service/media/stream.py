@@ -95,9 +95,3 @@ def time_of(timed: "Frame | Packet[Any]") -> float | None:
     if timed.pts is None or timed.time_base is None:
         return None
     return float(timed.pts * timed.time_base)
-
-
-def seconds(frame: VideoFrame, stream: VideoStream, index: int) -> float:
-    """Time of a frame; by its number where the file gives none."""
-    time = time_of(frame)
-    return index / float(stream.average_rate or 25) if time is None else time

@@ -13,7 +13,7 @@ class VideoInfo:
         width, height: of a frame after rotation, pixels as stored (a pixel aspect ratio is not applied).
         frames: of the decoded clip; before decoding the packets of the stream, which may be a few more.
         duration_s: seconds; 0 if unknown.
-        fps: average rate; 0 if unknown.
+        fps: frames a second, pauses left out; 0 if unknown.
         rotation: degrees counter-clockwise by which frames are turned before anything else.
         variable_frame_rate: the distance between frames changes.
         size_bytes: of the file.

@@ -10,7 +10,7 @@ from dualtrack.errors import InvalidVideo
 from service.media.children.child_main import Document, child_main, say
 from service.media.frames.frame_writer import FrameWriter
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, said, seconds
+from service.media.stream import open_video, said, time_of
 
 
 def work(job: Document) -> Document:
@@ -26,10 +26,10 @@ def work(job: Document) -> Document:
         for frame in decoded(container.decode(stream), damage):
             if len(writer) == limits.max_frames:
                 raise InvalidVideo(f"video: more than {limits.max_frames} frames (max_frames)", code="too-many-frames")
-            writer.add(frame, seconds(frame, stream, len(writer)))
+            writer.add(frame, time_of(frame))
             # after every frame: should this process die, its parent knows at which
             say({"progress": len(writer)})
-        writer.finish()
+        writer.finish(float(stream.average_rate or 0))
     if not len(writer):
         why = damage[0] if damage else "the stream is empty"
         raise InvalidVideo(f"video: no frame can be decoded: {why}", code="malformed" if damage else "no-frames")
