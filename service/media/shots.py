@@ -16,8 +16,12 @@ from scenedetect.detectors import AdaptiveDetector
 from service.media.frames.frame_source import FrameSource
 from service.structures.arrays import U8
 
-RATIO = 3.0
-"""The library's own. A cut that is missed costs little, one that is none ends every tubelet (decision record 13)."""
+SURE, POSSIBLE = 3.0, 2.5
+"""Ratios of a frame's difference to its neighbors'. The library's own is enough for a cut; from the lower one on the
+shots on either side must be apart. A cut that is missed costs little, one that is none ends every tubelet."""
+APART = 1.65
+"""Least difference of frames close to either side of a cut, in terms of the greatest within a side: 1.72 and more at
+the cuts that this finds, 1.58 where a cockatoo turns its head close to the camera (decision record 13)."""
 THUMBNAIL_WH = (160, 96)
 AHEAD = 2
 """Frames after a cut that the detector wants to see; it finds none in the last two frames of a video."""
@@ -40,7 +44,8 @@ class ShotChanges:
 
     def __init__(self, clip: FrameSource, known: Sequence[int] | None = None) -> None:
         self._clip, self._steady = clip, _Steady(clip)
-        self._detector = AdaptiveDetector(adaptive_threshold=RATIO, min_scene_len=1, window_width=AHEAD)
+        self._sure, self._possible = _detector(SURE), _detector(POSSIBLE)
+        self._recent: deque[_Thumbnail] = deque(maxlen=2 * (AHEAD + 1))
         self._found: list[int] = [] if known is None else list(known)
         self._seen = 0 if known is None else len(clip)
         self.needs_frames = known is None
@@ -53,18 +58,37 @@ class ShotChanges:
     def next_change(self, after: int, upto: int) -> int | None:
         """The first frame of a shot in after + 1 … upto, if one begins there."""
         while self._seen < min(upto + AHEAD + 1, len(self._clip)):
-            # its clock is of no use here, it counts frames
-            cuts = self._detector.process_frame(FrameTimecode(self._seen, 25.0), self._steady.next())
-            for cut in cuts:
-                # an odd frame right at a cut is two of them
-                if not self._found or cut.frame_num - self._found[-1] > MOST_ODD:
-                    self._found.append(cut.frame_num)
+            cut = self._look(self._steady.next())
+            # an odd frame right at a cut is two of them
+            if cut is not None and (not self._found or cut - self._found[-1] > MOST_ODD):
+                self._found.append(cut)
             self._seen += 1
         return next((cut for cut in self._found if after < cut <= upto), None)
 
+    def _look(self, frame: "_Thumbnail") -> int | None:
+        """Take in the next frame; the cut that is seen now, `AHEAD` frames after it."""
+        self._recent.append(frame)
+        # its clock is of no use here, it counts frames
+        now = FrameTimecode(self._seen, 25.0)
+        sure = self._sure.process_frame(now, frame.bgr)
+        possible = self._possible.process_frame(now, frame.bgr)
+        return self._seen - AHEAD if sure or (possible and self._are_apart()) else None
+
+    def _are_apart(self) -> bool:
+        """Whether the frames before and after the cut belong together rather than with those of the other side."""
+        *before, last, first, second, third = self._recent
+        sides = ((last, before), (first, [second, third]))
+        within = max(edge.difference(other) for edge, others in sides for other in others)
+        across = (early.difference(late) for early in (*before, last) for late in (first, second, third))
+        return min(across) >= APART * within
+
+
+def _detector(ratio: float) -> AdaptiveDetector:
+    return AdaptiveDetector(adaptive_threshold=ratio, min_scene_len=1, window_width=AHEAD)
+
 
 class _Steady:
-    """The thumbnails of a clip, BGR, in order; in place of odd frames the last one that is none.
+    """The thumbnails of a clip, in order; in place of odd frames the last one that is none.
 
     Args:
         clip: where frames are read, up to `MOST_ODD` ahead of the one that is given out.
@@ -76,8 +100,8 @@ class _Steady:
         self._read = self._odd = 0
         self._last: _Thumbnail | None = None
 
-    def next(self) -> U8:
-        """(96, 160, 3) uint8."""
+    def next(self) -> "_Thumbnail":
+        """The next one."""
         while self._read < len(self._clip) and len(self._ahead) <= MOST_ODD:
             self._ahead.append(_Thumbnail(self._clip.frame(self._read)))
             self._read += 1
@@ -85,9 +109,9 @@ class _Steady:
         seen = self._ahead.popleft()
         if self._odd and self._last is not None:
             self._odd -= 1
-            return self._last.bgr
+            return self._last
         self._last = seen
-        return seen.bgr
+        return seen
 
     def _odd_frames(self) -> int:
         """How many frames from the next on are odd: after them the picture is again what it was before."""
@@ -103,7 +127,7 @@ class _Steady:
 
 
 class _Thumbnail:
-    """A frame, small, and its hue, saturation and brightness, which are compared."""
+    """A frame, small, BGR, and its hue, saturation and brightness, which are compared."""
 
     def __init__(self, image: U8) -> None:
         small = cv2.resize(image, THUMBNAIL_WH, interpolation=cv2.INTER_AREA)

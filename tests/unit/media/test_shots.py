@@ -15,14 +15,15 @@ HW = (96, 160)
 Spoil = Callable[[np.ndarray], np.ndarray]
 
 
-def shot(seed: int, frames: int = 16) -> np.ndarray:
-    """A blurred scene that a camera moves over."""
+def shot(seed: int, frames: int = 16, speed: int = 3) -> np.ndarray:
+    """A blurred scene that a camera moves over, `speed` pixels a frame."""
     random = np.random.default_rng(seed)
-    wide = cv2.GaussianBlur(random.integers(0, 256, (HW[0], HW[1] + 8 * frames, 3)).astype(np.float32), (0, 0), 12)
+    width = HW[1] + max(8 * frames, speed * (frames + 1))
+    wide = cv2.GaussianBlur(random.integers(0, 256, (HW[0], width, 3)).astype(np.float32), (0, 0), 12)
     wide = (wide - wide.min()) / (wide.max() - wide.min())
     tint = random.uniform(0.2, 1, 3)
     scene = (255 * wide * tint).astype(np.uint8)
-    return np.stack([scene[:, 3 * t : 3 * t + HW[1]] for t in range(frames)])
+    return np.stack([scene[:, speed * t : speed * t + HW[1]] for t in range(frames)])
 
 
 def flash(image: np.ndarray) -> np.ndarray:
@@ -111,6 +112,20 @@ def test_a_short_shot_is_a_shot(tmp_path: Path) -> None:
     there, other = shot(1, 24), shot(2, MOST_ODD + 3)
     images = np.concatenate([there[:12], other, there[12:]])
     assert changes(images, tmp_path / "clip") == [12, 12 + len(other)]
+
+
+@pytest.mark.parametrize(
+    ("speed", "seeds", "found"),
+    [
+        pytest.param(10, (5, 6), [16], id="sure"),
+        pytest.param(10, (7, 8), [16], id="possible-and-apart"),
+        pytest.param(12, (1, 2), [], id="possible"),
+        pytest.param(16, (1, 2), [], id="fast"),
+    ],
+)
+def test_cuts_amid_motion(speed: int, seeds: Sequence[int], found: list[int], tmp_path: Path) -> None:
+    """Ratios of 4.9, 2.9, 2.8 and 1.8; the shots are 1.7 and 1.3 times apart where that counts."""
+    assert changes(np.concatenate([shot(seed, speed=speed) for seed in seeds]), tmp_path / "clip") == found
 
 
 def test_no_frame_is_read_beyond_what_the_answer_needs(tmp_path: Path) -> None:
