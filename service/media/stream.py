@@ -8,6 +8,7 @@ import av
 from av.container import InputContainer
 from av.frame import Frame
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -63,12 +64,32 @@ def _video_stream(container: InputContainer) -> VideoStream:
         raise InvalidVideo("video: the container has no streams; the file may be truncated", code="malformed")
     if not streams:
         raise InvalidVideo("video: the file has no video stream", code="no-video")
+    streams = _not_tiles(streams)
     best = container.streams.best("video")
     stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
     codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
     if codec not in VIDEO:
         raise InvalidVideo(f"video: expected a codec of {sorted(VIDEO)}, got {codec}", code="unsupported-codec")
     return stream
+
+
+def _not_tiles(streams: list[VideoStream]) -> list[VideoStream]:
+    """The streams without those of a picture that is put together from tiles (HEIC, AVIF), and without its thumbnail.
+
+    Raises:
+        InvalidVideo: there is nothing but such a picture; a tile or the thumbnail must not be taken for it.
+    """
+    tiles = sum(bool(stream.disposition & Disposition.dependent) for stream in streams)
+    if not tiles:
+        return streams
+    moving = [stream for stream in streams if not stream.disposition & Disposition.dependent and stream.frames > 1]
+    if not moving:
+        raise InvalidVideo(
+            f"video: expected a video or a picture in one piece, got a HEIC or AVIF picture in {tiles} tiles; "
+            "convert it first: heif-convert picture.heic picture.png && ffmpeg -i picture.png picture.mp4",
+            code="unsupported-container",
+        )
+    return moving
 
 
 def open_known(path: Path) -> InputContainer:
@@ -82,7 +103,7 @@ def said(error: Exception) -> str:
 
 
 def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def rotation_of(frame: VideoFrame) -> int:

@@ -16,6 +16,7 @@ from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.video_info import VideoInfo
 from tests.support.clips import cut, plain, tiny
+from tests.support.heif import heif
 
 LIMITS = VideoLimits()
 
@@ -61,6 +62,10 @@ def huge(path: Path) -> None:
         pytest.param(lambda p: plain(p, 2, hw=(2400, 4800)), "too-large", id="over-the-limit"),
         pytest.param(huge, "too-large", id="16000x8000"),
         pytest.param(lambda p: plain(p, 8, hw=(14, 14)), "too-small", id="tiny"),
+        pytest.param(lambda p: p.write_bytes(heif(4)), "unsupported-container", id="tiles"),
+        pytest.param(
+            lambda p: p.write_bytes(heif(2, thumbnail=True)), "unsupported-container", id="tiles-and-thumbnail"
+        ),
     ],
 )
 def test_refused(make, code: str, tmp_path: Path) -> None:
@@ -72,6 +77,20 @@ def test_refused(make, code: str, tmp_path: Path) -> None:
     # the client did not send the server's paths, and has no use for FFmpeg's error numbers
     assert str(tmp_path) not in refused.value.detail
     assert "Errno" not in refused.value.detail
+
+
+def test_a_picture_in_tiles_is_refused_with_the_way_to_convert_it(tmp_path: Path) -> None:
+    path = tmp_path / "v.avif"
+    path.write_bytes(heif(3))
+    with pytest.raises(InvalidVideo, match=r"in 3 tiles; convert it first: .*ffmpeg -i picture\.png picture\.mp4"):
+        look(path)
+
+
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_a_picture_in_one_piece_is_a_video_of_one_frame(thumbnail: bool, tmp_path: Path) -> None:
+    path = tmp_path / "v.avif"
+    path.write_bytes(heif(1, thumbnail=thumbnail))
+    assert (look(path).frames, look(path).width) == (1, 64)
 
 
 def test_limits_are_named(tmp_path: Path) -> None:
