@@ -39,7 +39,7 @@ class Video:
         duration_s: seconds.
         time_base: unit of the stream's own time stamps, seconds as a fraction ("1/12800"); None if unknown.
         timestamps: presentation time of every frame, seconds.
-        damage: why the decoder stopped before the end of the file, in its words.
+        damage: why the frames end before the file does, in the decoder's words, and after which frame.
         container, codec, rotation, variable_frame_rate, size_bytes, stream: what the probe said of the file.
     """
 

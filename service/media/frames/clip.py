@@ -11,7 +11,7 @@ class Clip:
     Args:
         frames: closed with the clip.
         info: the video; its `frames` are those of the clip.
-        damage: why the decoder stopped before the end of the file, in its words.
+        damage: why the frames end before the file does, in the decoder's words, and after which frame.
     """
 
     def __init__(self, frames: StoredFrames, info: VideoInfo, *, damage: str | None = None) -> None:

@@ -22,7 +22,7 @@ class FrameSource(Protocol):
 
     @property
     def damage(self) -> str | None:
-        """Why the decoder stopped before the end of the file, in its words."""
+        """Why the frames end before the file does, in the decoder's words, and after which frame."""
         ...
 
     @property

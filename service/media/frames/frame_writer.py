@@ -96,15 +96,17 @@ class FrameWriter:
         self._times.append(seconds)
         self._records.append((self._bytes, number))
 
-    def finish(self, rate: float = 0.0) -> None:
-        """Write the index, with times that rise (`rising`).
+    def finish(self, rate: float = 0.0) -> list[float]:
+        """Write the index, with times that rise (`rising`); those times.
 
         Args:
             rate: frames a second that the file claims; 0 if it claims nothing.
         """
         self._out.flush()
-        records = zip(rising(self._times, rate), self._records, strict=True)
+        times = rising(self._times, rate)
+        records = zip(times, self._records, strict=True)
         index_file(self._folder).write_bytes(b"".join(RECORD.pack(time, *record) for time, record in records))
+        return times
 
     def _rgb(self, frame: VideoFrame) -> tuple[Coding, VideoFrame]:
         # these import numpy and OpenCV, which take longer than all else that a child does for its start

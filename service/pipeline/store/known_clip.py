@@ -19,7 +19,7 @@ class ClipFacts:
     Attributes:
         probed: what the probe found.
         timestamps: (T,) seconds.
-        damage: why the decoder stopped before the end of the file, in its words.
+        damage: why the frames end before the file does, in the decoder's words, and after which frame.
     """
 
     probed: VideoInfo

@@ -1,6 +1,7 @@
 """Every kind of bad file has its code; odd ones are read."""
 
 import asyncio
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -187,6 +188,25 @@ def test_a_file_damaged_in_the_middle_gives_the_frames_before_and_says_why(tmp_p
     assert 0 < frames < 40
     assert damage
     assert damage.startswith("Invalid data")
+    assert damage.endswith(f"after frame {frames - 1} at {(frames - 1) / 10:.2f} s")
+
+
+@pytest.mark.parametrize("flags", ["faststart", "frag_keyframe+empty_moov"])
+def test_a_file_cut_off_between_two_frames_is_damaged(flags: str, tmp_path: Path) -> None:
+    whole, path = cut(tmp_path / "whole.mp4", 12), tmp_path / "v.mp4"
+    with av.open(str(whole)) as given, av.open(str(path), "w", options={"movflags": flags}) as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: places[8]])
+    packets, frames, damage = decoded_frames(path, tmp_path / "frames")
+    assert (packets, frames) == (8, 8)
+    # in the order of decoding: later frames may be among them
+    assert re.fullmatch(r"the file ends early, with 8 of its 12 frames, after frame 7 at [01]\.\d0 s", str(damage))
 
 
 def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:
