@@ -35,10 +35,10 @@ class Video:
     Attributes:
         width, height: of a frame after rotation, pixels.
         frames: number of decoded frames.
-        fps: average rate; 0 if unknown.
+        fps: frames a second, pauses left out; 0 if unknown.
         duration_s: seconds.
         time_base: unit of the stream's own time stamps, seconds as a fraction ("1/12800"); None if unknown.
-        timestamps: presentation time of every frame, seconds.
+        timestamps: presentation time of every frame, seconds, as in the file; they rise strictly.
         damage: why the frames end before the file does, in the decoder's words, and after which frame.
         container, codec, rotation, variable_frame_rate, size_bytes, stream: what the probe said of the file.
     """

@@ -69,7 +69,7 @@ async def render_overlay(
         result = await run_child("service.media.children.render", job, wall_s=limits.wall_s, on_progress=on_frame)
         on_frame(result["frames"])
         for note in result.get("notes", ()):
-            log.info("overlay: %s", note)
+            log.warning("overlay: %s", note)
     finally:
         description.unlink(missing_ok=True)
 

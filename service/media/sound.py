@@ -66,6 +66,8 @@ def _join(
     pictures, _ = open_foreign(silent, VIDEO)
     try:
         with pictures, av.open(str(out), "w", options=MP4) as output:
+            if comment := pictures.metadata.get("comment"):
+                output.metadata["comment"] = comment
             shown = _pictures(pictures, output, on_packet)
             heard = taken(container, stream, output, span)
             for packet in merge(shown, heard, key=_seconds):

@@ -108,6 +108,8 @@ class Overlay:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = TIME_BASE
         tag(stream.codec_context, source)
+        if kind := hdr(source):
+            self._output.metadata["comment"] = f"HDR ({kind}), not tone-mapped"
         stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
         return stream
 

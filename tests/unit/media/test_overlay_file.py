@@ -111,6 +111,7 @@ def test_hdr_is_said_not_to_be_tone_mapped_and_keeps_its_tags(transfer: str, nam
         frame = next(container.decode(video=0))
         assert (frame.colorspace, frame.color_primaries) == (1, 9)
         assert frame.color_trc in {16, 18}
+        assert container.metadata["comment"] == f"HDR ({name}), not tone-mapped"
 
 
 @pytest.mark.parametrize(
