@@ -12,7 +12,10 @@ SERVING = ("av", "cv2", "onnxruntime", "pydantic_settings", "scenedetect", "stru
 CALLERS_OWN = frozenset({"PYTHONPATH", "PYTHONWARNINGS"})
 SECRETS = frozenset({"DUALTRACK_API_KEY", "DUALTRACK_REDIS_URL"})
 """Settings that only API and worker need; a test compares them with the secret ones of `service.settings`."""
-CONFINED = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "PYTHON", "OMP_", "OPENCV_", "COVERAGE_")
+CONFINED = (
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_"),
+    *("PYTHON", "OMP_", "OPENCV_", "MALLOC_", "GLIBC_", "COVERAGE_"),
+)
 """How the names begin that a process which reads a foreign file gets: what Python and its libraries go by."""
 INSTALL = 'pip install "dualtrack[{extra}]"'
 

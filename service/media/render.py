@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service.media.children.guard import run_child
 from service.media.limits import VideoLimits
+from service.media.sound import SILENT
 from service.media.times import USUAL_RATE
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F32
@@ -72,6 +73,8 @@ async def render_overlay(
             log.warning("overlay: %s", note)
     finally:
         description.unlink(missing_ok=True)
+        # of a child that was killed
+        out.with_suffix(SILENT).unlink(missing_ok=True)
 
 
 def _document(drawing: Drawing) -> dict[str, object]:

@@ -17,6 +17,8 @@ from service.media.codecs import SOUND, SOUND_COPIED, SOUND_DECODED, VIDEO
 from service.media.stream import open_foreign, said, time_of
 
 MP4 = {"movflags": "faststart"}
+SILENT = ".silent.mp4"
+"""Suffix of an overlay without its sound, which is removed in the end."""
 Packets = Iterator["Packet[Any]"]
 Timed = TypeVar("Timed", AudioFrame, "Packet[Any]")
 
@@ -72,7 +74,7 @@ def _join(
             heard = taken(container, stream, output, span)
             for packet in merge(shown, heard, key=_seconds):
                 output.mux(packet)
-    except (av.FFmpegError, ValueError, MemoryError) as error:
+    except (av.FFmpegError, ValueError, ArithmeticError, MemoryError) as error:
         return f"{codec}: {said(error)}"
     return None
 

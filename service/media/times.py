@@ -6,7 +6,6 @@ recordings begin again at 0; two frames share a time; a camera pauses for an hou
 
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
 
 REORDERED = 4
 """Frames before a frame that may be given later times than it: coders reorder so many. With more of them the clock
@@ -51,8 +50,9 @@ def _steps(times: Sequence[float]) -> list[float]:
 def _usual_step(times: Sequence[float]) -> float:
     """The median step over two frames, halved: of pairs a millisecond apart the median of all steps is either's."""
     over_two = [(later - earlier) / 2 for earlier, later in zip(times, times[2:], strict=False)]
-    steps = over_two or _steps(times)
-    return median(steps) if steps else 0.0
+    # the module `statistics` takes longer to import than a short video to decode
+    steps = sorted(over_two or _steps(times))
+    return (steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / 2 if steps else 0.0
 
 
 def _complete(times: Sequence[float | None], step: float) -> list[float]:

@@ -18,7 +18,7 @@ from service.media.color import ToPlanes, assume_matrix, hdr, tag
 from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
 from service.media.resize import upright
-from service.media.sound import MP4, Span, add_sound
+from service.media.sound import MP4, SILENT, Span, add_sound
 from service.media.stream import open_video, rotation_of
 from service.structures.arrays import U8
 from service.structures.masks import decode_part, from_json
@@ -123,7 +123,7 @@ def work(job: Document) -> Document:
     times: Sequence[float] = job.get("times", ())
     painter = Painter(json.loads(Path(job["drawings"]).read_text()))
     container, stream, _ = open_video(path, limits.max_pixels)
-    silent = out.with_suffix(".silent.mp4")
+    silent = out.with_suffix(SILENT)
     kind: str | None = None
     try:
         with container, av.open(str(silent), "w", options=MP4) as output:

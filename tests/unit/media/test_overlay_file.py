@@ -1,6 +1,9 @@
 """The overlay as a file: its colors, its times, its sound."""
 
-from collections.abc import Sequence
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import pairwise
@@ -11,9 +14,13 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
+from dualtrack.errors import InvalidVideo
+from evaluation.bench.meters.processes import children
 from service.media.children.render import work
 from service.media.codecs import SOUND_COPIED
 from service.media.limits import VideoLimits
+from service.media.render import render_overlay
+from service.media.video_info import VideoInfo
 from service.structures.arrays import F64
 
 BARS = np.array(
@@ -212,3 +219,31 @@ def test_sound_that_is_broken_costs_no_picture(tmp_path: Path) -> None:
 
 def test_codecs_are_named_as_ffmpeg_names_them() -> None:
     assert {av.Codec(name, "r").canonical_name for name in SOUND_COPIED} == SOUND_COPIED
+
+
+def rendered(path: Path, frames: int, on_frame: Callable[[int], None]) -> list[str]:
+    """The overlay by a child process; the files beside the video."""
+    info = VideoInfo("mov", "h264", 64, 48, frames, frames / RATE, RATE, 0, False, 1)
+    times = [number / RATE for number in range(frames)]
+    out = path.with_name("overlay.mp4")
+    asyncio.run(render_overlay(path, info, times, VideoLimits(), [], out, on_frame))
+    return sorted(each.name for each in path.parent.iterdir())
+
+
+def test_a_child_draws_and_says_what_is_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, done = with_sound(tmp_path / "v.mkv", "wavpack"), list[int]()
+    assert rendered(path, 8, done.append) == ["overlay.mp4", "v.mkv"]
+    assert done[-1] == 8
+    assert caplog.messages == ["overlay: the sound is left out: its codec is wavpack"]
+
+
+def test_a_child_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    def kill(_: int) -> None:
+        for pid in children():
+            os.kill(pid, signal.SIGKILL)
+
+    path = video(tmp_path / "v.mp4", (720, 1280), frames=60)
+    with pytest.raises(InvalidVideo) as died:
+        rendered(path, 60, kill)
+    assert died.value.code == "decode-failed"
+    assert list(tmp_path.iterdir()) == [path]
