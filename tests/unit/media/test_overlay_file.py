@@ -19,6 +19,7 @@ from evaluation.bench.meters.processes import children
 from service.media.children.render import work
 from service.media.codecs import SOUND_COPIED
 from service.media.limits import VideoLimits
+from service.media.probe import probe
 from service.media.render import render_overlay
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F64
@@ -121,19 +122,37 @@ def test_hdr_is_said_not_to_be_tone_mapped_and_keeps_its_tags(transfer: str, nam
         assert container.metadata["comment"] == f"HDR ({name}), not tone-mapped"
 
 
+def timed(path: Path, times: Sequence[float]) -> Path:
+    """A gray video whose frames are shown at these times."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=RATE, options={"bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, time in enumerate(times):
+            frame = VideoFrame.from_ndarray(np.full((48, 64, 3), 9 * number, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    return path
+
+
 @pytest.mark.parametrize(
-    ("times", "fps", "seconds"),
+    ("times", "seconds"),
     [
-        pytest.param([36_000 + t / 10 for t in range(6)], 10, 0.6, id="begins-after-ten-hours"),
-        pytest.param([-0.2, -0.1, 0.0, 0.1], 10, 0.4, id="begins-before-0"),
-        pytest.param([0, 0.1, 0.2, 500.3, 500.4, 500.5], 10, 500.6, id="a-gap"),
-        pytest.param([0, 0.1, 0.2, 0.3], 2.5, 0.7, id="the-last-frame-is-shown-for-a-step"),
+        pytest.param([t / 10 for t in range(6)], 0.6, id="plain"),
+        pytest.param([36_000 + t / 10 for t in range(6)], 0.6, id="begins-after-ten-hours"),
+        pytest.param([0, 0.1, 0.2, 500.3, 500.4, 500.5], 500.6, id="a-gap"),
+        pytest.param([7, 7.1, 7.2, 17.2, 17.3], 10.4, id="a-gap-after-a-late-begin"),
     ],
 )
 def test_an_overlay_begins_at_0_and_ends_a_step_after_its_last_frame(
-    times: Sequence[float], fps: float, seconds: float, tmp_path: Path
+    times: Sequence[float], seconds: float, tmp_path: Path
 ) -> None:
-    out, _ = overlay(video(tmp_path / "v.mp4", (48, 64), frames=len(times)), times, fps)
+    path = timed(tmp_path / "v.mkv", times)
+    info = asyncio.run(probe(path, VideoLimits()))
+    assert info.fps == pytest.approx(RATE)
+    assert info.duration_s == pytest.approx(seconds)
+    out, _ = overlay(path, times, info.fps)
     with av.open(str(out)) as container:
         assert container.duration == pytest.approx(seconds * 1e6, abs=2)
         shown = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]

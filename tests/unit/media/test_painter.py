@@ -1,5 +1,7 @@
 """What the overlay draws into a frame."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -124,3 +126,21 @@ def test_the_part_of_a_frame_that_is_painted_is_the_masks() -> None:
     }
     painted = Painter([drawing]).paint(image, 0)
     assert np.array_equal(np.argwhere(painted[:1500].any(axis=2)), np.argwhere(mask[:1500]))
+
+
+def test_painting_small_objects_takes_no_more_than_a_copy_of_a_large_frame() -> None:
+    image = np.zeros((2160, 3840, 3), np.uint8)
+    drawings = []
+    for number in range(5):
+        mask = np.zeros((2160, 3840), np.bool_)
+        mask[200 * number : 200 * number + 150, 500:600] = True
+        box = [500, 200 * number, 600, 200 * number + 150]
+        drawings.append(
+            {"id": number + 1, "name": "", "score": 0, "start": 0, "masks": [encode(mask).json()], "boxes": [box]}
+        )
+    painter = Painter(drawings)
+    tracemalloc.start()
+    painter.paint(image, 0)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1.2 * image.nbytes
