@@ -12,8 +12,8 @@ REORDERED = 4
 was set back."""
 LEAST_STEP = 1e-5
 """Seconds: what a result still tells apart."""
-PAUSE = 3.0
-"""Times the usual step from which on a step is a pause, which says nothing about the rate."""
+PAUSE = 10.0
+"""Times the usual step from which on a step is a pause, which says nothing about the rate; less is a varying rate."""
 USUAL_RATE = 25.0
 """Frames a second where a file says nothing at all."""
 
@@ -48,11 +48,13 @@ def _steps(times: Sequence[float]) -> list[float]:
 
 
 def _usual_step(times: Sequence[float]) -> float:
-    """The median step over two frames, halved: of pairs a millisecond apart the median of all steps is either's."""
+    """The lower quartile of the steps over two frames, halved.
+
+    Over two: of pairs a millisecond apart single steps are either. The quartile: one pause in a few frames is many.
+    """
     over_two = [(later - earlier) / 2 for earlier, later in zip(times, times[2:], strict=False)]
-    # the module `statistics` takes longer to import than a short video to decode
     steps = sorted(over_two or _steps(times))
-    return (steps[(len(steps) - 1) // 2] + steps[len(steps) // 2]) / 2 if steps else 0.0
+    return steps[len(steps) // 4] if steps else 0.0
 
 
 def _complete(times: Sequence[float | None], step: float) -> list[float]:

@@ -110,7 +110,8 @@ class Overlay:
         tag(stream.codec_context, source)
         if kind := hdr(source):
             self._output.metadata["comment"] = f"HDR ({kind}), not tone-mapped"
-        stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
+        # reordered frames would be decoded at times of earlier ones, by which MP4 counts: a pause at the end is lost
+        stream.options = {"crf": "20", "preset": "veryfast", "threads": "1", "bf": "0"}
         return stream
 
 

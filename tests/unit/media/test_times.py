@@ -74,6 +74,8 @@ def test_joined_recordings_go_on_where_the_first_ended(tmp_path: Path) -> None:
         pytest.param([*range(0, 400, 40), 2000, *range(4000, 4400, 40)], 25, id="gaps-of-seconds"),
         pytest.param([*range(0, 480, 40), 100_000], 25, id="a-late-last-frame"),
         pytest.param([0, 1, 80, 81, 160, 161, 240, 241], 7 / 0.241, id="pairs"),
+        pytest.param([*range(0, 300, 20), *range(300, 1300, 100)], 24 / 1.2, id="a-varying-rate"),
+        pytest.param([0, 100, 200, 10_200, 10_300], 10, id="a-gap-in-five-frames"),
         pytest.param([0, 20_000, 40_000, 60_000], 0.05, id="timelapse"),
         pytest.param([0, 33, 67, 100, 133, 167, 200], 30, id="rounded"),
     ],
@@ -99,7 +101,7 @@ def test_rate_of_a_file(times_ms: Sequence[int], rate: float, tmp_path: Path) ->
         pytest.param([0, 1, 2, 3, 4, 5, 0, 1, 2], range(9), id="set-back"),
         pytest.param([9, 10, 11, 12, 13, 14, 3, 5, 4, 6, 7], range(9, 20), id="set-back-and-reordered"),
         pytest.param([0, 1, 1, 2], [0, 1, 1.5, 2], id="two-at-once"),
-        pytest.param([0, 1, 2, 3, 3], range(5), id="two-at-the-end"),
+        pytest.param([0, 1, 2, 3, 3], [0, 1, 2, 3, 3.5], id="two-at-the-end"),
         pytest.param([3, 3, 3], [3, 3.1, 3.2], id="all-at-once"),
         pytest.param([None, 1, 2, 3, 4, None, 6], range(7), id="some-without"),
     ],
@@ -122,7 +124,7 @@ def test_whatever_a_file_says_times_rise_and_those_that_do_stay() -> None:
 
 @pytest.mark.parametrize(
     ("times", "rate"),
-    [([], 0), ([4.0], 0), ([0, 0.5], 2), ([0, 1, 2, 3, 9, 10, 11, 12], 1), ([0, 1, 3, 4, 5, 6], 1)],
+    [([], 0), ([4.0], 0), ([0, 0.5], 2), ([0, 1, 2, 3, 29, 30, 31, 32], 1), ([0, 1, 3, 4, 5, 6], 1)],
     ids=["empty", "one", "two", "pause", "dropped"],
 )
 def test_frame_rate(times: Sequence[float], rate: float) -> None:
