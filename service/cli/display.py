@@ -1,4 +1,4 @@
-"""What the commands show of a result."""
+"""Display of results in the terminal."""
 
 from rich.table import Table
 from rich.text import Text
@@ -7,7 +7,7 @@ from dualtrack.result.result import Result
 
 
 def tubelet_table(result: Result) -> Table:
-    """Table of a result: one row per tubelet, best first."""
+    """Table with one row per tubelet, by descending score."""
     video = result.video
     title = f"{len(result.tubelets)} tubelets in {video.frames} frames ({video.width}x{video.height})"
     caption = None if video.damage is None else Text(f"damaged video: {video.damage}")

@@ -1,7 +1,7 @@
-"""The decoders that may run on a foreign file, by FFmpeg's names. It runs no other: they are the options of `av.open`.
+"""The decoders that may run on an untrusted file, by FFmpeg's names, as options of `av.open`.
 
-FFmpeg tries the decoders of all streams when it opens a file, long before anyone looks at the codec of the one that is
-wanted. So the list goes with the file; a check afterwards says in plain words what is not on it.
+FFmpeg runs the decoders of all streams when it opens a file, before the codec can be checked. Therefore the list is
+passed when opening; the check afterwards is for the error message.
 """
 
 from collections.abc import Iterable
@@ -34,13 +34,13 @@ VIDEO = frozenset(
     ]
 )
 IMAGES = frozenset(["png", "mjpeg", "bmp", "webp", "tiff"])
-"""Those of the pictures of a dataset."""
+"""Decoders for the images of a dataset."""
 
 PCM = frozenset(f"pcm_{kind}" for kind in ("s16le", "s16be", "s24le", "s24be", "s32le", "f32le", "u8", "alaw", "mulaw"))
 SOUND_DECODED = PCM | {"mp2", "mp2float", "vorbis"}
-"""Sound that an MP4 for browsers can't hold: it is decoded and coded again."""
+"""Audio that browsers don't play in MP4; it is decoded and encoded again."""
 SOUND_COPIED = frozenset(["aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"])
-"""Sound that goes into the MP4 as it is; of MPEG-TS FFmpeg knows the rate only after a look with the decoder."""
+"""Audio that is copied. Its decoders are needed, too: in MPEG-TS they determine the sample rate."""
 SOUND = SOUND_DECODED | SOUND_COPIED | {"mp3float", "libopus"}
 
 
@@ -48,7 +48,7 @@ def options(decoders: Iterable[str], demuxer: str | None = None) -> dict[str, st
     """Options for `av.open`: local files, these decoders and, where given, no demuxer but this one."""
     given = {"protocol_whitelist": "file", "codec_whitelist": ",".join(sorted(decoders))}
     if demuxer is not None:
-        # some demuxers open others for what a file holds: AVI those of its subtitles
+        # some demuxers open others, for instance AVI for its subtitles
         given["format_whitelist"] = demuxer
     if demuxer == "mov":
         given["enable_drefs"] = "0"

@@ -1,4 +1,4 @@
-"""Colors of the overlay: which matrix a video's frames are meant in, and the one that an overlay is written in."""
+"""Colors of the overlay: the matrix of a video's frames, and the one an overlay is written with."""
 
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
@@ -8,27 +8,27 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from service.structures.arrays import U8
 
 UNSPECIFIED = 2
-"""Of a matrix, of primaries, of a transfer, as H.273 numbers them; FFmpeg does, too."""
+"""Matrix, primaries or transfer, by the numbers of H.273, which FFmpeg uses."""
 SD_HW = (576, 1279)
-"""Largest frames that players take for standard definition, BT.601, where a file says nothing; others are BT.709."""
+"""Maximum size of frames that players assume to be BT.601 if the file does not specify it; larger ones are BT.709."""
 HDR = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 MATRIX = Colorspace.ITU709
 
 
 def assume_matrix(frame: VideoFrame) -> None:
-    """Give a frame without a matrix the one that players assume, so that its conversion to RGB goes by it."""
+    """Set the matrix that players assume on a frame without one, so that its conversion to RGB uses it."""
     small = frame.height <= SD_HW[0] and frame.width <= SD_HW[1]
     if frame.colorspace == UNSPECIFIED and not small:
         frame.colorspace = Colorspace.ITU709
 
 
 def hdr(frame: VideoFrame) -> str | None:
-    """PQ or HLG, if the frame is in one of them: it is drawn on as it is, without tone mapping."""
+    """PQ or HLG, if the frame uses one of them; such frames are not tone-mapped."""
     return HDR.get(int(frame.color_trc))
 
 
 def tag(coder: VideoCodecContext, frame: VideoFrame) -> None:
-    """Say in the coder's output what its colors are: BT.709's matrix, the source's primaries and transfer."""
+    """Tag the encoder's output with the matrix of BT.709 and the source's primaries and transfer."""
     coder.colorspace, coder.color_range = MATRIX, ColorRange.MPEG
     coder.color_primaries = _known(frame.color_primaries, ColorPrimaries.BT709)
     coder.color_trc = _known(frame.color_trc, ColorTrc.BT709)

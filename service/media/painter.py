@@ -1,4 +1,4 @@
-"""Draws the objects of a frame: half transparent masks, boxes, labels. Costs as much as the objects are large."""
+"""Draws the objects of a frame: translucent masks, boxes, labels. The cost depends on the size of the objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ PALETTE = tuple(
         "469990",
     )
 )
-"""Colors, RGB; object `number` has the one at `number` modulo their count."""
+"""Colors, RGB, used for object `number` modulo their count."""
 OPACITY = 0.5
 FONT, TEXT_SCALE, TEXT_PADDING = cv2.FONT_HERSHEY_SIMPLEX, 0.4, 3
 USUAL_SIDE = 480
 """Shorter side of a frame, px, up to which lines are a pixel wide and text has the size above; both grow with it."""
 BRIGHT = 140
-"""Luma from which on a label's text is black."""
+"""Minimum luma of the color at which a label's text is black."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,11 +37,11 @@ class Shape:
     """One object in one frame.
 
     Attributes:
-        number: chooses the color; the same object keeps it.
-        mask: (h, w) bool, the part of the frame that holds the object.
+        number: of the object; determines the color.
+        mask: (h, w) bool, the part of the frame that contains the object.
         box: (4,) x1 y1 x2 y2, pixels of the frame.
-        label: the text at the box.
-        corner_xy: pixel of the frame that the mask's first one is.
+        label: text at the box.
+        corner_xy: position of the mask's top-left pixel in the frame.
     """
 
     number: int
@@ -70,7 +70,7 @@ def _color(shape: Shape) -> tuple[int, ...]:
 
 
 def _tint(scene: U8, image: U8, shape: Shape) -> None:
-    """Mix the object's color into the image, not into what larger objects have made of it."""
+    """Blend the object's color with the original image, not with the larger objects drawn before."""
     if not shape.mask.size:
         return
     (x, y), (height, width) = shape.corner_xy, shape.mask.shape
@@ -82,7 +82,7 @@ def _tint(scene: U8, image: U8, shape: Shape) -> None:
 
 
 def _label(scene: U8, shape: Shape, scale: float) -> None:
-    """The text on a patch of the object's color above the box's upper left corner; moved to lie in the frame."""
+    """Draw the label on the object's color above the box's top-left corner, moved inside the frame if necessary."""
     size, thick, padding = TEXT_SCALE * scale, round(scale), round(TEXT_PADDING * scale)
     (width, height), _ = cv2.getTextSize(shape.label, FONT, size, thick)
     wide, high = width + 2 * padding, height + 2 * padding

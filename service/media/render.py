@@ -1,4 +1,4 @@
-"""The overlay: every object in its own color, with class, score and number, on the original video."""
+"""Renders the overlay: objects in distinct colors, with class, score and number, on the original video."""
 
 import json
 import logging
@@ -73,7 +73,7 @@ async def render_overlay(
             log.warning("overlay: %s", note)
     finally:
         description.unlink(missing_ok=True)
-        # of a child that was killed
+        # left by a child that was killed
         out.with_suffix(SILENT).unlink(missing_ok=True)
 
 

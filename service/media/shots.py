@@ -1,8 +1,9 @@
-"""Shot changes by PySceneDetect's `AdaptiveDetector`: frames that differ more from the one before than others do.
+"""Shot changes by PySceneDetect's `AdaptiveDetector`: frames that differ unusually much from the previous one.
 
-It compares mean differences of hue, saturation and brightness with those of the two frames on either side, so that a
-moving camera is no cut. A flash, a black or a broken frame would be two cuts: frames after which the picture is what
-it was are taken out before (`_Steady`). A cut is content that stays different.
+It compares mean differences of hue, saturation and brightness with those of the two frames on either side, so that
+camera motion is not taken for a cut. A flash, a black or a corrupt frame would be two cuts. Up to `MOST_ODD` such
+frames in a row are therefore replaced (`_Steady`) if the picture afterwards is the same as before: a cut requires
+content that stays different.
 """
 
 from collections import deque
@@ -17,29 +18,29 @@ from service.media.frames.frame_source import FrameSource
 from service.structures.arrays import U8
 
 SURE, POSSIBLE = 3.0, 2.5
-"""Ratios of a frame's difference to its neighbors'. The library's own is enough for a cut; from the lower one on the
-shots on either side must be apart. A cut that is missed costs little, one that is none ends every tubelet."""
+"""Ratios of a frame's difference to its neighbors'. The library's default is sufficient for a cut; from the lower one
+on the two sides must also be `APART`. A missed cut costs little, a false one ends every tubelet (record 13)."""
 APART = 1.65
-"""Least difference of frames close to either side of a cut, in terms of the greatest within a side: 1.72 and more at
-the cuts that this finds, 1.58 where a cockatoo turns its head close to the camera (decision record 13)."""
+"""Minimum ratio of the smallest difference across a cut to the largest within its sides, over three frames each. It is
+at least 1.72 at the cuts that are found, and 1.58 where a cockatoo turns its head close to the camera."""
 THUMBNAIL_WH = (160, 96)
 AHEAD = 2
-"""Frames after a cut that the detector wants to see; it finds none in the last two frames of a video."""
+"""Frames after a cut that the detector needs; it finds none in the last two frames of a video."""
 MOST_ODD = 3
-"""Odd frames in a row; more of them are a shot."""
+"""Maximum number of odd frames in a row; more of them are a shot."""
 RETURNED = 0.5
-"""Of the difference between odd frames and their neighbors, up to which the neighbors show the same: at 51 real cuts
-any two frames close to either side differ by 0.93 of the cut's own difference at least (decision record 13)."""
+"""Maximum difference of the frames before and after odd frames, relative to their differences from the odd ones. At 50
+real cuts any two frames close to either side differ by at least 0.93 of the cut's own difference."""
 LEAST = 15.0
-"""Difference below which the detector sees no cut anyhow."""
+"""Difference below which the detector never reports a cut."""
 
 
 class ShotChanges:
-    """Looks for shot changes, each frame once and in order, and no further than it is asked to.
+    """Searches for shot changes incrementally; each frame is read once, in order, and only as far as needed.
 
     Args:
-        clip: where frames are read.
-        known: all changes, if an earlier look found them: then no frame is read.
+        clip: source of the frames.
+        known: all changes, if known from an earlier run; then no frames are read.
     """
 
     def __init__(self, clip: FrameSource, known: Sequence[int] | None = None) -> None:
@@ -52,21 +53,21 @@ class ShotChanges:
 
     @property
     def found(self) -> tuple[int, ...]:
-        """First frames of the shots found so far, but for the very first."""
+        """First frames of the shots found so far, except the first shot."""
         return tuple(self._found)
 
     def next_change(self, after: int, upto: int) -> int | None:
-        """The first frame of a shot in after + 1 … upto, if one begins there."""
+        """The first frame of a shot that begins in after + 1 … upto, or None."""
         while self._seen < min(upto + AHEAD + 1, len(self._clip)):
             cut = self._look(self._steady.next())
-            # an odd frame right at a cut is two of them
+            # an odd frame next to a cut is reported as two cuts
             if cut is not None and (not self._found or cut - self._found[-1] > MOST_ODD):
                 self._found.append(cut)
             self._seen += 1
         return next((cut for cut in self._found if after < cut <= upto), None)
 
     def _look(self, frame: "_Thumbnail") -> int | None:
-        """Take in the next frame; the cut that is seen now, `AHEAD` frames after it."""
+        """Process the next frame; the cut that is detected with it, `AHEAD` frames before, if any."""
         self._recent.append(frame)
         # its clock is of no use here, it counts frames
         now = FrameTimecode(self._seen, 25.0)
@@ -75,7 +76,7 @@ class ShotChanges:
         return self._seen - AHEAD if sure or (possible and self._are_apart()) else None
 
     def _are_apart(self) -> bool:
-        """Whether the frames before and after the cut belong together rather than with those of the other side."""
+        """Whether the frames on each side of the cut are more similar to each other than to those on the other side."""
         *before, last, first, second, third = self._recent
         sides = ((last, before), (first, [second, third]))
         within = max(edge.difference(other) for edge, others in sides for other in others)
@@ -88,10 +89,10 @@ def _detector(ratio: float) -> AdaptiveDetector:
 
 
 class _Steady:
-    """The thumbnails of a clip, in order; in place of odd frames the last one that is none.
+    """The thumbnails of a clip, in order; odd frames are replaced by the last normal one.
 
     Args:
-        clip: where frames are read, up to `MOST_ODD` ahead of the one that is given out.
+        clip: source of the frames, read up to `MOST_ODD` frames ahead.
     """
 
     def __init__(self, clip: FrameSource) -> None:
@@ -101,7 +102,7 @@ class _Steady:
         self._last: _Thumbnail | None = None
 
     def next(self) -> "_Thumbnail":
-        """The next one."""
+        """The next thumbnail."""
         while self._read < len(self._clip) and len(self._ahead) <= MOST_ODD:
             self._ahead.append(_Thumbnail(self._clip.frame(self._read)))
             self._read += 1
@@ -114,7 +115,7 @@ class _Steady:
         return seen
 
     def _odd_frames(self) -> int:
-        """How many frames from the next on are odd: after them the picture is again what it was before."""
+        """Number of odd frames from the next one on, after which the picture is the same as before."""
         if self._last is None or (away := self._last.difference(self._ahead[0])) < LEAST:
             return 0
         for odd in range(1, len(self._ahead)):
@@ -127,7 +128,7 @@ class _Steady:
 
 
 class _Thumbnail:
-    """A frame, small, BGR, and its hue, saturation and brightness, which are compared."""
+    """A small BGR copy of a frame, and its hue, saturation and brightness, which are compared."""
 
     def __init__(self, image: U8) -> None:
         small = cv2.resize(image, THUMBNAIL_WH, interpolation=cv2.INTER_AREA)
@@ -135,5 +136,5 @@ class _Thumbnail:
         self.hsv = cv2.cvtColor(self.bgr, cv2.COLOR_BGR2HSV)
 
     def difference(self, other: "_Thumbnail") -> float:
-        """Mean over pixels and channels, as the detector's."""
+        """Mean absolute difference over pixels and channels, the same as the detector's."""
         return float(np.mean(cv2.absdiff(self.hsv, other.hsv)))

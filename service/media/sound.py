@@ -1,4 +1,4 @@
-"""The sound of a video for its overlay: copied where MP4 and browsers take it, else coded as AAC."""
+"""The audio of a video for its overlay: copied if MP4 and browsers support it, otherwise encoded as AAC."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,37 +14,37 @@ from av.frame import Frame
 from av.packet import Packet
 
 from service.media.codecs import SOUND, SOUND_COPIED, SOUND_DECODED, VIDEO
-from service.media.stream import open_foreign, said, time_of
+from service.media.stream import message_of, open_foreign, time_of
 
 MP4 = {"movflags": "faststart"}
 SILENT = ".silent.mp4"
-"""Suffix of an overlay without its sound, which is removed in the end."""
+"""Suffix of the temporary overlay without audio."""
 Packets = Iterator["Packet[Any]"]
 Timed = TypeVar("Timed", AudioFrame, "Packet[Any]")
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of a video that its pictures cover: seconds from which to which, in the file's own time."""
+    """The part of a video that its frames cover, in seconds of the file's own timestamps."""
 
     begin: float
     end: float
 
 
 def add_sound(silent: Path, original: Path, out: Path, span: Span, on_packet: Callable[[], None]) -> str | None:
-    """Write `out`: the pictures of `silent` with the sound of `original`; `silent` is gone then.
+    """Write `out`, the frames of `silent` with the audio of `original`, and remove `silent`.
 
-    Sound that can't be used is left out: an overlay is worth more than its sound.
+    Audio that can't be used is left out rather than failing the overlay.
 
     Args:
         silent: MP4, its first frame at 0.
         original: the video.
         out: MP4.
-        span: of the pictures.
-        on_packet: called with every packet of the pictures.
+        span: covered by the frames.
+        on_packet: called for every video packet.
 
     Returns:
-        Why the sound is missing; None if it is there, or the original has none.
+        Why the audio is missing; None if it is included, or the original has none.
     """
     container, _ = open_foreign(original, SOUND)
     with container:
@@ -60,7 +60,7 @@ def add_sound(silent: Path, original: Path, out: Path, span: Span, on_packet: Ca
 def _join(
     silent: Path, container: InputContainer, stream: AudioStream, out: Path, span: Span, on_packet: Callable[[], None]
 ) -> str | None:
-    """Write `out`; why that was not possible."""
+    """Write `out`; the reason if that is not possible."""
     codec = _codec_of(stream)
     if codec not in SOUND_COPIED | SOUND_DECODED:
         return f"its codec is {codec}"
@@ -75,7 +75,7 @@ def _join(
             for packet in merge(shown, heard, key=_seconds):
                 output.mux(packet)
     except (av.FFmpegError, ValueError, ArithmeticError, MemoryError) as error:
-        return f"{codec}: {said(error)}"
+        return f"{codec}: {message_of(error)}"
     return None
 
 
@@ -98,7 +98,7 @@ def _copied(container: InputContainer, stream: AudioStream, output: OutputContai
     def packets() -> Packets:
         last: int | None = None
         for packet in _within(container.demux(stream), span):
-            # a muxer takes no time twice
+            # a muxer requires increasing times
             if packet.dts is not None and (last is None or packet.dts > last):
                 last, packet.dts = packet.dts, packet.dts - _ticks(packet, span.begin)
                 packet.stream = target
@@ -120,7 +120,7 @@ def _coded_again(container: InputContainer, stream: AudioStream, output: OutputC
 
 
 def _within(timed: Iterator[Timed], span: Span) -> Iterator[Timed]:
-    """What is heard during the span, its time counted from there."""
+    """The packets or frames within the span, with times relative to its start."""
     for each in timed:
         time = time_of(each)
         if time is None or each.pts is None or time < span.begin:

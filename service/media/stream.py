@@ -1,4 +1,4 @@
-"""Opening a video file in a child process, guarded."""
+"""Opens a video file safely, in a child process."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,10 +18,10 @@ from service.media.magic import HEAD_BYTES, container_format
 
 
 def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream, str]:
-    """Open `path` with the demuxer that its first bytes name; the container, its video stream, the format.
+    """Open `path` with the demuxer for its first bytes; returns container, video stream and format.
 
     Raises:
-        InvalidVideo: empty, unknown container or codec, no video, or malformed.
+        InvalidVideo: empty, unsupported container or codec, no video stream, or malformed.
     """
     container, name = open_foreign(path, VIDEO)
     stream = _video_stream(container)
@@ -54,11 +54,13 @@ def open_foreign(path: Path, decoders: Iterable[str]) -> tuple[InputContainer, s
     try:
         return av.open(str(path), format=name, options=options(decoders, name)), name
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise InvalidVideo(f"video: the {name} container can't be read: {said(error)}", code="malformed") from error
+        raise InvalidVideo(
+            f"video: the {name} container can't be read: {message_of(error)}", code="malformed"
+        ) from error
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
-    """FFmpeg's choice of several (default disposition, then bit rate); the first where that is a cover picture."""
+    """FFmpeg's choice of stream (default disposition, then bit rate), or the first one if that is a cover image."""
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not len(container.streams):
         raise InvalidVideo("video: the container has no streams; the file may be truncated", code="malformed")
@@ -74,10 +76,10 @@ def _video_stream(container: InputContainer) -> VideoStream:
 
 
 def _not_tiles(streams: list[VideoStream]) -> list[VideoStream]:
-    """The streams without those of a picture that is put together from tiles (HEIC, AVIF), and without its thumbnail.
+    """The streams without the tiles of a HEIC or AVIF picture, and without its thumbnail.
 
     Raises:
-        InvalidVideo: there is nothing but such a picture; a tile or the thumbnail must not be taken for it.
+        InvalidVideo: there are no others; neither a tile nor the thumbnail is the picture.
     """
     tiles = sum(bool(stream.disposition & Disposition.dependent) for stream in streams)
     if not tiles:
@@ -93,12 +95,12 @@ def _not_tiles(streams: list[VideoStream]) -> list[VideoStream]:
 
 
 def open_known(path: Path) -> InputContainer:
-    """Open a video or picture of a dataset: FFmpeg finds its format out by itself, the decoders are those here."""
+    """Open a video or picture of a dataset in any format, with the same decoders."""
     return av.open(str(path), options=options(VIDEO | IMAGES))
 
 
-def said(error: Exception) -> str:
-    """What FFmpeg said, without its error number and without the path of the file, which is the server's affair."""
+def message_of(error: Exception) -> str:
+    """FFmpeg's message without the error number, and without the path of the file, which is internal to the server."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -112,7 +114,7 @@ def rotation_of(frame: VideoFrame) -> int:
 
 
 def time_of(timed: "Frame | Packet[Any]") -> float | None:
-    """Time in seconds at which a frame, or that of a packet, is shown; None where the file gives none."""
+    """Presentation time of a frame or packet in seconds; None if the file has none."""
     if timed.pts is None or timed.time_base is None:
         return None
     return float(timed.pts * timed.time_base)

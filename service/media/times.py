@@ -1,43 +1,43 @@
-"""When frames are shown: in order and apart, whatever the file says; and how many a second that is.
+"""Presentation times of frames, made strictly increasing, and the frame rate.
 
-Files say many things: AVI has times of decoding only, so those of reordered frames fall; some frames have none; joined
-recordings begin again at 0; two frames share a time; a camera pauses for an hour. Times that rise stay as they are.
+Timestamps in files can be wrong in many ways: AVI only has decoding times, so those of reordered frames decrease; some
+frames have none; concatenated recordings restart at 0; two frames share a time; a camera pauses for an hour. Times
+that are strictly increasing are not changed.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 REORDERED = 4
-"""Frames before a frame that may be given later times than it: coders reorder so many. With more of them the clock
-was set back."""
+"""Maximum number of earlier frames with a later time, by reordering in the encoder. With more, the clock was reset."""
 LEAST_STEP = 1e-5
-"""Seconds: what a result still tells apart."""
+"""Minimum difference of two times, in seconds; results are rounded to microseconds."""
 PAUSE = 10.0
-"""Times the usual step from which on a step is a pause, which says nothing about the rate; less is a varying rate."""
+"""Ratio to the usual step above which a step is a pause and does not count in the rate; below, the rate varies."""
 USUAL_RATE = 25.0
-"""Frames a second where a file says nothing at all."""
+"""Frames per second if a file has neither timestamps nor a rate."""
 
 
 def rising(times: Sequence[float | None], rate: float = 0.0) -> list[float]:
-    """Times of frames in the order in which they are shown, seconds, made to rise strictly.
+    """Make the times of frames, in presentation order, strictly increasing.
 
     Args:
-        times: as the file has them; None where it has none.
-        rate: frames a second that the file claims, for frames without a time; 0 if it claims nothing.
+        times: timestamps in seconds; None for a frame without one.
+        rate: nominal frame rate of the file, for frames without a time; 0 if unknown.
 
     Returns:
-        The same times where they rise. What is out of order is sorted; a clock that was set back goes on where it was;
-        frames that share a time are spread up to the next.
+        The times, unchanged if they are strictly increasing. Reordered times are sorted, a clock that was reset
+        continues from where it was, and frames with the same time are distributed up to the next one.
     """
     known = [time for time in times if time is not None]
-    # of the longest stretch: those of two clocks that are mixed lie closer
+    # from the longest stretch only, because the times of two clocks would be interleaved
     longest = max(_stretches(known), key=len)
     step = _usual_step(sorted(longest)) or 1 / (rate or USUAL_RATE)
     return _apart(_in_order(_complete(times, step), step), step)
 
 
 def frame_rate(times: Sequence[float]) -> float:
-    """Frames a second of rising times: their mean without the pauses, 0 for less than two frames."""
+    """Average frame rate of increasing times, not counting pauses; 0 for fewer than two frames."""
     usual = _usual_step(times)
     steps = [step for step in _steps(times) if step <= PAUSE * usual]
     return len(steps) / sum(steps) if steps and sum(steps) > 0 else 0.0
@@ -50,7 +50,8 @@ def _steps(times: Sequence[float]) -> list[float]:
 def _usual_step(times: Sequence[float]) -> float:
     """The lower quartile of the steps over two frames, halved.
 
-    Over two: of pairs a millisecond apart single steps are either. The quartile: one pause in a few frames is many.
+    Over two frames, because frames may come in pairs a millisecond apart; the quartile, because one pause in a short
+    clip is a large share of its steps.
     """
     over_two = [(later - earlier) / 2 for earlier, later in zip(times, times[2:], strict=False)]
     steps = sorted(over_two or _steps(times))
@@ -58,7 +59,7 @@ def _usual_step(times: Sequence[float]) -> float:
 
 
 def _complete(times: Sequence[float | None], step: float) -> list[float]:
-    """A frame without a time comes a step after the one before; those at the start count back from the first known."""
+    """Give frames without a time that of the previous frame plus a step; at the start, count back from the first."""
     first = next((index for index, time in enumerate(times) if time is not None), None)
     if first is None:
         return [index * step for index in range(len(times))]
@@ -69,7 +70,7 @@ def _complete(times: Sequence[float | None], step: float) -> list[float]:
 
 
 def _in_order(times: Sequence[float], step: float) -> list[float]:
-    """Each stretch of one clock sorted, each moved behind the one before."""
+    """Sort each stretch of one clock, and move each to follow the previous one."""
     ordered: list[float] = []
     for stretch in _stretches(times):
         shift = ordered[-1] + step - min(stretch) if ordered else 0.0
@@ -78,7 +79,7 @@ def _in_order(times: Sequence[float], step: float) -> list[float]:
 
 
 def _stretches(times: Sequence[float]) -> list[list[float]]:
-    """Cut where the clock was set back."""
+    """Split where the clock was reset."""
     stretches: list[list[float]] = [[]]
     latest: list[float] = []  # the latest times of the stretch, `REORDERED` + 1 of them
     for time in times:
@@ -91,7 +92,7 @@ def _stretches(times: Sequence[float]) -> list[list[float]]:
 
 
 def _apart(times: Sequence[float], step: float) -> list[float]:
-    """Times that never fall -> times that rise: those that are equal share the way to the next."""
+    """Distribute equal times evenly up to the next time."""
     shared: list[tuple[float, int]] = []
     for time in times:
         if shared and time - shared[-1][0] < LEAST_STEP:

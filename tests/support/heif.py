@@ -1,4 +1,4 @@
-"""Pictures of tiles as phones write them: a HEIF file whose picture is put together from others in it."""
+"""HEIF files with a picture in tiles, as phones write them."""
 
 from struct import pack
 
@@ -15,14 +15,14 @@ def box(kind: bytes, *parts: bytes) -> bytes:
 
 
 def heif(tiles: int, *, thumbnail: bool = False) -> bytes:
-    """A picture of so many tiles side by side, of one as it is; with `thumbnail` a small picture beside them."""
+    """A picture of `tiles` tiles side by side, or a plain one; with `thumbnail` also a small picture."""
     pictures = tiles + thumbnail
     grid = tiles + thumbnail + 1 if tiles > 1 else 1
     layout = pack(">BBBBHH", 0, 0, 0, tiles - 1, tiles * SIDE, SIDE)
     items = [(number, b"av01") for number in range(1, pictures + 1)] + ([(grid, b"grid")] if tiles > 1 else [])
 
     def places(start: int) -> bytes:
-        """The pictures one after the other from `start` on, the layout in `idat`."""
+        """Item locations: the pictures from `start` on, the layout in `idat`."""
         entries = [pack(">HHHHII", number, 0, 0, 1, start + (number - 1) * len(GRAY), len(GRAY)) for number, _ in items]
         if tiles > 1:
             entries[-1] = pack(">HHHHII", grid, 1, 0, 1, 0, len(layout))

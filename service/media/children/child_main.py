@@ -1,6 +1,6 @@
-"""The child's end of `run_child`: read the job, set the limits, answer.
+"""The child's side of `run_child`: read the job, set limits, respond.
 
-Apart from the parent's end because a child pays for every import at its start.
+Separate from the parent's side, because every import delays the start of a child.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ Document = dict[str, Any]
 
 
 def child_main(work: Callable[[Document], Document]) -> None:
-    """Entry point of a child: read the job, set the limits, answer."""
+    """Entry point of a child: read the job, set limits, run it, and write the result."""
     job: Document = json.loads(sys.stdin.readline())
     _confine(job["memory_bytes"], job["cpu_s"], job.get("file_bytes", 0))
     try:
@@ -34,17 +34,17 @@ def child_main(work: Callable[[Document], Document]) -> None:
         if error.errno not in FULL:
             raise
         answer = {"full": f"disk: no space for the decoder's output: {error.strerror}"}
-    say(answer)
+    send(answer)
 
 
-def say(message: Document) -> None:
+def send(message: Document) -> None:
     """Write one line to the parent."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def _confine(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
-    """Limits on memory, time, files; no new privileges; dies with its parent."""
+    """Set limits on memory, time and files, disable new privileges, and die with the parent."""
     for kind, value in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, cpu_s),

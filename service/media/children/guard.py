@@ -1,8 +1,8 @@
-"""Children that touch a foreign file: one process per task, with limits, so that a hostile file can only hurt it.
+"""Child processes that handle untrusted files: one per task, with limits, so that a malicious file only affects it.
 
-A child gets a JSON job on standard input and answers with JSON lines: `{"progress": n}` as often as it likes, then
-one `{"result": …}`, `{"error": {"code", "detail"}}` or, where the disk is full, `{"full": detail}`. What it writes to
-standard error goes to that of its parent.
+A child gets a JSON job on standard input and responds with JSON lines: any number of `{"progress": n}`, then one
+`{"result": …}`, `{"error": {"code", "detail"}}` or, if the disk is full, `{"full": detail}`. Its standard error is
+that of the parent.
 """
 
 import asyncio
@@ -16,22 +16,22 @@ from dualtrack.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
 GRACE_S = 5.0
-"""For a child to end after its answer."""
+"""Time for a child to exit after its result."""
 
 
 async def run_child(
     module: str, job: Document, *, wall_s: float, on_progress: Callable[[int], None] | None = None
 ) -> Document:
-    """Run `python -m module` on `job`; its result.
+    """Run `python -m module` on `job`, and return its result.
 
     Args:
         module: of a child in this package.
-        job: JSON.
-        wall_s: seconds without any sign of life after which the child is killed.
-        on_progress: called with the number of every progress line: that of the frames that are done.
+        job: as JSON.
+        wall_s: seconds without output after which the child is killed.
+        on_progress: called with the number in every progress line, the number of frames done.
 
     Raises:
-        InvalidVideo: what the child answered, or `timeout`, or `decode-failed` if it died: how, and at which frame.
+        InvalidVideo: the child's error, `timeout`, or `decode-failed` if it died, with the cause and the frame.
         Unavailable: the disk is full.
     """
     process = await asyncio.create_subprocess_exec(
@@ -45,7 +45,7 @@ async def run_child(
         result = await _converse(process, job, wall_s, on_progress)
         grace_s = GRACE_S
     except (InvalidVideo, Unavailable):
-        grace_s = GRACE_S  # an answer, too
+        grace_s = GRACE_S  # the child has responded, too
         raise
     except TimeoutError as error:
         raise InvalidVideo(f"video: no response from the decoder within {wall_s:.0f} s", code="timeout") from error
@@ -55,9 +55,9 @@ async def run_child(
 
 
 async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """Wait for a child that has answered, kill any other: to kill one that is just ending makes asyncio lose it."""
+    """Wait for a child that has responded, kill any other; asyncio loses a child that is killed while exiting."""
     try:
-        # also reads the pipe empty, so that no transport is left open
+        # also drains the pipe, so that no transport is left open
         await asyncio.wait_for(process.communicate(), grace_s)
     except TimeoutError:
         if process.returncode is None:
@@ -92,5 +92,5 @@ async def _converse(
 
 
 def _ending(code: int) -> str:
-    """How a process ended, by its exit code: one below 0 is that of a signal."""
+    """How a process ended, by its exit code; negative codes are signals."""
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

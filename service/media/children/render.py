@@ -1,4 +1,4 @@
-"""Child: decode again, draw, encode."""
+"""Child process: decode again, draw, encode."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 from service.media.children.decode import decoded
 from service.media.color import ToPlanes, assume_matrix, hdr, tag
 from service.media.limits import VideoLimits
@@ -40,7 +40,7 @@ class Painter:
 
 
 def _shape(drawing: Document, t: int, hw: tuple[int, ...]) -> Shape | None:
-    """What is drawn of an object in frame `t` of this size, if it is there."""
+    """The shape of an object in frame `t` of this size, if it is visible."""
     place = t - drawing["start"]
     if not 0 <= place < len(drawing["masks"]) or drawing["masks"][place] is None:
         return None
@@ -58,12 +58,12 @@ def _shape(drawing: Document, t: int, hw: tuple[int, ...]) -> Shape | None:
 
 
 class Overlay:
-    """The file that is written.
+    """The video that is written.
 
     Args:
-        output: where.
-        times: of the frames, seconds; those that are not known follow at the rate.
-        fps: the rate, which is also how long the last frame is shown.
+        output: the container.
+        times: of the frames, in seconds; further frames follow at the frame rate.
+        fps: the frame rate, which also determines the duration of the last frame.
     """
 
     def __init__(self, output: OutputContainer, times: Sequence[float], fps: float) -> None:
@@ -75,11 +75,11 @@ class Overlay:
 
     @property
     def seconds(self) -> float:
-        """Up to the end of the last frame."""
+        """Duration up to the end of the last frame."""
         return float(self._pts * TIME_BASE) + 1 / self._fps
 
     def add(self, image: U8, source: VideoFrame) -> None:
-        """Append an image (H, W, 3) uint8 RGB; `source` is the frame that it was made of."""
+        """Append an image (H, W, 3) uint8 RGB; `source` is the original frame."""
         if self._stream is None:
             self._stream = self._opened(image, source)
         self._pts = max(self._pts + 1, self._next_pts())
@@ -93,7 +93,7 @@ class Overlay:
         self.frames += 1
 
     def finish(self) -> None:
-        """Write what the coder holds back."""
+        """Write the frames that the encoder has buffered."""
         if self._stream is not None:
             self._output.mux(self._stream.encode())
 
@@ -110,16 +110,13 @@ class Overlay:
         tag(stream.codec_context, source)
         if kind := hdr(source):
             self._output.metadata["comment"] = f"HDR ({kind}), not tone-mapped"
-        # reordered frames would be decoded at times of earlier ones, by which MP4 counts: a pause at the end is lost
+        # MP4 counts decoding times: with reordered frames (B-frames) a pause near the end would be lost
         stream.options = {"crf": "20", "preset": "veryfast", "threads": "1", "bf": "0"}
         return stream
 
 
 def work(job: Document) -> Document:
-    """Job `path`, `limits`, `fps`, `times`, `drawings` (file), `out` -> number of frames written.
-
-    And `notes`, if there is something to say.
-    """
+    """Job `path`, `limits`, `fps`, `times`, `drawings` (file), `out` -> number of `frames` written, maybe `notes`."""
     limits, path, out = VideoLimits(**job["limits"]), Path(job["path"]), Path(job["out"])
     times: Sequence[float] = job.get("times", ())
     painter = Painter(json.loads(Path(job["drawings"]).read_text()))
@@ -134,7 +131,7 @@ def work(job: Document) -> Document:
                 assume_matrix(frame)
                 overlay.add(painter.paint(upright(frame, rotation_of(frame)), overlay.frames), frame)
                 if overlay.frames % PROGRESS_EVERY == 0:
-                    say({"progress": overlay.frames})
+                    send({"progress": overlay.frames})
             overlay.finish()
         begin = times[0] if times else 0.0
         missing = add_sound(silent, path, out, Span(begin, begin + overlay.seconds), _still_there(overlay.frames))
@@ -146,12 +143,12 @@ def work(job: Document) -> Document:
 
 
 def _still_there(frames: int) -> Callable[[], None]:
-    """A sign of life now and then while nothing new is drawn."""
+    """Report progress regularly while no frames are drawn, so that the child is not considered stalled."""
     packets = count()
 
     def note() -> None:
         if next(packets) % (20 * PROGRESS_EVERY) == 0:
-            say({"progress": frames})
+            send({"progress": frames})
 
     return note
 

@@ -1,4 +1,4 @@
-"""Candidates from a file in place of the detector's: COCO results, `image_id` the index of the frame."""
+"""Candidates from a file instead of the detector: COCO results with the frame index as `image_id`."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ from service.structures.masks import Rle, bounding_box, filled, from_coco
 
 MOST_CATEGORIES = 5000
 MOST_SCORES = 50_000_000
-"""Of all class vectors of a file together: 200 MB."""
+"""Maximum number of values in all class vectors of a file: 200 MB."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[float, Field(gt=0, le=1e6)]
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -45,13 +45,13 @@ class CategoryRecord(BaseModel):
 
 
 class DetectionRecord(BaseModel):
-    """One detection as COCO's results have it; other members are left alone.
+    """One detection in COCO's results format; other members are ignored.
 
     Attributes:
         image_id: index of the frame, from 0.
-        bbox: x y width height in pixels of the frame after rotation; may be left out where there is a mask.
+        bbox: x y width height in pixels of the frame after rotation; optional if there is a mask.
         segmentation: RLE or polygons of the frame's size.
-        scores: the whole class vector, in the order of the categories; in place of `category_id` and `score`.
+        scores: the full class vector in order of the categories, instead of `category_id` and `score`.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -69,9 +69,9 @@ class GivenDetections:
     """The candidates of a file; see `Detector`.
 
     Attributes:
-        vector: its classes; the source is the file's content.
-        frames: every frame's candidates, as the file has them; without a mask the filled box stands for it.
-        boxes_only: for each frame (N,), which of them have no mask.
+        vector: its classes; the source is a hash of the file.
+        frames: candidates of every frame; those without a mask have the filled box.
+        boxes_only: (N,) for each frame, which candidates have no mask.
     """
 
     vector: ClassVector
@@ -86,10 +86,10 @@ class GivenDetections:
         params: DetectorParams,
         features: FeatureCache,
     ) -> AsyncIterator[Detections]:
-        """See `Detector.detect`: threshold and cap count as for a detector."""
+        """See `Detector.detect`; threshold and maximum number apply as for a detector."""
         for place, index in enumerate(clip.indices):
             if index >= len(self.frames):
-                # the decoder found more frames than the probe had counted packets
+                # the decoder found more frames than the probe counted packets
                 yield _joined(place, [], len(self.vector.classes))
                 continue
             frame, boxes_only = replace(self.frames[index], frame=place), self.boxes_only[index]
@@ -108,20 +108,20 @@ def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDe
     """Read and check a file of detections.
 
     Args:
-        path: a JSON list of records, whose `category_id`s are those of the detector's results; or an object with
-            `annotations`, such a list, and `categories`: a list of `id` and `name`, or a bundled set's name.
-        video: what the detections are of.
-        known: the detector's classes, which a bare list means.
+        path: a JSON list of records with `category_id`s of the detector's results; or an object with `annotations`,
+            such a list, and `categories`, a list of `id` and `name`, or the name of a bundled set.
+        video: the video of the detections.
+        known: the detector's classes, to which a bare list refers.
 
     Raises:
-        InvalidDetections: the file can't be used; the message names the record, what was wanted and what came.
+        InvalidDetections: the file can't be used; the message names the record, what was expected and what was found.
     """
     try:
         content = path.read_bytes()
         document = json.loads(content)
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidDetections(f"detections: expected a JSON file: {error}") from error
-    # what a bare list means depends on the detector, too
+    # the meaning of a bare list also depends on the detector
     source = f"detections {hashlib.sha256(content).hexdigest()}"
     vector = replace(known, source=f"{source} {known.source}")
     if isinstance(document, dict):
@@ -146,7 +146,7 @@ def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDe
 
 
 class _Reader:
-    """Records of one video -> candidates."""
+    """Converts records of one video to candidates."""
 
     def __init__(self, categories: Sequence[Category], video: VideoInfo) -> None:
         self._columns = {category.id: column for column, category in enumerate(categories)}
@@ -198,7 +198,7 @@ class _Reader:
 
 
 def _vector(source: str, value: object) -> ClassVector:
-    """The file's own categories, or those of the bundled set that it names."""
+    """The file's own categories, or those of the bundled set it names."""
     for name in TABLES:
         if value == name:
             table = category_table(name)

@@ -1,4 +1,4 @@
-"""A video that was processed before: what is known of its frames, which are decoded only when needed."""
+"""A video that was processed before: its stored facts, with frames decoded only when needed."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -14,12 +14,12 @@ from service.structures.arrays import F64, U8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFacts:
-    """What decoding a video has shown, without the frames.
+    """Facts determined by decoding a video, without the frames.
 
     Attributes:
-        probed: what the probe found.
+        probed: result of the probe.
         timestamps: (T,) seconds.
-        damage: why the frames end before the file does, in the decoder's words, and after which frame.
+        damage: the decoder's message if it stopped before the end of the file, and after which frame.
     """
 
     probed: VideoInfo
@@ -27,7 +27,7 @@ class ClipFacts:
     damage: str | None
 
     def pack(self) -> bytes:
-        """As bytes; times come back bit for bit."""
+        """Encode to bytes; times are preserved exactly."""
         times = self.timestamps.tolist()
         return json.dumps({"probed": self.probed.to_json(), "timestamps": times, "damage": self.damage}).encode()
 
@@ -36,7 +36,7 @@ class ClipFacts:
         """The inverse of `pack`.
 
         Raises:
-            ValueError: the bytes are something else, or damaged.
+            ValueError: the bytes are invalid or damaged.
         """
         try:
             document = json.loads(data)
@@ -47,7 +47,7 @@ class ClipFacts:
 
 
 def facts_of(clip: FrameSource, probed: VideoInfo) -> ClipFacts:
-    """What decoding this clip has shown."""
+    """The facts of a decoded clip."""
     return ClipFacts(probed, clip.timestamps, clip.damage)
 
 
@@ -57,7 +57,7 @@ class KnownClip:
     Args:
         facts: of an earlier run.
         network_hw: height and width of the frames.
-        decode: makes the clip.
+        decode: decodes the clip.
     """
 
     def __init__(self, facts: ClipFacts, network_hw: tuple[int, int], decode: Callable[[], Awaitable[Clip]]) -> None:
@@ -76,11 +76,11 @@ class KnownClip:
 
     @property
     def indices(self) -> range:
-        """Index in the video of each frame here."""
+        """Indices of the frames in the video."""
         return range(len(self))
 
     async def ready(self) -> None:
-        """Decode, if that has not been done."""
+        """Decode, unless done already."""
         if self._clip is None:
             self._clip = await self._decode()
 
@@ -88,13 +88,13 @@ class KnownClip:
         """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`.
 
         Raises:
-            ValueError: it is not decoded yet.
+            ValueError: the clip is not decoded yet.
         """
         if self._clip is None:
             raise ValueError("clip: frames not decoded yet; call `ready` first")
         return self._clip.frame(index)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         if self._clip is not None:
             self._clip.close()

@@ -81,7 +81,7 @@ def test_a_clip_may_have_more_frames_than_the_probe_counted(tmp_path: Path) -> N
     assert asyncio.run(detected()) == [1, 0, 0, 0, 0]
 
 
-def test_version_tells_contents_and_meanings_apart(tmp_path: Path) -> None:
+def test_version_distinguishes_contents_and_meanings(tmp_path: Path) -> None:
     documents: list[object] = [[BOX], [{**BOX, "score": 0.6}], {"categories": "coco", "annotations": [BOX]}]
     versions = [read(tmp_path, document).vector.source for document in documents]
     assert len(set(versions)) == 3

@@ -1,4 +1,4 @@
-"""What a described detector's tensors say: boxes and class vectors of one frame, by plain arithmetic."""
+"""Interprets the output tensors of an external detector: boxes, class vectors and masks of one frame."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,7 +66,7 @@ def grids_of(outputs: Outputs, rule: MaskRule, keep: I64) -> F32:
 
 
 def _top_class(outputs: Outputs, rule: ScoreRule, labels: str, numbers: tuple[int, ...]) -> F32:
-    """One score and one label per row -> vectors with one entry; a label that is no class gives zeros."""
+    """One score and label per row -> vectors with one nonzero entry; an unknown label gives zeros."""
     scores = _without_batch(outputs, rule.tensor, 1)
     called = _without_batch(outputs, labels, 1).astype(np.int64) - rule.first_label
     if len(called) != len(scores):
@@ -86,7 +86,7 @@ def _rows(outputs: Outputs, rule: ColumnsRule) -> F32:
 
 
 def _without_batch(outputs: Outputs, name: str, ndim: int) -> NDArray[Any]:
-    """A tensor with `ndim` axes; a batch of one, and a channel of one after the detections, are left out."""
+    """A tensor with `ndim` axes, without a batch axis of 1 and a channel axis of 1 after the detections."""
     array = outputs[name]
     while array.ndim > ndim and 1 in array.shape[:2]:
         array = array.squeeze(0 if array.shape[0] == 1 else 1)
