@@ -10,6 +10,13 @@ from dualtrack.errors import ConfigurationError
 SERVING = ("av", "cv2", "onnxruntime", "pydantic_settings", "scenedetect", "structlog")
 """Packages that an engine needs and the base installation lacks."""
 CALLERS_OWN = frozenset({"PYTHONPATH", "PYTHONWARNINGS"})
+SECRETS = frozenset({"DUALTRACK_API_KEY", "DUALTRACK_REDIS_URL"})
+"""Settings that only API and worker need; a test compares them with the secret settings of `service.settings`."""
+CONFINED = (
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_"),
+    *("PYTHON", "OMP_", "OPENCV_", "MALLOC_", "GLIBC_", "COVERAGE_"),
+)
+"""Prefixes of the variables that a process that reads an untrusted file gets: those for Python and its libraries."""
 INSTALL = 'pip install "dualtrack[{extra}]"'
 
 
@@ -26,17 +33,32 @@ def python_command(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child process: a copy without the variables the user set for their own Python code.
+def program_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a program of the service (API, worker, `serve`).
 
-    `PYTHONPATH` may also lead to an unrelated package named `service`; `PYTHONWARNINGS=error` would end an engine at
-    the first deprecation warning of a library.
+    A copy without the variables the user set for their own Python code: `PYTHONPATH` may also lead to an unrelated
+    package named `service`; `PYTHONWARNINGS=error` would end an engine at the first deprecation warning of a library.
 
     Args:
         environment: to copy; default: this process's.
     """
     inherited = os.environ if environment is None else environment
     return {name: value for name, value in inherited.items() if name not in CALLERS_OWN}
+
+
+def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every other child process: that of a program without the service's secrets.
+
+    An engine gets its settings in its start message, or from here if the caller of `Engine` does not pass them; it
+    needs neither the API key nor the URL of Redis, which may contain a password.
+    """
+    # settings are read from names in any case
+    return {name: value for name, value in program_environment(environment).items() if name.upper() not in SECRETS}
+
+
+def confined_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child process that reads an untrusted file."""
+    return {name: value for name, value in child_environment(environment).items() if name.startswith(CONFINED)}
 
 
 def require_linux(what: str) -> None:

@@ -150,7 +150,7 @@ class Parameters(TypedDict, total=False):
     """Minimum mask IoU over the shared frames for joining tubelets of consecutive chunks. 0 to 1. Default: 0.5."""
 
     overlay: bool
-    """Also render a video with the masks drawn over the frames. Default: true."""
+    """Also render the video with its masks and its sound, in BT.709; HDR is not tone-mapped. Default: true."""
 
     overlay_min_score: float
     """Minimum score of the tubelets drawn in the overlay; the result always contains all of them. 0 to 1. Default:

@@ -45,11 +45,11 @@ class Video:
         width: width of a frame after rotation, in pixels.
         height: height of a frame after rotation, in pixels.
         frames: number of decoded frames.
-        fps: average frame rate; 0 if unknown.
+        fps: frames per second, not counting pauses; 0 if unknown.
         duration_s: duration in seconds; 0 if unknown.
         time_base: unit of the stream's own timestamps as a fraction of a second, such as "1/12800"; None if unknown.
-        timestamps: presentation time of every frame, in seconds; empty if unknown.
-        damage: why decoding stopped before the end of the file; None if it did not.
+        timestamps: presentation time of every frame in the file, in seconds, strictly increasing; empty if unknown.
+        damage: why decoding stopped before the end of the file, and after which frame; None if it did not.
         container: FFmpeg's name of the container; None if unknown.
         codec: FFmpeg's name of the codec; None if unknown.
         rotation: degrees counterclockwise by which frames were rotated.

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from service.media.stream import open_known
 from service.structures.arrays import U8
 
 SOURCE = Path(__file__).resolve().parents[2] / "demo" / "pedestrians.mp4"
@@ -54,7 +55,7 @@ def make_clip(spec: ClipSpec, folder: Path) -> Path:
 @cache
 def _source() -> tuple[U8, ...]:
     """Frames (576, 768, 3) uint8 RGB."""
-    with av.open(str(SOURCE)) as container:
+    with open_known(SOURCE) as container:
         return tuple(np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in container.decode(video=0))
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from dualtrack.errors import InvalidDataset
 from evaluation.data.dataset import AnnotatedVideo, Document
 from service.media.children.render import Painter
+from service.media.stream import open_known
 from service.structures.arrays import U8
 from service.structures.masks import bounding_box, from_json
 
@@ -55,7 +55,7 @@ def read_frames(video: AnnotatedVideo, positions: Sequence[int]) -> dict[int, U8
     """Annotated frames (H, W, 3) uint8 RGB by position."""
     wanted = {video.frames[i]: i for i in positions}
     frames: dict[int, U8] = {}
-    with av.open(str(video.path)) as container:
+    with open_known(video.path) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number in wanted:
                 frames[wanted[number]] = frame.to_ndarray(format="rgb24").astype(np.uint8)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from pycocotools.coco import COCO
@@ -17,6 +16,7 @@ from evaluation.metrics.coco import coco_figures
 from evaluation.metrics.reliability import Outcomes, calibration_error, join, judge, reliability_table
 from evaluation.metrics.strata import group_by_field
 from service.inference.repository.manifest import ModelClass
+from service.media.stream import open_known
 from service.pipeline.categories.tables import category_table
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.detection.bundled import candidates
@@ -85,7 +85,7 @@ def read_image(path: Path) -> U8:
     """An image file as (H, W, 3) uint8 RGB."""
     if not path.is_file():
         raise InvalidDataset(f"image: expected {path}, which does not exist", code="no-image-file")
-    with av.open(str(path)) as container:
+    with open_known(path) as container:
         frame: U8 = next(container.decode(video=0)).to_ndarray(format="rgb24")
     return frame
 

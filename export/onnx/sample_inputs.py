@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import av
 import torch
 from torch import Tensor
 
 from service.inference.specs import ModelDims
+from service.media.stream import open_known
 
 Inputs = dict[str, Tensor]
 
@@ -26,7 +26,7 @@ def frames(batch: int, height: int, width: int, seed: int = 0) -> Inputs:
 
 def clip_frames(path: Path, number: int) -> Inputs:
     """Inputs of `mask_rcnn` from the first frames of a video, at most 512 px wide, cropped to a canvas."""
-    with av.open(str(path)) as container:
+    with open_known(path) as container:
         stream = container.streams.video[0]
         scale = min(1.0, 512 / stream.width)
         width, height = (int(side * scale) // 32 * 32 for side in (stream.width, stream.height))

@@ -67,7 +67,7 @@ class VideoInfoOut(BaseModel):
     height: int = Field(description="Pixels, after rotation.")
     frames: int = Field(description="Number of frames; until the video is decoded, the number of packets.")
     duration_s: float = Field(description="Seconds; 0 if unknown.")
-    fps: float = Field(description="Average frame rate; 0 if unknown.")
+    fps: float = Field(description="Frames per second, pauses left out; 0 if unknown.")
     rotation: int = Field(description="Degrees counterclockwise by which frames are rotated for display.")
     variable_frame_rate: bool = Field(description="Whether the time between frames varies.")
     size_bytes: int = Field(description="Of the file.")

@@ -38,7 +38,8 @@ async def write_overlay(
     Raises:
         InvalidVideo: the video can't be decoded.
     """
-    await render_overlay(video, info, limits, drawings(result, min_score), out, on_frame)
+    times = result.head.video.timestamps
+    await render_overlay(video, info, times, limits, drawings(result, min_score), out, on_frame)
 
 
 def drawings(result: ResultFile, min_score: float) -> list[Drawing]:

@@ -12,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from dualtrack.children import child_environment, python_command, require_serving
+from dualtrack.children import program_environment, python_command, require_serving
 from dualtrack.client.client import Client
 from dualtrack.errors import InvalidVideo, Unavailable
 from dualtrack.formats.table import FILES, ResultFormat
@@ -64,7 +64,7 @@ def running_service(out: Path) -> Iterator[str]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     log = out / LOG
-    environment = {**child_environment(), "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
+    environment = {**program_environment(), "DUALTRACK_DATA_DIR": str((out / "data").resolve())}
     with log.open("wb") as file:
         command = python_command("service.cli.main", "serve", "--host", "127.0.0.1", "--port", str(port))
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)  # noqa: S603 (our own program)

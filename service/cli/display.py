@@ -1,6 +1,7 @@
 """Display of results in the terminal."""
 
 from rich.table import Table
+from rich.text import Text
 
 from dualtrack.result.result import Result
 
@@ -9,7 +10,8 @@ def tubelet_table(result: Result) -> Table:
     """Table with one row per tubelet, by descending score."""
     video = result.video
     title = f"{len(result.tubelets)} tubelets in {video.frames} frames ({video.width}x{video.height})"
-    table = Table(title=title, title_justify="left")
+    caption = None if video.damage is None else Text(f"damaged video: {video.damage}")
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for name in ("id", "score", "first frame", "last frame", "frames"):
         table.add_column(name, justify="right")
     table.add_column("class")

@@ -11,7 +11,7 @@ import httpx
 import structlog
 import typer
 
-from dualtrack.children import child_environment, python_command
+from dualtrack.children import program_environment, python_command
 from dualtrack.errors import ConfigurationError
 from service.processes.listening import listen, url_of
 from service.processes.private import PRIVATE, private_folder
@@ -62,7 +62,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
         else:
             url = settings.redis_url.get_secret_value()
         environment = {
-            **child_environment(),
+            **program_environment(),
             "DUALTRACK_REDIS_URL": url,
             "DUALTRACK_DATA_DIR": str(settings.data_dir),
             "DUALTRACK_HOST": settings.host,

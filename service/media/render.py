@@ -1,17 +1,21 @@
 """Renders the overlay: objects in distinct colors, with class, score and number, on the original video."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from service.media.children.guard import run_child
 from service.media.limits import VideoLimits
+from service.media.sound import SILENT
+from service.media.times import USUAL_RATE
 from service.media.video_info import VideoInfo
 from service.structures.arrays import F32
 from service.structures.masks import Rle
 
 CPU_S = 3600
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +33,22 @@ class Drawing:
 async def render_overlay(
     path: Path,
     info: VideoInfo,
+    times: Sequence[float],
     limits: VideoLimits,
     drawings: Sequence[Drawing],
     out: Path,
     on_frame: Callable[[int], None],
 ) -> None:
-    """Write `out` as H.264 (yuv420p, plays in browsers) with the original's timing.
+    """Write `out` as H.264 (yuv420p, BT.709, plays in browsers) with the original's timing, from 0 on, and its sound.
+
+    Args:
+        path: the video.
+        info: what the probe said of it.
+        times: of its frames, seconds.
+        limits: see there.
+        drawings: what is drawn.
+        out: MP4.
+        on_frame: called with the number of frames that are done.
 
     Raises:
         InvalidVideo: the video can't be decoded.
@@ -44,7 +58,8 @@ async def render_overlay(
     job = {
         "path": str(path),
         "limits": asdict(limits),
-        "fps": info.fps or 25,
+        "fps": info.fps or USUAL_RATE,
+        "times": list(times),
         "drawings": str(description),
         "out": str(out),
         "memory_bytes": limits.memory_bytes + (2 << 30),
@@ -54,8 +69,12 @@ async def render_overlay(
     try:
         result = await run_child("service.media.children.render", job, wall_s=limits.wall_s, on_progress=on_frame)
         on_frame(result["frames"])
+        for note in result.get("notes", ()):
+            log.warning("overlay: %s", note)
     finally:
         description.unlink(missing_ok=True)
+        # left by a child that was killed
+        out.with_suffix(SILENT).unlink(missing_ok=True)
 
 
 def _document(drawing: Drawing) -> dict[str, object]:

@@ -1,44 +1,20 @@
 """Opens a video file safely, in a child process."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import av
 from av.container import InputContainer
+from av.frame import Frame
+from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from dualtrack.errors import InvalidVideo
+from service.media.codecs import IMAGES, VIDEO, options
 from service.media.magic import HEAD_BYTES, container_format
-
-CODECS = frozenset(
-    [
-        "h264",
-        "hevc",
-        "vp8",
-        "vp9",
-        "av1",
-        "mpeg4",
-        "mpeg2video",
-        "mpeg1video",
-        "mjpeg",
-        "gif",
-        "prores",
-        "msmpeg4v2",
-        "msmpeg4v3",
-        "theora",
-        "h263",
-        "flv1",
-        "wmv2",
-        "dnxhd",
-        "ffv1",
-        "qtrle",
-        "rawvideo",
-        "libdav1d",
-        "libvpx-vp9",
-    ]
-)
-OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 
 
 def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream, str]:
@@ -46,6 +22,23 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
 
     Raises:
         InvalidVideo: empty, unsupported container or codec, no video stream, or malformed.
+    """
+    container, name = open_foreign(path, VIDEO)
+    stream = _video_stream(container)
+    stream.thread_count = 1
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    return container, stream, name
+
+
+def open_foreign(path: Path, decoders: Iterable[str]) -> tuple[InputContainer, str]:
+    """Open a file that may be hostile; the container and its format.
+
+    Args:
+        path: the file.
+        decoders: those that may run.
+
+    Raises:
+        InvalidVideo: empty, unknown container, or malformed.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -58,17 +51,12 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
             f"got a file that starts with {head[:12]!r}",
             code="unsupported-container",
         )
-    options = dict(OPTIONS) if name == "mov" else {"protocol_whitelist": "file"}
     try:
-        container = av.open(str(path), format=name, options=options)
+        return av.open(str(path), format=name, options=options(decoders, name)), name
     except (av.FFmpegError, ValueError, OSError) as error:
         raise InvalidVideo(
             f"video: the {name} container can't be read: {message_of(error)}", code="malformed"
         ) from error
-    stream = _video_stream(container)
-    stream.thread_count = 1
-    stream.codec_context.options = {"max_pixels": str(max_pixels)}
-    return container, stream, name
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
@@ -78,12 +66,37 @@ def _video_stream(container: InputContainer) -> VideoStream:
         raise InvalidVideo("video: the container has no streams; the file may be truncated", code="malformed")
     if not streams:
         raise InvalidVideo("video: the file has no video stream", code="no-video")
+    streams = _not_tiles(streams)
     best = container.streams.best("video")
     stream = next((s for s in streams if best is not None and s.index == best.index), streams[0])
     codec = stream.codec_context.name if stream.codec_context is not None else "unknown"
-    if codec not in CODECS:
-        raise InvalidVideo(f"video: expected a codec of {sorted(CODECS)}, got {codec}", code="unsupported-codec")
+    if codec not in VIDEO:
+        raise InvalidVideo(f"video: expected a codec of {sorted(VIDEO)}, got {codec}", code="unsupported-codec")
     return stream
+
+
+def _not_tiles(streams: list[VideoStream]) -> list[VideoStream]:
+    """The streams without the tiles of a HEIC or AVIF picture, and without its thumbnail.
+
+    Raises:
+        InvalidVideo: there are no others; neither a tile nor the thumbnail is the picture.
+    """
+    tiles = sum(bool(stream.disposition & Disposition.dependent) for stream in streams)
+    if not tiles:
+        return streams
+    moving = [stream for stream in streams if not stream.disposition & Disposition.dependent and stream.frames > 1]
+    if not moving:
+        raise InvalidVideo(
+            f"video: expected a video or a picture in one piece, got a HEIC or AVIF picture in {tiles} tiles; "
+            "convert it first: heif-convert picture.heic picture.png && ffmpeg -i picture.png picture.mp4",
+            code="unsupported-container",
+        )
+    return moving
+
+
+def open_known(path: Path) -> InputContainer:
+    """Open a video or picture of a dataset in any format, with the same decoders."""
+    return av.open(str(path), options=options(VIDEO | IMAGES))
 
 
 def message_of(error: Exception) -> str:
@@ -92,7 +105,7 @@ def message_of(error: Exception) -> str:
 
 
 def _is_cover(stream: VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def rotation_of(frame: VideoFrame) -> int:
@@ -100,9 +113,8 @@ def rotation_of(frame: VideoFrame) -> int:
     return round(frame.rotation / 90.0) * 90 % 360
 
 
-def seconds(frame: VideoFrame, stream: VideoStream, index: int) -> float:
-    """Time of a frame; by its index if the file has no timestamps."""
-    if frame.pts is not None and frame.time_base is not None:
-        return float(frame.pts * frame.time_base)
-    rate: Any = stream.average_rate or 25
-    return index / float(rate)
+def time_of(timed: "Frame | Packet[Any]") -> float | None:
+    """Presentation time of a frame or packet in seconds; None if the file has none."""
+    if timed.pts is None or timed.time_base is None:
+        return None
+    return float(timed.pts * timed.time_base)

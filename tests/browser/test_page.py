@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
 import pytest
 
 from service.cli.demo import running_service
@@ -64,6 +65,29 @@ def test_a_video_becomes_a_table_and_an_overlay_that_plays(page: "Page", tmp_pat
     if picture := os.environ.get("DUALTRACK_TEST_PICTURE"):
         page.screenshot(path=picture, full_page=True)
     assert not page.is_visible("#error")
+
+
+def test_damage_is_shown_and_gone_with_the_next_video(page: "Page", tmp_path: Path) -> None:
+    whole = cut(tmp_path / "clip.mp4", 4)
+    with av.open(str(whole)) as given, av.open(str(tmp_path / "v.mp4"), "w", options={"movflags": "faststart"}) as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    with av.open(str(tmp_path / "v.mp4")) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes((tmp_path / "v.mp4").read_bytes()[: places[2]])
+    page.set_input_files("#file", broken)
+    page.wait_for_selector("#damage:visible", timeout=LONG_MS)
+    assert page.inner_text("#damage").startswith(
+        "Damaged video: the file ends early, with 2 of its 4 frames, after frame"
+    )
+    page.set_input_files("#file", whole)
+    page.wait_for_selector("#done", state="hidden", timeout=LONG_MS)
+    page.wait_for_selector("#done", timeout=LONG_MS)
+    assert not page.is_visible("#damage")
 
 
 def test_a_file_that_is_no_video_is_named_as_such(page: "Page", tmp_path: Path) -> None:

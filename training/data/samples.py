@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from export.repository.classes import COCO_NAMES, index_of_ytvis
+from service.media.stream import open_known
 
 Array = NDArray[Any]
 CROP_HW = (384, 512)
@@ -128,7 +128,7 @@ def cache_frames(pictures: list[Picture], cache: Path) -> list[Picture]:
         if picture.frame is not None and not _cached(picture, cache).is_file():
             wanted.setdefault(picture.path, set()).add(picture.frame)
     for path, frames in wanted.items():
-        with av.open(str(path)) as container:
+        with open_known(path) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 if index in frames:
                     image = frame.to_ndarray(format="bgr24")

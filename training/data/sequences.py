@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.media.stream import open_known
 from training.data.samples import Instance, Picture, _mask, _recolor
 
 Array = NDArray[Any]
@@ -77,7 +77,7 @@ def _cache(video: Path, files: tuple[Path, ...]) -> None:
     if files[-1].is_file():
         return
     files[0].parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(video)) as container:
+    with open_known(video) as container:
         for path, frame in zip(files, container.decode(video=0), strict=False):
             cv2.imwrite(str(path), frame.to_ndarray(format="bgr24"), [cv2.IMWRITE_JPEG_QUALITY, 92])
 

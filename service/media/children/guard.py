@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from dualtrack.children import child_environment, python_command
+from dualtrack.children import confined_environment, python_command
 from dualtrack.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
@@ -38,7 +38,7 @@ async def run_child(
         *python_command(module),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env=child_environment(),
+        env=confined_environment(),
     )
     grace_s = 0.0
     try:

@@ -12,7 +12,8 @@ from av.video.stream import VideoStream
 from dualtrack.errors import InvalidVideo
 from service.media.children.child_main import Document, child_main
 from service.media.limits import VideoLimits
-from service.media.stream import message_of, open_video, rotation_of
+from service.media.stream import message_of, open_video, rotation_of, time_of
+from service.media.times import frame_rate, rising
 from service.media.video_info import VideoInfo
 
 FIRST_FRAMES = 4
@@ -90,16 +91,15 @@ def _check_frames(count: int, limits: VideoLimits) -> None:
 
 
 def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
-    """Times of all packets in seconds, sorted; the frame count in the header is unreliable."""
+    """Times of all packets in seconds, strictly increasing; the frame count in the header is unreliable."""
     container, stream, _ = open_video(path, limits.max_pixels)
-    times: list[float] = []
+    times: list[float | None] = []
     with container:
+        rate = float(stream.average_rate or 0)
         try:
             for packet in container.demux(stream):
                 if packet.size:
-                    base = packet.time_base or stream.time_base
-                    known = packet.pts is not None and base is not None
-                    times.append(float((packet.pts or 0) * (base or 0)) if known else float(len(times)))
+                    times.append(time_of(packet))
                     if len(times) > limits.max_frames:
                         break
         except (av.FFmpegError, ValueError) as error:
@@ -107,19 +107,19 @@ def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
                 raise InvalidVideo(
                     f"video: the packets can't be read: {message_of(error)}", code="malformed"
                 ) from error
-    return sorted(times)
+    return rising(times, rate)
 
 
 def _timing(times: list[float], stream: VideoStream) -> tuple[float, float, bool]:
-    """Average rate, duration in seconds, and whether the frame rate varies."""
+    """Frames per second, duration in seconds, and whether the frame rate varies."""
     steps = [later - earlier for earlier, later in pairwise(times)]
-    if not steps or times[-1] <= times[0]:
+    if not steps:
         rate = float(stream.average_rate or 0)
         return rate, (len(times) / rate if rate else 0.0), False
     step = median(steps)
     uneven = sum(abs(distance - step) > 0.1 * step + 2e-3 for distance in steps)
     variable = uneven > 0.02 * len(steps)
-    return len(steps) / (times[-1] - times[0]), times[-1] - times[0] + step, variable
+    return frame_rate(times), times[-1] - times[0] + step, variable
 
 
 if __name__ == "__main__":

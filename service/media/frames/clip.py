@@ -11,7 +11,7 @@ class Clip:
     Args:
         frames: the stored frames, closed with the clip.
         info: the video; its `frames` is the number in the clip.
-        damage: the decoder's message if it stopped before the end of the file.
+        damage: the decoder's message if it stopped before the end of the file, and after which frame.
     """
 
     def __init__(self, frames: StoredFrames, info: VideoInfo, *, damage: str | None = None) -> None:

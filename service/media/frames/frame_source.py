@@ -22,7 +22,7 @@ class FrameSource(Protocol):
 
     @property
     def damage(self) -> str | None:
-        """The decoder's message if it stopped before the end of the file."""
+        """The decoder's message if it stopped before the end of the file, and after which frame."""
         ...
 
     @property

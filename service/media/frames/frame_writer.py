@@ -11,6 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from dualtrack.errors import InvalidVideo
 from service.media.frames.coding import RECORD, Coding, frames_file, index_file
 from service.media.stream import rotation_of
+from service.media.times import rising
 
 PLANES = "yuv420p"
 
@@ -46,7 +47,8 @@ class FrameWriter:
         self._first: Appearance | None = None
         self._codings: list[Coding] = []
         self._encoders: list[VideoCodecContext] = []
-        self._records: list[tuple[float, int, int]] = []
+        self._times: list[float | None] = []
+        self._records: list[tuple[int, int]] = []
         self._bytes = 0
 
     def __enter__(self) -> "FrameWriter":
@@ -65,8 +67,8 @@ class FrameWriter:
         """The codings of the frames so far."""
         return tuple(self._codings)
 
-    def add(self, frame: VideoFrame, seconds: float) -> None:
-        """Append a frame with its time in seconds.
+    def add(self, frame: VideoFrame, seconds: float | None) -> None:
+        """Append a frame with its time in seconds, None if the file has none.
 
         Raises:
             InvalidVideo: the frames exceed `max_bytes`.
@@ -91,12 +93,20 @@ class FrameWriter:
                     code="too-many-frames",
                 )
             self._out.write(packet)
-        self._records.append((seconds, self._bytes, number))
+        self._times.append(seconds)
+        self._records.append((self._bytes, number))
 
-    def finish(self) -> None:
-        """Write the index."""
+    def finish(self, rate: float = 0.0) -> list[float]:
+        """Write the index, with times that rise (`rising`); those times.
+
+        Args:
+            rate: frames a second that the file claims; 0 if it claims nothing.
+        """
         self._out.flush()
-        index_file(self._folder).write_bytes(b"".join(RECORD.pack(*record) for record in self._records))
+        times = rising(self._times, rate)
+        records = zip(times, self._records, strict=True)
+        index_file(self._folder).write_bytes(b"".join(RECORD.pack(time, *record) for time, record in records))
+        return times
 
     def _rgb(self, frame: VideoFrame) -> tuple[Coding, VideoFrame]:
         # imports numpy and OpenCV, which take longer than the rest of the child's start

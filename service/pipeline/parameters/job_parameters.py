@@ -116,7 +116,7 @@ class JobParameters(_WithRun):
     """Parameters of a job. A parameter that is null or missing takes the preset's value."""
 
     overlay: Annotated[bool, EXACT[bool]] = Field(
-        True, description="Also render a video with the masks drawn over the frames."
+        True, description="Also render the video with its masks and its sound, in BT.709; HDR is not tone-mapped."
     )
     overlay_min_score: Annotated[Share, EXACT[float]] = Field(
         0.1, description="Minimum score of the tubelets drawn in the overlay; the result always contains all of them."

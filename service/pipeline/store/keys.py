@@ -17,11 +17,15 @@ FRAMES = 2
 
 It is part of every key. The encoding of the bytes has a separate format number (`cache.FORMAT`).
 """
+CLIP = 2
+"""Counts up when a probe or a decoder says something else of the same video: times, rate, damage."""
+SHOTS = 2
+"""Counts up when other shot changes are found in the same frames."""
 
 
 def clip_key(video: str, limits: VideoLimits) -> str:
     """Key of the facts of a clip, which was within the limits. See `detections_key`."""
-    return _key("clip", video, "", {"limits": asdict(limits)})
+    return _key("clip", video, "", {"limits": asdict(limits), "facts": CLIP})
 
 
 def detections_key(video: str, source: str, params: PipelineParams) -> str:
@@ -50,7 +54,7 @@ def checkpoint_key(video: str, source: str, params: PipelineParams, name: str) -
 def shots_key(video: str, params: PipelineParams) -> str:
     """Key of the video's shot changes, which are searched at the networks' frame size. See `detections_key`."""
     sides = {"short_side": params.detector.short_side, "long_side": params.detector.long_side}
-    return _key("shots", video, "", {"detector": sides})
+    return _key("shots", video, "", {"detector": sides, "changes": SHOTS})
 
 
 def _key(stage: str, video: str, source: str, parameters: dict[str, object]) -> str:

@@ -19,7 +19,7 @@ class ClipFacts:
     Attributes:
         probed: result of the probe.
         timestamps: (T,) seconds.
-        damage: the decoder's message if it stopped before the end of the file.
+        damage: the decoder's message if it stopped before the end of the file, and after which frame.
     """
 
     probed: VideoInfo

@@ -1,6 +1,7 @@
 """Every kind of bad file has its code; odd ones are read."""
 
 import asyncio
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.video_info import VideoInfo
 from tests.support.clips import cut, plain, tiny
+from tests.support.heif import heif
 
 LIMITS = VideoLimits()
 
@@ -61,6 +63,10 @@ def huge(path: Path) -> None:
         pytest.param(lambda p: plain(p, 2, hw=(2400, 4800)), "too-large", id="over-the-limit"),
         pytest.param(huge, "too-large", id="16000x8000"),
         pytest.param(lambda p: plain(p, 8, hw=(14, 14)), "too-small", id="tiny"),
+        pytest.param(lambda p: p.write_bytes(heif(4)), "unsupported-container", id="tiles"),
+        pytest.param(
+            lambda p: p.write_bytes(heif(2, thumbnail=True)), "unsupported-container", id="tiles-and-thumbnail"
+        ),
     ],
 )
 def test_refused(make, code: str, tmp_path: Path) -> None:
@@ -72,6 +78,20 @@ def test_refused(make, code: str, tmp_path: Path) -> None:
     # the client did not send the server's paths, and has no use for FFmpeg's error numbers
     assert str(tmp_path) not in refused.value.detail
     assert "Errno" not in refused.value.detail
+
+
+def test_a_picture_in_tiles_is_refused_with_the_way_to_convert_it(tmp_path: Path) -> None:
+    path = tmp_path / "v.avif"
+    path.write_bytes(heif(3))
+    with pytest.raises(InvalidVideo, match=r"in 3 tiles; convert it first: .*ffmpeg -i picture\.png picture\.mp4"):
+        look(path)
+
+
+@pytest.mark.parametrize("thumbnail", [False, True])
+def test_a_picture_in_one_piece_is_a_video_of_one_frame(thumbnail: bool, tmp_path: Path) -> None:
+    path = tmp_path / "v.avif"
+    path.write_bytes(heif(1, thumbnail=thumbnail))
+    assert (look(path).frames, look(path).width) == (1, 64)
 
 
 def test_limits_are_named(tmp_path: Path) -> None:
@@ -168,6 +188,25 @@ def test_a_file_damaged_in_the_middle_gives_the_frames_before_and_says_why(tmp_p
     assert 0 < frames < 40
     assert damage
     assert damage.startswith("Invalid data")
+    assert damage.endswith(f"after frame {frames - 1} at {(frames - 1) / 10:.2f} s")
+
+
+@pytest.mark.parametrize("flags", ["faststart", "frag_keyframe+empty_moov"])
+def test_a_file_cut_off_between_two_frames_is_damaged(flags: str, tmp_path: Path) -> None:
+    whole, path = cut(tmp_path / "whole.mp4", 12), tmp_path / "v.mp4"
+    with av.open(str(whole)) as given, av.open(str(path), "w", options={"movflags": flags}) as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                out.mux(packet)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(path.read_bytes()[: places[8]])
+    packets, frames, damage = decoded_frames(path, tmp_path / "frames")
+    assert (packets, frames) == (8, 8)
+    # in the order of decoding: later frames may be among them
+    assert re.fullmatch(r"the file ends early, with 8 of its 12 frames, after frame 7 at [01]\.\d0 s", str(damage))
 
 
 def test_frames_hidden_by_an_edit_list_are_not_counted(tmp_path: Path) -> None:

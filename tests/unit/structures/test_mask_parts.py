@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from service.structures.canvas import Canvas
-from service.structures.masks import encode, encode_part
+from service.structures.masks import decode_part, encode, encode_part
 from service.tracking.dual_tracker import TrackState, after_pixel
 from service.tracking.fusion import cut_at_box
 from service.tracking.params import FusionParams, TrackerParams
@@ -32,7 +32,15 @@ def test_encoded_as_if_the_rest_of_the_frame_were_there(
     part, (x, y), hw = case
     whole = np.zeros(hw, np.bool_)
     whole[y : y + part.shape[0], x : x + part.shape[1]] = part
-    assert encode_part(part, (x, y), hw) == encode(whole)
+    rle = encode(whole)
+    assert encode_part(part, (x, y), hw) == rle
+    decoded, (left, top) = decode_part(rle)
+    again = np.zeros(hw, np.bool_)
+    again[top : top + decoded.shape[0], left : left + decoded.shape[1]] = decoded
+    assert np.array_equal(again, whole)
+    # no row or column more than needed
+    edges = [] if not decoded.size else [decoded[0], decoded[-1], decoded[:, 0], decoded[:, -1]]
+    assert all(edge.any() for edge in edges)
 
 
 @pytest.mark.parametrize("value", [False, True])
