@@ -10,6 +10,7 @@ from typing import Any, Self
 from dualtrack.result.document import parse, pieces
 from dualtrack.result.file import ResultFile
 from dualtrack.result.model import Category, Chunk, Document, Head, Tubelet, Video
+from dualtrack.whole_file import written_whole
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,13 +90,10 @@ class Result:
         """Write the JSON document; `dualtrack.load` reads it.
 
         Raises:
-            OSError: the file can't be written; an earlier one of this name is left as it was.
+            OSError: the file can't be written; an earlier one of this name is left as it was, and no part of it stays.
         """
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        with part.open("w") as file:
+        with written_whole(Path(path)) as part, part.open("w") as file:
             file.writelines(pieces(self.head, self.tubelets))
-        part.replace(path)
 
 
 def load(path: Path | str) -> Result:

@@ -18,7 +18,8 @@ from typing import NoReturn, TextIO
 from uuid import uuid4
 
 from dualtrack import protocol
-from dualtrack.errors import Canceled, DualtrackError, InvalidInput, InvalidResult
+from dualtrack.errors import Canceled, DualtrackError, InvalidInput, InvalidResult, Unavailable
+from service.media.children.child_main import FULL
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import parse_stored
@@ -125,6 +126,10 @@ class JobEngine:
             self._answers.done()
         except DualtrackError as error:
             self._answers.failed(error)
+        except OSError as error:
+            # the disk's fault, not the job's: another attempt may find it mended
+            code = "disk-full" if error.errno in FULL else "unavailable"
+            self._answers.failed(Unavailable(f"engine: {error}", code=code))
 
     def _report(self, run: int, progress: StageProgress) -> None:
         self._check_cancel(run)

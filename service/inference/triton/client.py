@@ -71,6 +71,8 @@ class TritonClient:
         self._regions: Regions | None = None
         self._registered: set[str] = set()
         self._client = triton.InferenceServerClient(url, channel_args=CHANNEL)
+        self.runtime = "triton"
+        """See `InferenceClient.runtime`; `check` finds out the rest."""
 
     async def check(self, manifest: Manifest) -> None:
         """Compare the server's models with the specs and the manifest.
@@ -80,6 +82,7 @@ class TritonClient:
             ConfigurationError: release, file or tensors of a model differ; names model, tensor, wanted, found.
         """
         specs = graph_specs(manifest.dims)
+        placed: set[str] = set()
         for name in manifest.graphs:
             try:
                 config = await self._client.get_model_config(name, self._number, client_timeout=self._deadline_s)
@@ -88,6 +91,12 @@ class TritonClient:
                 raise self._absent(name, error) from error
             _compare_release(manifest, name, config.config)
             _compare(specs[name], metadata)
+            placed.add(_placement(config.config))
+        try:
+            server = await self._client.get_server_metadata(client_timeout=self._deadline_s)
+        except InferenceServerException as error:
+            raise _translated(error, "server", self._url) from error
+        self.runtime = f"triton {server.version} {', '.join(sorted(placed))}"
 
     def _absent(self, name: str, error: InferenceServerException) -> DualtrackError:
         text = error.message() or ""
@@ -303,6 +312,14 @@ def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
         )
     said = {key: value.string_value for key, value in config.parameters.items()}
     check_parameters(manifest, model, said, "the server")
+
+
+def _placement(config: Any) -> str:
+    """What runs a model, and on what: its backend, the kinds of its instances, its accelerators."""
+    kinds = {group.Kind.Name(group.kind) for group in config.instance_group}
+    accelerators = config.optimization.execution_accelerators
+    named = [*accelerators.gpu_execution_accelerator, *accelerators.cpu_execution_accelerator]
+    return " ".join([config.backend, *sorted(kinds), *(item.name for item in named)])
 
 
 def _compare(spec: GraphSpec, metadata: object) -> None:

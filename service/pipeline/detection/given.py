@@ -78,6 +78,11 @@ class GivenDetections:
     frames: tuple[Detections, ...]
     boxes_only: tuple[Bool, ...]
 
+    @property
+    def source(self) -> str:
+        """See `Detector.source`."""
+        return self.vector.source
+
     async def detect(
         self,
         clip: FrameSource,

@@ -47,6 +47,11 @@ class OutsideDetector:
         """The description's classes."""
         return self.file.vector
 
+    @property
+    def source(self) -> str:
+        """See `Detector.source`: description, graph, and what runs it, which need not be what runs the networks."""
+        return f"{self.vector.source} {self.graph.runtime}"
+
     async def detect(
         self,
         clip: FrameSource,

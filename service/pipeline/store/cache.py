@@ -1,10 +1,17 @@
 """What one run can reuse from an earlier run of the same video: a byte-budgeted cache on disk.
 
-`keys` says what is kept under which key. A cache that is full, can't be written or has unreadable files never makes a
-run fail.
+`keys` says what is kept under which key. A file is two lines and the bytes that were put:
+
+    dualtrack cache 2       its format
+    9f86d0…                 SHA-256 of the bytes
+    …
+
+A cache that is full, can't be written, or has damaged files never makes a run fail: a damaged file is removed, and
+what was in it is computed again.
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
@@ -13,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from dualtrack.whole_file import written_whole
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-FORMAT = 1
+FORMAT = 2
 """Of the files. Counts up when anything in them is written in another way (`codec`, `ClipFacts`, `pack_round`)."""
 HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
 """What a file begins with; one without it is of format 0, before formats had numbers."""
+DIGEST_LINE = hashlib.sha256().digest_size * 2 + 1
 
 
 class StageCache(Protocol):
@@ -38,11 +48,13 @@ class StageCache(Protocol):
 
 
 def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T], *, checkpoint: bool = False) -> T | None:
-    """What is kept under `key`; None if nothing is, or nothing that `unpack` can read."""
+    """What is kept under `key`; None if nothing is. What `unpack` can't read is kept no longer."""
     data = cache.get(key, checkpoint=checkpoint)
     try:
         return None if data is None else unpack(data)
-    except ValueError:
+    except ValueError as error:
+        log.warning("cache %s: removed, to be computed again: %s", key, error)
+        cache.drop(key)
         return None
 
 
@@ -88,7 +100,7 @@ class FolderCache:
         self._root, self._max_bytes, self._note = root, max_bytes, note
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
-        """The bytes kept under `key`, or None; None also for a file of another format."""
+        """The bytes kept under `key`, or None: also for a file of another format, and a damaged one, which goes."""
         path = self._root / key
         try:
             file = path.read_bytes()
@@ -98,23 +110,26 @@ class FolderCache:
             os.utime(path)
         except OSError:
             return None
+        except ValueError as error:
+            log.warning("cache %s: removed, to be computed again: %s", key, error)
+            self.drop(key)
+            return None
         self._note(CacheNote(key, len(file), checkpoint))
         return data
 
     def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Keep `data` unless it alone is over the budget or the disk refuses."""
-        file = b"dualtrack cache %d\n" % FORMAT + data
+        file = b"dualtrack cache %d\n%s\n%s" % (FORMAT, hashlib.sha256(data).hexdigest().encode(), data)
         if len(file) > self._max_bytes:
             return
         path = self._root / key
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(file)
-            partial.replace(path)
+            with written_whole(path) as partial:
+                partial.write_bytes(file)
         except OSError:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            with contextlib.suppress(OSError):  # the video has other files here
+                path.parent.rmdir()
             return
         self._note(CacheNote(key, len(file), checkpoint))
         with contextlib.suppress(OSError):
@@ -150,9 +165,19 @@ class FolderCache:
 
 
 def _content(key: str, file: bytes) -> bytes | None:
-    """What was kept, without the header; None if the file is of another format."""
+    """What was kept, without the header; None if the file is of another format.
+
+    Raises:
+        ValueError: the bytes are not those that were written.
+    """
     header = HEADER.match(file)
     number = 0 if header is None else int(header[1])
     if number > FORMAT:
         log.warning("cache %s: its format %d is newer than %d, the newest that this version reads", key, number, FORMAT)
-    return file[header.end() :] if header is not None and number == FORMAT else None
+    if header is None or number != FORMAT:
+        return None
+    start = header.end() + DIGEST_LINE
+    data = file[start:]
+    if file[header.end() : start] != hashlib.sha256(data).hexdigest().encode() + b"\n":
+        raise ValueError(f"its {len(data)} bytes do not match their checksum")
+    return data

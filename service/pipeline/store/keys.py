@@ -1,14 +1,17 @@
 """Under which key each result of a run is cached: a hash of everything that it depends on.
 
-That is the video's content, the models' release and the parameters; for tubelets those of the detector and the tracker
-(`CachingTracker`). So another `th_seq` finds all tubelets, another `th_cc` the detections and the tubelets of the same
-seeds. A key is `video/stage-hash`: everything about one video is in one folder, to be removed with it.
+That is the video's content, the models' release, what runs them, the program itself and the parameters; for tubelets
+those of the detector and the tracker (`CachingTracker`). So another `th_seq` finds all tubelets, another `th_cc` the
+detections and the tubelets of the same seeds. A key is `video/stage-hash`: everything about one video is in one folder,
+to be removed with it.
 """
 
 import hashlib
 import json
 from dataclasses import asdict
+from importlib.metadata import version
 
+import dualtrack
 from service.media.limits import VideoLimits
 from service.pipeline.parameters.params import PipelineParams
 
@@ -17,6 +20,8 @@ FRAMES = 2
 
 It is part of every key. The bytes themselves have a format number for how they are written (`cache.FORMAT`).
 """
+PROGRAM = {"dualtrack": dualtrack.__version__, "av": version("av")}
+"""What decodes and computes, part of every key: two versions that share a cache never use each other's results."""
 
 
 def clip_key(video: str, limits: VideoLimits) -> str:
@@ -29,7 +34,7 @@ def detections_key(video: str, source: str, params: PipelineParams) -> str:
 
     Args:
         video: sha256 of its content; `sha256:variant` keeps what else was made of it apart, in the same folder.
-        source: what candidates come from besides the video: the identity of the weights (`Run.source`).
+        source: what candidates come from besides the video: weights and what runs them (`Run.source`).
         params: of all stages.
     """
     return _key("detections", video, source, {"detector": asdict(params.detector)})
@@ -54,6 +59,6 @@ def shots_key(video: str, params: PipelineParams) -> str:
 
 
 def _key(stage: str, video: str, source: str, parameters: dict[str, object]) -> str:
-    text = json.dumps([FRAMES, stage, video, source, parameters], sort_keys=True)
+    text = json.dumps([FRAMES, PROGRAM, stage, video, source, parameters], sort_keys=True)
     folder, _, _ = video.partition(":")
     return f"{folder}/{stage}-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -8,11 +8,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from service.inference.fake.client import FakeClient
+from service.inference.onnx_runtime import OnnxFile
 from service.inference.repository.manifest import Manifest, display_names, load_manifest
 from service.media.frames.clip import Clip
 from service.media.limits import VideoLimits
@@ -21,6 +24,7 @@ from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections, read_detections
+from service.pipeline.detection.outside import OutsideDetector
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
@@ -234,6 +238,30 @@ def test_what_was_made_of_other_frames_of_the_same_video_is_not_used(monkeypatch
     before, facts = keys(a_run()), clip_key("a", VideoLimits())
     monkeypatch.setattr(cache_keys, "FRAMES", cache_keys.FRAMES + 1)
     assert not {*keys(a_run()).values(), clip_key("a", VideoLimits())} & {*before.values(), facts}
+
+
+def test_what_another_program_made_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, facts = keys(a_run()), clip_key("a", VideoLimits())
+    for part in cache_keys.PROGRAM:
+        with monkeypatch.context() as changed:
+            changed.setitem(cache_keys.PROGRAM, part, "other")
+            assert not {*keys(a_run()).values(), clip_key("a", VideoLimits())} & {*before.values(), facts}
+
+
+class Elsewhere(FakeClient):
+    runtime = "fake on another processor"
+
+
+def test_another_execution_provider_is_told_apart() -> None:
+    other = Networks(Elsewhere(MANIFEST.dims), MANIFEST)
+    assert differing(replace(a_run(), networks=other)) == NETWORKS
+
+
+def test_the_provider_of_a_detector_from_outside_is_told_apart(tmp_path: Path) -> None:
+    described_detector(tmp_path / "a", score="s", graph=b"1")
+    file = load_detector_file(tmp_path / "a" / "detector.toml")
+    one, two = (OutsideDetector(file, cast("OnnxFile", SimpleNamespace(runtime=name))) for name in "ab")
+    assert one.source != two.source != one.vector.source
 
 
 def test_checkpoints_of_a_run_are_told_apart() -> None:
