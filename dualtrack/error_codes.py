@@ -78,7 +78,7 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
         "unreachable",
     ),
     Canceled: ("canceled",),
-    JobFailed: ("detections-deleted",),
+    JobFailed: ("detections-deleted", "job-deadline"),
     InferenceError: ("inference-failed",),
     ContractViolation: ("contract-violation",),
     InferenceTimeout: ("inference-timeout",),

@@ -1,7 +1,7 @@
 """An engine without models: it does what the words of a job's `script` (or of its video) say, one after the other.
 
 `step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: the message of that name. `until-cancel`: step on until the
-job is canceled. `deaf`: never answer again. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
+job is canceled. `deaf`: never answer again. `spin`, `child`: compute without a word, here or in a child. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
 `huge`, `half`, `newer`: a line that is no answer. `next-run`: what follows is about the run after this one. `late`:
 answers about the run before. `result`: a result without tubelets in `out`. The arguments are the words for the start.
 """
@@ -9,6 +9,7 @@ answers about the run before. `result`: a result without tubelets in `out`. The 
 import os
 import queue
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -102,6 +103,13 @@ class Scripted:
 
     def deaf(self) -> None:
         signal.pause()
+
+    def spin(self) -> None:
+        while time.process_time() < 0.8:
+            pass
+
+    def child(self) -> None:
+        subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.8: pass"], check=True)
 
     def exit(self) -> None:
         os._exit(9)
