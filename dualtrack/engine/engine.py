@@ -119,7 +119,8 @@ class Engine:
             InvalidDetections: the detections can't be used.
             InvalidParameter: a parameter is unknown or out of its range.
             ConfigurationError: models or settings can't be used, or the engine is closed.
-            InferenceError: a graph failed, or the process died.
+            InferenceError: a graph failed, or the process died or was frozen.
+            Unavailable: the disk is full, or the machine too busy to decode; the same call may succeed later.
         """
         path, given = Path(video).resolve(), None if detections is None else Path(detections).resolve()
         if not path.is_file():

@@ -54,6 +54,8 @@ async def segment(
         InvalidDetections: the file of detections can't be used.
         InvalidParameter: the detector has none of the categories.
         InferenceError: a graph failed.
+        Unavailable: a decoder was killed or got no processor time, or its disk is full.
+        OSError: the disk is full or refuses; no part of a result stays.
     """
     key = clip_key(sha256, context.limits)
     facts = recall(context.cache, key, ClipFacts.unpack)

@@ -1,8 +1,12 @@
 """Children that touch a foreign file: one process per task, with limits, so that a hostile file can only hurt it.
 
 A child gets a JSON job on standard input and answers with JSON lines: `{"progress": n}` as often as it likes, then
-one `{"result": …}`, `{"error": {"code", "detail"}}` or, where the disk is full, `{"full": detail}`. What it writes to
-standard error goes to that of its parent.
+one `{"result": …}`, `{"error": {"code", "detail"}}` or, where the fault is not the file's, `{"unavailable": {"code",
+"detail"}}`. What it writes to standard error goes to that of its parent.
+
+Only what a file does to a child is the file's fault, and final: an error that the child answers, a crash, a limit of
+ours that it exceeds, processor time without progress. A child that is killed by somebody else (out of memory, an
+operator), that gets no turn on a busy machine or waits for a disk that does not answer, is the machine's.
 """
 
 import asyncio
@@ -12,11 +16,31 @@ from collections.abc import Callable
 from typing import Any
 
 from dualtrack.children import child_environment, python_command
+from dualtrack.cpu_time import own_s
 from dualtrack.errors import InvalidVideo, Unavailable
 
 Document = dict[str, Any]
 GRACE_S = 5.0
 """For a child to end after its answer."""
+OWN_SIGNALS = frozenset(
+    {
+        signal.SIGXCPU,
+        signal.SIGXFSZ,
+        # crashes; libraries that get no more memory end in them, too
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGSEGV,
+        signal.SIGSYS,
+        signal.SIGTRAP,
+    }
+)
+"""What a child brings on itself; every other signal comes from outside."""
+BUSY_SHARE = 0.5
+"""Of `wall_s`: a child that has used so much processor time without a message is stuck in the file."""
+MOST_WAITS = 10
+"""Times `wall_s` that a child without a message may take while it gets a little processor time now and then."""
 
 
 async def run_child(
@@ -27,19 +51,23 @@ async def run_child(
     Args:
         module: of a child in this package.
         job: JSON.
-        wall_s: seconds without any sign of life after which the child is killed.
+        wall_s: seconds without a message after which the child is looked at, and killed if it is not just slow
+            because the machine is busy.
         on_progress: called with the number of every progress line: that of the frames that are done.
 
     Raises:
         InvalidVideo: what the child answered, or `timeout`, or `decode-failed` if it died: how, and at which frame.
-        Unavailable: the disk is full.
+        Unavailable: not the file's fault: the disk is full, the child was killed from outside or got no turn.
     """
-    process = await asyncio.create_subprocess_exec(
-        *python_command(module),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=child_environment(),
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *python_command(module),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=child_environment(),
+        )
+    except OSError as error:
+        raise Unavailable(f"video: the decoder can't be started: {error}") from error
     grace_s = 0.0
     try:
         result = await _converse(process, job, wall_s, on_progress)
@@ -47,11 +75,19 @@ async def run_child(
     except (InvalidVideo, Unavailable):
         grace_s = GRACE_S  # an answer, too
         raise
-    except TimeoutError as error:
-        raise InvalidVideo(f"video: no response from the decoder within {wall_s:.0f} s", code="timeout") from error
+    except _Silent as error:
+        raise error.verdict from None
     finally:
         await _end(process, grace_s)
     return result
+
+
+class _Silent(Exception):
+    """A child that has not answered and must be killed at once; `verdict` is what callers are given."""
+
+    def __init__(self, verdict: InvalidVideo | Unavailable) -> None:
+        super().__init__(verdict.detail)
+        self.verdict = verdict
 
 
 async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
@@ -72,10 +108,13 @@ async def _converse(
         raise RuntimeError("child: started without pipes")
     process.stdin.write(json.dumps(job).encode() + b"\n")
     process.stdin.close()
+    began = False
     done: int | None = None
-    while line := await asyncio.wait_for(process.stdout.readline(), wall_s):
+    while line := await _line(process, process.stdout, wall_s):
         message: Document = json.loads(line)
-        if "progress" in message:
+        if "began" in message:
+            began = True
+        elif "progress" in message:
             done = message["progress"]
             if on_progress is not None:
                 on_progress(message["progress"])
@@ -84,13 +123,49 @@ async def _converse(
             return result
         elif "error" in message:
             raise InvalidVideo(message["error"]["detail"], code=message["error"]["code"])
-        elif "full" in message:
-            raise Unavailable(message["full"], code="disk-full")
+        elif "unavailable" in message:
+            raise Unavailable(message["unavailable"]["detail"], code=message["unavailable"]["code"])
+    raise _died(await process.wait(), began=began, done=done, cpu_s=job["cpu_s"])
+
+
+async def _line(process: asyncio.subprocess.Process, output: asyncio.StreamReader, wall_s: float) -> bytes:
+    """The child's next line; nothing at the end of its output.
+
+    Raises:
+        _Silent: it comes no more, or not in time.
+    """
+    before = last = own_s(process.pid)
+    reading = asyncio.ensure_future(output.readline())
+    try:
+        for _ in range(MOST_WAITS):
+            if (await asyncio.wait({reading}, timeout=wall_s))[0]:
+                return reading.result()
+            now = own_s(process.pid)
+            if now - before >= BUSY_SHARE * wall_s:
+                raise _Silent(InvalidVideo(f"video: no response from the decoder within {wall_s:g} s", code="timeout"))
+            if now == last:
+                raise _Silent(Unavailable(f"video: the decoder got no processor time within {wall_s:g} s"))
+            last = now
+        busy = f"video: the machine is too busy: no response from the decoder within {MOST_WAITS * wall_s:g} s"
+        raise _Silent(Unavailable(busy))
+    finally:
+        reading.cancel()
+
+
+def _died(code: int, *, began: bool, done: int | None, cpu_s: int) -> InvalidVideo | Unavailable:
+    """What it means that a child ended without an answer.
+
+    Args:
+        code: its exit code; one below 0 is that of a signal.
+        began: it had begun to work on the file.
+        done: frames that were done.
+        cpu_s: its limit.
+    """
     where = "" if done is None else f" at frame {done}"
-    how = _ending(await process.wait())
-    raise InvalidVideo(f"video: the decoder exited{where} without a result ({how})", code="decode-failed")
-
-
-def _ending(code: int) -> str:
-    """How a process ended, by its exit code: one below 0 is that of a signal."""
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    if code == -signal.SIGXCPU:
+        return InvalidVideo(f"video: the decoder needed more than {cpu_s} s of processor time{where}", code="timeout")
+    how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    text = f"video: the decoder exited{where} without a result ({how})"
+    if began if code >= 0 else -code in OWN_SIGNALS:
+        return InvalidVideo(text, code="decode-failed")
+    return Unavailable(text)

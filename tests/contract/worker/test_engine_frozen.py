@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dualtrack.engine.idle import cpu_s
+from dualtrack.cpu_time import own_s, tree_s
 from tests.contract.worker.scripted_jobs import follow_up, scripted, told
 
 FROZEN = "EngineDied: engine: no message and no processor time for 0.5 s"
@@ -57,6 +57,6 @@ def test_a_job_that_takes_too_long_fails_for_good(tmp_path: Path) -> None:
 
 
 def test_processor_time_counts_children_and_only_of_this_process() -> None:
-    used = cpu_s(os.getpid())
-    assert 0 < used <= cpu_s(os.getppid())
-    assert cpu_s(2**22 + 1) == 0
+    own, tree = own_s(os.getpid()), tree_s(os.getpid())
+    assert 0 < own <= tree <= tree_s(os.getppid())
+    assert tree_s(2**22 + 1) == own_s(2**22 + 1) == 0
