@@ -31,6 +31,8 @@ from service.structures.masks import Rle, bounding_box, filled, from_coco
 MOST_CATEGORIES = 5000
 MOST_SCORES = 50_000_000
 """Of all class vectors of a file together: 200 MB."""
+MOST_RELATIVE = 1.5
+"""A share of the frame is at most 1, or a little more where an object is cut off by the border."""
 Score = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[float, Field(gt=0, le=1e6)]
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -142,7 +144,9 @@ def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDe
     reader = _Reader(vector.categories, video)
     found: list[list[Candidate]] = [[] for _ in range(video.frames)]
     boxes_only: list[list[bool]] = [[] for _ in range(video.frames)]
-    for index, record in enumerate(_valid(list[DetectionRecord], document, "record")):
+    records = _valid(list[DetectionRecord], document, "record")
+    _check_pixels(records)
+    for index, record in enumerate(records):
         candidate = reader.candidate(index, record)
         found[candidate.frame].append(candidate)
         boxes_only[candidate.frame].append(not record.segmentation)
@@ -200,6 +204,27 @@ class _Reader:
         probs = np.zeros(count, np.float32)
         probs[column] = record.score
         return probs
+
+
+def _check_pixels(records: Sequence[DetectionRecord]) -> None:
+    """Refuse boxes and polygons that are shares of the frame: each would be less than a pixel large.
+
+    A single box in the frame's corner may be so small; a file of which no box and no polygon reaches further is wrong.
+    """
+    boxes = [(x, y, x + width, y + height) for x, y, width, height in (r.bbox for r in records if r.bbox is not None)]
+    polygons = [part for r in records if isinstance(r.segmentation, list) for part in r.segmentation]
+    for field, numbers in (("bbox", boxes), ("segmentation", polygons)):
+        if numbers and all(_relative(part) for part in numbers):
+            raise InvalidDetections(
+                f"detections: {field}: expected pixels of the frame, got shares of it: no value is above "
+                f"{MOST_RELATIVE}, the first {field} is {list(numbers[0])!r:.80}"
+            )
+
+
+def _relative(numbers: object) -> bool:
+    return isinstance(numbers, list | tuple) and all(
+        isinstance(number, int | float) and abs(number) <= MOST_RELATIVE for number in numbers
+    )
 
 
 def _vector(source: str, value: object) -> ClassVector:

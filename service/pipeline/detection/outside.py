@@ -12,7 +12,7 @@ from service.inference.client import Tensors
 from service.inference.onnx_runtime import OnnxFile
 from service.media.frames.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector
-from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
+from service.pipeline.detection.answers import boxes_of, check_count, check_units, grids_of, scores_of
 from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import MASK_THRESH, strongest
 from service.pipeline.detection.description import Description, DetectorFile, load_detector_file
@@ -110,16 +110,21 @@ def found(
         file: what they mean.
         where: the frame's place in the input, and its original height and width.
         params: threshold and cap.
+
+    Raises:
+        ContractViolation: a tensor is not what the description says; names it.
     """
     placement, frame_hw = where
     description = file.description
     boxes = boxes_of(outputs, description.boxes, placement.input_hw)
     probs = np.clip(scores_of(outputs, file), 0, 1)
+    check_count(description.scores.tensor, len(probs), len(boxes))
+    check_units(outputs, description.boxes, np.flatnonzero(probs.max(axis=1, initial=0) >= params.th_det))
     in_frame = clip_boxes(placement.to_frame(boxes, frame_hw), frame_hw)
     # nothing is left of a box that lies in the padding; NaN fails the comparison, too
     there = np.flatnonzero(((in_frame[:, 2:] > in_frame[:, :2]).all(axis=1)) & np.isfinite(probs).all(axis=1))
     keep = _apart(in_frame, probs, there.astype(np.int64), description.nms_iou, params)
-    masks = _masks(outputs, description, keep, in_frame[keep], where)
+    masks = _masks(outputs, description, keep, in_frame[keep], where, count=len(boxes))
     return Detections(index, in_frame[keep], probs[keep], masks)
 
 
@@ -139,13 +144,15 @@ def _masks(
     keep: I64,
     boxes: F32,
     where: tuple[Placement, tuple[int, int]],
+    *,
+    count: int,
 ) -> tuple[Rle, ...]:
     """Masks of the kept boxes; the filled boxes where the graph has none."""
     placement, frame_hw = where
     rule = description.masks
     if rule is None:
         return tuple(filled(box, frame_hw) for box in boxes)
-    grids = grids_of(outputs, rule, keep)
+    grids = grids_of(outputs, rule, keep, boxes=count)
     if rule.space == "box" and rule.coefficients is None:
         return tuple(
             encode(paste_probability(grid, box, frame_hw) >= MASK_THRESH)

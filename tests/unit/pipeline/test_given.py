@@ -58,6 +58,11 @@ def test_polygons_and_run_lengths_as_lists(tmp_path: Path) -> None:
     assert [area(item) for item in found.frames[0].masks] == [100, 10]
 
 
+def test_a_box_in_the_corner_may_be_small_beside_others(tmp_path: Path) -> None:
+    found = read(tmp_path, [{**BOX, "bbox": [0, 0, 1, 1]}, BOX])
+    assert len(found.frames[0]) == 2
+
+
 def test_own_categories_and_those_of_a_bundled_set(tmp_path: Path) -> None:
     own = read(tmp_path, {"categories": [{"id": 7, "name": "crab"}], "annotations": [{**BOX, "category_id": 7}]})
     assert ([item.name for item in own.vector.classes], own.vector.categories[0].id) == (["crab"], 7)
@@ -115,6 +120,16 @@ RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
         pytest.param([{**BOX, "bbox": [90, 0, 5, 5]}], "inside the frame of 60 x 40 pixels, got [90.0", id="outside"),
         pytest.param([{"image_id": 0, "category_id": 1, "score": 1}], "record 0: bbox: expected x y", id="nowhere"),
         pytest.param([{**BOX, "scores": [1.0]}], "record 0: scores: expected 2 numbers", id="short-vector"),
+        pytest.param(
+            [{**BOX, "bbox": [0.45, 0.3, 0.1, 0.4]}, {**BOX, "bbox": [0, 0, 1, 1.1]}],
+            "bbox: expected pixels of the frame, got shares of it: no value is above 1.5, the first bbox is [0.45, 0.3, 0.55",
+            id="relative",
+        ),
+        pytest.param(
+            [{**BOX, "segmentation": [[0.1, 0.1, 0.5, 0.1, 0.5, 0.9]]}],
+            "segmentation: expected pixels of the frame, got shares of it",
+            id="relative-polygon",
+        ),
         pytest.param([{**BOX, "segmentation": {**RLE, "size": [1, 1]}}], "expected an RLE of size [40, 60]", id="size"),
         pytest.param([{**BOX, "segmentation": {**RLE, "counts": "5"}}], "whose runs cover 40 x 60 pixels, got '5'", id="runs"),
         pytest.param([{**BOX, "segmentation": {**RLE, "counts": [-1, 2401]}}], "got [-1, 2401]", id="negative-run"),
