@@ -18,7 +18,7 @@ from typing import NoReturn, TextIO
 from uuid import uuid4
 
 from dualtrack import protocol
-from dualtrack.errors import Canceled, DualtrackError, InvalidInput, InvalidResult, Unavailable
+from dualtrack.errors import Canceled, ContractViolation, DualtrackError, InvalidInput, InvalidResult, Unavailable
 from service.media.children.child_main import FULL
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.networks import Networks
@@ -142,7 +142,7 @@ class JobEngine:
 
 def _is_final(error: DualtrackError) -> bool:
     """Another attempt would end the same way; a result that can't be read after it was written is the disk's fault."""
-    return isinstance(error, InvalidInput | Canceled) and not isinstance(error, InvalidResult)
+    return isinstance(error, InvalidInput | Canceled | ContractViolation) and not isinstance(error, InvalidResult)
 
 
 async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels, answers: Answers) -> None:
