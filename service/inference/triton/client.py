@@ -3,6 +3,7 @@
 import asyncio
 import mmap
 from collections.abc import Collection, Mapping
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ class _RegionUnknown(InferenceError):
     """The server does not know a region that was registered."""
 
 
+class Forgetting(Enum):
+    """What came of asking the server to forget a region."""
+
+    DONE = "done"  # or it did not know it
+    IN_USE = "in use"  # by a request
+    UNANSWERED = "unanswered"
+
+
 class TritonClient:
     """One connection to a server.
 
@@ -70,6 +79,8 @@ class TritonClient:
         self._closed = False
         self._regions: Regions | None = None
         self._registered: set[str] = set()
+        self._lost: list[Region] = []
+        """Regions of calls that got no answer: the server may still write to them. Also those that make room."""
         self._client = triton.InferenceServerClient(url, channel_args=CHANNEL)
         self.runtime = "triton"
         """See `InferenceClient.runtime`; `check` finds out the rest."""
@@ -144,8 +155,12 @@ class TritonClient:
         region = self._regions.take(plan.size) if self._regions is not None and plan.size else None
         if region is None:
             outputs = _outputs(spec, await self._call(spec, inputs))
+            if self._regions is not None:
+                # others take up the room of one that large; the next call finds it free
+                self._lost += self._regions.retire(plan.size)
         else:
             outputs = await self._through(region, plan, spec, inputs)
+        await self._reclaim()
         check_outputs(spec, outputs, inputs)
         return outputs
 
@@ -153,19 +168,25 @@ class TritonClient:
         self, region: Region, plan: Layout, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]
     ) -> Tensors:
         """One call whose large tensors lie in a region."""
-        plan.fill(region, inputs)
+        asked = False
         try:
+            plan.fill(region, inputs)
             await self._register(region, spec.name)
+            asked = True
             try:
                 answer = await self._call(spec, inputs, (region, plan))
             except _RegionUnknown:  # another server process than the one that it was registered with
+                asked = False
                 self._registered.clear()
                 await self._register(region, spec.name)
+                asked = True
                 answer = await self._call(spec, inputs, (region, plan))
-        except (Unavailable, InferenceTimeout):
-            raise  # the server may still write to the region, so that it is never used again
-        except DualtrackError:
-            self._give(region)
+        except BaseException as error:
+            answered = isinstance(error, DualtrackError) and not isinstance(error, Unavailable | InferenceTimeout)
+            if answered or not asked:
+                self._give(region)
+            else:  # also after a cancel: the server may go on with the request, and write to the region
+                self._lost.append(region)
             raise
         outputs = {**_outputs(spec, answer, set(plan.outputs)), **plan.read(region)}
         self._give(region)
@@ -229,17 +250,34 @@ class TritonClient:
                 raise _translated(error, what, self._url) from error
         self._registered.add(region.name)
 
+    async def _reclaim(self) -> None:
+        """Have the room of lost regions again, now that the server answers: it forgets those that it is done with."""
+        lost, self._lost = self._lost, []
+        for region in lost:
+            if self._regions is not None and await self._forget(region.name) == Forgetting.DONE:
+                self._registered.discard(region.name)
+                # not used again: a server that was replaced may still be at work on it
+                self._regions.discard(region)
+            else:
+                self._lost.append(region)
+
     async def _unregister(self, name: str) -> None:
         """Let the server forget a region; while a request is using it, the server refuses."""
         for _ in range(IN_USE_TRIES):
-            try:
-                await self._client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
-            except InferenceServerException as error:
-                if IN_USE not in (error.message() or ""):
-                    return
-                await asyncio.sleep(IN_USE_PAUSE_S)
-            else:
+            if await self._forget(name) != Forgetting.IN_USE:
                 return
+            await asyncio.sleep(IN_USE_PAUSE_S)
+
+    async def _forget(self, name: str) -> "Forgetting":
+        """Ask the server to forget a region."""
+        try:
+            await self._client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
+        except InferenceServerException as error:
+            if IN_USE in (error.message() or ""):
+                return Forgetting.IN_USE
+            status = str(error.status()).removeprefix("StatusCode.")
+            return Forgetting.UNANSWERED if status in {*GONE, "DEADLINE_EXCEEDED"} else Forgetting.DONE
+        return Forgetting.DONE
 
     def _give(self, region: Region) -> None:
         if self._regions is not None:
