@@ -23,7 +23,7 @@ from service.state.connection import translated
 
 @dataclass(frozen=True, slots=True)
 class CachedStage:
-    """One stage result: `clip`, `shots`, `detections`, `tubelets` or `checkpoint`, its size, when it was last used."""
+    """One stage result: `clip`, `shots`, `given`, `detections`, `tubelets` or `checkpoint`, its size, its last use."""
 
     stage: str
     size_bytes: int

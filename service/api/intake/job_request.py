@@ -1,17 +1,18 @@
 """What `POST /v1/jobs` asks for: JSON about a stored video, or a form that may bring video and detections along."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from dualtrack.errors import InvalidParameter
 from service.api.deps import UploadSlots
@@ -20,8 +21,10 @@ from service.api.metrics.api import ApiMetrics
 from service.api.schemas import JobRequest
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
-from service.pipeline.detection.given import read_detections
+from service.pipeline.detection.given import check_detections
+from service.pipeline.detection.records import vector_to_json
 from service.pipeline.parameters.job_parameters import JobParameters
+from service.pipeline.store.keys import given_key
 from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
@@ -29,6 +32,8 @@ FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file":
 EXPECTED_PARTS = "at most one part each of 'parameters', 'detections', and 'file' or 'video_id'"
 DEPRECATION = "@1796083200"  # 2026-12-01T00:00:00Z
 """The value of `Deprecation` (RFC 9745): since when the old names of parameters are deprecated."""
+CONNECTED_S = 0.5
+"""How often it is checked whether the client is still there while its detections are read."""
 IDEMPOTENCY_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
@@ -81,16 +86,35 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
     kind = body.media_type(request)
     if kind == body.JSON:
         asked = _validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES)))
-        await _check(asked, parts)
+        # reading detections costs as much as an upload
+        with slots.hold() if asked.detections is not None else contextlib.nullcontext():
+            await _while_connected(request, _check(asked, parts))
     elif kind == body.FORM:
         with slots.hold():
             asked = await _from_form(request, parts, metrics)
-            await _check(asked, parts)
+            await _while_connected(request, _check(asked, parts))
     else:
         raise body.unsupported(request, body.JSON, body.FORM)
     if asked.parameters.deprecations:
         log.warning("deprecated parameters", names=asked.parameters.deprecations)
     return NewJob(asked.video_id, asked.parameters, asked.detections, key)
+
+
+async def _while_connected(request: Request, work: Coroutine[None, None, None]) -> None:
+    """Do some work, the body having been read; it ends when the client leaves.
+
+    Raises:
+        ClientDisconnect: it has left.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=CONNECTED_S))[0]:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -141,7 +165,9 @@ async def _check(asked: JobRequest, parts: Parts) -> None:
     video = await parts.videos.get(asked.video_id)
     vector = parts.classes
     if asked.detections is not None:
-        path = files.detections_path(asked.detections, parts)
-        given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)
-        vector = given.vector
+        path, info = files.detections_path(asked.detections, parts), VideoInfo.from_json(video.info)
+        key = given_key(asked.video_id, asked.detections, info, vector_to_json(vector))
+        settings = parts.settings
+        cache = {"root": str(settings.cache_dir), "max_bytes": settings.cache_max_bytes, "key": key}
+        vector = await check_detections(path, info, vector, settings.limits, {"cache": cache})
     choose(vector, asked.parameters.categories)

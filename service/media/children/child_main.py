@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from dualtrack.errors import InvalidVideo
+from dualtrack.errors import InvalidInput, InvalidVideo
 from service.processes.parent import die_with_parent
 
 PR_SET_NO_NEW_PRIVS = 38
@@ -21,17 +21,25 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 Document = dict[str, Any]
 
 
-def child_main(work: Callable[[Document], Document]) -> None:
-    """Entry point of a child: read the job, set the limits, answer."""
+NO_MEMORY = InvalidVideo("video: decoding needs more memory than allowed", code="too-large")
+
+
+def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = NO_MEMORY) -> None:
+    """Entry point of a child: read the job, set the limits, answer.
+
+    Args:
+        work: does the job.
+        no_memory: the answer where it needs more memory than it may have.
+    """
     job: Document = json.loads(sys.stdin.readline())
     _confine(job["memory_bytes"], job["cpu_s"], job.get("file_bytes", 0))
     say({"began": True})
     try:
         answer: Document = {"result": work(job)}
-    except InvalidVideo as error:
-        answer = {"error": {"code": error.code, "detail": error.detail}}
+    except InvalidInput as error:
+        answer = _refusal(error)
     except MemoryError:
-        answer = {"error": {"code": "too-large", "detail": "video: decoding needs more memory than allowed"}}
+        answer = _refusal(no_memory)
     except OSError as error:
         if type(error).__module__.startswith("av."):  # PyAV's own errors are OSErrors, too
             raise
@@ -39,6 +47,10 @@ def child_main(work: Callable[[Document], Document]) -> None:
         what = f"no space for the decoder's output: {error.strerror}" if full else str(error)
         answer = {"unavailable": {"code": "disk-full" if full else "unavailable", "detail": f"disk: {what}"}}
     say(answer)
+
+
+def _refusal(error: InvalidInput) -> Document:
+    return {"error": {"code": error.code, "detail": error.detail}}
 
 
 def say(message: Document) -> None:

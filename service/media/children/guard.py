@@ -13,15 +13,30 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from dualtrack.children import child_environment, python_command
 from dualtrack.cpu_time import own_s
-from dualtrack.errors import InvalidVideo, Unavailable
+from dualtrack.error_codes import error_of_code
+from dualtrack.errors import InvalidDetections, InvalidInput, InvalidVideo, Unavailable
 
 Document = dict[str, Any]
 GRACE_S = 5.0
 """For a child to end after its answer."""
+LINE_BYTES = 8 << 20
+"""Most of one line: the categories of a file of detections are 5000 names at most."""
+
+
+class Subject(NamedTuple):
+    """What a child works on: its name in errors, what its program is called there, and how it is refused."""
+
+    name: str
+    program: str
+    refused: Callable[[str, str], InvalidInput]
+
+
+VIDEO = Subject("video", "the decoder", lambda detail, code: InvalidVideo(detail, code=code))
+DETECTIONS = Subject("detections", "the reader", lambda detail, _: InvalidDetections(detail))
 OWN_SIGNALS = frozenset(
     {
         signal.SIGXCPU,
@@ -44,7 +59,12 @@ MOST_WAITS = 10
 
 
 async def run_child(
-    module: str, job: Document, *, wall_s: float, on_progress: Callable[[int], None] | None = None
+    module: str,
+    job: Document,
+    *,
+    wall_s: float,
+    on_progress: Callable[[int], None] | None = None,
+    subject: Subject = VIDEO,
 ) -> Document:
     """Run `python -m module` on `job`; its result.
 
@@ -54,9 +74,11 @@ async def run_child(
         wall_s: seconds without a message after which the child is looked at, and killed if it is not just slow
             because the machine is busy.
         on_progress: called with the number of every progress line: that of the frames that are done.
+        subject: what the job's file is.
 
     Raises:
         InvalidVideo: what the child answered, or `timeout`, or `decode-failed` if it died: how, and at which frame.
+        InvalidDetections: the same of a file of detections.
         Unavailable: not the file's fault: the disk is full, the child was killed from outside or got no turn.
     """
     try:
@@ -65,14 +87,15 @@ async def run_child(
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=child_environment(),
+            limit=LINE_BYTES,
         )
     except OSError as error:
-        raise Unavailable(f"video: the decoder can't be started: {error}") from error
+        raise Unavailable(f"{subject.name}: {subject.program} can't be started: {error}") from error
     grace_s = 0.0
     try:
-        result = await _converse(process, job, wall_s, on_progress)
+        result = await _converse(process, job, wall_s, on_progress, subject)
         grace_s = GRACE_S
-    except (InvalidVideo, Unavailable):
+    except (InvalidInput, Unavailable):
         grace_s = GRACE_S  # an answer, too
         raise
     except _Silent as error:
@@ -85,7 +108,7 @@ async def run_child(
 class _Silent(Exception):
     """A child that has not answered and must be killed at once; `verdict` is what callers are given."""
 
-    def __init__(self, verdict: InvalidVideo | Unavailable) -> None:
+    def __init__(self, verdict: InvalidInput | Unavailable) -> None:
         super().__init__(verdict.detail)
         self.verdict = verdict
 
@@ -102,7 +125,11 @@ async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
 
 
 async def _converse(
-    process: asyncio.subprocess.Process, job: Document, wall_s: float, on_progress: Callable[[int], None] | None
+    process: asyncio.subprocess.Process,
+    job: Document,
+    wall_s: float,
+    on_progress: Callable[[int], None] | None,
+    subject: Subject,
 ) -> Document:
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("child: started without pipes")
@@ -110,7 +137,7 @@ async def _converse(
     process.stdin.close()
     began = False
     done: int | None = None
-    while line := await _line(process, process.stdout, wall_s):
+    while line := await _line(process, process.stdout, wall_s, subject):
         message: Document = json.loads(line)
         if "began" in message:
             began = True
@@ -122,18 +149,21 @@ async def _converse(
             result: Document = message["result"]
             return result
         elif "error" in message:
-            raise InvalidVideo(message["error"]["detail"], code=message["error"]["code"])
+            raise error_of_code(message["error"]["code"], message["error"]["detail"])
         elif "unavailable" in message:
             raise Unavailable(message["unavailable"]["detail"], code=message["unavailable"]["code"])
-    raise _died(await process.wait(), began=began, done=done, cpu_s=job["cpu_s"])
+    raise _died(await process.wait(), subject, began=began, done=done, cpu_s=job["cpu_s"])
 
 
-async def _line(process: asyncio.subprocess.Process, output: asyncio.StreamReader, wall_s: float) -> bytes:
+async def _line(
+    process: asyncio.subprocess.Process, output: asyncio.StreamReader, wall_s: float, subject: Subject
+) -> bytes:
     """The child's next line; nothing at the end of its output.
 
     Raises:
         _Silent: it comes no more, or not in time.
     """
+    who = f"{subject.name}: {subject.program}"
     before = last = own_s(process.pid)
     reading = asyncio.ensure_future(output.readline())
     try:
@@ -142,30 +172,33 @@ async def _line(process: asyncio.subprocess.Process, output: asyncio.StreamReade
                 return reading.result()
             now = own_s(process.pid)
             if now - before >= BUSY_SHARE * wall_s:
-                raise _Silent(InvalidVideo(f"video: no response from the decoder within {wall_s:g} s", code="timeout"))
+                detail = f"{subject.name}: no response from {subject.program} within {wall_s:g} s"
+                raise _Silent(subject.refused(detail, "timeout"))
             if now == last:
-                raise _Silent(Unavailable(f"video: the decoder got no processor time within {wall_s:g} s"))
+                raise _Silent(Unavailable(f"{who} got no processor time within {wall_s:g} s"))
             last = now
-        busy = f"video: the machine is too busy: no response from the decoder within {MOST_WAITS * wall_s:g} s"
-        raise _Silent(Unavailable(busy))
+        long = f"no response from {subject.program} within {MOST_WAITS * wall_s:g} s"
+        raise _Silent(Unavailable(f"{subject.name}: the machine is too busy: {long}"))
     finally:
         reading.cancel()
 
 
-def _died(code: int, *, began: bool, done: int | None, cpu_s: int) -> InvalidVideo | Unavailable:
+def _died(code: int, subject: Subject, *, began: bool, done: int | None, cpu_s: int) -> InvalidInput | Unavailable:
     """What it means that a child ended without an answer.
 
     Args:
         code: its exit code; one below 0 is that of a signal.
+        subject: of the job.
         began: it had begun to work on the file.
         done: frames that were done.
         cpu_s: its limit.
     """
-    where = "" if done is None else f" at frame {done}"
+    who = f"{subject.name}: {subject.program}"
+    where = "" if done is None else f" at {'frame' if subject == VIDEO else 'record'} {done}"
     if code == -signal.SIGXCPU:
-        return InvalidVideo(f"video: the decoder needed more than {cpu_s} s of processor time{where}", code="timeout")
+        return subject.refused(f"{who} needed more than {cpu_s} s of processor time{where}", "timeout")
     how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-    text = f"video: the decoder exited{where} without a result ({how})"
+    text = f"{who} exited{where} without a result ({how})"
     if began if code >= 0 else -code in OWN_SIGNALS:
-        return InvalidVideo(text, code="decode-failed")
+        return subject.refused(text, "decode-failed")
     return Unavailable(text)

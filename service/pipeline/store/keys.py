@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 import dualtrack
 from service.media.limits import VideoLimits
+from service.media.video_info import VideoInfo
 from service.pipeline.parameters.params import PipelineParams
 
 FRAMES = 2
@@ -27,6 +28,19 @@ PROGRAM = {"dualtrack": dualtrack.__version__, "av": version("av")}
 def clip_key(video: str, limits: VideoLimits) -> str:
     """Key of the facts of a clip; a video that is known was within the limits. See `detections_key`."""
     return _key("clip", video, "", {"limits": asdict(limits)})
+
+
+def given_key(video: str, digest: str, info: VideoInfo, known: dict[str, object]) -> str:
+    """Key of the checked records of a file of detections.
+
+    Args:
+        video: see `detections_key`.
+        digest: sha256 of the file.
+        info: what the file was checked against.
+        known: the detector's classes, which a bare list means.
+    """
+    sizes = {"frames": info.frames, "height": info.height, "width": info.width}
+    return _key("given", video, digest, {"video": sizes, "known": known})
 
 
 def detections_key(video: str, source: str, params: PipelineParams) -> str:

@@ -23,8 +23,9 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
-from service.pipeline.detection.given import GivenDetections, read_detections
+from service.pipeline.detection.given import GivenDetections
 from service.pipeline.detection.outside import OutsideDetector
+from service.pipeline.detection.records import read_records, records_of, vector_to_json
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
@@ -32,7 +33,7 @@ from service.pipeline.parameters.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes, thinned
 from service.pipeline.store import keys as cache_keys
 from service.pipeline.store.codec import pack_detections
-from service.pipeline.store.keys import clip_key
+from service.pipeline.store.keys import clip_key, given_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip
 from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
@@ -50,6 +51,7 @@ NETWORKS = {"detections", "tubelets", "checkpoint"}
 """What the networks had a part in."""
 ALL = NETWORKS | {"shots"}
 NOTHING = Detections(0, np.zeros((0, 4), np.float32), np.zeros((0, 1), np.float32), ())
+NO_RECORDS = records_of([], (INFO.height, INFO.width), 1)
 Change = Callable[[Run], Run]
 
 
@@ -191,12 +193,13 @@ def described_detector(folder: Path, *, score: str, graph: bytes) -> GivenDetect
     (folder / "model.onnx").write_bytes(graph)
     rules = f'input = {{name = "x", size = [64, 64]}}\nboxes = {{tensor = "b"}}\nscores = {{tensor = "{score}"}}'
     (folder / "detector.toml").write_text(f'model = "model.onnx"\nclasses = ["a"]\n{rules}\n')
-    return GivenDetections(load_detector_file(folder / "detector.toml").vector, (), ())
+    return GivenDetections(load_detector_file(folder / "detector.toml").vector, NO_RECORDS)
 
 
 def given_file(path: Path, text: str, known: ClassVector | None = None) -> GivenDetections:
     path.write_text(text)
-    return read_detections(path, INFO, known or bundled(MANIFEST))
+    records, vector = read_records(path, FRAMES, (INFO.height, INFO.width), known or bundled(MANIFEST))
+    return GivenDetections(vector, records)
 
 
 OWN_CLASSES = '{"annotations": [], "categories": [{"id": 1, "name": "%s"}]}'
@@ -271,6 +274,15 @@ def test_checkpoints_of_a_run_are_told_apart() -> None:
 
 def test_stages_are_told_apart() -> None:
     assert len({key.rpartition("-")[2] for key in keys(a_run()).values()}) == len(ALL)
+
+
+def test_checked_records_depend_on_file_video_and_classes() -> None:
+    known = vector_to_json(bundled(MANIFEST))
+    infos = [INFO, replace(INFO, frames=7), replace(INFO, height=7), replace(INFO, width=7)]
+    found = [given_key("a", "d", info, known) for info in infos]
+    found += [given_key("b", "d", INFO, known), given_key("a", "e", INFO, known), given_key("a", "d", INFO, {})]
+    assert len(set(found)) == len(found)
+    assert {key.partition("-")[0] for key in found} == {"a/given", "b/given"}
 
 
 def test_facts_of_a_clip_depend_on_its_content_and_every_limit() -> None:
