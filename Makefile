@@ -6,6 +6,7 @@ OUT     ?= demo-output
 VENV    := .venv
 MODELS  := .venv-models
 TRITON  := .venv-triton
+DOCS    := .venv-docs
 GENERATORS := .venv-generators
 BIN     := $(VENV)/bin
 # containers: small, cpu or gpu; docker compose or podman-compose
@@ -14,7 +15,7 @@ COMPOSE ?= docker compose
 # 2 shared cores: one thread per process, or the tests fight each other
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser mutations load compose-check compose-test up down setup wheel lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip $(CLIP) --out $(OUT)
@@ -30,7 +31,7 @@ lint: setup
 
 .PHONY: test-fast
 test-fast: setup
-	$(BIN)/pytest -m "not triton and not models and not generators and not browser"
+	$(BIN)/pytest -m "not triton and not models and not generators and not browser and not docs"
 
 test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled repository
 	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton
@@ -47,6 +48,12 @@ train-smoke: $(MODELS)/.done            ## made data -> both trainings -> export
 
 test-browser: $(VENV)/.browser          ## the web page in chromium (on PATH, or DUALTRACK_TEST_CHROMIUM)
 	$(BIN)/pytest -m browser
+
+docs: $(DOCS)/.done                     ## the documentation site, in site/: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/python -m mkdocs build
+
+test-docs: setup $(DOCS)/.done          ## the site builds strictly and takes nothing from another host
+	DUALTRACK_TEST_DOCS_PYTHON=$(DOCS)/bin/python $(BIN)/pytest -m docs
 
 mutations: setup                        ## shows that tests can fail: guards removed, lines changed, one at a time
 	$(BIN)/python -m tests.mutations
@@ -91,6 +98,9 @@ $(VENV)/.compose: $(VENV)/.done requirements/compose-test.txt
 $(MODELS)/.done: requirements/models.txt pyproject.toml
 	sh requirements/install.sh $(PYTHON) $(MODELS) requirements/models.txt
 
+$(DOCS)/.done: requirements/docs.txt pyproject.toml
+	sh requirements/install.sh $(PYTHON) $(DOCS) requirements/docs.txt
+
 $(TRITON)/.done: requirements/triton-test.txt
 	sh requirements/install.sh $(PYTHON) $(TRITON) requirements/triton-test.txt no-project
 
@@ -98,4 +108,4 @@ $(GENERATORS)/.done: requirements/generators.txt
 	sh requirements/install.sh $(PYTHON) $(GENERATORS) requirements/generators.txt no-project
 
 clean:
-	rm -rf $(VENV) $(MODELS) $(TRITON) $(GENERATORS) demo-output build dist
+	rm -rf $(VENV) $(MODELS) $(TRITON) $(GENERATORS) $(DOCS) demo-output build dist site

@@ -1,9 +1,9 @@
-"""`make compose-check`: is what docker-compose.yml and the Dockerfiles say true?
+"""`make compose-check`: checks docker-compose.yml and the Dockerfiles.
 
-The compose file is validated against the published Compose Specification schema (as the docker-compose package ships
-it), every file and command that it names must exist, the Dockerfiles are linted, and the service's image is built and
-run once (`dualtrack doctor`) where podman or docker is at hand. DUALTRACK_BUILD_OPTIONS adds options to the build,
-DUALTRACK_PYTHON_IMAGE names another base image.
+The compose file is validated against the published schema of the Compose Specification (from the docker-compose
+package), every file and command it names must exist, the Dockerfiles are linted, and, if podman or docker is available,
+the service's image is built and run once (`dualtrack doctor`). DUALTRACK_BUILD_OPTIONS adds options to the build,
+DUALTRACK_PYTHON_IMAGE selects another base image.
 """
 
 import json
@@ -22,11 +22,11 @@ from jsonschema import Draft202012Validator
 from docker.engine import ROOT, engines
 
 SCHEMA_PACKAGE = "docker-compose==1.29.2"
-"""The last release of docker-compose as a Python package holds the Compose Specification's schema."""
+"""The last release of docker-compose as a Python package, which contains the Compose Specification's schema."""
 SCHEMA_FILE = "compose/config/compose_spec.json"
 IMAGE = "dualtrack/service:0.4.0"
 HARDENED = ("read_only", "cap_drop", "security_opt", "pids_limit")
-"""Keys that every service of the compose file must have."""
+"""Keys that every service in the compose file must have."""
 CACHE = ROOT / ".cache" / "compose-schema"
 INSTRUCTIONS = frozenset(
     [
@@ -51,7 +51,7 @@ INSTRUCTIONS = frozenset(
 
 
 def check_compose() -> list[str]:
-    """Problems of docker-compose.yml."""
+    """Problems in docker-compose.yml."""
     document = yaml.safe_load(with_defaults((ROOT / "docker-compose.yml").read_text()))
     validator = Draft202012Validator(published_schema())
     problems = [f"compose: {error.json_path}: {error.message}" for error in validator.iter_errors(document)]
@@ -61,12 +61,12 @@ def check_compose() -> list[str]:
 
 
 def with_defaults(text: str) -> str:
-    """The text with the default in place of every `${NAME:-default}`."""
+    """The text with every `${NAME:-default}` replaced by its default."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def published_schema() -> dict:
-    """The schema out of the package's wheel, which is fetched once and not installed."""
+    """The schema from the package's wheel, which is downloaded once and not installed."""
     if not list(CACHE.glob("*.whl")):
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(CACHE), SCHEMA_PACKAGE]
         subprocess.run(command, check=True)
@@ -87,7 +87,7 @@ def _service_problems(service: dict, document: dict) -> list[str]:
     problems += [f"secret {secret} is not declared" for secret in secrets if secret not in document["secrets"]]
     problems += [f"{key} is not set" for key in HARDENED if not service.get(key)]
     if "memory" not in service.get("deploy", {}).get("resources", {}).get("limits", {}):
-        problems.append("no limit of memory")
+        problems.append("no memory limit")
     known = set(_settings())
     problems += [f"unknown setting {key}" for key in service.get("environment", {}) if key not in known]
     return problems + _command_problems(service.get("command", []))
@@ -127,7 +127,7 @@ def _settings() -> list[str]:
 
 
 def check_dockerfiles() -> list[str]:
-    """Problems of the Dockerfiles: instructions, sources of COPY, unpinned or root images."""
+    """Problems in the Dockerfiles: instructions, sources of COPY, unpinned images, images that run as root."""
     problems = []
     for path in sorted((ROOT / "docker").glob("Dockerfile.*")):
         text = re.sub(r"\\\n", " ", path.read_text())
@@ -152,7 +152,7 @@ def _line_problems(line: str) -> list[str]:
             elif not _in_build_context(source):
                 problems.append(f"COPY source {source} is excluded by .dockerignore")
     if instruction == "RUN" and "apt-get install" in rest and "rm -rf /var/lib/apt/lists" not in rest:
-        problems.append("apt lists stay in the layer")
+        problems.append("apt lists are left in the layer")
     return problems
 
 
@@ -164,10 +164,10 @@ def _in_build_context(source: str) -> bool:
 
 
 def build_image() -> list[str]:
-    """Build the service's image, where an engine is at hand, and let it look at itself."""
+    """Build the service's image, if an engine is available, and run `dualtrack doctor` in it."""
     found = engines()
     if not found:
-        print("image: not built, neither podman nor docker answers")
+        print("image: not built, neither podman nor docker is available")
         return []
     base = os.environ.get("DUALTRACK_PYTHON_IMAGE")
     try:
@@ -179,7 +179,7 @@ def build_image() -> list[str]:
 
 
 def main() -> int:
-    """Print what is wrong; 1 if anything is."""
+    """Print all problems; exit code 1 if there are any."""
     problems = [*check_compose(), *check_dockerfiles(), *build_image()]
     for problem in problems:
         print(problem)

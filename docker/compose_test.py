@@ -1,7 +1,7 @@
-"""`make compose-test`: build the images, start the whole stack, use it, hurt it, take it down.
+"""`make compose-test`: build the images, start the whole stack, use it, kill parts of it, take it down.
 
-Needs docker with its compose plugin, or podman with podman-compose. With --stand-ins the base images are made on this
-machine (docker/stand_ins.py) instead of pulled. DUALTRACK_BUILD_OPTIONS adds options to every build.
+Needs docker with its compose plugin, or podman with podman-compose. With --stand-ins the base images are built locally
+(docker/stand_ins.py) instead of pulled. DUALTRACK_BUILD_OPTIONS adds options to every build.
 """
 
 import argparse
@@ -15,43 +15,40 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from docker.engine import ROOT, ContainerEngine, Project, engines
 from docker.stand_ins import make_stand_ins
-from dualtrack.client.client import Client
-from dualtrack.client.job import Job
-from dualtrack.errors import DualtrackError, Unauthorized
+from dualtrack import Client, DualtrackError, Job, Tubelet, Unauthorized
 from tests.support.ports import free_ports
 
 SERVICE, TRITON = "dualtrack/service:0.4.0", "dualtrack/triton:0.4.0"
 LARGEST = 600_000_000
-"""Bytes of the service's image with everything below it."""
+"""Maximum size of the service's image in bytes, including its base."""
 CLIP = ROOT / "demo" / "pedestrians.mp4"
 SURE = {"th_det": 0.35}
-"""Parameters of the jobs, those of `make demo`: what the detector is sure of."""
+"""Parameters of the jobs, as in `make demo`: confident detections only."""
 WORKERS = 2
 START_S, JOB_S = 240.0, 600.0
 SERVICES = {"valkey": 1, "prometheus": 1, "api": 1, "triton": 1, "worker": WORKERS}
-SHM = "/dev/shm"  # noqa: S108 (POSIX shared memory lies here and nowhere else)
+SHM = "/dev/shm"  # noqa: S108 (the only location of POSIX shared memory)
 
 
 class Missed(Exception):
-    """The stack did not do what it should."""
+    """The stack did not behave as expected."""
 
 
 def say(text: str) -> None:
-    """One line of what was seen, with the time."""
+    """Print one line, with the time."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
 def expect(truth: object, text: str) -> None:
-    """Say what is true, or stop.
+    """Report a check that passed.
 
     Raises:
-        Missed: it is not.
+        Missed: it failed.
     """
     if not truth:
         raise Missed(text)
@@ -59,10 +56,10 @@ def expect(truth: object, text: str) -> None:
 
 
 def until(question: Callable[[], object], text: str, seconds: float) -> None:
-    """Ask again until the answer is true.
+    """Poll until `question` returns a true value.
 
     Raises:
-        Missed: it was not within `seconds`.
+        Missed: it did not within `seconds`.
     """
     start = time.monotonic()
     while not question():
@@ -73,7 +70,7 @@ def until(question: Callable[[], object], text: str, seconds: float) -> None:
 
 
 def build_images(engine: ContainerEngine, chosen: Mapping[str, str]) -> None:
-    """Build both images, on the base images of `chosen` where it names some."""
+    """Build both images, on the base images in `chosen`, if any."""
     for dockerfile, tag, argument in (
         ("docker/Dockerfile.service", SERVICE, "PYTHON_IMAGE"),
         ("docker/Dockerfile.triton", TRITON, "TRITON_IMAGE"),
@@ -83,12 +80,13 @@ def build_images(engine: ContainerEngine, chosen: Mapping[str, str]) -> None:
 
 
 def look_at_image(engine: ContainerEngine) -> None:
-    """Size, user, health check, labels, what is in it and what not."""
+    """Check the image's size, user, health check, labels and content."""
     image = engine.image(SERVICE)
     expect(image["Size"] <= LARGEST, f"{SERVICE} has {image['Size'] / 1e6:.0f} MB, at most {LARGEST / 1e6:.0f}")
     expect(image["Config"]["User"] == "1000:1000", "its user is 1000:1000")
     expect(image["Config"]["Labels"]["org.opencontainers.image.version"], "it has labels")
     expect(image["Config"].get("Healthcheck") or image.get("Healthcheck"), "it has a HEALTHCHECK")
+    expect("ORT_DISABLE_TELEMETRY=1" in image["Config"]["Env"], "onnxruntime sends no telemetry")
     inside = ("run", "--rm", "--network=none", "--read-only", SERVICE)
     tools = engine.run(*inside, "sh", "-c", "command -v cc gcc c++ as ld make pip git; true").split()
     expect(not tools, f"no compiler, pip or git in it: {tools}")
@@ -97,19 +95,19 @@ def look_at_image(engine: ContainerEngine) -> None:
     expect(
         {"dualtrack", "numpy", "onnxruntime"} <= names, f"its SBOM ({sbom['bomFormat']}) lists {len(names)} packages"
     )
-    licences = engine.run(*inside, "cat", "/usr/share/doc/dualtrack/licences.md")
-    expect("| numpy " in licences, f"its list of licences has {licences.count(chr(10))} lines")
+    licenses = engine.run(*inside, "cat", "/usr/share/doc/dualtrack/licenses.md")
+    expect("| numpy " in licenses, f"its list of licenses has {licenses.count(chr(10))} lines")
 
 
 class Stack:
-    """The stack as its user meets it."""
+    """The stack as seen by its users."""
 
     def __init__(self, project: Project, url: str, metrics_url: str, key: str) -> None:
         self.project, self.url, self.metrics_url, self.key = project, url, metrics_url, key
         self.client = Client(url, api_key=key)
 
     def up(self) -> None:
-        """One command up, then wait until everything is ready."""
+        """Start the stack, then wait until everything is ready."""
         self.project.compose("up", "--detach", "--no-build")
         for service, count in SERVICES.items():
             until(
@@ -123,7 +121,7 @@ class Stack:
         until(self.ready, "the service is ready", START_S)
 
     def ready(self) -> bool:
-        """Whether /readyz says so."""
+        """Whether /readyz reports ready."""
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(f"{self.url}/readyz", timeout=5).is_success
         return False
@@ -134,14 +132,14 @@ class Stack:
         say(f"      POST {CLIP.name}: job {job.id}")
         return job
 
-    def finish(self, job: Job) -> list[dict[str, Any]]:
-        """Wait for the job's end; its tubelets."""
+    def finish(self, job: Job) -> Sequence[Tubelet]:
+        """Wait until the job ends; returns its tubelets."""
         ended = self.client.wait(job, timeout_s=JOB_S)
         expect(ended.state == "done", f"job {job.id} is done in attempt {ended.attempt} ({ended.error or 'no error'})")
-        return list(self.client.result(job).tubelets)
+        return ended.result().tubelets
 
     def in_the_middle(self, job: Job) -> Job:
-        """The job once it is under way and far from its end."""
+        """Wait until the job is running, but far from its end; returns it."""
         now = job
 
         def under_way() -> bool:
@@ -149,27 +147,27 @@ class Stack:
             now = self.client.job(job)
             return now.ended or (now.progress is not None and now.progress.fraction > 0.05)
 
-        until(under_way, f"job {job.id} is under way", JOB_S)
+        until(under_way, f"job {job.id} is running", JOB_S)
         expect(not now.ended, f"it is at {now.progress.fraction:.0%} of {now.progress.stage}" if now.progress else "")
         return now
 
     def forget(self, job: Job) -> None:
-        """Remove the video with all that is cached of it, so that the next job computes everything anew."""
+        """Delete the video and everything cached for it, so that the next job computes everything again."""
         self.client.delete_video(job.video_id)
 
     def results(self, job: Job) -> list[str]:
-        """Folders of the job's results on the volume."""
+        """Result folders of the job on the volume."""
         (api,) = self.project.containers("api")
         return self.project.execute(api, "ls", f"/data/blobs/results/{job.id}").split()
 
     def counted(self, query: str) -> float:
-        """The sum of a query's values, as Prometheus has them; 0 where it has none."""
+        """The sum of a Prometheus query's values; 0 if there are none."""
         answer = httpx.get(f"{self.metrics_url}/api/v1/query", params={"query": query}, timeout=5).json()
         return sum(float(series["value"][1]) for series in answer["data"]["result"])
 
 
 def look_at_containers(stack: Stack) -> None:
-    """Users, root file systems, keys."""
+    """Check users, root file systems and keys."""
     for service in ("api", "worker", "triton"):
         container = stack.project.containers(service)[0]
         user = stack.project.execute(container, "id", "-u").strip()
@@ -178,29 +176,29 @@ def look_at_containers(stack: Stack) -> None:
     try:
         Client(stack.url).models()
     except Unauthorized:
-        say("ok    without the key of the secret file the API answers 401")
+        say("ok    without the API key the API responds with 401")
     else:
-        raise Missed("the API answers without its key")
+        raise Missed("the API accepts requests without its key")
 
 
-def use(stack: Stack) -> tuple[Job, list[dict[str, Any]]]:
-    """A job through Triton; it and its tubelets."""
+def use(stack: Stack) -> tuple[Job, Sequence[Tubelet]]:
+    """Run a job through Triton; returns it and its tubelets."""
     job = stack.start()
     tubelets = stack.finish(job)
-    expect(tubelets, f"{len(tubelets)} tubelets: {sorted({tubelet['category'] for tubelet in tubelets})}")
+    expect(tubelets, f"{len(tubelets)} tubelets: {sorted({tubelet.category for tubelet in tubelets})}")
     until(lambda: stack.counted("nv_inference_count") > 0, "Prometheus counts Triton's inferences", 60)
-    until(lambda: stack.counted("dualtrack_state_up") > 0, "Prometheus knows from the API that Valkey is up", 60)
+    until(lambda: stack.counted("dualtrack_state_up") > 0, "Prometheus reports that Valkey is up", 60)
     return job, tubelets
 
 
-def kill_worker(stack: Stack, before: Job, wanted: Sequence[Any]) -> None:
-    """The worker that has the job dies; another one ends it, with one result."""
+def kill_worker(stack: Stack, before: Job, wanted: Sequence[Tubelet]) -> None:
+    """Kill the worker that runs a job; another one finishes it, with one result."""
     stack.forget(before)
     job = stack.start()
     stack.in_the_middle(job)
     (victim,) = [each for each in stack.project.containers("worker") if job.id in stack.project.logs(each)]
     stack.project.engine.run("kill", "--signal=KILL", victim)
-    say(f"      killed the worker {victim[:12]} that has it")
+    say(f"      killed the worker {victim[:12]} that runs it")
     tubelets = stack.finish(job)
     expect(stack.client.job(job).attempt > 1, "another worker has taken it")
     expect(tubelets == wanted, "its tubelets are those of the undisturbed job")
@@ -209,14 +207,14 @@ def kill_worker(stack: Stack, before: Job, wanted: Sequence[Any]) -> None:
     stack.forget(job)
 
 
-def kill_triton(stack: Stack, wanted: Sequence[Any]) -> Job:
-    """Triton dies and comes back; the job ends, with one result. The job."""
+def kill_triton(stack: Stack, wanted: Sequence[Tubelet]) -> Job:
+    """Kill Triton during a job; after its restart the job ends, with one result. Returns the job."""
     job = stack.start()
     stack.in_the_middle(job)
     (triton,) = stack.project.containers("triton")
     stack.project.engine.run("kill", "--signal=KILL", triton)
     say(f"      killed Triton, {triton[:12]}")
-    until(lambda: not stack.ready(), "the service says that it is not ready", 60)
+    until(lambda: not stack.ready(), "the service reports that it is not ready", 60)
     stack.project.engine.run("start", triton)
     tubelets = stack.finish(job)
     expect(tubelets == wanted, "its tubelets are those of the undisturbed job")
@@ -224,8 +222,8 @@ def kill_triton(stack: Stack, wanted: Sequence[Any]) -> Job:
     return job
 
 
-def down_and_up(stack: Stack, job: Job, wanted: Sequence[Any]) -> None:
-    """One command down keeps the data."""
+def down_and_up(stack: Stack, job: Job, wanted: Sequence[Tubelet]) -> None:
+    """Stopping the stack keeps the data."""
     stack.project.compose("down")
     expect(not stack.project.containers(stopped=True), "down: no container is left")
     expect(not stack.project.networks(), "down: no network is left")
@@ -235,7 +233,7 @@ def down_and_up(stack: Stack, job: Job, wanted: Sequence[Any]) -> None:
 
 
 def nothing_left(project: Project, before: set[str]) -> None:
-    """No container, network, volume or file of the project."""
+    """Check that no container, network, volume or file of the project is left."""
     expect(not project.containers(stopped=True), "no container is left")
     expect(not project.networks(), "no network is left")
     expect(not project.volumes(), "no volume is left")
@@ -243,13 +241,13 @@ def nothing_left(project: Project, before: set[str]) -> None:
 
 
 def files() -> set[str]:
-    """Regions in the host's own shared memory."""
+    """Regions in the host's shared memory."""
     return {path.name for path in Path(SHM).glob("dualtrack-*")}
 
 
 @contextlib.contextmanager
 def stack_of(engine: ContainerEngine, chosen: Mapping[str, str]) -> Iterator[Stack]:
-    """A stack under a name of its own, not started yet; at the end everything of it is removed."""
+    """A stack with its own project name, not started yet; everything is removed at the end."""
     name, before = f"dualtrack-test-{uuid.uuid4().hex[:6]}", files()
     port, metrics_port = free_ports(2)
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as folder:
@@ -277,14 +275,14 @@ def stack_of(engine: ContainerEngine, chosen: Mapping[str, str]) -> Iterator[Sta
 
 
 def tell(project: Project) -> None:
-    """The last words of every container."""
+    """Print the end of every container's log."""
     for container in project.containers(stopped=True):
         state = project.engine.run("inspect", "--format", "{{.Name}} {{.State.Status}}", container).strip()
         print(f"--- {state}\n{project.logs(container)[-3000:]}", flush=True)
 
 
 def test(engine: ContainerEngine, *, stand_ins: bool, build: bool) -> None:
-    """Everything, in order."""
+    """Run all checks, in order."""
     chosen = make_stand_ins(engine) if stand_ins else {}
     if build:
         build_images(engine, chosen)
@@ -299,13 +297,15 @@ def test(engine: ContainerEngine, *, stand_ins: bool, build: bool) -> None:
 
 
 def main() -> int:
-    """0 if everything was as it should be."""
+    """Exit code 0 if all checks passed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=["docker", "podman"], help="Default: the one that answers.")
-    parser.add_argument("--stand-ins", action="store_true", help="Make base images here instead of pulling them.")
-    parser.add_argument("--no-build", dest="build", action="store_false", help="Use the images as they are.")
+    parser.add_argument(
+        "--engine", choices=["docker", "podman"], help="Container engine; default: the first one available."
+    )
+    parser.add_argument("--stand-ins", action="store_true", help="Build base images locally instead of pulling them.")
+    parser.add_argument("--no-build", dest="build", action="store_false", help="Use existing images.")
     options = parser.parse_args()
-    # stopped from outside, it still takes the stack down
+    # on SIGTERM, still take the stack down
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     found = [engine for engine in engines() if options.engine in {None, engine.name}]
     if not found:
@@ -317,7 +317,7 @@ def main() -> int:
     except (Missed, DualtrackError, RuntimeError, subprocess.CalledProcessError) as error:
         say(f"fails {error}")
         return 1
-    say("compose-test: everything as it should be")
+    say("compose-test: all checks passed")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The container engine at hand, docker or podman, and its way of reading compose files."""
+"""The container engine, docker or podman, and its compose command."""
 
 import json
 import os
@@ -12,12 +12,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_OPTIONS = "DUALTRACK_BUILD_OPTIONS"
-"""Environment variable with more options for every build, as machines behind a proxy need them."""
+"""Environment variable with additional build options, for example for a proxy."""
 
 
 @dataclass(frozen=True)
 class ContainerEngine:
-    """`docker` or `podman`, by its path."""
+    """`docker` or `podman`, given its path."""
 
     path: str
 
@@ -27,10 +27,10 @@ class ContainerEngine:
         return Path(self.path).name
 
     def run(self, *words: str, check: bool = True) -> str:
-        """What a command of the engine prints.
+        """Run a command of the engine; returns its output.
 
         Raises:
-            RuntimeError: it failed, and `check` asks for success.
+            RuntimeError: it failed, and `check` is set.
         """
         done = subprocess.run([self.path, *words], capture_output=True, text=True, check=False)
         if check and done.returncode != 0:
@@ -38,31 +38,31 @@ class ContainerEngine:
         return done.stdout
 
     def succeeds(self, *words: str) -> bool:
-        """Whether a command of the engine ends with code 0."""
+        """Whether a command of the engine exits with code 0."""
         return subprocess.run([self.path, *words], capture_output=True, check=False).returncode == 0
 
     def build(self, dockerfile: str, tag: str, arguments: Mapping[str, str]) -> None:
-        """Build an image from the repository's root; the engine's own output is shown."""
+        """Build an image from the repository's root, showing the engine's output."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
         options = os.environ.get(BUILD_OPTIONS, "").split()
         command = [self.path, "build", *options, "--file", dockerfile, "--tag", tag, *given, "."]
         subprocess.run(command, cwd=ROOT, check=True)
 
     def image(self, tag: str) -> dict[str, Any]:
-        """What `image inspect` says."""
+        """The output of `image inspect`."""
         (document,) = json.loads(self.run("image", "inspect", tag))
         return dict(document)
 
 
 @dataclass(frozen=True)
 class Project:
-    """One start of docker-compose.yml under a name of its own.
+    """One instance of docker-compose.yml with its own project name.
 
     Attributes:
-        engine: that runs it.
-        name: of the project; containers, networks and volumes are named after it.
-        profile: of the compose file.
-        environment: values of the compose file's variables.
+        engine: container engine.
+        name: of the project, and prefix of its containers, networks and volumes.
+        profile: compose profile.
+        environment: variables for the compose file.
     """
 
     engine: ContainerEngine
@@ -71,7 +71,7 @@ class Project:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def compose(self, *words: str) -> None:
-        """A command of compose; its output is shown.
+        """Run a compose command, showing its output.
 
         Raises:
             subprocess.CalledProcessError: it failed.
@@ -81,7 +81,7 @@ class Project:
         subprocess.run(command, cwd=ROOT, env={**os.environ, **self.environment}, check=True)
 
     def containers(self, service: str | None = None, *, stopped: bool = False) -> list[str]:
-        """Ids of the project's containers, of one service or of all; with `stopped` those that do not run, too."""
+        """Ids of the project's containers, of one service or all; `stopped` includes those not running."""
         labels = {"com.docker.compose.project": self.name, "com.docker.compose.service": service}
         filters = [f"--filter=label={key}={value}" for key, value in labels.items() if value is not None]
         return self.engine.run("ps", "--quiet", *(["--all"] if stopped else []), *filters).split()
@@ -101,28 +101,28 @@ class Project:
     def healthy(self, container: str) -> bool:
         """Whether the container's health check passes."""
         if self.engine.name == "podman":
-            # asked here and now: podman leaves the schedule to systemd, which is not everywhere
+            # run it explicitly: podman schedules it with systemd, which may be missing
             return self.engine.succeeds("healthcheck", "run", container)
         return self.engine.run("inspect", "--format", "{{.State.Health.Status}}", container).strip() == "healthy"
 
     def execute(self, container: str, *words: str) -> str:
-        """What a command in a container prints."""
+        """Run a command in a container; returns its output."""
         return self.engine.run("exec", container, *words)
 
     def logs(self, container: str) -> str:
-        """What a container has written so far."""
+        """The log of a container so far."""
         done = subprocess.run([self.engine.path, "logs", container], capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
 
 def engines() -> Sequence[ContainerEngine]:
-    """Engines that are installed and answer, podman first."""
+    """Engines that are installed and responding, podman first."""
     found = (shutil.which(name) for name in ("podman", "docker"))
     return [engine for path in found if path is not None and (engine := ContainerEngine(path)).succeeds("info")]
 
 
 def podman_compose() -> str:
-    """The program podman-compose: beside this interpreter, or on PATH.
+    """The program podman-compose: next to this interpreter, or on PATH.
 
     Raises:
         RuntimeError: it is not installed.
@@ -130,5 +130,5 @@ def podman_compose() -> str:
     beside = Path(sys.executable).parent
     path = shutil.which("podman-compose", path=f"{beside}{os.pathsep}{os.environ['PATH']}")
     if path is None:
-        raise RuntimeError("podman-compose: expected beside this Python or on PATH (requirements/compose-test.txt)")
+        raise RuntimeError("podman-compose: expected next to this Python or on PATH (requirements/compose-test.txt)")
     return path

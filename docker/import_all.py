@@ -1,4 +1,4 @@
-"""Imports every module of the installed service: that writes its bytecode and that of the libraries it really uses."""
+"""Imports every module of the installed service, to write its bytecode and that of the libraries it uses."""
 
 import importlib
 import pkgutil

@@ -1,5 +1,5 @@
 #!/bin/sh
-# secrets.sh FOLDER: the secrets of docker-compose.yml, at random; what is there stays.
+# secrets.sh FOLDER: creates random secrets for docker-compose.yml; existing ones are kept.
 set -eu
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 umask 077
@@ -10,5 +10,5 @@ if [ ! -e "$1/valkey.conf" ]; then
     printf 'requirepass %s\n' "$password" > "$1/valkey.conf"
     printf 'redis://:%s@valkey:6379/0' "$password" > "$1/redis_url"
 fi
-# the containers' users must read the files; the folder is its owner's alone
+# the containers' users must be able to read the files; only the owner can enter the folder
 chmod 444 "$1/api_key" "$1/valkey.conf" "$1/redis_url"

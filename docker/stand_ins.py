@@ -1,7 +1,7 @@
-"""Images in place of those that a registry would give, made from package indexes alone.
+"""Replacements for the registry's base images, built from package indexes only.
 
-`debootstrap` makes the Python image; the others are built on it from docker/stand_in/. They are for tests where no
-registry can be reached: Valkey is the real server, Triton the real server with the tests' onnxruntime backend.
+`debootstrap` builds the Python image; the others are built on it from docker/stand_in/. They are for tests without
+access to a registry: Valkey is the real server, Triton the real server with the tests' onnxruntime backend.
 """
 
 import os
@@ -25,11 +25,11 @@ LEFT_OUT = (
     "./proc/*",
     "./sys/*",
 )
-"""What Debian's slim images leave out as well."""
+"""Paths that Debian's slim images exclude as well."""
 
 
 def make_stand_ins(engine: ContainerEngine) -> dict[str, str]:
-    """Make the images that are missing; the variables of docker-compose.yml that choose them."""
+    """Build missing images; returns the variables of docker-compose.yml that select them."""
     if not engine.succeeds("image", "inspect", PYTHON):
         _python(engine)
     chosen = {"DUALTRACK_PYTHON_IMAGE": PYTHON}
@@ -43,7 +43,7 @@ def make_stand_ins(engine: ContainerEngine) -> dict[str, str]:
 def _python(engine: ContainerEngine) -> None:
     debootstrap = shutil.which("debootstrap", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
     if debootstrap is None:
-        raise RuntimeError("debootstrap: expected on PATH; it makes the stand-in for the Python image")
+        raise RuntimeError("debootstrap: expected on PATH, to build the replacement of the Python image")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "root"
         command = [debootstrap, "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), MIRROR]
@@ -54,5 +54,5 @@ def _python(engine: ContainerEngine) -> None:
             with subprocess.Popen(pack, stdout=subprocess.PIPE) as tar:
                 subprocess.run([engine.path, "import", "-", PYTHON], stdin=tar.stdout, check=True)
         finally:
-            # where debootstrap has failed it may still be mounted, and the folder is about to be removed
+            # after a failure of debootstrap this may still be mounted, and the folder is removed next
             subprocess.run(["umount", str(root / "proc")], check=False, capture_output=True)

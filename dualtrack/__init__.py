@@ -1,15 +1,16 @@
-"""dualtrack from Python: segment videos on this machine, or on a service.
+"""Video instance segmentation: segment videos on this machine or with a running service.
 
->>> import dualtrack
->>> result = dualtrack.segment("clip.mp4", categories="ytvis2019")       # an engine on this machine
->>> with dualtrack.Client("http://127.0.0.1:8080") as client:            # or a service
-...     result = client.submit("clip.mp4").wait().result()
->>> for tubelet in result.tubelets:
-...     mask = tubelet.mask(tubelet.first_frame)                         # (H, W) bool
+Example:
+    >>> import dualtrack
+    >>> result = dualtrack.segment("clip.mp4", categories="ytvis2019")  # on this machine
+    >>> with dualtrack.Client("http://127.0.0.1:8080") as client:  # with a service
+    ...     result = client.submit("clip.mp4").wait().result()
+    >>> for tubelet in result.tubelets:
+    ...     mask = tubelet.mask(tubelet.first_frame)  # (height, width), bool
 
-This is the public package and the lowest layer: it imports nothing of `service`, which imports it. What is named here
-is public; nothing else of the repository is. A name is imported when it is first used: the processes of the service
-use this package, too, and need few of them.
+The names in `__all__` are the public interface; nothing else in the repository is public. This package is the lowest
+layer: it never imports `service`, which imports it. Names are imported on first use, because the processes of the
+service also import this package and need only a few of them.
 """
 
 from importlib import import_module
@@ -60,7 +61,7 @@ MODULE_OF = {
     **dict.fromkeys(("Category", "Chunk", "ClassScore", "Entry", "Tubelet", "Video"), "dualtrack.result.model"),
     **dict.fromkeys(("Result", "load"), "dualtrack.result.result"),
 }
-"""Public names but the errors, and the modules that define them."""
+"""The module that defines each public name; the errors are in `ERRORS`."""
 ERRORS = "dualtrack.errors"
 
 __all__ = [
@@ -107,10 +108,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported now.
+    """Import a public name on first use.
 
     Raises:
-        AttributeError: there is no such name.
+        AttributeError: no public name is `name`.
     """
     if name == "__version__":
         value: Any = _version()

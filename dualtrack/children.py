@@ -1,4 +1,4 @@
-"""How child processes of dualtrack are started: engine, API, worker, media children, demo. One way for all of them."""
+"""Command and environment of every child process: engine, API, worker, media processes, demo."""
 
 import os
 import sys
@@ -8,17 +8,18 @@ from importlib.util import find_spec
 from dualtrack.errors import ConfigurationError
 
 SERVING = ("av", "cv2", "onnxruntime", "pydantic_settings", "scenedetect", "structlog")
-"""Packages that an engine needs and the base installation does not have."""
+"""Packages that an engine needs and the base installation lacks."""
 CALLERS_OWN = frozenset({"PYTHONPATH", "PYTHONWARNINGS"})
 INSTALL = 'pip install "dualtrack[{extra}]"'
 
 
 def python_command(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs one of dualtrack's modules with this Python.
+    """The command that runs one of dualtrack's modules with the current Python interpreter.
 
-    `-P` keeps the current folder out of the import path: it may hold a package `service` of somebody else's.
+    `-P` keeps the current directory off the import path: it may contain an unrelated package named `service`.
 
     Example:
+        >>> from dualtrack.children import python_command
         >>> python_command("service.api")[1:]
         ('-P', '-m', 'service.api')
     """
@@ -26,34 +27,43 @@ def python_command(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a child: this process's or the given one, without what a caller set for its own Python.
+    """The environment of a child process: a copy without the variables the user set for their own Python code.
 
-    `PYTHONPATH` may lead to a package `service`, too; `PYTHONWARNINGS=error` would end an engine at a library's
-    first deprecation.
+    `PYTHONPATH` may also lead to an unrelated package named `service`; `PYTHONWARNINGS=error` would end an engine at
+    the first deprecation warning of a library.
+
+    Args:
+        environment: to copy; default: this process's.
     """
     inherited = os.environ if environment is None else environment
     return {name: value for name, value in inherited.items() if name not in CALLERS_OWN}
 
 
 def require_linux(what: str) -> None:
-    """Refuse what needs Linux.
+    """Raise an error unless this is Linux.
 
-    A child ends with its parent by prctl(2), and scratch folders are locked by flock(2).
+    Child processes end with their parent through prctl(2), and scratch folders are locked with flock(2).
+
+    Args:
+        what: needs Linux; the message names it.
 
     Raises:
-        ConfigurationError: this is another system.
+        ConfigurationError: this is another operating system.
     """
     if sys.platform != "linux":
         raise ConfigurationError(
-            f"{what}: expected Linux, got {sys.platform}; the client (dualtrack.Client, dualtrack submit) works here"
+            f"{what}: expected Linux, got {sys.platform}; the client (dualtrack.Client, dualtrack submit) runs here"
         )
 
 
 def require_serving(what: str) -> None:
-    """Refuse what needs the packages that run the networks.
+    """Raise an error unless the packages that run the networks are installed.
+
+    Args:
+        what: needs them; the message names it.
 
     Raises:
-        ConfigurationError: one is not installed, or this is not Linux.
+        ConfigurationError: a package is missing, or this is not Linux.
     """
     require_linux(what)
     missing = [name for name in SERVING if find_spec(name) is None]

@@ -1,11 +1,11 @@
-"""Content hashes of files: a video is known by its own."""
+"""Content hashes of files; a video's is its id."""
 
 import hashlib
 from pathlib import Path
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits.
+    """SHA-256 of a file's content as 64 hexadecimal digits.
 
     Raises:
         OSError: the file can't be read.

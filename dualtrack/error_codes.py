@@ -1,4 +1,4 @@
-"""Every code of an error: its class and its HTTP status, for the service that answers and the client that reads."""
+"""Class and HTTP status of every error code, for the service that sends them and the client that receives them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -78,7 +78,7 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
         "unreachable",
     ),
     Canceled: ("canceled",),
-    JobFailed: ("detections-deleted", "job-deadline"),
+    JobFailed: ("detections-deleted", "job-deadline", "too-many-attempts"),
     InferenceError: ("inference-failed",),
     ContractViolation: ("contract-violation",),
     InferenceTimeout: ("inference-timeout",),
@@ -89,6 +89,9 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
 CLASS_OF_CODE: Mapping[str, type[DualtrackError]] = MappingProxyType(
     {code: kind for kind, codes in CODES_OF_CLASS.items() for code in codes}
 )
+
+CAUSES_WITHOUT_ERROR = frozenset({"worker-died"})
+"""Causes of a failed attempt that no error reports: nothing was left to raise one. They occur in the metrics alone."""
 
 STATUS_OF_CODE: Mapping[str, int] = {
     "bad-request": 400,
@@ -104,11 +107,11 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "idempotency-key-reused": 422,
     "disk-full": 507,
 }
-"""Codes whose status differs from that of their class."""
+"""Codes whose status differs from their class's."""
 
 STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
     (TooLarge, 413),
-    (InvalidResult, 500),  # stored by the service: not the caller's fault
+    (InvalidResult, 500),  # stored by the service: not a mistake in the request
     (InvalidInput, 422),
     (Unauthorized, 401),
     (NotFound, 404),
@@ -119,10 +122,10 @@ STATUS_OF_CLASS: tuple[tuple[type[DualtrackError], int], ...] = (
     (InferenceTimeout, 503),
     (NewerFormat, 503),
 )
-"""First match counts; every other error is a 500."""
+"""The first match counts; any other error is a 500."""
 
 INTERNAL = 500
-"""The status of errors whose cause callers do not see: the response has the code `internal` whatever went wrong."""
+"""Status of errors whose cause is not sent to callers: the response always has the code `internal`."""
 
 CLASS_OF_STATUS: Mapping[int, type[DualtrackError]] = {
     401: Unauthorized,
@@ -135,7 +138,7 @@ CLASS_OF_STATUS: Mapping[int, type[DualtrackError]] = {
     429: Overloaded,
     503: Unavailable,
 }
-"""For codes that this version does not know."""
+"""Used for codes that are unknown to this version."""
 
 
 def status_of(kind: type[DualtrackError], code: str) -> int:
@@ -145,10 +148,10 @@ def status_of(kind: type[DualtrackError], code: str) -> int:
 
 
 def class_of(code: str, status: int) -> type[DualtrackError]:
-    """The class of the error that an answer with this code and status stands for.
+    """The class of the error that a response with this code and status reports.
 
-    The status decides where the code is unknown, and where one code has two meanings: `not-ready` is a `Conflict`
-    for a result (409), but `Unavailable` for the service itself (503).
+    The status decides if the code is unknown or has two meanings: `not-ready` is a `Conflict` for a result (409), but
+    `Unavailable` for the service itself (503).
     """
     kind = CLASS_OF_CODE.get(code)
     if kind is not None:
@@ -159,13 +162,13 @@ def class_of(code: str, status: int) -> type[DualtrackError]:
 
 
 def class_of_status(status: int) -> type[DualtrackError]:
-    """The class that a status alone stands for."""
+    """The class of the error that a status alone indicates."""
     default = InvalidInput if 400 <= status < 500 else DualtrackError
     return CLASS_OF_STATUS.get(status, default)
 
 
 def error_of_code(code: str, detail: str) -> DualtrackError:
-    """The error that an engine process reported by this code."""
+    """The error that an engine process reported with this code."""
     kind = CLASS_OF_CODE.get(code, DualtrackError)
     if issubclass(kind, JobFailed):
         return kind(detail, code=code, final=True)

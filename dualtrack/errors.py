@@ -1,38 +1,48 @@
-"""Every error that dualtrack raises on purpose.
+"""All errors that dualtrack raises deliberately.
 
     DualtrackError
-    ├── InvalidInput            the caller's fault: a 4xx problem
-    │   ├── InvalidParameter    a request parameter is unknown or out of range
-    │   ├── InvalidVideo        the file can't be used (code: too-large, malformed, no-video, …)
-    │   ├── InvalidDetections   a file of detections can't be used: which record, and why
-    │   ├── TooLarge            the body is over the limit
-    │   ├── InvalidDataset      an annotation file that evaluation can't use
-    │   └── InvalidResult       a file or document that is not a result
+    ├── InvalidInput            the input or request is invalid; HTTP status 4xx, except InvalidResult
+    │   ├── InvalidParameter    a parameter is unknown or out of range
+    │   ├── InvalidVideo        the file can't be used as a video (code: too-large, malformed, no-video, …)
+    │   ├── InvalidDetections   a detections file can't be used; the message names the record
+    │   ├── TooLarge            the request body exceeds the size limit
+    │   ├── InvalidDataset      an annotation file can't be used for evaluation
+    │   └── InvalidResult       a file or document is not a complete result (500: of the service itself)
     ├── Unauthorized            the API key is missing or wrong
-    ├── NotFound                no such video, job or model
-    ├── Conflict                the request is right but too early or too late (result before it is ready)
-    ├── Gone                    it existed but was removed (job of a deleted video)
-    ├── Overloaded              a bounded queue is full: try again later
-    ├── Unavailable             Redis, Triton or the disk can't be reached at the moment
-    ├── Canceled                the job was canceled while it ran
+    ├── NotFound                the video, job, model or file does not exist
+    ├── Conflict                not possible in the current state, such as a result that is not ready
+    ├── Gone                    deleted, such as a job whose video was deleted
+    ├── Overloaded              a queue is full; try again later
+    ├── Unavailable             temporarily unavailable: the service, Redis, Triton or disk space
+    ├── Canceled                the job was canceled
     ├── JobFailed               the engine reported that a job failed, and whether a retry can help
-    ├── InferenceError          a graph failed
-    │   ├── ContractViolation   a tensor differs from its spec
-    │   ├── InferenceTimeout    no answer within the deadline
-    │   └── EngineDied          the engine process ended, or was stopped, during a job
-    ├── ConfigurationError      the installation can't work as configured
-    └── NewerFormat             a newer version wrote this: its format number is higher than the reader's
+    ├── InferenceError          inference failed
+    │   ├── ContractViolation   a tensor differs from its specification
+    │   ├── InferenceTimeout    no response within the deadline
+    │   └── EngineDied          the engine process ended or was stopped during a job
+    ├── ConfigurationError      the installation or its configuration does not work
+    └── NewerFormat             written in a newer format than this version can read
 
-Exceptions of libraries stop at the adapter that calls the library and are chained to one of these.
-A message names the thing, what was wanted and what came.
+Exceptions of libraries are caught where the library is called, and chained to one of these errors.
+A message names the object, what was expected and what was received.
 """
 
 
 class DualtrackError(Exception):
-    """Base of all of them.
+    """Base class of all errors that dualtrack raises deliberately.
 
     Attributes:
-        code: stable, kebab-case name of the problem; the last part of a problem's `type`.
+        code: stable name of the error in kebab case, such as `invalid-parameter`; also the last part of `type` in the
+            service's problem documents.
+        detail: the message.
+
+    Example:
+        >>> import dualtrack
+        >>> try:
+        ...     dualtrack.segment("clip.mp4", th_det=3)
+        ... except dualtrack.InvalidParameter as error:
+        ...     print(error.code)
+        invalid-parameter
     """
 
     code = "internal"
@@ -45,73 +55,77 @@ class DualtrackError(Exception):
 
 
 class InvalidInput(DualtrackError):
-    """The caller's fault."""
+    """The input or request is invalid."""
 
     code = "invalid-input"
 
 
 class InvalidParameter(InvalidInput):
-    """A request parameter is unknown or out of its range."""
+    """A parameter is unknown or out of range."""
 
     code = "invalid-parameter"
 
 
 class InvalidVideo(InvalidInput):
-    """The file can't be used as a video; `code` says why."""
+    """The file can't be used as a video; `code` is the reason, such as `no-video` or `too-long`."""
 
     code = "malformed"
 
 
 class InvalidDetections(InvalidInput):
-    """A file of detections that can't be used; the message names the record."""
+    """A detections file can't be used; the message names the record."""
 
     code = "invalid-detections"
 
 
 class TooLarge(InvalidInput):
-    """The body is over the limit."""
+    """The request body exceeds the size limit."""
 
     code = "body-too-large"
 
 
 class InvalidDataset(InvalidInput):
-    """An annotation file or its folder can't be used."""
+    """An annotation file, or the folder it describes, can't be used for evaluation."""
 
     code = "invalid-dataset"
 
 
 class InvalidResult(InvalidInput):
-    """A file or document is not a result, or part of it is missing."""
+    """A file or document is not a result, or is incomplete."""
 
     code = "invalid-result"
 
 
 class Unauthorized(DualtrackError):
-    """The service requires an API key; the request has none, or a wrong one."""
+    """The service requires an API key, and the request's is missing or wrong."""
 
     code = "unauthorized"
 
 
 class NotFound(DualtrackError):
-    """No such video, job or model."""
+    """The video, job, model or file does not exist."""
 
     code = "not-found"
 
 
 class Conflict(DualtrackError):
-    """The request is right, but not in the current state."""
+    """The request is valid but conflicts with the current state, such as reading a result that is not ready."""
 
     code = "conflict"
 
 
 class Gone(DualtrackError):
-    """It existed but was removed."""
+    """The object was deleted, such as a job whose video was deleted."""
 
     code = "gone"
 
 
 class Overloaded(DualtrackError):
-    """A bounded queue is full."""
+    """A queue of the service is full; try again later.
+
+    Attributes:
+        retry_after_s: seconds after which to try again.
+    """
 
     code = "queue-full"
 
@@ -121,7 +135,11 @@ class Overloaded(DualtrackError):
 
 
 class Unavailable(DualtrackError):
-    """Redis, Triton or the disk can't be reached at the moment."""
+    """The service, or something it needs such as Redis, Triton or disk space, is temporarily unavailable.
+
+    Attributes:
+        retry_after_s: seconds after which to try again.
+    """
 
     code = "unavailable"
 
@@ -131,13 +149,17 @@ class Unavailable(DualtrackError):
 
 
 class Canceled(DualtrackError):
-    """The job was canceled while it ran."""
+    """The job was canceled."""
 
     code = "canceled"
 
 
 class JobFailed(DualtrackError):
-    """The engine reported that the job failed; `final` if another attempt would fail as well."""
+    """The engine reported that a job failed.
+
+    Attributes:
+        final: whether another attempt would fail in the same way.
+    """
 
     def __init__(self, detail: str, *, code: str, final: bool) -> None:
         super().__init__(detail, code=code)
@@ -145,36 +167,36 @@ class JobFailed(DualtrackError):
 
 
 class InferenceError(DualtrackError):
-    """A graph failed."""
+    """Inference failed."""
 
     code = "inference-failed"
 
 
 class ContractViolation(InferenceError):
-    """A tensor differs from its spec in name, dtype or shape."""
+    """A tensor differs from its specification in name, dtype or shape."""
 
     code = "contract-violation"
 
 
 class InferenceTimeout(InferenceError):
-    """A graph gave no answer within its deadline."""
+    """A network did not respond within the deadline."""
 
     code = "inference-timeout"
 
 
 class EngineDied(InferenceError):
-    """The engine process ended in the middle of a job, or was stopped because its messages were invalid."""
+    """The engine process ended during a job, or was stopped because it sent an invalid message."""
 
     code = "engine-died"
 
 
 class ConfigurationError(DualtrackError):
-    """The installation can't work as it is configured."""
+    """The installation, or its configuration, does not work."""
 
     code = "configuration"
 
 
 class NewerFormat(DualtrackError):
-    """A newer version wrote this: its format number is higher than the reader's; the message has both."""
+    """Data is in a newer format than this version can read; the message has both format numbers."""
 
     code = "newer-format"

@@ -1,4 +1,4 @@
-"""How far a job or a run of the engine is."""
+"""Progress of a job or of a run of the engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is.
+    """Progress of a job or of a run of the engine.
 
     Attributes:
-        stage: `decode`, `detect`, `calibrate`, `track`, `merge`, `fill` or `render`.
-        done: frames of the video that this stage has processed.
-        total: frames of the video.
-        fraction: of the whole job, in [0, 1]; only a service estimates it, else None.
-        rate: frames per second in this stage; None before it is known, and from an `Engine`.
-        eta_s: estimated seconds until the job is done; None before it is known, and from an `Engine`.
+        stage: current stage: `decode`, `detect`, `calibrate`, `track`, `merge`, `fill` or `render`.
+        done: number of the video's frames that this stage has processed.
+        total: number of the video's frames.
+        fraction: share of the whole job that is done, in [0, 1]. A service estimates it; None from an `Engine`.
+        rate: frames per second in this stage. None until a service has measured it, and always from an `Engine`.
+        eta_s: estimated seconds until the job is done. None until a service can estimate it, and always from an
+            `Engine`.
+
+    Example:
+        >>> import dualtrack
+        >>> def show(progress: dualtrack.Progress) -> None:
+        ...     print(f"{progress.stage}: {progress.done} of {progress.total} frames")
+        >>> result = dualtrack.segment("clip.mp4", on_progress=show)
     """
 
     stage: str
@@ -26,4 +33,4 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], object]
-"""Called after every change; what it returns is ignored, what it raises ends the wait or the run."""
+"""Callback for progress. Its return value is ignored; an exception it raises ends the wait or the run."""

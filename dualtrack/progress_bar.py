@@ -1,4 +1,4 @@
-"""A progress bar in a terminal or a notebook: one bar that follows a job through its stages."""
+"""Progress display of a job in a terminal or a notebook: one bar per stage."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from dualtrack.progress import Progress
 
 
 class ProgressBar:
-    """Stage, frames, frames per second and remaining time of the stage."""
+    """Shows stage, frames, frames per second and estimated time left of the stage."""
 
     def __init__(self, display: rich.progress.Progress) -> None:
         self._display = display
@@ -19,7 +19,7 @@ class ProgressBar:
         self._stage = ""
 
     def show(self, progress: Progress) -> None:
-        """Show this progress."""
+        """Update the bar of the current stage, or add one when a new stage begins."""
         if progress.stage != self._stage or self._task is None:
             self._finish()
             self._stage = progress.stage
@@ -36,7 +36,7 @@ class ProgressBar:
 
 @contextmanager
 def progress_bar(console: Console | None = None) -> Iterator[ProgressBar]:
-    """A live bar for the length of the block, on `console` or standard error; plain lines where it is no terminal."""
+    """Show a live bar while the block runs, on `console` or standard error; without a terminal, print plain lines."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<10}"),
@@ -51,5 +51,5 @@ def progress_bar(console: Console | None = None) -> Iterator[ProgressBar]:
 
 
 def is_interactive(console: Console) -> bool:
-    """Whether somebody watches: a terminal or a notebook."""
+    """Whether the console is a terminal or a notebook."""
     return console.is_terminal or console.is_jupyter

@@ -1,16 +1,19 @@
-"""The lines between a worker and its engine process: one JSON object each, with the message's name and its fields.
+"""Messages between an engine process and the process that controls it, a worker or an `Engine`.
 
-    worker → engine     start, then any number of do and cancel
-    engine → worker     ready, then per run any number of step and cached, and one done or failed
+Each message is one line of JSON: an object with the message's name and its fields.
 
-The first message of each side, start and ready, carries the format. Every other message names its run: a number that
-the worker's handle counts up for as long as it lives, across restarts of the engine. A job's id and attempt would not
-be enough: a job need not come from the queue, and a call that begins an attempt may be repeated with the same number.
+    controller → engine     start, then any number of do and cancel
+    engine → controller     ready, then for each run any number of step and cached, and finally done or failed
 
-The worker starts the engine from the code that it runs itself, so the two formats differ only where an installation was
-replaced under a running worker. Only the current format is read; a first message without a number counts as format 0.
+The first message of each side, start and ready, has the format number. Every other message has the number of its run,
+which the controller's handle increments for as long as it exists, also across restarts of the engine. A job's id and
+attempt would not identify a run: a job need not come from the queue, and the call that begins an attempt may be
+repeated with the same attempt number.
 
-Only the standard library is imported here: a program at either end needs no other part of the service.
+The controller starts the engine from its own code, so the format numbers differ only if the installation was replaced
+while it was running. Only the current format is read; a first message without a number counts as format 0.
+
+This module imports only the standard library, so a program on either side needs no other part of dualtrack.
 """
 
 import json
@@ -19,21 +22,24 @@ from types import NoneType
 from typing import Any, get_type_hints
 
 FORMAT = 2
-"""Counts up when a message gains, loses or renames a field, or means something else."""
+"""Format number; it is incremented when a field is added, removed or renamed, or a message changes its meaning."""
 NAME = "message"
-"""Key of the message's name; no message has a field that is called so."""
+"""Key of the message's name; no message has a field of this name."""
 Document = dict[str, Any]
 
 
 class ProtocolError(ValueError):
-    """A line that is not a message of the protocol."""
+    """A line is not a message of the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The worker's first message: what the engine works with.
+    """The controller's first message.
 
-    `scratch` is the engine's folder for decoded frames and features.
+    Attributes:
+        settings: settings of the engine by name, and `scratch`, its folder for decoded frames and features; those
+            that are absent come from the environment.
+        format: format number of the controller.
     """
 
     settings: Document
@@ -42,7 +48,13 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """Do a job: `video` and its `sha256`, `out`, `parameters`; where there are `detections` also `counted_ids`."""
+    """Run a job.
+
+    Attributes:
+        run: number of the run.
+        job: `video` (path) and its `sha256`, `out` (folder of the results), `parameters`; optionally `detections`
+            (path) and `counted_ids` (whether their category ids are those of jobs before schema 1).
+    """
 
     run: int
     job: Document
@@ -50,7 +62,7 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop a run at its next step; one that has ended or is not known yet is not an error."""
+    """Stop a run at its next step; the run may have ended already, or be unknown so far."""
 
     run: int
 
@@ -64,7 +76,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a run: a stage has processed `done` of the video's `total` frames."""
+    """Progress of a run: `stage` has processed `done` of the video's `total` frames."""
 
     run: int
     stage: str
@@ -74,9 +86,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """A file of the cache was written or read; without a size: it was removed.
+    """A cache file was written, read or removed.
 
-    `checkpoint`: this attempt has written a checkpoint, or has found one and resumes from it.
+    Attributes:
+        run: number of the run.
+        key: cache key of the file.
+        size_bytes: size of the file; None if it was removed.
+        checkpoint: whether the file is a checkpoint that this attempt wrote or resumes from.
     """
 
     run: int
@@ -87,14 +103,21 @@ class Cached:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result is written; the engine is idle."""
+    """The run has succeeded: its result is written, and the engine is idle."""
 
     run: int
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """There is no result; the engine is idle. `final`: another attempt would end the same way."""
+    """The run has failed: there is no result, and the engine is idle.
+
+    Attributes:
+        run: number of the run.
+        code: code of the error (`dualtrack.error_codes`).
+        detail: message of the error.
+        final: whether another attempt would fail in the same way.
+    """
 
     run: int
     code: str
@@ -104,9 +127,9 @@ class Failed:
 
 Command = Start | Do | Cancel
 OfRun = Step | Cached | Done | Failed
-"""Answers that name a run."""
-Answer = Ready | OfRun
-Message = Command | Answer
+"""Messages of the engine about a run."""
+EngineMessage = Ready | OfRun
+Message = Command | EngineMessage
 KINDS: dict[str, type[Message]] = {
     kind.__name__.lower(): kind for kind in (Start, Do, Cancel, Ready, Step, Cached, Done, Failed)
 }
@@ -117,20 +140,21 @@ JSON_TYPES: dict[object, tuple[type, ...]] = {
     int | None: (int, NoneType),
     Document: (dict,),
 }
-"""What a field may be in JSON, by its annotation; compared exactly, because `isinstance` takes a bool for an int."""
+"""Types that a field may have in JSON, by annotation; compared exactly, because a bool is also an instance of int."""
 
 
 def encode(message: Message) -> str:
-    """The message's line, with its end."""
+    """Encode a message as a line, including the line break."""
     values = {field.name: getattr(message, field.name) for field in fields(message)}
     return json.dumps({NAME: name_of(message), **values}) + "\n"
 
 
 def decode(line: str | bytes) -> Message:
-    """The message of a line.
+    """Decode a line into a message.
 
     Raises:
-        ProtocolError: it is not a JSON object, its kind or format is unknown, or its fields don't match its kind.
+        ProtocolError: the line is not a JSON object, its kind or format is unknown, or its fields don't match its
+            kind.
     """
     try:
         document = json.loads(line)
@@ -143,14 +167,14 @@ def decode(line: str | bytes) -> Message:
     if kind is None:
         raise ProtocolError(f"engine protocol: unknown message {_short(name)}, expected one of {', '.join(KINDS)}")
     if kind in {Start, Ready}:
-        # before the fields: those of another format may differ
+        # checked before the fields, which may differ in another format
         _check_format(document.get("format", 0))
     _check_fields(name, get_type_hints(kind), document)
     return kind(**document)
 
 
 def name_of(message: Message) -> str:
-    """How lines call this kind of message."""
+    """Name of this kind of message in a line."""
     return type(message).__name__.lower()
 
 
@@ -162,15 +186,15 @@ def _check_format(number: object) -> None:
 def _check_fields(name: str, hints: dict[str, object], document: Document) -> None:
     if document.keys() != hints.keys():
         raise ProtocolError(
-            f"engine protocol: {name} has the fields {', '.join(hints)}, got {_short(', '.join(document))}"
+            f"engine protocol: {name}: expected the fields {', '.join(hints)}, got {_short(', '.join(document))}"
         )
     for field, hint in hints.items():
         if type(document[field]) not in JSON_TYPES[hint]:
-            wanted = " or ".join(kind.__name__ for kind in JSON_TYPES[hint])
-            raise ProtocolError(f"engine protocol: {name}.{field} must be {wanted}, got {_short(document[field])}")
+            expected = " or ".join(kind.__name__ for kind in JSON_TYPES[hint])
+            raise ProtocolError(f"engine protocol: {name}.{field} must be {expected}, got {_short(document[field])}")
 
 
 def _short(value: object) -> str:
-    """Enough of what came to recognize it in a log."""
+    """The start of the value's representation, long enough to recognize it in a log."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"

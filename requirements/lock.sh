@@ -12,6 +12,7 @@ compile service-cpu.txt --python-platform linux pyproject.toml --extra cpu
 compile service-gpu.txt --python-platform linux pyproject.toml --extra gpu
 compile dev.txt --python-platform linux pyproject.toml --extra cpu --extra evaluation --extra dev
 compile models.txt --python-platform linux pyproject.toml --extra cpu --extra evaluation --extra dev --extra models --extra tensorrt-check
+compile docs.txt --python-platform linux pyproject.toml --extra cpu --extra evaluation --extra docs
 # its wheel wants a newer glibc than the rest
 compile triton-test.txt requirements/triton-test.in --no-deps --python-platform x86_64-manylinux_2_36
 # needs an older typer than the service

@@ -1,4 +1,4 @@
-"""Logs: one structured line per event, JSON for machines or text for people."""
+"""Logging: one structured line per event, as JSON or as text."""
 
 import logging
 import sys
@@ -9,7 +9,12 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure_logging(level: str, *, json: bool) -> None:
-    """Route structlog and the standard library's loggers to standard error."""
+    """Send structlog and the standard library's loggers to standard error.
+
+    Args:
+        level: minimum severity: `debug`, `info`, `warning` or `error`. For loggers of libraries, at least `warning`.
+        json: write JSON lines instead of text; the standard library's loggers always write text.
+    """
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     )

@@ -1,4 +1,4 @@
-"""What the API and every worker open from the settings, and what can be asked of all of it together."""
+"""Opens the components that the API and every worker share, and checks their readiness."""
 
 import asyncio
 import contextlib
@@ -24,12 +24,12 @@ from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 
 JOB_TASK = "run_job"
-"""Name of the task in the queue; deliveries of earlier versions carry it, too, so it must not change."""
+"""Name of the task in the queue; it must not change, because deliveries of earlier versions contain it."""
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What the API and a worker work with."""
+    """The components that the API and a worker share."""
 
     settings: Settings
     redis: Redis
@@ -44,14 +44,14 @@ class Parts:
 
 @contextlib.asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
-    """Connect to Redis, open the blob store, read the manifest.
+    """Connect to Redis, open the blob store and read the manifest; closes them at the end of the block.
 
     Raises:
-        ConfigurationError: no Redis is configured, or the model repository is not readable.
+        ConfigurationError: no Redis is configured, or the model repository can't be read.
         Unavailable: Redis can't be reached.
     """
     if settings.redis_url is None:
-        raise ConfigurationError("redis_url: not set; set DUALTRACK_REDIS_URL or run `dualtrack serve`")
+        raise ConfigurationError("redis_url: expected a URL, got none: set DUALTRACK_REDIS_URL or run dualtrack serve")
     url = settings.redis_url.get_secret_value()
     manifest = load_manifest(settings.model_repository)
     blobs = BlobStore(settings.data_dir / "blobs", min_free_bytes=settings.min_free_bytes)
@@ -64,7 +64,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             docket.register(_run_nothing, names=[JOB_TASK])
 
             async def deliver(job_id: str, key: str) -> None:
-                # by name: a worker has put its own function under it
+                # by name, because a worker registers another function under it
                 await docket.add(JOB_TASK, key=key)(job_id)
 
             yield Parts(
@@ -90,16 +90,16 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 async def current_release(parts: Parts) -> Manifest:
-    """The newest release in the repository: one that is published meanwhile needs no new start.
+    """The newest release in the repository, read again each time, so that a new release needs no restart.
 
     Raises:
-        ConfigurationError: the repository is not readable any more.
+        ConfigurationError: the repository can't be read.
     """
     return await asyncio.to_thread(load_manifest, parts.settings.model_repository)
 
 
 async def count_workers(parts: Parts) -> int:
-    """How many workers have shown a sign of life lately.
+    """Number of workers with a recent heartbeat.
 
     Raises:
         Unavailable: Redis can't be reached.
@@ -109,31 +109,31 @@ async def count_workers(parts: Parts) -> int:
 
 
 async def ready(parts: Parts) -> dict[str, str | bool]:
-    """What the service needs, each True or a text that says what is wrong."""
+    """Check what the service needs; returns, for each component, True or a text that describes the problem."""
     checks: dict[str, str | bool] = {"models": True, "disk": True}
     try:
         checks |= {"state": True, "workers": True if await count_workers(parts) else "no live worker"}
     except Unavailable as error:
         checks |= {"state": error.detail}
     if parts.settings.triton_url is not None:
-        checks["models"] = await _answering(parts.settings.triton_url, parts.settings.model_repository)
+        checks["models"] = await _models_ready(parts.settings.triton_url, parts.settings.model_repository)
     if parts.blobs.free_bytes() < parts.settings.min_free_bytes:
         checks["disk"] = f"less than {parts.settings.min_free_bytes} bytes free"
     return checks
 
 
 async def _run_nothing(job_id: str) -> None:
-    """The task as a process that only delivers knows it; a worker registers what runs the job under the name."""
+    """The task in processes that only deliver jobs; a worker registers the function that runs them under its name."""
     raise ConfigurationError(f"job {job_id}: delivered to a process that is not a worker")
 
 
 def _classes(settings: Settings, manifest: Manifest) -> ClassVector:
-    """What the class vectors of the detector in use mean."""
+    """The classes in the class vectors of the detector in use."""
     return bundled(manifest) if settings.detector is None else load_detector_file(settings.detector).vector
 
 
-async def _answering(url: str, repository: Path) -> str | bool:
-    """Whether the models of the releases in `repository` answer at `url`."""
+async def _models_ready(url: str, repository: Path) -> str | bool:
+    """Whether Triton at `url` serves the models of all releases in `repository`: True, or the problem."""
     try:
         releases = await asyncio.to_thread(load_releases, repository)
     except ConfigurationError as error:

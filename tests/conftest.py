@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.triton.server import Triton, triton
+
+# an example may take its time: a busy machine is not a fault of the code
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 TRITON_PYTHON = "DUALTRACK_TEST_TRITON_PYTHON"
 

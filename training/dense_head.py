@@ -1,7 +1,8 @@
-"""Tune the dense head alone: `python -m training.dense_head --data DIR --start-weights FILE --weights IN --out DIR`.
+"""Fine-tune the dense head: `python -m training.dense_head --data DIR --start-weights FILE --weights IN --out DIR`.
 
-Trunk and neck stay as they are, so masks and trackers do. On photographs the head is held by the start weights (with
-their own trunk), on rendered frames it learns boxes and classes: the step after `training.interpolate`.
+Trunk and neck are frozen, so masks and trackers do not change. On photographs the head is constrained by distillation
+from the initial weights (with their own trunk); on rendered frames it learns boxes and classes. Runs after
+`training.interpolate`.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from training.detector import (
     dense_losses,
     depthwise_in_float32,
     load_pictures,
-    normalised,
+    normalized,
     start_model,
 )
 from training.loop.loop import train_loop
@@ -28,12 +29,12 @@ from training.loop.precision import autocast
 from training.loop.schedule import rms_groups
 
 FACTOR = 1e-3
-"""Rate over a tensor's RMS: the head can move faster than a trunk that others depend on."""
+"""Learning rate relative to a tensor's RMS; higher than for a trunk on which other parts depend."""
 
 
 def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, batch: CropBatch) -> dict[str, Tensor]:
     """Distillation and class loss of a batch; no gradient reaches trunk and neck."""
-    image = normalised(model, batch)
+    image = normalized(model, batch)
     with autocast(image.device):
         with torch.no_grad():
             _, levels = model.features(image)
@@ -49,7 +50,7 @@ def train(
     minutes: float,
     seed: int,
 ) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state."""
+    """Train until the budget is spent; resumes if `out` has a saved state."""
     for network in (model, teacher):
         depthwise_in_float32(network)
         network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -66,10 +67,10 @@ def train(
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--start-weights", type=Path, required=True, help="The teacher on photographs.")
+    parser.add_argument("--start-weights", type=Path, required=True, help="Weights of the teacher on photographs.")
     parser.add_argument("--weights", type=Path, required=True, help="A trained detector.")
     parser.add_argument("--out", type=Path, default=Path("runs/dense-head"))
     parser.add_argument("--minutes", type=float, default=20)

@@ -1,8 +1,8 @@
 """Train the `lite` detector: `python -m training.detector --data DIR --start-weights FILE --out DIR --minutes N`.
 
-The recipe: the mask head is new; trunk, neck and dense head are tuned lightly by its loss while the dense outputs
-are held by distillation from the frozen start weights on photographs; rendered frames teach the classes that COCO
-lacks. `--data` holds coco_small, more_images, pennfudan and scenes3d/train.
+The recipe: the mask head is new; trunk, neck and dense head are lightly fine-tuned by its loss, while distillation
+from the frozen initial weights on photographs constrains the dense outputs; rendered frames teach the classes not in
+COCO. `--data` contains coco_small, more_images, pennfudan and scenes3d/train.
 """
 
 import argparse
@@ -34,12 +34,12 @@ TUNE_FACTOR = 5e-4
 RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
 SCALES = (0.5, 1.5)
 RENDERED_EVERY = 4
-"""Frames of a clip from one that is used to the next."""
+"""Every how many frames of a clip one is used."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and on what: minutes, seed, crops of a step, processes that make crops ahead, device."""
+    """Budget and resources: minutes, seed, crops per step, worker processes, device."""
 
     minutes: float
     seed: int = 0
@@ -49,7 +49,7 @@ class Budget:
 
 
 def start_model(start_weights: Path) -> LiteMaskRcnn:
-    """The detector with the start weights' trunk, neck and dense head."""
+    """The detector with trunk, neck and dense head of the initial weights."""
     model = LiteMaskRcnn()
     net = NanoDetPlus("m-1.5x")
     net.load_state_dict(load_file(start_weights))
@@ -69,7 +69,7 @@ def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]
 
 
 def by_class(pictures: list[Picture]) -> list[list[Picture]]:
-    """For every class that occurs the pictures that show it."""
+    """For every class that occurs, the images that contain it."""
     found: dict[int, list[Picture]] = {}
     for picture in pictures:
         for label in {instance.label for instance in picture.instances}:
@@ -78,9 +78,9 @@ def by_class(pictures: list[Picture]) -> list[list[Picture]]:
 
 
 def batches(photographs: list[Picture], rendered: list[Picture], size: int, seed: int) -> Iterator[CropBatch]:
-    """Random crops forever; `seed` fixes them. Some have objects of another crop of their kind pasted over them.
+    """Endless random crops, determined by `seed`; some have objects of another crop of their kind pasted over them.
 
-    Rendered frames are drawn class by class: two clips show a duck, seventy-nine a person.
+    Rendered frames are sampled by class, since two clips contain a duck and seventy-nine a person.
     """
     rng = random.Random(seed)
     classes = by_class(rendered)
@@ -97,7 +97,7 @@ def batches(photographs: list[Picture], rendered: list[Picture], size: int, seed
 
 
 def depthwise_in_float32(model: nn.Module) -> None:
-    """Take depthwise convolutions out of autocast: their bfloat16 backward pass is slower on the CPU."""
+    """Exclude depthwise convolutions from autocast: their bfloat16 backward pass is slower on a CPU."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.groups > 1:
             module.forward = functools.partial(_float32_convolution, module)  # type: ignore[method-assign]
@@ -112,7 +112,7 @@ def _float32_convolution(module: nn.Conv2d, x: Tensor) -> Tensor:
 
 def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, batch: CropBatch) -> dict[str, Tensor]:
     """Mask, distillation and class loss of a batch."""
-    image = normalised(model, batch)
+    image = normalized(model, batch)
     with autocast(image.device):
         taps, levels = model.features(image)
         outputs = model.dense_outputs(levels)
@@ -121,7 +121,7 @@ def losses(model: LiteMaskRcnn, teacher: LiteMaskRcnn, batch: CropBatch) -> dict
     return {"mask": mask_loss(model, taps32, levels32, batch), **dense_losses(outputs, teacher, image, batch)}
 
 
-def normalised(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
+def normalized(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
     """Crops -> the trunk's input."""
     image: Tensor = model.normalise(batch.images)
     return image.contiguous(memory_format=torch.channels_last)
@@ -130,7 +130,7 @@ def normalised(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
 def dense_losses(
     outputs: list[LevelOutput], teacher: LiteMaskRcnn, image: Tensor, batch: CropBatch
 ) -> dict[str, Tensor]:
-    """The dense head held by the teacher on photographs, taught on rendered frames."""
+    """Losses of the dense head: distillation on photographs, supervision on rendered frames."""
     with torch.no_grad(), autocast(image.device):
         reference = teacher.dense_outputs(teacher.features(image)[1])
     old = [LevelOutput(r.class_logits[:, :NUM_CLASSES], r.bin_logits) for r in reference]
@@ -145,7 +145,7 @@ def train(
     out: Path,
     budget: Budget,
 ) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
+    """Train until the budget is spent; resumes if `out` has a saved state. Writes the moving average."""
     for network in (model, teacher):
         if budget.device.type == "cpu":
             depthwise_in_float32(network)
@@ -167,19 +167,19 @@ def train(
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument(
-        "--start-weights", type=Path, required=True, help="Where it starts; the teacher on photographs."
+        "--start-weights", type=Path, required=True, help="Initial weights, and the teacher on photographs."
     )
-    parser.add_argument("--init", type=Path, help="A trained detector to go on from in place of the start weights.")
+    parser.add_argument("--init", type=Path, help="Trained detector to continue from instead of the initial weights.")
     parser.add_argument("--out", type=Path, default=Path("runs/detector"))
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=BATCH, help="Crops of a step.")
-    parser.add_argument("--workers", type=int, default=0, help="Processes that make crops ahead.")
+    parser.add_argument("--batch", type=int, default=BATCH, help="Crops per step.")
+    parser.add_argument("--workers", type=int, default=0, help="Worker processes that prepare crops.")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)

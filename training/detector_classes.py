@@ -1,9 +1,9 @@
-"""Fit some classes that COCO lacks: `python -m training.detector_classes --data DIR --weights IN --out OUT`.
+"""Fit some of the classes not in COCO: `python -m training.detector_classes --data DIR --weights IN --out OUT`.
 
-The dense head learns these classes from rendered frames, and hardly moves for the few photographs that show one.
-So the named ones are fitted afterwards, alone: features of the frozen towers on rendered frames and photographs, one
-logistic regression per level and class. Each starts from what it is, or from the COCO class that it is a kind of
-(`PARENTS`), and is held there. No other class changes, and no box, mask or feature of the trackers.
+The dense head learns these classes from rendered frames, and hardly adapts to the few photographs of them. The given
+classes are therefore fitted afterwards: one logistic regression per level and class, on features of the frozen towers
+on rendered frames and photographs. Each is regularized toward its current weights, or toward those of the COCO class it
+belongs to (`PARENTS`). No other class changes, and no boxes, masks or features of the trackers.
 """
 
 import argparse
@@ -27,23 +27,23 @@ from training.losses.detector import assign_cells
 
 OLD = len(COCO_NAMES)
 PARENTS = {"duck": "bird"}
-"""Classes with too few examples to start from themselves."""
+"""Classes with too few examples to start from their own weights."""
 DEFAULT = ("giant_panda", "duck", "tiger")
-"""Two that photographs show, and the one that fires most on photographs of other animals. Not `parrot`: its three
-photographs are learned by heart, and every other bird becomes one."""
+"""Two with photographs, and the one with the most false positives on photographs of other animals. Not `parrot`: the
+fit memorizes its three photographs, and every other bird becomes one."""
 ANIMALS = tuple(
     COCO_NAMES.index(name)
     for name in ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe")
 )
 BACKGROUND_CELLS = 60
-"""Random cells kept per crop beside those that look like some object."""
+"""Random cells per crop, in addition to those that resemble an object."""
 LIKELY = 0.03
-UNLABELLED_WEIGHT = 0.3
-"""Photographs may show unlabeled objects of these classes, so cells of no labeled object count less as negatives."""
+UNLABELED_WEIGHT = 0.3
+"""Weight of cells without a labeled object as negatives: photographs may contain unlabeled objects."""
 PHOTOGRAPH_WEIGHT = 8.0
-"""Of the few cells of photographs that show a labeled animal, against those of rendered frames."""
+"""Weight of the few cells of photographs with a labeled animal, relative to those of rendered frames."""
 SPECIES_COPIES = 6
-"""Crops of every photograph that shows one of the new classes."""
+"""Number of crops of every photograph that contains one of the new classes."""
 OTHER_PHOTOGRAPHS = 150
 
 
@@ -58,7 +58,7 @@ class Cells:
 
 @torch.no_grad()
 def crop_cells(model: LiteMaskRcnn, crop: Crop) -> list[Cells]:
-    """The cells of a crop worth learning from, per level."""
+    """The cells of a crop to learn from, per level."""
     _, levels = model.features(model.normalise(torch.from_numpy(crop.image)[None]))
     towers = [tower(level) for tower, level in zip(model.head.towers, levels, strict=True)]
     raw = [output(x) for output, x in zip(model.head.outputs, towers, strict=True)]
@@ -86,15 +86,15 @@ def crop_cells(model: LiteMaskRcnn, crop: Crop) -> list[Cells]:
 
 
 def _weights(labels: Tensor, crop: Crop) -> Tensor:
-    """Weight of each cell by the label of its object, -1: none (M,)."""
+    """Weight of each cell by the label of its object (-1: none), (M,)."""
     if crop.labeled_ytvis:
         return torch.ones(len(labels))
     animal = (labels >= OLD) | torch.isin(labels, torch.tensor(ANIMALS))
-    return torch.where(animal, PHOTOGRAPH_WEIGHT, torch.where(labels >= 0, 1.0, UNLABELLED_WEIGHT))
+    return torch.where(animal, PHOTOGRAPH_WEIGHT, torch.where(labels >= 0, 1.0, UNLABELED_WEIGHT))
 
 
 def collect(model: LiteMaskRcnn, pictures: Sequence[Picture], rng: random.Random) -> list[Cells]:
-    """Cells of one random crop of every picture, joined per level."""
+    """Cells of one random crop of every image, combined per level."""
     rows = [crop_cells(model, read_crop(picture, rng)) for picture in pictures]
     return [
         Cells(*(torch.cat([getattr(cells, name) for cells in level]) for name in ("features", "targets", "weights")))
@@ -103,7 +103,7 @@ def collect(model: LiteMaskRcnn, pictures: Sequence[Picture], rng: random.Random
 
 
 def fit(cells: Cells, start: tuple[Tensor, Tensor], decay: float, steps: int = 200) -> tuple[Tensor, Tensor]:
-    """Weighted logistic regression on soft targets, held at `start`: weight (K, C) and bias (K,) of K classes."""
+    """Weighted logistic regression on soft targets, regularized toward `start`: weight (K, C) and bias (K,)."""
     mean, scale = cells.features.mean(0), cells.features.std(0) + 1e-4
     features = (cells.features - mean) / scale
     weight, bias = start[0] * scale, start[1] + start[0] @ mean
@@ -127,7 +127,7 @@ def fit(cells: Cells, start: tuple[Tensor, Tensor], decay: float, steps: int = 2
 def fit_classes(
     model: LiteMaskRcnn, names: Sequence[str], pictures: Sequence[Picture], *, decay: float, seed: int
 ) -> None:
-    """Replace the outputs of the classes `names` on every level that shows one of them, in place."""
+    """Replace the outputs of the classes `names`, in place, on every level where one of them occurs."""
     torch.manual_seed(seed)
     columns = torch.tensor([index_of_ytvis(name) for name in names])
     starts = torch.tensor(
@@ -144,7 +144,7 @@ def fit_classes(
 
 
 def choose(photographs: Sequence[Picture], rendered: Sequence[Picture], seed: int) -> list[Picture]:
-    """All rendered frames, all photographs of animals, those of new classes again and again, and some others."""
+    """All rendered frames, all photographs of animals, repeated ones of new classes, and some others."""
     rng = random.Random(seed)
     kinds = [{instance.label for instance in picture.instances} for picture in photographs]
     fresh = [picture for picture, labels in zip(photographs, kinds, strict=True) if max(labels) >= OLD]
@@ -158,14 +158,16 @@ def choose(photographs: Sequence[Picture], rendered: Sequence[Picture], seed: in
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="weights file to write")
     parser.add_argument("--cache", type=Path, default=Path("runs/detector/frames"))
     parser.add_argument("--classes", nargs="+", choices=YTVIS_NAMES, default=DEFAULT, metavar="NAME")
-    parser.add_argument("--decay", type=float, default=0.05, help="how firmly a class is held at its start")
+    parser.add_argument(
+        "--decay", type=float, default=0.05, help="strength of the regularization toward the initial weights"
+    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)

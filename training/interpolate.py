@@ -1,10 +1,13 @@
-"""Go back part of the way: `python -m training.interpolate --start-weights FILE --weights IN --out OUT --share 0.5`.
+"""Interpolate between earlier and fine-tuned weights.
 
-`--start-weights` is NanoDet's file, or `--earlier` a detector of before a training step (`training.dense_head`).
+    python -m training.interpolate --start-weights FILE --weights IN --out OUT --share 0.5
 
-Tuning on few pictures costs the detector some of what it knew of COCO. Between the start weights and the tuned ones lie
-weights that keep most of both (weight-space ensembles, Wortsman et al. 2022). Trunk, neck and the dense head's old
-outputs are mixed; what the start weights lack (new classes, mask head) is taken from the tuned ones.
+`--start-weights` is NanoDet's file; alternatively, `--earlier` is a detector from before a training step
+(`training.dense_head`).
+
+After fine-tuning on few images, the detector is worse on COCO. Interpolated weights keep most of both abilities
+(weight-space ensembles, Wortsman et al. 2022). Trunk, neck and the dense head's old outputs are interpolated; parts
+that the initial weights lack (new classes, mask head) are taken from the fine-tuned ones.
 """
 
 import argparse
@@ -22,12 +25,12 @@ Tensors = dict[str, Tensor]
 
 
 def interpolate(earlier: Tensors, tuned: Tensors, share: float) -> Tensors:
-    """Tensors of a detector, `share` of the way from the tuned ones back to earlier ones."""
+    """Tensors of a detector, interpolated by `share` from the fine-tuned ones to earlier ones."""
     return {name: share * earlier[name] + (1 - share) * value for name, value in tuned.items()}
 
 
-def towards_start(start: Tensors, tuned: Tensors, share: float, classes: int) -> Tensors:
-    """The same towards the start weights, which know neither the new classes nor masks: these stay as tuned."""
+def toward_start(start: Tensors, tuned: Tensors, share: float, classes: int) -> Tensors:
+    """The same toward the initial weights; new classes and the mask head, which those lack, stay as tuned."""
     mixed = interpolate(start, tuned, share)
     for name, value in tuned.items():
         if name.startswith("mask_head."):
@@ -38,14 +41,14 @@ def towards_start(start: Tensors, tuned: Tensors, share: float, classes: int) ->
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     given_from = parser.add_mutually_exclusive_group(required=True)
     given_from.add_argument("--start-weights", type=Path)
     given_from.add_argument("--earlier", type=Path)
-    parser.add_argument("--weights", type=Path, required=True, help="A detector tuned from there.")
+    parser.add_argument("--weights", type=Path, required=True, help="Detector fine-tuned from these.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=0.5, help="0: the tuned weights, 1: the earlier ones.")
+    parser.add_argument("--share", type=float, default=0.5, help="0 gives the fine-tuned weights, 1 the earlier ones.")
     given = parser.parse_args()
     model = LiteMaskRcnn()
     tuned = load_file(given.weights)
@@ -53,7 +56,7 @@ def main() -> None:
         mixed = interpolate(load_file(given.earlier), tuned, given.share)
     else:
         start = start_model(given.start_weights).state_dict()
-        mixed = towards_start(start, tuned, given.share, model.classes)
+        mixed = toward_start(start, tuned, given.share, model.classes)
     model.load_state_dict(mixed)
     save_weights(given.out, model)
 

@@ -1,8 +1,8 @@
 """Train the mask head alone: `python -m training.mask_head --data DIR --weights IN --out DIR --minutes N`.
 
-Trunk, neck and dense head stay as they are, so a step costs a third of one of `training.detector` and neither boxes
-nor classes nor the features of the trackers move. All pictures count, also those whose classes are not labeled: the
-head is class-agnostic. What is written is the exponential moving average of the weights.
+Trunk, neck and dense head are frozen, so a step costs a third of one of `training.detector`, and boxes, classes and
+the trackers' features do not change. All images are used, also those without class labels, since the head is
+class-agnostic. The result is the exponential moving average of the weights.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from torch import Tensor
 from export.models.lite_detector import LiteMaskRcnn
 from training.data.crop_batch import CropBatch, join
 from training.data.samples import Crop, Picture, cache_frames, clip_pictures, coco_pictures, pasted, read_crop
-from training.detector import depthwise_in_float32, normalised
+from training.detector import depthwise_in_float32, normalized
 from training.loop.loop import train_loop
 from training.loop.moving_average import moving_average
 from training.loop.precision import autocast
@@ -29,7 +29,7 @@ RENDERED_SHARE, PASTED_SHARE = 0.3, 0.4
 SCALES = (0.5, 1.5)
 RATE, FRESH_RATE = 3e-4, 6e-4
 FRESH = ("edges", "context", "detail", "coarse", "refine")
-"""Layers that weights of before 0.2 lack."""
+"""Layers that weights from before 0.2 lack."""
 
 
 def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]]:
@@ -44,7 +44,7 @@ def load_pictures(data: Path, cache: Path) -> tuple[list[Picture], list[Picture]
 
 
 def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> Iterator[CropBatch]:
-    """Random crops forever; some have objects of another crop pasted over them."""
+    """Endless random crops; some have objects of another crop pasted over them."""
     rng = random.Random(seed)
 
     def draw() -> Crop:
@@ -56,7 +56,7 @@ def batches(photographs: list[Picture], rendered: list[Picture], seed: int) -> I
 
 
 def start_from(model: LiteMaskRcnn, path: Path) -> None:
-    """Fill the detector from a file of weights; what its mask head lacks starts so that it adds nothing."""
+    """Load the detector from a weights file; missing layers of the mask head start without an effect."""
     missing, unexpected = model.load_state_dict(load_file(path), strict=False)
     assert not unexpected, f"{path}: unexpected {unexpected}"
     if missing:
@@ -69,7 +69,7 @@ def start_from(model: LiteMaskRcnn, path: Path) -> None:
 
 def loss_of(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
     """Mask loss of a batch; no gradient reaches the trunk."""
-    image = normalised(model, batch)
+    image = normalized(model, batch)
     with autocast(image.device):
         with torch.no_grad():
             taps, levels = model.features(image)
@@ -79,11 +79,11 @@ def loss_of(model: LiteMaskRcnn, batch: CropBatch) -> Tensor:
 def train(
     model: LiteMaskRcnn, photographs: list[Picture], rendered: list[Picture], out: Path, minutes: float, seed: int
 ) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state."""
+    """Train until the budget is spent; resumes if `out` has a saved state."""
     depthwise_in_float32(model)
     model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     head = model.mask_head.requires_grad_(True)
-    # the most expensive gradient on a CPU, for 2,400 weights that are trained already
+    # the most expensive gradient on a CPU, for 2,400 weights that are already trained
     head.fine_spatial.requires_grad_(False)
     groups = [
         {"params": [parameter], "base": FRESH_RATE if name.startswith(FRESH) else RATE}
@@ -112,7 +112,7 @@ def train(
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="A trained detector.")

@@ -1,10 +1,10 @@
 """Train the trackers: `python -m training.trackers --data DIR --trunk-weights FILE --out DIR --minutes N`.
 
-Their trunk starts from a detector's (`--trunk-weights`), and is trained at a rate in proportion to each tensor's size.
-Features, Siamese RPN and pixel embedding are trained together, or one tracker alone (`--train`): the Siamese steps
-cost a third of the pixel ones. `pixel` goes on with f4, `head` leaves all features as they are. `--windows frame`
-trains a pixel embedding that looks at whole frames (decision record 20). `--data` holds scenes3d/train, coco_small and
-more_images. A GPU is used where there is one; `--batch 32 --workers 8` kept an H200 busy.
+Their trunk is initialized from a detector's (`--trunk-weights`), with a learning rate proportional to each tensor's
+size. Features, Siamese RPN and pixel embedding are trained together, or a single tracker (`--train`); a step of the
+Siamese RPN costs a third of one of the pixel embedding. `pixel` also trains f4, `head` freezes all features. `--windows
+frame` trains a pixel embedding on whole frames (decision record 20). `--data` contains scenes3d/train, coco_small and
+more_images. Uses a GPU if there is one; `--batch 32 --workers 8` saturated an H200.
 """
 
 import argparse
@@ -43,18 +43,18 @@ from training.losses.siamese import siamese_loss
 RATE = 1e-3
 Parts = Literal["all", "siamese", "pixel", "head"]
 TRUNK_FACTOR = 1e-3
-"""Rate of a tensor of the trunk over its RMS."""
+"""Learning rate of a trunk's tensor relative to its RMS."""
 LENGTHS = (3, 4, 5, 6, 8)
-"""Frames of a sequence: errors that are fed back show from the third on."""
+"""Lengths of sequences; errors are fed back from the third frame on."""
 CLIP_SHARE, PASTED_SHARE = 0.45, 0.4
 SIAMESE_WEIGHT = 1.5
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, for how many minutes (or steps), at which rate, and where the pixel embedding looks.
+    """Trained parts, minutes (or steps), learning rate, and the kind of windows of the pixel embedding.
 
-    `batch` sequences a step, made by `workers` processes (0: by this one).
+    A step has `batch` sequences, prepared by `workers` processes (0: by this one).
     """
 
     minutes: float
@@ -69,7 +69,7 @@ class Recipe:
 
 
 def batches(clips: list[RenderedClip], pictures: list[Picture], size: int, seed: int) -> Iterator[SequenceBatch]:
-    """Random batches forever: rendered clips, photographs moved, objects pasted over another photograph."""
+    """Endless random batches: rendered clips, moving photographs, objects pasted over another photograph."""
     rng = random.Random(seed)
     while True:
         length = rng.choice(LENGTHS)
@@ -98,7 +98,7 @@ def features_of(trackers: Trackers, batch: SequenceBatch) -> tuple[Tensor, Tenso
 
 
 def losses(trackers: Trackers, batch: SequenceBatch, recipe: Recipe) -> dict[str, Tensor]:
-    """Loss of each tracker that is trained."""
+    """Loss of each trained tracker."""
     f4, f8 = features_of(trackers, batch)
     found: dict[str, Tensor] = {}
     if recipe.parts in {"all", "siamese"}:
@@ -110,7 +110,7 @@ def losses(trackers: Trackers, batch: SequenceBatch, recipe: Recipe) -> dict[str
 
 
 def trained_modules(trackers: Trackers, parts: Parts) -> list[nn.Module]:
-    """What gets gradients. f8 feeds f4 and both trackers, so one tracker alone leaves it as it is."""
+    """Modules that get gradients. f8 feeds f4 and both trackers, so training a single tracker freezes it."""
     if parts == "siamese":
         return [trackers.siamese]
     if parts == "head":
@@ -121,7 +121,7 @@ def trained_modules(trackers: Trackers, parts: Parts) -> list[nn.Module]:
 
 
 def parameter_groups(modules: list[nn.Module], rate: float) -> list[dict[str, Any]]:
-    """Groups of the optimizer: a trunk's tensors at a rate in proportion to their size, everything else at `rate`."""
+    """Groups of the optimizer: tensors of a trunk at a rate proportional to their size, all others at `rate`."""
     groups: list[dict[str, Any]] = []
     for module in modules:
         trunk = getattr(module, "trunk", None)
@@ -133,7 +133,7 @@ def parameter_groups(modules: list[nn.Module], rate: float) -> list[dict[str, An
 
 
 def train(trackers: Trackers, clips: list[RenderedClip], pictures: list[Picture], out: Path, recipe: Recipe) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state. Writes the moving average."""
+    """Train until the budget is spent; resumes if `out` has a saved state. Writes the moving average."""
     trackers.requires_grad_(False).place(recipe.device)
     if recipe.device.type == "cpu":
         depthwise_in_float32(trackers)
@@ -155,14 +155,14 @@ def train(trackers: Trackers, clips: list[RenderedClip], pictures: list[Picture]
 
 
 def start_trunk(trackers: Trackers, path: Path) -> None:
-    """Take over the trunk of a detector: the start weights, or a trained one."""
+    """Copy the trunk of a detector: the initial weights, or a trained one."""
     given = load_file(path)
     trunk = trackers.features.trunk
     trunk.load_state_dict({name: given[f"trunk.{name}"] for name in trunk.state_dict()})
 
 
 def start_from(trackers: Trackers, path: Path) -> None:
-    """Fill the trackers from a file of weights; tensors that it lacks or has in another shape stay as they are."""
+    """Load the trackers from a weights file; tensors that are missing or differ in shape are left unchanged."""
     own = trackers.state_dict()
     given = {name: value for name, value in load_file(path).items() if name in own and own[name].shape == value.shape}
     trackers.load_state_dict(given, strict=False)
@@ -170,12 +170,12 @@ def start_from(trackers: Trackers, path: Path) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--trunk-weights", type=Path, required=True, help="A detector, whose trunk is started from.")
+    parser.add_argument("--trunk-weights", type=Path, required=True, help="Detector to initialize the trunk from.")
     parser.add_argument(
-        "--init", type=Path, help="Trackers to start from; tensors of another shape start from scratch."
+        "--init", type=Path, help="Trackers to start from; tensors of a different shape start from scratch."
     )
     parser.add_argument("--train", choices=("all", "siamese", "pixel", "head"), default="all")
     parser.add_argument("--windows", choices=("object", "frame"), default="object")
@@ -185,8 +185,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=1, help="Sequences of a step.")
-    parser.add_argument("--workers", type=int, default=0, help="Processes that make sequences ahead.")
+    parser.add_argument("--batch", type=int, default=1, help="Sequences per step.")
+    parser.add_argument("--workers", type=int, default=0, help="Worker processes that prepare sequences.")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(given.seed)

@@ -1,1 +1,1 @@
-"""The clients of a service: submit a video, follow the job, fetch its results."""
+"""Clients of a service: submit a video, follow its job, read the result."""

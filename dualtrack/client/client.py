@@ -1,4 +1,4 @@
-"""`Client`: one method per thing that the service does, synchronous."""
+"""`Client`: synchronous client of a service."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 
 from dualtrack.client import operations
-from dualtrack.client.answers import document_of, raised_for
 from dualtrack.client.connection import connect, failure
 from dualtrack.client.job import Job
 from dualtrack.client.operations import Call, Hash, Operation
+from dualtrack.client.responses import document_of, exception_for
 from dualtrack.client.retries import SYSTEM, Backoff, Clock, RetryableError
 from dualtrack.digest import sha256_of
 from dualtrack.errors import DualtrackError, Unavailable
@@ -25,26 +25,33 @@ PathLike = Path | str
 
 
 class Client:
-    """A service, from Python.
+    """Synchronous client of a dualtrack service.
 
-    Errors of the service are raised as the classes of `dualtrack.errors`, with the problem's code and detail.
-    A code that this version does not know is raised as the class of its HTTP status.
+    Errors of the service are raised as the classes in `dualtrack.errors`, with the service's code and message. A code
+    that this version does not know is raised as the class of its HTTP status.
 
-    Where the service answers 429 or 503, and where it can't be reached, requests are repeated for `retry_s` seconds,
-    no earlier than its `Retry-After`, with jitter. What can't succeed later either is raised at once.
+    If the service responds with status 429 or 503 or can't be reached, the request is repeated for up to `retry_s`
+    seconds, at increasing intervals with jitter and no earlier than `Retry-After`. Other errors are raised at once.
+
+    Every method that sends a request can raise:
+
+    - `Unavailable` or `Overloaded`, after `retry_s` seconds of retries,
+    - `Unauthorized`, if the API key is missing or wrong,
+    - `ConfigurationError`, if the address belongs to another server or its TLS certificate is not trusted.
 
     Args:
-        base_url: of the service, `http://HOST:PORT` or `https://HOST:PORT`.
-        api_key: bearer token, where the service requires one.
-        timeout_s: for the answer to one request, seconds.
-        retry_s: how long a request is repeated, seconds; 0 for a single try.
-        clock: time and chance, for tests.
+        base_url: address of the service, `http://HOST:PORT` or `https://HOST:PORT`.
+        api_key: bearer token, if the service requires one.
+        timeout_s: timeout in seconds for connecting, and for every read and write.
+        retry_s: seconds for which a request is repeated; 0 for a single attempt.
+        clock: sources of time and randomness, for tests.
 
     Raises:
-        InvalidParameter: the address or the API key can't be used.
-        ConfigurationError: a proxy from the environment can't be used, or the address is that of another server.
+        InvalidParameter: the address or the API key is invalid.
+        ConfigurationError: a proxy from the environment can't be used.
 
     Example:
+        >>> import dualtrack
         >>> with dualtrack.Client("http://127.0.0.1:8080") as client:
         ...     job = client.submit("clip.mp4", th_det=0.3)
         ...     result = client.wait(job).result()
@@ -64,13 +71,13 @@ class Client:
         self._clock = clock
 
     def __enter__(self) -> Self:
-        """The client itself."""
+        """Return the client."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self.close()
 
     def close(self) -> None:
@@ -78,10 +85,19 @@ class Client:
         self._http.close()
 
     def upload(self, path: PathLike) -> str:
-        """Upload a video unless the service has it; its id, the SHA-256 of the file.
+        """Upload a video unless the service has it.
+
+        Args:
+            path: path of the video file.
+
+        Returns:
+            The id of the video, the SHA-256 of the file as 64 hexadecimal digits.
 
         Raises:
-            InvalidVideo: there is no such file, or the service can't use it.
+            InvalidVideo: the file does not exist or can't be used; `code` is the reason.
+
+        Example:
+            >>> video_id = client.upload("clip.mp4")
         """
         return self._run(operations.upload(Path(path)))
 
@@ -93,50 +109,97 @@ class Client:
         idempotency_key: str | None = None,
         **parameters: Unpack[Parameters],
     ) -> Job:
-        """Create a job for a video, which is uploaded unless the service has it.
+        """Create a job that segments a video; the video is uploaded unless the service has it.
 
         Args:
-            path: the video file.
-            detections: COCO results by frame that take the place of the service's detector.
-            idempotency_key: the same key and request give the same job again; default: a new key.
-            **parameters: of the job; `dualtrack.Parameters` has them all.
+            path: path of the video file.
+            detections: path of a JSON file of detections to use instead of the detector's: COCO results, with the
+                index of the frame, from 0, as `image_id`.
+            idempotency_key: key of your choice; repeating a call with the same key and arguments returns the same job.
+                Default: a new key, so every call creates a job.
+            **parameters: parameters of the job, such as `th_det=0.3`; `dualtrack.Parameters` describes all of them.
+
+        Returns:
+            The new job.
 
         Raises:
-            InvalidVideo, InvalidDetections: a file can't be used.
-            InvalidParameter: a parameter is unknown or out of its range.
-            Overloaded: the queue is full, also after `retry_s` seconds.
+            InvalidVideo: the video file does not exist or can't be used; `code` is the reason.
+            InvalidDetections: the detections file does not exist or can't be used.
+            InvalidParameter: a parameter is unknown or out of range.
+            Conflict: the idempotency key was used with different arguments.
+            Overloaded: the queue is still full after `retry_s` seconds.
+
+        Example:
+            >>> job = client.submit("clip.mp4", th_det=0.3, categories=["person"])
+            >>> print(job.id, job.state)
         """
         given = None if detections is None else Path(detections)
         values: dict[str, Any] = dict(parameters)
         return Job.of(self._run(operations.submit(Path(path), given, idempotency_key, values)), self)
 
     def job(self, job: Job | str, *, wait_s: float = 0, version: int | None = None) -> Job:
-        """The job as it is now, or when it has ended, or changed from `version`, or after `wait_s` seconds.
+        """Read the current state of a job, optionally after waiting for a change.
+
+        Args:
+            job: job or its id.
+            wait_s: wait up to this many seconds for the job to end, at most 60; 0 returns at once.
+            version: with `wait_s`, also return as soon as the job's `version` differs from this one.
+
+        Returns:
+            A new snapshot of the job.
 
         Raises:
             NotFound: the service has no such job.
+            Gone: the job's video was deleted.
+
+        Example:
+            >>> job = client.job(job.id)
+            >>> job = client.job(job, wait_s=20, version=job.version)
         """
         return Job.of(self._run(operations.report(job, wait_s, version)), self)
 
     def wait(self, job: Job | str, on_progress: OnProgress | None = None, *, timeout_s: float | None = None) -> Job:
-        """Wait until the job is done, failed or canceled.
+        """Wait until a job is done, failed or canceled.
+
+        A failed job does not raise an error here; check `state`, or call `result`.
 
         Args:
-            job: or its id.
-            on_progress: called with the progress after every change.
-            timeout_s: seconds to wait at most; default: as long as it takes.
+            job: job or its id.
+            on_progress: called with a `dualtrack.Progress` after every change; an exception it raises ends the wait,
+                not the job.
+            timeout_s: maximum time to wait, in seconds; default: no limit.
+
+        Returns:
+            The job after its end.
 
         Raises:
-            Unavailable: it has not ended within `timeout_s` seconds (code `timeout`).
+            Unavailable: the job has not ended within `timeout_s` seconds (code `timeout`).
+            NotFound: the service has no such job.
+            Gone: the job's video was deleted.
+
+        Example:
+            >>> job = client.wait(job, on_progress=print, timeout_s=600)
+            >>> job.state
+            'done'
         """
         return Job.of(self._run(operations.wait(job, on_progress, timeout_s, self._clock)), self)
 
     def result(self, job: Job | str) -> Result:
-        """The result of a finished job.
+        """Read the result of a finished job.
+
+        Args:
+            job: job or its id.
+
+        Returns:
+            The result. Boxes and masks are in pixels of the original frame after rotation; frames count from 0.
 
         Raises:
-            Conflict: the job is not done yet (`not-ready`), has failed (`job-failed`) or was canceled.
-            Gone: the result was deleted.
+            Conflict: the job is not done (code `not-ready`), failed (`job-failed`) or was canceled (`job-canceled`).
+            NotFound: the service has no such job.
+            Gone: the result or the job's video was deleted.
+
+        Example:
+            >>> result = client.result(job)
         """
         return Result.from_document(self._run(operations.result(job)))
 
@@ -144,46 +207,87 @@ class Client:
         """Download a file of a finished job's result.
 
         Args:
-            job: or its id.
-            result_format: `coco-rle` (the JSON document), `ytvis` or `overlay-mp4`.
-            path: where to write it; an earlier file is replaced once the new one is whole.
+            job: job or its id.
+            result_format: `coco-rle` (JSON document, which `dualtrack.load` reads), `ytvis` (YouTube-VIS
+                `results.json`) or `overlay-mp4` (the video with the objects drawn on it).
+            path: path of the file to write, in an existing folder; an existing file is replaced once the download is
+                complete.
+
+        Returns:
+            The path of the file.
 
         Raises:
-            InvalidParameter: there is no such format.
-            NotFound: the job was created without an overlay.
-            Conflict, Gone: as of `result`.
+            InvalidParameter: the format is unknown.
+            NotFound: the service has no such job, or the job was created without an overlay (code `no-overlay`).
+            Conflict: the job is not done (code `not-ready`), failed (`job-failed`) or was canceled (`job-canceled`).
+            Gone: the result or the job's video was deleted.
+
+        Example:
+            >>> path = client.download(job, "overlay-mp4", "overlay.mp4")
         """
         return self._run(operations.download(job, result_format, Path(path)))
 
     def cancel(self, job: Job | str) -> Job:
-        """Cancel a job that waits or runs; one that has ended stays as it is."""
+        """Cancel a queued or running job. A job that has ended is not changed.
+
+        Args:
+            job: job or its id.
+
+        Returns:
+            The job after the request; a running job stops soon after.
+
+        Raises:
+            NotFound: the service has no such job.
+            Gone: the job's video was deleted.
+
+        Example:
+            >>> job = client.cancel(job)
+        """
         return Job.of(self._run(operations.cancel(job)), self)
 
     def delete_video(self, video_id: str) -> None:
-        """Delete a video, its file, its results and what is cached of it."""
+        """Delete a video with its file, its cached data and its jobs' results; jobs that have not ended are canceled.
+
+        Args:
+            video_id: id of the video, as `upload` returns it and `Job.video_id` has it.
+
+        Raises:
+            NotFound: the service has no such video.
+
+        Example:
+            >>> client.delete_video(job.video_id)
+        """
         self._run(operations.delete_video(video_id))
 
     def models(self) -> Any:
-        """The networks that the service uses, as `GET /v1/models` describes them."""
+        """Read which networks the service uses, as `GET /v1/models` returns it.
+
+        Returns:
+            A dictionary with `architecture`, `release`, `classes` (list of `name` and `vocabulary`) and `graphs`
+            (SHA-256 of each file by name).
+
+        Example:
+            >>> print(client.models()["release"])
+        """
         return self._run(operations.models())
 
     def _run(self, operation: Operation[T]) -> T:
-        """Make the calls of an operation one after the other."""
+        """Run an operation: send its requests one by one."""
         try:
             call = next(operation)
             while True:
                 try:
-                    answer = self._do(call)
+                    response = self._do(call)
                 except DualtrackError as error:
                     call = operation.throw(error)
                 else:
-                    call = operation.send(answer)
+                    call = operation.send(response)
         except StopIteration as end:
             value: T = end.value
             return value
 
     def _do(self, call: Call | Hash) -> Any:
-        """Send a request, and again while that can help."""
+        """Send a request, and repeat it while it may succeed."""
         if isinstance(call, Hash):
             return sha256_of(call.path)
         backoff = Backoff(self._retry_s, self._clock)
@@ -195,25 +299,25 @@ class Client:
             self._clock.sleep(delay_s)
 
     def _send(self, call: Call) -> Any:
-        """One try: the JSON document of the answer, or None where its body was saved.
+        """Send a request once; returns the JSON document of the response, or None if its body was saved.
 
         Raises:
-            RetryableError: another try can succeed.
-            DualtrackError: none can.
+            RetryableError: the request failed, but another attempt may succeed.
+            DualtrackError: the request failed, and another attempt can't succeed.
         """
         content = None if call.body is None else _chunks(call.body)
         try:
-            with self._http.stream(call.method, call.path, content=content, **call.options) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise raised_for(answer)
+            with self._http.stream(call.method, call.path, content=content, **call.options) as response:
+                if not response.is_success:
+                    response.read()
+                    raise exception_for(response)
                 if call.save_to is not None:
                     with call.save_to.open("wb") as file:
-                        for chunk in answer.iter_bytes(CHUNK_BYTES):
+                        for chunk in response.iter_bytes(CHUNK_BYTES):
                             file.write(chunk)
                     return None
-                answer.read()
-                return document_of(answer)
+                response.read()
+                return document_of(response)
         except httpx.TransportError as error:
             failed = failure(self._http.base_url, error)
             if isinstance(failed, Unavailable):
@@ -222,7 +326,7 @@ class Client:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    """A file's bytes; made again for every try."""
+    """The content of a file in chunks; a new iterator is needed for every attempt."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk

@@ -1,4 +1,4 @@
-"""The connection to one service: its address, and which failures of it can pass."""
+"""Connection to a service: validation of its address, and classification of transport errors."""
 
 import re
 import ssl
@@ -14,10 +14,10 @@ EXPECTED = "expected http://HOST:PORT or https://HOST:PORT"
 
 
 def connect(kind: type[Http], base_url: str, api_key: str | None, timeout_s: float) -> Http:
-    """An HTTP client of `kind` for the service; nothing is sent yet.
+    """Create an HTTP client of `kind` for the service; nothing is sent yet.
 
     Raises:
-        InvalidParameter: the address or the key can't be used.
+        InvalidParameter: the address or the API key is invalid.
         ConfigurationError: a proxy from the environment can't be used.
     """
     url = _checked_url(base_url)
@@ -28,18 +28,18 @@ def connect(kind: type[Http], base_url: str, api_key: str | None, timeout_s: flo
         proxies = {name: value for name, value in getproxies().items() if name in {"all", "http", "https"}}
         got = ", ".join(f"{name.upper()}_PROXY={_without_password(value)}" for name, value in sorted(proxies.items()))
         raise ConfigurationError(
-            f"service {_without_password(base_url)}: its proxy can't be used: {EXPECTED}, got {got}"
+            f"service {_without_password(base_url)}: proxy in the environment: {EXPECTED}, got {got}"
         ) from error
 
 
 def failure(base_url: httpx.URL, error: httpx.TransportError) -> DualtrackError:
-    """The error for a request that got no answer: `Unavailable` if another try can succeed."""
+    """The error for a request without a response; `Unavailable` if another attempt may succeed."""
     address = _without_password(str(base_url).removesuffix("/"))
     reason = f"{type(error).__name__}: {error}"
     if _bad_tls(error):
         return ConfigurationError(f"service {address}: expected a server with TLS and a trusted certificate: {reason}")
     if isinstance(error, httpx.RemoteProtocolError) and str(error).startswith("illegal"):
-        return ConfigurationError(f"service {address}: expected an HTTP server, got another answer: {reason}")
+        return ConfigurationError(f"service {address}: expected an HTTP server, got another protocol: {reason}")
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return InvalidParameter(f"service {address}: the request can't be sent: {reason}")
     return Unavailable(f"service {address}: {reason}", code="unreachable", retry_after_s=1)
@@ -58,12 +58,12 @@ def _checked_url(given: str) -> httpx.URL:
 
 def _checked_key(api_key: str) -> str:
     if not (api_key.isascii() and api_key.isprintable()):
-        raise InvalidParameter("API key: expected printable ASCII characters, got others, such as a line break")
+        raise InvalidParameter("API key: expected only printable ASCII characters, got others, such as a line break")
     return api_key
 
 
 def _bad_tls(error: BaseException) -> bool:
-    """Whether the handshake failed for good; one that only broke off can succeed the next time."""
+    """Whether the TLS handshake failed permanently; one that was interrupted may succeed the next time."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):

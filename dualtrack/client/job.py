@@ -1,4 +1,4 @@
-"""A job of a service, as it last reported it."""
+"""Jobs of a service, as snapshots."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -18,16 +18,16 @@ PROGRESS_FIELDS = tuple(each.name for each in fields(Progress))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReport:
-    """What the service reported of a job.
+    """The state of a job when the service last reported it.
 
     Attributes:
-        id: of the job.
-        video_id: SHA-256 of the video's file.
+        id: id of the job.
+        video_id: SHA-256 of the video file, 64 hexadecimal digits.
         state: `queued`, `running`, `done`, `failed` or `canceled`.
-        attempt: 0 before the first try; a worker that dies is followed by another try.
-        progress: None before the job starts.
-        error: `code` and `detail` of a failed job.
-        version: grows with every change.
+        attempt: number of the current attempt; 0 before the first. It grows when a worker dies and another takes over.
+        progress: progress of the job; None before it starts.
+        error: `code` and `detail` of the error of a failed job; None unless the job failed.
+        version: number that grows with every change of the job.
     """
 
     id: str
@@ -40,12 +40,12 @@ class JobReport:
 
     @property
     def ended(self) -> bool:
-        """Whether it is done, failed or canceled."""
+        """Whether the job is done, failed or canceled."""
         return self.state in ENDED
 
 
 def values_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a report from the service's JSON document; members that it does not know are left out."""
+    """Convert the service's JSON document of a job to the fields of `JobReport`; unknown members are ignored."""
     values = {each.name: document[each.name] for each in fields(JobReport)}
     progress = values["progress"]
     if progress is not None:
@@ -55,62 +55,111 @@ def values_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(JobReport):
-    """A job of a `Client`.
+    """A job of a service, as `Client` returns it.
 
-    The attributes are a snapshot; `wait` and `cancel` return a newer one.
+    A job is a snapshot: its attributes do not change. `wait`, `cancel` and `Client.job` return newer snapshots.
+
+    Attributes:
+        id: id of the job.
+        video_id: SHA-256 of the video file, 64 hexadecimal digits.
+        state: `queued`, `running`, `done`, `failed` or `canceled`.
+        attempt: number of the current attempt; 0 before the first. It grows when a worker dies and another takes over.
+        progress: progress of the job; None before it starts.
+        error: `code` and `detail` of the error of a failed job; None unless the job failed.
+        version: number that grows with every change of the job.
+        client: client that returned the job.
 
     Example:
-        >>> job = client.submit("clip.mp4", th_det=0.3)
-        >>> result = job.wait().result()
+        >>> import dualtrack
+        >>> with dualtrack.Client("http://127.0.0.1:8080") as client:
+        ...     job = client.submit("clip.mp4", th_det=0.3)
+        ...     print(job.id, job.state)
+        ...     result = job.wait().result()
     """
 
     client: "Client" = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, document: Mapping[str, Any], client: "Client") -> Self:
-        """The job that the service's JSON document describes."""
+        """Convert the service's JSON document of a job."""
         return cls(**values_of(document), client=client)
 
     def wait(self, on_progress: OnProgress | None = None, *, timeout_s: float | None = None) -> "Job":
-        """`Client.wait` for this job."""
+        """Wait until the job is done, failed or canceled; arguments and errors are those of `Client.wait`.
+
+        Returns:
+            The job after its end.
+
+        Example:
+            >>> job = job.wait(timeout_s=600)
+        """
         return self.client.wait(self, on_progress, timeout_s=timeout_s)
 
     def result(self) -> Result:
-        """`Client.result` of this job."""
+        """Read the result of the finished job; errors are those of `Client.result`.
+
+        Example:
+            >>> result = job.wait().result()
+        """
         return self.client.result(self)
 
     def download(self, result_format: str, path: Path | str) -> Path:
-        """`Client.download` of this job's result."""
+        """Download a file of the finished job's result; arguments and errors are those of `Client.download`.
+
+        Returns:
+            The path of the file.
+
+        Example:
+            >>> path = job.download("overlay-mp4", "overlay.mp4")
+        """
         return self.client.download(self, result_format, path)
 
     def cancel(self) -> "Job":
-        """`Client.cancel` for this job."""
+        """Cancel the job if it has not ended; errors are those of `Client.cancel`.
+
+        Returns:
+            The job after the request; a running job stops soon after.
+
+        Example:
+            >>> job = job.cancel()
+        """
         return self.client.cancel(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncJob(JobReport):
-    """A job of an `AsyncClient`; the same methods as of `Job`, awaited."""
+    """A job of a service, as `AsyncClient` returns it: a `Job` whose methods are coroutines.
+
+    Example:
+        >>> import asyncio
+        >>> import dualtrack
+        >>> async def main() -> None:
+        ...     async with dualtrack.AsyncClient("http://127.0.0.1:8080") as client:
+        ...         job = await client.submit("clip.mp4", th_det=0.3)
+        ...         job = await job.wait()
+        ...         result = await job.result()
+        >>> asyncio.run(main())
+    """
 
     client: "AsyncClient" = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, document: Mapping[str, Any], client: "AsyncClient") -> Self:
-        """The job that the service's JSON document describes."""
+        """Convert the service's JSON document of a job."""
         return cls(**values_of(document), client=client)
 
     async def wait(self, on_progress: OnProgress | None = None, *, timeout_s: float | None = None) -> "AsyncJob":
-        """`AsyncClient.wait` for this job."""
+        """Wait until the job is done, failed or canceled; see `Job.wait`."""
         return await self.client.wait(self, on_progress, timeout_s=timeout_s)
 
     async def result(self) -> Result:
-        """`AsyncClient.result` of this job."""
+        """Read the result of the finished job; see `Job.result`."""
         return await self.client.result(self)
 
     async def download(self, result_format: str, path: Path | str) -> Path:
-        """`AsyncClient.download` of this job's result."""
+        """Download a file of the finished job's result; see `Job.download`."""
         return await self.client.download(self, result_format, path)
 
     async def cancel(self) -> "AsyncJob":
-        """`AsyncClient.cancel` for this job."""
+        """Cancel the job if it has not ended; see `Job.cancel`."""
         return await self.client.cancel(self)

@@ -1,6 +1,6 @@
-"""What a client does, as generators: each yields the calls that it needs and gets their answers.
+"""Operations of a client as generators that yield requests and receive the responses.
 
-`Client` and `AsyncClient` send the calls, each in its own way; which calls, in which order, is said here once.
+They define once, for both `Client` and `AsyncClient`, which requests are sent in which order; the clients send them.
 """
 
 import json
@@ -26,20 +26,21 @@ from dualtrack.progress import OnProgress
 
 T = TypeVar("T")
 Document = Any
-"""A JSON document of the service."""
+"""A JSON document from the service."""
 LONG_POLL_S = 20.0
 NOT_STORED = frozenset({"unknown-video", "video-deleted"})
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request; every one is safe to repeat.
+    """An HTTP request; all of them are safe to repeat.
 
     Attributes:
-        method, path: of the request.
-        options: of httpx: query, headers, JSON, form.
-        body: a file that is streamed as the body.
-        save_to: where the answer's body goes; its answer is then None.
+        method: HTTP method.
+        path: path of the URL.
+        options: keyword arguments of `httpx.Client.stream`: query, headers, JSON, form.
+        body: file to stream as the body.
+        save_to: file to which the response's body is written; the operation then receives None.
     """
 
     method: str
@@ -51,17 +52,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Hash:
-    """The SHA-256 of a file is needed; large ones take seconds, so an event loop hands it to a thread."""
+    """Request for the SHA-256 of a file; it takes seconds for large files, so `AsyncClient` computes it in a thread."""
 
     path: Path
 
 
 Operation = Generator[Call | Hash, Any, T]
-"""Yields calls and gets the JSON document of each answer; an error of the service is raised at the `yield`."""
+"""Yields calls and receives the JSON document of each response; errors of the service are raised at the `yield`."""
 
 
 def upload(path: Path) -> Operation[str]:
-    """Store a video unless the service has it; its id."""
+    """Upload a video unless the service has it; returns its id."""
     digest = yield from _video_id(path)
     try:
         yield Call("GET", f"/v1/videos/{digest}")
@@ -73,12 +74,12 @@ def upload(path: Path) -> Operation[str]:
 def submit(
     path: Path, detections: Path | None, idempotency_key: str | None, parameters: Mapping[str, Any]
 ) -> Operation[Document]:
-    """Create a job, after the video was uploaded if the service does not have it.
+    """Create a job; the video is uploaded if the service does not have it.
 
-    The job is requested first: wrong parameters are refused before a large file is sent.
+    The job is requested before the upload, so that invalid parameters are rejected before a large file is sent.
     """
     digest = yield from _video_id(path)
-    # one key for all tries, so an answer that got lost makes no second job
+    # one key for all attempts, so that a lost response does not lead to a second job
     create = _creation(digest, detections, idempotency_key or uuid.uuid4().hex, parameters)
     try:
         return (yield create)
@@ -90,7 +91,7 @@ def submit(
 
 
 def report(job: JobReport | str, wait_s: float = 0, version: int | None = None) -> Operation[Document]:
-    """The job as it is now, or when it has ended, or changed from `version`, or after `wait_s` seconds."""
+    """Read a job; with `wait_s`, wait up to this many seconds for its end or, given `version`, for its next change."""
     query: dict[str, float] = {"wait": wait_s} if wait_s else {}
     if version is not None:
         query["version"] = version
@@ -100,7 +101,7 @@ def report(job: JobReport | str, wait_s: float = 0, version: int | None = None) 
 def wait(
     job: JobReport | str, on_progress: OnProgress | None, timeout_s: float | None, clock: Clock
 ) -> Operation[Document]:
-    """The job after its end."""
+    """Wait until a job has ended; returns it."""
     deadline = None if timeout_s is None else clock.now() + timeout_s
     document = yield from report(job)
     while True:
@@ -112,18 +113,18 @@ def wait(
         left_s = LONG_POLL_S if deadline is None else deadline - clock.now()
         if left_s <= 0:
             raise Unavailable(
-                f"job {now.id}: expected its end within {timeout_s:g} s, it is {now.state}", code="timeout"
+                f"job {now.id}: expected it to end within {timeout_s:g} s, got state {now.state}", code="timeout"
             )
         document = yield from report(now, min(LONG_POLL_S, left_s), now.version)
 
 
 def result(job: JobReport | str) -> Operation[Any]:
-    """The JSON document of a result."""
+    """Read the JSON document of a result."""
     return (yield Call("GET", f"/v1/jobs/{_id(job)}/result"))
 
 
 def download(job: JobReport | str, result_format: str, path: Path) -> Operation[Path]:
-    """A file of a result."""
+    """Download a file of a result; returns its path."""
     if result_format not in set(ResultFormat):
         raise InvalidParameter(f"format: expected one of {', '.join(ResultFormat)}; got {result_format}")
     part = path.with_name(path.name + ".part")
@@ -135,7 +136,7 @@ def download(job: JobReport | str, result_format: str, path: Path) -> Operation[
 
 
 def cancel(job: JobReport | str) -> Operation[Document]:
-    """Cancel a job."""
+    """Cancel a job; returns it."""
     return (yield Call("DELETE", f"/v1/jobs/{_id(job)}"))
 
 
@@ -145,7 +146,7 @@ def delete_video(video_id: str) -> Operation[None]:
 
 
 def models() -> Operation[Any]:
-    """The networks in use."""
+    """Read the description of the networks in use."""
     return (yield Call("GET", "/v1/models"))
 
 

@@ -1,4 +1,4 @@
-"""When a request is sent again."""
+"""Retries of requests: which delays, and until when."""
 
 import asyncio
 import random
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from dualtrack.errors import DualtrackError
 
 MAX_DELAY_S = 8.0
-"""The delay doubles with every try, up to this."""
+"""Maximum delay; the delay doubles with every attempt up to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time and chance, as the clients use them.
+    """Sources of time and randomness for the clients; tests replace them.
 
     Attributes:
-        now: seconds, from any start.
+        now: returns a time in seconds from an arbitrary start.
         sleep: waits for a number of seconds.
-        sleep_async: the same in an event loop.
-        jitter: a random number from 0 up to 1.
+        sleep_async: waits for a number of seconds in an event loop.
+        jitter: returns a random number in [0, 1).
     """
 
     now: Callable[[], float] = time.monotonic
@@ -33,11 +33,11 @@ SYSTEM = Clock()
 
 
 class RetryableError(Exception):
-    """A request failed with `error`, and the same request can succeed later.
+    """A request failed, but the same request may succeed later.
 
     Attributes:
-        error: for the caller, once there is no time left.
-        retry_after_s: how long the server asked to wait, or None if it did not.
+        error: error to raise for the caller once there is no time left for another attempt.
+        retry_after_s: seconds to wait as sent by the server; None if it sent none.
     """
 
     def __init__(self, error: DualtrackError, retry_after_s: float | None = None) -> None:
@@ -47,13 +47,13 @@ class RetryableError(Exception):
 
 
 class Backoff:
-    """The delays between the tries of one request.
+    """Delays between the attempts of one request.
 
-    `Retry-After` is the least delay. The jitter comes on top, so that many clients don't return at one moment.
+    `Retry-After` is the minimum delay. Jitter is added to it, so that many clients do not retry at the same time.
 
     Args:
-        retry_s: seconds from now in which a request is sent again.
-        clock: of the client.
+        retry_s: seconds from now for which the request may be repeated.
+        clock: clock of the client.
     """
 
     def __init__(self, retry_s: float, clock: Clock) -> None:
@@ -62,10 +62,10 @@ class Backoff:
         self._delay_s = 1.0
 
     def next_delay_s(self, failed: RetryableError) -> float:
-        """Seconds to wait before the next try.
+        """Seconds to wait before the next attempt.
 
         Raises:
-            DualtrackError: that of the failed try, where the next one would be too late.
+            DualtrackError: the error of the failed attempt, if the next one would be too late.
         """
         least_s = self._delay_s / 2 if failed.retry_after_s is None else failed.retry_after_s
         left_s = self._deadline - self._clock.now()

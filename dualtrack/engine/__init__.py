@@ -1,1 +1,1 @@
-"""The engine process, seen from outside: started, given jobs, watched, killed."""
+"""Control of an engine process: start it, send it jobs, follow them, stop it."""

@@ -1,4 +1,4 @@
-"""`Engine` and `segment`: videos through the whole method on this machine, without a server."""
+"""`Engine` and `segment`: segment videos on this machine, without a server."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,7 @@ from dualtrack.engine.handle import COMMAND, EngineHandle
 from dualtrack.error_codes import error_of_code
 from dualtrack.errors import ConfigurationError, InvalidDetections, InvalidVideo, JobFailed
 from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.outputs import writable_folder
 from dualtrack.parameters import Parameters
 from dualtrack.progress import OnProgress, Progress
 from dualtrack.progress_bar import is_interactive, progress_bar
@@ -31,31 +32,35 @@ PathLike = Path | str
 
 
 class Engine:
-    """An engine process on this machine: the models are loaded once, then any number of videos is segmented.
+    """An engine process on this machine that loads the models once and segments any number of videos.
 
-    It runs apart from the caller's process, so a video that crashes a codec ends in an error, not in the end of a
-    notebook; the next call starts another process. Calls from several threads wait for each other.
+    The process starts with the first call of `segment` and ends with `close`, or at the end of a `with` block. It is
+    separate from the calling process, so a video that crashes a codec raises an error instead of ending the program or
+    notebook; the next call starts a new process. Calls from several threads run one at a time.
+
+    Settings that are not arguments come from the environment variables `DUALTRACK_…`, as for the service; `dualtrack
+    config` lists them. Stages are cached in `DUALTRACK_DATA_DIR`: if the same video is segmented again with another
+    `th_seq`, detection and tracking are not repeated.
 
     Args:
-        model_repository: folder with `manifest.json`; default: the bundled models.
-        detector: TOML file of a detector that takes the place of the bundled one.
-        providers: execution providers of onnxruntime, best first.
-        threads: of one onnxruntime session.
-
-    What is not given comes from the environment variables `DUALTRACK_…`, as for the service; `dualtrack config` lists
-    them. The engine uses the cache in `DUALTRACK_DATA_DIR`: the same video with another `th_seq` is not tracked again.
+        model_repository: model repository, a folder with a `manifest.json`; default: the bundled models.
+        detector: TOML file that describes an ONNX detector to use instead of the bundled one.
+        providers: ONNX Runtime execution providers in order of preference; default: `("CPUExecutionProvider",)`.
+        threads: threads per ONNX Runtime session; default: 2.
 
     Raises:
-        ConfigurationError: this is not Linux, or the extra `cpu` or `gpu` is not installed.
+        ConfigurationError: this is not Linux, or neither of the extras `cpu` and `gpu` is installed.
 
     Example:
+        >>> import dualtrack
         >>> with dualtrack.Engine() as engine:
-        ...     for path in paths:
-        ...         result = engine.segment(path, th_det=0.3, on_progress=print)
+        ...     for path in ["clip.mp4"]:
+        ...         result = engine.segment(path, th_det=0.3)
+        ...         print(path, len(result.tubelets), "objects")
     """
 
     _command: Sequence[str] = COMMAND
-    """The program that is started; tests start another one."""
+    """The program to start; tests start another one."""
 
     def __init__(
         self,
@@ -78,17 +83,17 @@ class Engine:
         self._close = weakref.finalize(self, _shut_down, self._loop, self._handle)
 
     def __enter__(self) -> Self:
-        """The engine itself."""
+        """Return the engine."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the process."""
+        """Stop the process."""
         self.close()
 
     def close(self) -> None:
-        """End the process; a closed engine can't be used again."""
+        """Stop the process after a running call has ended. A closed engine can't be used again."""
         with self._lock:
             self._close()
 
@@ -104,29 +109,36 @@ class Engine:
         """Segment a video.
 
         Args:
-            video: the file.
-            out: folder for `tubelets.json`, `ytvis.json` and `overlay.mp4`, created if missing; without it no file
-                is kept and no overlay is drawn.
-            detections: COCO results by frame that take the detector's place.
-            on_progress: called in this thread after every step; what it raises ends the run. So does Ctrl-C.
-            **parameters: of the job; `dualtrack.Parameters` has them all.
+            video: path of the video file.
+            out: folder for the files `tubelets.json`, `ytvis.json` and `overlay.mp4`, created if it does not exist.
+                Default: no files are kept and no overlay is rendered.
+            detections: path of a JSON file of detections to use instead of the detector's: COCO results, with the
+                index of the frame, from 0, as `image_id`.
+            on_progress: called with a `dualtrack.Progress` after every step, in the calling thread. An exception it
+                raises cancels the run and is raised here; so is a `KeyboardInterrupt` (Ctrl-C).
+            **parameters: parameters of the job, such as `th_det=0.3`; `dualtrack.Parameters` describes all of them.
 
         Returns:
-            The result; boxes in pixels of the original frame after rotation, frames count from 0.
+            The result. Boxes and masks are in pixels of the original frame after rotation; frames count from 0.
 
         Raises:
-            InvalidVideo: the file can't be used; `code` says why.
-            InvalidDetections: the detections can't be used.
-            InvalidParameter: a parameter is unknown or out of its range.
-            ConfigurationError: models or settings can't be used, or the engine is closed.
-            InferenceError: a graph failed, or the process died or was frozen.
-            Unavailable: the disk is full, or the machine too busy to decode; the same call may succeed later.
+            InvalidVideo: the file does not exist or can't be used; `code` is the reason.
+            InvalidDetections: the detections file does not exist or can't be used.
+            InvalidParameter: a parameter is unknown or out of range.
+            ConfigurationError: the models or settings can't be used, or the engine is closed.
+            InferenceError: inference failed; an `EngineDied` if the process ended or was frozen.
+            Unavailable: the disk is full, or a decoder was killed or got no processor time; a later call may succeed.
+
+        Example:
+            >>> with dualtrack.Engine() as engine:
+            ...     result = engine.segment("clip.mp4", out="output", th_det=0.3, on_progress=print)
         """
         path, given = Path(video).resolve(), None if detections is None else Path(detections).resolve()
         if not path.is_file():
             raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
         if given is not None and not given.is_file():
             raise InvalidDetections(f"detections: expected a file, got {detections}")
+        writable_folder(None if out is None else Path(out))
         values: dict[str, Any] = dict(parameters)
         if out is None:
             values.setdefault("overlay", False)
@@ -138,9 +150,9 @@ class Engine:
             return _collect(folder, keep=out is not None)
 
     def _run(self, job: dict[str, Any], on_progress: OnProgress) -> None:
-        """Do a job; steps reach `on_progress` in the caller's thread."""
+        """Run a job; calls `on_progress` in the caller's thread."""
         if not self._close.alive:
-            raise ConfigurationError("engine: it is closed")
+            raise ConfigurationError("engine: expected an open engine, got one that is closed")
         steps: queue.SimpleQueue[protocol.Step | None] = queue.SimpleQueue()
         canceled = asyncio.Event()
         run = self._loop.start(self._handle.run(job, steps.put, _ignore, canceled))
@@ -149,14 +161,14 @@ class Engine:
             while (step := steps.get()) is not None:
                 on_progress(Progress(step.stage, step.done, step.total))
         except BaseException:
-            # Ctrl-C, or an error of the callback: the engine stops before the caller goes on
+            # Ctrl-C, or an exception in the callback: the run is stopped before the caller continues
             self._loop.call(canceled.set)
             run.exception()
             raise
         try:
             run.result()
         except JobFailed as error:
-            # the same failure as the class that the caller knows
+            # the same failure as the error class that callers expect
             raise error_of_code(error.code, error.detail) from None
 
 
@@ -170,25 +182,37 @@ def segment(
     model_repository: PathLike | None = None,
     **parameters: Unpack[Parameters],
 ) -> Result:
-    """Segment one video with an engine of its own; shows a progress bar in a terminal or notebook.
+    """Segment one video on this machine; shows a progress bar in a terminal or notebook.
 
-    For several videos use one `Engine`: it loads the models once.
+    Starts an `Engine` for this call. To segment several videos, use one `Engine`, which loads the models only once.
 
     Args:
-        video: the file.
-        out: folder for `tubelets.json`, `ytvis.json` and `overlay.mp4`; without it no file is kept.
-        detections: COCO results by frame that take the detector's place.
-        on_progress: called after every step, in place of the bar.
-        detector: TOML file of a detector that takes the place of the bundled one.
-        model_repository: folder with `manifest.json`; default: the bundled models.
-        **parameters: of the job; `dualtrack.Parameters` has them all.
+        video: path of the video file.
+        out: folder for the files `tubelets.json`, `ytvis.json` and `overlay.mp4`, created if it does not exist.
+            Default: no files are kept and no overlay is rendered.
+        detections: path of a JSON file of detections to use instead of the detector's: COCO results, with the index
+            of the frame, from 0, as `image_id`.
+        on_progress: called with a `dualtrack.Progress` after every step, instead of the progress bar.
+        detector: TOML file that describes an ONNX detector to use instead of the bundled one.
+        model_repository: model repository, a folder with a `manifest.json`; default: the bundled models.
+        **parameters: parameters of the job, such as `th_det=0.3`; `dualtrack.Parameters` describes all of them.
+
+    Returns:
+        The result. Boxes and masks are in pixels of the original frame after rotation; frames count from 0.
 
     Raises:
-        DualtrackError: as `Engine` and `Engine.segment`.
+        InvalidVideo: the file does not exist or can't be used; `code` is the reason.
+        InvalidDetections: the detections file does not exist or can't be used.
+        InvalidParameter: a parameter is unknown or out of range.
+        ConfigurationError: this is not Linux, neither of the extras `cpu` and `gpu` is installed, or the models or
+            settings can't be used.
+        InferenceError: inference failed; an `EngineDied` if the process ended.
 
     Example:
+        >>> import dualtrack
         >>> result = dualtrack.segment("clip.mp4", categories="ytvis2019")
-        >>> result.tubelets[0].mask(12)      # (H, W) bool, or None where the object is not visible
+        >>> for tubelet in result.tubelets:
+        ...     print(tubelet.id, tubelet.category, f"{tubelet.score:.2f}", len(tubelet.frames), "frames")
     """
     with Engine(detector=detector, model_repository=model_repository) as engine:
         if on_progress is not None:
@@ -201,7 +225,7 @@ def segment(
 
 
 class _LoopThread:
-    """An event loop in a thread of its own: a notebook has one of its own already."""
+    """An event loop in a separate thread, because a notebook already runs one in the main thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -230,7 +254,7 @@ def _shut_down(loop: _LoopThread, handle: EngineHandle) -> None:
 
 @contextlib.contextmanager
 def _folder(out: PathLike | None) -> Iterator[Path]:
-    """The folder of the results: the caller's, or one that goes with the block."""
+    """The caller's folder for results, or a temporary one that is removed at the end of the block."""
     if out is not None:
         yield Path(out).resolve()
         return
@@ -239,7 +263,7 @@ def _folder(out: PathLike | None) -> Iterator[Path]:
 
 
 def _collect(folder: Path, *, keep: bool) -> Result:
-    """The result in a folder; where it is kept, the JSON document takes the place of the stored file."""
+    """Read the result in a folder; with `keep`, replace the stored file by the JSON document."""
     file = FILES[ResultFormat.COCO_RLE]
     stored = folder / file.stored
     result = load(stored)

@@ -1,4 +1,4 @@
-"""This end of an engine process: start it, send a job, watch it, kill it. The worker and `Engine` both use it."""
+"""Handle of an engine process, for the worker and `Engine`: start it, send it jobs, follow them, stop it."""
 
 import asyncio
 import contextlib
@@ -25,12 +25,12 @@ Document = dict[str, Any]
 
 
 class EngineHandle:
-    """One engine; started when first needed, and again after it died or was killed.
+    """Handle of one engine process, which starts when it is first needed, and again after it ended or was killed.
 
     Args:
-        settings: sent to the process at its start, those of `service.settings` by name; what is left out comes from
-            the environment. `scratch` is its folder for decoded frames and features, removed when the process is
-            killed; without it the process makes one of its own.
+        settings: settings sent to the process when it starts, by their names in `service.settings`; those that are
+            absent come from the environment. `scratch` is the folder for decoded frames and features, which is removed
+            when the process is killed; without it the process creates and removes its own.
         command: the program to start; tests start another one.
         silent_s: seconds without a message and without processor time, its own or its children's, after which an
             engine with a job is taken for frozen, and killed. One that computes for longer between two messages, on
@@ -52,16 +52,16 @@ class EngineHandle:
         self._runs = self._heard = 0
 
     async def start(self) -> None:
-        """Start the process and wait until its models are loaded.
+        """Start the process unless it is running, and wait until its models are loaded.
 
         Raises:
-            EngineDied: it ended instead, or took too long; its output is in the log.
-            ConfigurationError: models or settings can't be used.
+            EngineDied: the process ended or took too long; it writes the reason to standard error.
+            ConfigurationError: the models or settings can't be used.
         """
         if self._process is not None and self._process.returncode is None:
             return
         if self._process is not None:
-            # it ended between two jobs: its pipes are still open
+            # the process ended between two jobs; its pipes are still open
             await self.kill()
         self._process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -83,8 +83,8 @@ class EngineHandle:
             await self.kill()
             if isinstance(message, protocol.Failed):
                 raise error_of_code(message.code, message.detail)
-            came = "its end" if message is None else protocol.name_of(message)
-            raise EngineDied(f"engine: expected it to get ready, got {came}")
+            received = "the end of its output" if message is None else protocol.name_of(message)
+            raise EngineDied(f"engine: expected the message ready, got {received}")
 
     async def run(
         self,
@@ -93,26 +93,27 @@ class EngineHandle:
         note: Callable[[protocol.Cached], None],
         canceled: asyncio.Event,
     ) -> None:
-        """Do one job.
+        """Run one job.
 
         Args:
-            job: what `protocol.Do` says.
+            job: the job, as described at `protocol.Do`.
             report: called with every step.
-            note: called for every cache file that is used or removed.
-            canceled: when set, the engine is told to stop, and killed if it has not within a second. Set before the
-                engine has the job, the job is not begun.
+            note: called for every cache file that is written, read or removed.
+            canceled: when set, the engine is sent a cancel, and killed if it has not stopped within a second. If it
+                is set before the job is sent, the job does not start.
 
         Raises:
-            Canceled: it stopped because it was told to.
+            Canceled: the job was stopped because `canceled` was set.
             JobFailed: the job failed, or took longer than `deadline_s`.
             EngineDied: the process ended, or was frozen.
+            ConfigurationError: the process started, but its models or settings can't be used.
         """
         await self._start_unless(canceled)
         try:
             async with asyncio.timeout(self._deadline_s) as deadline:
                 ended = await self._attend(job, report, note, canceled)
         except BaseException as error:
-            # whatever went wrong, in the caller's callbacks too: the process may still be working on this run
+            # whatever the error, even one in the caller's callbacks: the process may still be working on this run
             await self.kill()
             if isinstance(error, EngineDied) and canceled.is_set():
                 raise Canceled(CANCELED) from error
@@ -123,17 +124,17 @@ class EngineHandle:
         finally:
             if canceled.is_set():
                 await asyncio.to_thread(self._clean_scratch)
-        # the engine has reported how the run ended and is idle
+        # here the engine has reported the end of the run and is idle
         if isinstance(ended, protocol.Failed):
             if ended.code == Canceled.code:
                 raise Canceled(ended.detail)
             raise JobFailed(ended.detail, code=ended.code, final=ended.final)
 
     async def _start_unless(self, canceled: asyncio.Event) -> None:
-        """Have the engine ready; a cancel in the meantime stops the start, because models may take long to load.
+        """Start the engine; a cancel in the meantime stops the start, because loading models may take long.
 
         Raises:
-            Canceled: nothing was sent to the engine, if there is one.
+            Canceled: `canceled` was set; no job was sent.
         """
         if canceled.is_set():
             raise Canceled(CANCELED)
@@ -155,14 +156,14 @@ class EngineHandle:
         note: Callable[[protocol.Cached], None],
         canceled: asyncio.Event,
     ) -> protocol.Done | protocol.Failed:
-        """Send a job, pass a cancel on, and wait for the job's end."""
+        """Send a job, forward a cancel, and wait for the end of the job."""
         self._runs += 1
         run = self._runs
         process = self._process
         if process is None:
-            raise EngineDied("engine: it is not running")
+            raise EngineDied("engine: expected a running process, got none")
         _write(process, protocol.Do(run, job))
-        # watched from here on, also while a long line waits for the engine to read it
+        # watched from here on, including while a long line waits for the engine to read it
         stop = asyncio.create_task(self._stop_when(canceled, run, process))
         frozen = asyncio.create_task(self._stop_frozen(process))
         try:
@@ -178,13 +179,13 @@ class EngineHandle:
             stop.cancel()
             await asyncio.wait({stop})
             if not stop.cancelled():
-                # it was killed, possibly after it had reported how the run ended
+                # the process was killed, possibly after it had reported the end of the run
                 await self.kill()
 
     async def _follow(
         self, run: int, report: Callable[[protocol.Step], None], note: Callable[[protocol.Cached], None]
     ) -> protocol.Done | protocol.Failed:
-        """Pass on the engine's messages about a run until one says how the run ended."""
+        """Forward the engine's messages about a run until the run ends; returns the last one."""
         while (message := await self._receive()) is not None:
             if isinstance(message, protocol.OfRun) and message.run != run:
                 _check_earlier(message, run)
@@ -197,9 +198,9 @@ class EngineHandle:
                 case protocol.Done() | protocol.Failed():
                     return message
                 case _:
-                    raise EngineDied(f"engine: expected it to do a job, got {protocol.name_of(message)}")
+                    raise EngineDied(f"engine: expected a message about a run, got {protocol.name_of(message)}")
         code = self._process.returncode if self._process else None
-        raise EngineDied(f"engine: the process ended in the middle of a job (exit code {code})")
+        raise EngineDied(f"engine: the process ended during a job (exit code {code})")
 
     async def _stop_frozen(self, process: Process) -> None:
         """Kill the process if it freezes."""
@@ -208,16 +209,16 @@ class EngineHandle:
             process.kill()
 
     async def _stop_when(self, canceled: asyncio.Event, run: int, process: Process) -> None:
-        """Wait for a cancel, pass it on, and kill the process if the run has not ended soon after."""
+        """Wait for a cancel, forward it, and kill the process if the run does not end soon after."""
         await canceled.wait()
-        # not flushed: an engine that has stopped reading is killed all the same
+        # not flushed: an engine that no longer reads its input must still be killed
         _write(process, protocol.Cancel(run))
         await asyncio.sleep(CANCEL_S)
         if process.returncode is None:
             process.kill()
 
     async def stop(self) -> None:
-        """End an idle process by the end of its input; one that does not end soon is killed."""
+        """Stop an idle process by closing its input; if it does not end soon, kill it."""
         process = self._process
         if process is not None and process.stdin is not None and process.returncode is None:
             process.stdin.close()
@@ -226,12 +227,12 @@ class EngineHandle:
         await self.kill()
 
     async def kill(self) -> None:
-        """End the process and remove what it had on disk."""
+        """Kill the process and remove its scratch folder."""
         process, self._process = self._process, None
         if process is not None:
             if process.returncode is None:
                 process.kill()
-            # also reads the pipes empty, so that no transport is left open
+            # also drains the pipes, so that no transport stays open
             await process.communicate()
         await asyncio.to_thread(self._clean_scratch)
 
@@ -240,15 +241,15 @@ class EngineHandle:
             shutil.rmtree(Path(self._settings["scratch"]), ignore_errors=True)
 
     async def _receive(self) -> protocol.Message | None:
-        """The next answer, or None when the process has ended."""
+        """The next message of the engine, or None once the process has ended."""
         if self._process is None or self._process.stdout is None:
             return None
         try:
             line = await self._process.stdout.readline()
         except ValueError as error:
-            raise EngineDied(f"engine: it wrote a line of more than {LINE_BYTES} bytes") from error
+            raise EngineDied(f"engine: expected lines of at most {LINE_BYTES} bytes, got a longer one") from error
         if not line.endswith(b"\n"):
-            # nothing, or the part of a line that a killed process had written
+            # nothing, or an incomplete line of a process that was killed
             await self._process.wait()
             return None
         self._heard += 1
@@ -266,7 +267,7 @@ def _write(process: Process, message: protocol.Command) -> None:
 async def _flush(process: Process) -> None:
     assert process.stdin is not None
     with contextlib.suppress(ConnectionError):
-        # a process that just died is seen when its answer is read
+        # a process that has just ended is noticed when its output is read
         await process.stdin.drain()
 
 
@@ -274,5 +275,5 @@ def _check_earlier(message: protocol.OfRun, run: int) -> None:
     """A late message about an earlier run is ignored; one about a later run is an error."""
     if message.run > run:
         raise EngineDied(
-            f"engine: expected an answer about run {run}, got {protocol.name_of(message)} of run {message.run}"
+            f"engine: expected a message about run {run}, got {protocol.name_of(message)} of run {message.run}"
         )

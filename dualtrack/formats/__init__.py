@@ -1,1 +1,1 @@
-"""Results in other tools' formats: pure functions that take a result."""
+"""File formats of results; conversions are pure functions."""

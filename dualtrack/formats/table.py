@@ -1,25 +1,25 @@
-"""The files of a result: the name of each format on disk and in a download."""
+"""Formats of a result, with file names and media types."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class ResultFormat(StrEnum):
-    """How a result is written; the API's parameter `format`."""
+    """Format of a result; the values of the API's parameter `format`."""
 
-    COCO_RLE = "coco-rle"  # the JSON document of schema 1
+    COCO_RLE = "coco-rle"  # JSON document, schema 1
     YTVIS = "ytvis"  # YouTube-VIS results.json
-    OVERLAY_MP4 = "overlay-mp4"  # every object drawn on the video
+    OVERLAY_MP4 = "overlay-mp4"  # the video with the objects drawn on it
 
 
 @dataclass(frozen=True, slots=True)
 class FormatFile:
-    """One format's file.
+    """File of one format.
 
     Attributes:
-        stored: file name in a result's folder.
-        name: file name in a download.
-        media_type: of the download.
+        stored: file name in the service's result folder.
+        name: file name of the download.
+        media_type: media type of the download.
     """
 
     stored: str
@@ -33,4 +33,4 @@ FILES = {
     ResultFormat.OVERLAY_MP4: FormatFile("overlay.mp4", "overlay.mp4", "video/mp4"),
 }
 BEFORE_SCHEMA_1 = "tubelets.json"
-"""Stored name of a job's result before schema 1: one JSON document."""
+"""Stored file name of results before schema 1, which were single JSON documents."""

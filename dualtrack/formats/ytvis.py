@@ -1,4 +1,4 @@
-"""YouTube-VIS `results.json`: one record per tubelet."""
+"""Conversion to YouTube-VIS `results.json`: one record per tubelet."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,15 +8,15 @@ from dualtrack.result.model import Document, Head, Tubelet
 
 
 def records(head: Head, tubelets: Iterable[Tubelet], *, video_id: int = 1) -> Iterator[Document]:
-    """One record per tubelet, in their order.
+    """Yield one record per tubelet, in order.
 
-    `segmentations` has one entry per frame of the video, null where the object is not visible; of very many tubelets
-    only those of the tubelet's span, from `offset` on.
+    `segmentations` has one entry per frame of the video, null where the object is not visible. In results with very
+    many tubelets it covers only the tubelet's span, from frame `offset` on.
 
     Args:
-        head: of the result.
-        tubelets: of the result.
-        video_id: of the records.
+        head: head of the result.
+        tubelets: tubelets of the result.
+        video_id: `video_id` of every record.
     """
     length = list_length(head)
     for tubelet in tubelets:
@@ -32,7 +32,7 @@ def records(head: Head, tubelets: Iterable[Tubelet], *, video_id: int = 1) -> It
 
 
 def pieces(head: Head, tubelets: Iterable[Tubelet]) -> Iterator[str]:
-    """The file's text, one record after the other."""
+    """Yield the text of the file record by record."""
     yield "["
     for number, record in enumerate(records(head, tubelets)):
         yield (", " if number else "") + json.dumps(record)

@@ -1,1 +1,1 @@
-"""The result of a job, schema 1: its values, its file on disk, its JSON document."""
+"""The result of a job, schema 1: values, stored file and JSON document."""

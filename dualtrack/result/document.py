@@ -1,7 +1,7 @@
-"""A result as a JSON document, as the API answers it and `dualtrack segment` writes it; `schema-1.json` describes it.
+"""JSON documents of results, as the API returns and `dualtrack segment` writes them; `schema-1.json` describes them.
 
-A document without `schema` is of format 0, written before there were numbers; it is read as well, without what
-was not recorded then.
+A document without `schema` is of format 0, from before schemas had numbers. It can be read as well; values that were
+not recorded at that time are missing.
 """
 
 import json
@@ -24,14 +24,14 @@ from dualtrack.result.model import (
 )
 
 MOST_ENTRIES = 2_000_000
-"""Frames of the video times tubelets. With more, a tubelet's lists hold its own span only, from `offset` on: an hour
-with thousands of short tubelets would be gigabytes of null."""
+"""Maximum of the video's frames times tubelets for lists with one entry per frame of the video. Beyond it, a tubelet's
+lists cover only its own span, from `offset` on: an hour with thousands of short tubelets would be gigabytes of null."""
 SCORE_DIGITS = 6
 T = TypeVar("T")
 
 
 def pieces(head: Head, tubelets: Iterable[Tubelet]) -> Iterator[str]:
-    """The document as text, one tubelet after the other."""
+    """Yield the text of the document tubelet by tubelet."""
     yield f'{json.dumps(head_json(head))[:-1]}, "tubelets": ['
     length = list_length(head)
     for number, tubelet in enumerate(tubelets):
@@ -40,7 +40,7 @@ def pieces(head: Head, tubelets: Iterable[Tubelet]) -> Iterator[str]:
 
 
 def head_json(head: Head) -> Document:
-    """The members of the document except the tubelets."""
+    """All members of the document except the tubelets."""
     return {
         "schema": SCHEMA,
         "video": asdict(head.video),
@@ -54,29 +54,29 @@ def head_json(head: Head) -> Document:
 
 
 def list_length(head: Head) -> int | None:
-    """How long a tubelet's lists are in a document: as the video, or (None) as the tubelet's span."""
+    """Length of a tubelet's lists in a document: the number of frames, or None for the length of the tubelet's span."""
     frames = head.video.frames
     return frames if frames * len(head.tubelets) <= MOST_ENTRIES else None
 
 
 def padded(values: Sequence[T | None], head: TubeletHead, length: int | None) -> list[T | None]:
-    """Values of a tubelet's span as one list entry per frame of the video, `length` in all; unchanged if None."""
+    """Pad the values of a tubelet's span with None to one per frame of the video; unchanged if `length` is None."""
     if length is None:
         return list(values)
     return [*[None] * head.first_frame, *values, *[None] * (length - head.last_frame - 1)]
 
 
 def segmentation(entry: Entry | None, video: Video) -> Document | None:
-    """The mask as COCO's RLE."""
+    """The mask as COCO RLE."""
     return None if entry is None else {"size": [video.height, video.width], "counts": entry.counts}
 
 
 def parse(document: object) -> tuple[Head, tuple[Tubelet, ...]]:
-    """A document of schema 1 or of format 0 -> head and tubelets of the result.
+    """Convert a document of schema 1 or format 0 to the head and tubelets of a result.
 
     Raises:
-        NewerFormat: its schema is higher than this reader's.
-        InvalidResult: it is not a result, or a member is missing or wrong.
+        NewerFormat: the document's schema is newer than this version reads.
+        InvalidResult: the document is not a result, or a member is missing or wrong.
     """
     if not isinstance(document, dict):
         raise InvalidResult(f"result: expected a JSON object, got {type(document).__name__}")
@@ -91,21 +91,22 @@ def parse(document: object) -> tuple[Head, tuple[Tubelet, ...]]:
 
 
 def check_schema(document: Mapping[str, Any]) -> int:
-    """The document's schema; 0 if it names none.
+    """The document's schema; 0 if it has none.
 
     Raises:
-        NewerFormat: it is higher than this reader's.
+        NewerFormat: the schema is newer than this version reads.
+        InvalidResult: the schema is not an integer.
     """
     schema = document.get("schema", 0)
     if not isinstance(schema, int):
-        raise InvalidResult(f"result: expected a whole number as schema, got {schema!r:.40}")
+        raise InvalidResult(f"result: schema: expected an integer, got {schema!r:.40}")
     if schema > SCHEMA:
         raise NewerFormat(f"result: schema {schema} is newer than {SCHEMA}, the newest that this version reads")
     return schema
 
 
 def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHead, ...]) -> Head:
-    """The head from the document's members."""
+    """Convert the members of a document to a head."""
     chunks = document.get("chunks", document.get("segments", []))
     model, parameters, schema = document.get("model", {}), document.get("parameters") or {}, document.get("schema", 0)
     models = document.get("models") or {
@@ -115,7 +116,7 @@ def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHe
         video=video,
         models=models,
         detector=document.get("detector"),
-        # before schema 1 a parameter that was not given was null
+        # before schema 1, parameters that were not given were null
         parameters={name: value for name, value in parameters.items() if schema or value is not None},
         categories=tuple(_of(Category, item) for item in document.get("categories", [])),
         tracked_every=document.get("tracked_every", 1),
@@ -125,17 +126,17 @@ def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHe
 
 
 def video_of(document: Mapping[str, Any]) -> Video:
-    """The video of a head or document."""
+    """The video in a document."""
     return _of(Video, document["video"])
 
 
 def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
-    """The head from a tubelet's members."""
+    """Convert the members of a tubelet to its head."""
     return _of(TubeletHead, {"category_id": None, **item})
 
 
 def box_of(value: Sequence[float] | None) -> Box | None:
-    """Four numbers as a box."""
+    """Convert a sequence of four numbers to a box."""
     if value is None:
         return None
     x1, y1, x2, y2 = value
@@ -160,7 +161,7 @@ def _tubelet_of(item: Mapping[str, Any], video: Video, schema: int, *, own_ids: 
     head = tubelet_head_of(item if own_ids else {**item, "category_id": None})
     first = head.first_frame - item.get("offset", 0)
     here = slice(first, first + len(head.span))
-    # before schema 1 `boxes` were the tracker's
+    # before schema 1, `boxes` were the tracker's boxes
     tracked = item["track_boxes" if schema else "boxes"][here]
     tight = item["boxes"][here] if schema else [None] * len(tracked)
     rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], strict=True)
@@ -177,7 +178,7 @@ def _entry_of(
 
 
 def _of(kind: type[T], values: Mapping[str, Any]) -> T:
-    """An instance of the dataclass `kind` from the members that it knows; lists become tuples."""
+    """Create a `kind` (a dataclass) from the values of its fields; ignores others, converts lists to tuples."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     known = {
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names

@@ -1,13 +1,13 @@
-"""A result on disk: lines of JSON that are written once and read in parts.
+"""Stored results: files of JSON lines that are written once and can be read in parts.
 
-    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: everything but the tubelets' frames
+    {"layout": 1, "schema": 1, …, "tubelets": [heads]}      head: everything except the tubelets' frames
     {"first_frame": 0, "last_frame": 31, "tubelets": […]}   blocks of frames: the masks and boxes of the tubelets there
     …
     {"blocks": [[first_frame, last_frame, offset, bytes], …]}   index
-    {"index_at": 123456}                                    where the index begins
+    {"index_at": 123456}                                    offset of the index
 
-It is written after all rules on finished tubelets have run, so nothing is written twice. The JSON document of a result
-is made from it tubelet by tubelet; a range of frames costs its own blocks only.
+The file is written after all rules on finished tubelets have run, so nothing is written twice. The JSON document of a
+result is generated from it tubelet by tubelet; to read a range of frames, only the blocks of that range are read.
 """
 
 import json
@@ -32,28 +32,29 @@ from dualtrack.result.document import (
 from dualtrack.result.model import Document, Entry, Head, Tubelet, TubeletHead
 
 LAYOUT = 1
-"""Format number of the lines; a reader refuses a higher number than its own."""
+"""Format number of the file; readers reject higher numbers."""
 BLOCK_FRAMES = 32
 AT_ONCE = 200_000
-"""Most entries held in memory while a document is made; each further batch of tubelets reads its blocks again."""
+"""Maximum number of entries in memory while a document is generated; every further batch of tubelets reads its blocks
+again."""
 TAIL_BYTES = 64
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What Python raises on JSON that is damaged, nested too deep, or has a member of another type."""
+"""Exceptions raised for JSON that is damaged, nested too deeply, or has a member of the wrong type."""
 Entries = Callable[[int, range], Iterable[Entry | None]]
-"""Place of a tubelet in the head, and frames of its span -> its entries there."""
+"""Function from the index of a tubelet in the head and a range of frames in its span to its entries in these frames."""
 
 
 def write_result(path: Path, head: Head, entries: Entries) -> None:
     """Write a result.
 
     Args:
-        path: of the file; its folder must exist.
-        head: everything but the frames.
-        entries: asked block by block, tubelet by tubelet.
+        path: path of the file; its folder must exist.
+        head: the result without the frames of its tubelets.
+        entries: called block by block and tubelet by tubelet.
 
     Raises:
-        OSError: the disk is full or refuses.
+        OSError: the file can't be written.
     """
     index: list[list[int]] = []
     with path.open("wb") as file:
@@ -76,7 +77,7 @@ def write_result(path: Path, head: Head, entries: Entries) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BlockTubelet:
-    """The part of a tubelet in one block: its entries from `first_frame` on."""
+    """Part of a tubelet in one block: its entries from `first_frame` on."""
 
     id: int
     first_frame: int
@@ -85,13 +86,13 @@ class BlockTubelet:
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A result that is read in parts.
+    """A stored result that can be read in parts.
 
     Attributes:
-        path: of the file.
-        head: everything but the frames.
-        index: first and last frame, offset and bytes of every block.
-        whole: the tubelets of a file that is a JSON document and has no blocks.
+        path: path of the file.
+        head: the result without the frames of its tubelets.
+        index: first frame, last frame, offset and size in bytes of every block.
+        whole: the tubelets, if the file is a JSON document and has no blocks.
     """
 
     path: Path
@@ -101,12 +102,12 @@ class ResultFile:
 
     @classmethod
     def open(cls, path: Path) -> "ResultFile":
-        """Read the head and the index; a JSON document of schema 1 or format 0 is read whole.
+        """Read the head and the index; a JSON document of schema 1 or format 0 is read completely.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            NewerFormat: a newer version wrote it.
-            InvalidResult: it is not a result, or part of it is missing.
+            FileNotFoundError: the file does not exist.
+            NewerFormat: the file's format is newer than this version reads.
+            InvalidResult: the file is not a result, or is incomplete.
         """
         with path.open("rb") as file:
             try:
@@ -118,10 +119,10 @@ class ResultFile:
                 heads = tuple(tubelet_head_of(item) for item in first["tubelets"])
                 return cls(path, head_of(first, video_of(first), heads), _index(file))
             except UNREADABLE as error:
-                raise InvalidResult(f"result {path.name}: expected a whole result: {error!r}") from error
+                raise InvalidResult(f"result {path.name}: expected a complete result: {error!r}") from error
 
     def parts(self, frames: range) -> Iterator[list[BlockTubelet]]:
-        """The tubelets in each block that holds some of these frames; a file without blocks counts as one block.
+        """Yield the tubelets of every block that contains some of these frames; a file without blocks is one block.
 
         Raises:
             FileNotFoundError: the file was deleted.
@@ -135,32 +136,33 @@ class ResultFile:
             yield from self._blocks(file, frames)
 
     def tubelets(self) -> Iterator[Tubelet]:
-        """All tubelets, in the head's order; raises as `parts` does."""
+        """Yield all tubelets, in the order of the head; raises the same errors as `parts`."""
         if self.whole is not None:
             yield from self.whole
             return
-        # one file for all lots: it can be read to its end even if it is deleted in the meantime
+        # opened once for all batches, so that it can be read to the end even if it is deleted in the meantime
         with self.path.open("rb") as file:
-            for lot in _lots(self.head.tubelets):
-                yield from self._tubelets(file, lot)
+            for batch in _batches(self.head.tubelets):
+                yield from self._tubelets(file, batch)
 
     def document(self) -> Iterator[str]:
-        """The JSON document, piece by piece; raises as `parts` does.
+        """The text of the JSON document in pieces; raises the same errors as `parts`.
 
-        The file is opened and its first tubelet read at once: what is wrong is known before the first piece is sent.
+        The file is opened and its first tubelet is read immediately, so that errors are raised before the first piece
+        is sent.
         """
         tubelets = self.tubelets()
         first = list(islice(tubelets, 1))
         return pieces(self.head, chain(first, tubelets))
 
-    def _tubelets(self, file: BinaryIO, lot: Sequence[TubeletHead]) -> Iterator[Tubelet]:
-        found: dict[int, list[Entry | None]] = {item.id: [] for item in lot}
-        frames = range(min(item.first_frame for item in lot), max(item.last_frame for item in lot) + 1)
+    def _tubelets(self, file: BinaryIO, batch: Sequence[TubeletHead]) -> Iterator[Tubelet]:
+        found: dict[int, list[Entry | None]] = {item.id: [] for item in batch}
+        frames = range(min(item.first_frame for item in batch), max(item.last_frame for item in batch) + 1)
         for block in self._blocks(file, frames):
             for part in block:
                 if part.id in found:
                     found[part.id] += part.entries
-        return (Tubelet(item, tuple(found[item.id]), self.head.video) for item in lot)
+        return (Tubelet(item, tuple(found[item.id]), self.head.video) for item in batch)
 
     def _blocks(self, file: BinaryIO, frames: range) -> Iterator[list[BlockTubelet]]:
         for first, last, at, size in self.index:
@@ -169,22 +171,22 @@ class ResultFile:
                 yield _block(file.read(size), f"result {self.path.name}: frames {first} to {last}")
 
 
-def _lots(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
-    """Tubelets in order, in batches that fit in memory."""
-    lot: list[TubeletHead] = []
+def _batches(tubelets: Iterable[TubeletHead]) -> Iterator[list[TubeletHead]]:
+    """Split tubelets, in order, into batches that fit in memory."""
+    batch: list[TubeletHead] = []
     held = 0
     for item in tubelets:
-        if lot and held + len(item.span) > AT_ONCE:
-            yield lot
-            lot, held = [], 0
-        lot.append(item)
+        if batch and held + len(item.span) > AT_ONCE:
+            yield batch
+            batch, held = [], 0
+        batch.append(item)
         held += len(item.span)
-    if lot:
-        yield lot
+    if batch:
+        yield batch
 
 
 def _first_line(file: BinaryIO) -> Document | None:
-    """The head; None for a file that is one JSON document, which is then read from its start."""
+    """The head, or None if the file is a single JSON document; the file is then rewound to its start."""
     try:
         first = json.loads(file.readline())
     except ValueError:
@@ -204,10 +206,10 @@ def _whole(file: BinaryIO, path: Path) -> tuple[Head, tuple[Tubelet, ...]]:
 
 
 def _index(file: BinaryIO) -> tuple[tuple[int, int, int, int], ...]:
-    """First and last frame, offset and bytes of every block; all of them lie before the index.
+    """First frame, last frame, offset and size in bytes of every block; all blocks precede the index.
 
     Raises:
-        ValueError, KeyError, TypeError: the end of the file is no index.
+        ValueError, KeyError, TypeError: the file does not end with an index.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - TAIL_BYTES))
@@ -267,5 +269,5 @@ def _entry(counts: str | None, box: list[float], track_box: list[float], score: 
 
 
 def _common(a: range, b: range) -> range:
-    """The frames that both ranges hold."""
+    """The intersection of two ranges of frames."""
     return range(max(a.start, b.start), min(a.stop, b.stop))

@@ -8,6 +8,6 @@ from typing import Any
 
 @cache
 def result_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of schema 1; not to be written to."""
+    """JSON Schema (draft 2020-12) of result documents, schema 1. The returned object is cached; do not modify it."""
     schema: dict[str, Any] = json.loads(Path(__file__).with_name("schema-1.json").read_text())
     return schema

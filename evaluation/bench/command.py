@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.status import Status
 
 from dualtrack.errors import DualtrackError
+from dualtrack.outputs import writable_file, writable_folder
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import RowOutcome
 from evaluation.bench.meters.machine import Machine, machine, pin
@@ -41,14 +42,19 @@ def bench(
     rows: Annotated[
         str | None, typer.Option(metavar="N,…", help=f"Run only these rows, 1 to {len(ROWS)}; default: all.")
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the results to this JSON file.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the table to this Markdown file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the results to this JSON file.", callback=writable_file)
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write the table to this Markdown file.", callback=writable_file)
+    ] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
             help="Instead of the rows, profile one video; writes trace.json (Chrome: stages, graph calls, "
             "batches), flame.svg (py-spy) and profile.txt.",
+            callback=writable_folder,
         ),
     ] = None,
 ) -> None:

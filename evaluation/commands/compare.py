@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dualtrack.errors import InvalidDataset
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import Document
 from evaluation.metrics.bootstrap import LEVEL, differences
 from evaluation.output.tables import difference_table
@@ -20,7 +21,9 @@ def compare(
     second: Annotated[Path, typer.Argument(metavar="B.json", help="Written by `evaluate --json` for the same clips.")],
     samples: Annotated[int, typer.Option(min=1, help="Number of bootstrap samples.")] = 1000,
     seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the table to this file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the table to this file.", callback=writable_file)
+    ] = None,
 ) -> None:
     """Print the differences B - A with 95 % bootstrap confidence intervals over the clips."""
     a, b = same_clips(first, second)

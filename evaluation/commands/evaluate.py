@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidParameter
+from dualtrack.outputs import writable_file, writable_folder
 from evaluation.data.dataset import Document
 from evaluation.output.report import write_report
 from evaluation.output.tables import figure_table, stratum_table
@@ -48,25 +49,36 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
         ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the metrics, overall and per clip, to this file.")
+        Path | None,
+        typer.Option(
+            "--json", help="Also write the metrics, overall and per clip, to this file.", callback=writable_file
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Evaluate only the first N videos or images.")] = None,
     all_videos: Annotated[
         bool, typer.Option("--all", help="Include videos that are not exhaustively annotated.")
     ] = False,
     results_file: Annotated[
-        Path | None, typer.Option("--results", help="Write results in YouTube-VIS format to this file.")
+        Path | None,
+        typer.Option("--results", help="Write results in YouTube-VIS format to this file.", callback=writable_file),
     ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Also write an HTML report: metrics, strata, error types (also in --json), worst clips."
+            metavar="DIR",
+            help="Also write an HTML report: metrics, strata, error types (also in --json), worst clips.",
+            callback=writable_folder,
         ),
     ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
 ) -> None:
-    """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric)."""
+    """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric).
+
+    Every frame of a video file is tracked, and a video is one chunk: track_fps, chunk_frames, chunk_overlap, shots and
+    stitch_iou have no effect. To score what a service computes from a fast video, evaluate a file at about 12 frames
+    per second.
+    """
     request = Request(
         path=path,
         method=cast("Method", _one_of("method", method, get_args(Method))),

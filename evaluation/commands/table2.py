@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dualtrack.errors import InvalidDataset, InvalidParameter
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import Document, load_dataset
 from evaluation.metrics.bootstrap import LEVEL, Difference, differences
 from evaluation.output.tables import difference_table, markdown_rows, row_table
@@ -42,9 +43,14 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     samples: Annotated[int, typer.Option(min=1, help="Number of bootstrap samples for the intervals.")] = 1000,
     seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the metrics, overall and per clip, to this file.")
+        Path | None,
+        typer.Option(
+            "--json", help="Also write the metrics, overall and per clip, to this file.", callback=writable_file
+        ),
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Also write the tables to this Markdown file.", callback=writable_file)
+    ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
 ) -> None:
@@ -55,6 +61,10 @@ def table2(  # noqa: PLR0913, PLR0917 (the options of a command)
     greedy strategy=greedy, box-only fusion=instance (mask = Siamese box),
     margin-1 margin=1, uncoupled couple=0, matched-skip score=matched_skip,
     paper preset=paper.
+
+    As in evaluate, every frame of a video file is tracked and a video is one
+    chunk: track_fps, chunk_frames, chunk_overlap, shots and stitch_iou have no
+    effect.
 
     oracle-seeds tracks every annotated object from its mask in the frame
     where it is largest, with the true class and score 1. oracle-detections

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidDataset, InvalidParameter
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import Document, load_dataset
 from evaluation.metrics.ytvis import figures
 from evaluation.output.tables import trial_table
@@ -25,7 +26,9 @@ from service.settings import Settings
 
 def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     path: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with instances.json and videos/.")],
-    out: Annotated[Path, typer.Option(help="File to write the parameters to.")] = Path("parameters.json"),
+    out: Annotated[Path, typer.Option(help="File to write the parameters to.", callback=writable_file)] = Path(
+        "parameters.json"
+    ),
     grid: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +44,8 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     limit: Annotated[int | None, typer.Option(help="Use only the first N videos.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split into halves.")] = 0,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the results of all combinations to this file.")
+        Path | None,
+        typer.Option("--json", help="Also write the results of all combinations to this file.", callback=writable_file),
     ] = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
@@ -54,6 +58,10 @@ def tune(  # noqa: PLR0913, PLR0917 (the options of a command)
     also split at random into two halves, and the combination that is best on
     one half is scored on the other: the best score of a grid is optimistic.
     Clips that were used for tuning can no longer serve as a test set.
+
+    As in evaluate, every frame of a video file is tracked and a video is one
+    chunk: track_fps, chunk_frames, chunk_overlap, shots and stitch_iou have no
+    effect.
 
     Detections and tubelets are cached, a video is decoded once, and a seed is
     tracked once per tracker setting, so the grid costs little more than one

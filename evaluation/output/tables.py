@@ -85,12 +85,12 @@ def markdown_rows(rows: Mapping[str, Document], found: Mapping[str, Mapping[str,
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     lines += [f"| {' | '.join((f'`{name}`', *cells))} |" for name, cells in _row_cells(rows).items()]
     for title, difference in found.items():
-        told = (
+        intervals = (
             f"{name} {it.b - it.a:+.3f} [{it.low:+.3f}, {it.high:+.3f}]"
             for name, it in difference.items()
             if name in {"AP", "AP50"}
         )
-        lines += ["", f"{title}: {', '.join(told)}"]
+        lines += ["", f"{title}: {', '.join(intervals)}"]
     return "\n".join(lines) + "\n"
 
 

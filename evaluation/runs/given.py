@@ -191,11 +191,11 @@ def figures_of_track(truth: Truth, boxes: Tubelet, dual: Tubelet, given: Given) 
 def _switches(truths: Sequence[Truth], tracks: Sequence[Tubelet]) -> Document:
     """Crossings and switches of one clip."""
     instances = [[None if mask is None else bounding_box(mask) for mask in truth.masks] for truth in truths]
-    answers = [
+    boxes = [
         [None if track.masks[t] is None else track.boxes[t] for t in truth.frames]
         for truth, track in zip(truths, tracks, strict=True)
     ]
-    found = count_switches(instances, answers)
+    found = count_switches(instances, boxes)
     return dict(zip(COUNTS, (found.crossings, found.switched, found.unanswered), strict=True))
 
 

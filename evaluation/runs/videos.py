@@ -94,7 +94,7 @@ async def _methods_records(
     request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: PipelineContext, notify: Notify
 ) -> tuple[list[Document], float]:
     """Records of all videos, and seconds per annotated frame."""
-    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     if unknown := sorted(dataset.occurring().intersection(vocabulary.unknown)):
         notify(f"categories that the detector does not have: {', '.join(unknown)}")
     found: list[Document] = []

@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from dualtrack.errors import InvalidParameter
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import AnnotatedVideo, Dataset, load_dataset
 from evaluation.data.remembered import remember
 from evaluation.metrics.davis import region_similarity
@@ -35,7 +36,7 @@ PANEL = re.compile(r"(?P<subject>.+?):(?P<frame>\d+)(?::(?P<crop>\d+,\d+,\d+,\d+
 ANSWER, TRUTH = 0, 1
 """Colors of the painter: red and green."""
 app = typer.Typer(help=__doc__, add_completion=False)
-Out = Annotated[Path, typer.Option(help="The JPEG to write.")]
+Out = Annotated[Path, typer.Option(help="The JPEG to write.", callback=writable_file)]
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,10 @@ async def track_panels(dataset: Dataset, panels: Sequence[Panel], given: Given, 
         positions = {panel: _position(panel, video) for panel in own}
         async with open_run(video, context, parameters) as run:
             boxes, dual = await follow(run, [truths[name] for name in wanted], given, parameters)
-        answers = dict(zip(wanted, boxes if given == "first-box" else dual, strict=True))
+        tracks = dict(zip(wanted, boxes if given == "first-box" else dual, strict=True))
         images = read_frames(video, sorted(set(positions.values())))
         for panel, position in positions.items():
-            shapes = _track(truths[panel.subject], answers[panel.subject], position, given)
+            shapes = _track(truths[panel.subject], tracks[panel.subject], position, given)
             painted[panel] = panel.cut(paint(images[position], shapes))
     if unknown := [panel.subject for panel in panels if panel not in painted]:
         raise InvalidParameter(f"panel: expected ids of annotations with a visible instance, got {', '.join(unknown)}")

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
 from evaluation.metrics.davis import region_similarity
 from evaluation.runs.given import Truth, seed_of, track_seeds, tracker_params, truths_of
@@ -34,7 +35,10 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.tubelet_nms import tubelet_iou
 
 Rates = Annotated[list[float], typer.Option("--rate", help="Frames per second to track; repeatable.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the metrics of every clip to this file.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Also write the metrics of every clip to this file.", callback=writable_file),
+]
 RATES = [12.0, 8.0, 6.0]
 app = typer.Typer(help=__doc__, add_completion=False)
 

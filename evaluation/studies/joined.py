@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.errors import InvalidDataset
+from dualtrack.outputs import writable_file
 from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
 from evaluation.metrics.figures import figures_of
 from evaluation.metrics.ytvis import match_clip
@@ -101,7 +102,7 @@ async def compare_joined(
     notify: Notify = lambda _: None,
 ) -> Comparison:
     """Run every clip alone as a single chunk, then all of them as one video with `parameters`."""
-    vocabulary = match_vocabulary(context.networks.manifest.classes, dataset.categories)
+    vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     found: list[LabeledTubelet] = []
     candidates: list[Detections] = []
     async with AsyncExitStack() as clips:
@@ -176,7 +177,7 @@ def joined(
     path: Annotated[Path, typer.Argument(help="Folder with instances.json and videos/, all of the same size.")],
     limit: Annotated[int | None, typer.Option(help="Use only the first N clips.")] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write metrics and chunks to this file.")
+        Path | None, typer.Option("--json", help="Also write metrics and chunks to this file.", callback=writable_file)
     ] = None,
     param: ParameterOption = None,
 ) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from dualtrack.children import INSTALL
 from dualtrack.errors import ConfigurationError
+from dualtrack.outputs import writable_file, writable_folder
 from export.repository.model_card import Card, model_card
 from export.repository.publish import publish
 from export.repository.triton_config import Accelerator, write_configs, write_own_configs
@@ -54,7 +55,9 @@ OptionalWeights = Annotated[Path | None, typer.Option(help="Weights; random ones
 def lite(
     weights: Annotated[Path, typer.Option(help="Trained weights, written by `pack`.")] = DEFAULT_WEIGHTS,
     card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
-    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = REPOSITORY,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the repository to write.", callback=writable_folder)
+    ] = REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
@@ -70,7 +73,9 @@ def lite(
 @export.command()
 def resnext(
     weights: OptionalWeights = None,
-    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = RESNEXT_REPOSITORY,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the repository to write.", callback=writable_folder)
+    ] = RESNEXT_REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
@@ -88,7 +93,9 @@ def tensorrt(
     architecture: Annotated[Architecture, typer.Option(help="Architecture of the networks.")] = Architecture.LITE,
     weights: OptionalWeights = None,
     card: Annotated[Path, typer.Option(help="Content of the model cards (JSON).")] = DEFAULT_CARD,
-    out: Annotated[Path, typer.Option(help="Directory of the repository to write.")] = TENSORRT_REPOSITORY,
+    out: Annotated[
+        Path, typer.Option(help="Directory of the repository to write.", callback=writable_folder)
+    ] = TENSORRT_REPOSITORY,
     release: ReleaseName = None,
     commit: Commit = "",
     clip: Clip = None,
@@ -101,8 +108,8 @@ def tensorrt(
 
     lite = architecture is Architecture.LITE
     network = _lite(weights or DEFAULT_WEIGHTS) if lite else _resnext(weights)
-    name, said = release or UNNAMED.format(architecture), _read_card(card) if lite else Card()
-    made = Release(architecture.value, name, commit, DIMS[architecture], said)
+    name, content = release or UNNAMED.format(architecture), _read_card(card) if lite else Card()
+    made = Release(architecture.value, name, commit, DIMS[architecture], content)
     report(write_tensorrt_repository(out, network, made, clip))
     typer.echo(f"{out}: graphs, manifest and configurations")
     if not engines:
@@ -132,7 +139,9 @@ def build(
 def pack(
     detector: Annotated[Path, typer.Argument(help="Trained detector (safetensors).")],
     trackers: Annotated[Path, typer.Argument(help="Trained trackers (safetensors).")],
-    out: Annotated[Path, typer.Option(help="Weights file to write, for `export lite`.")] = DEFAULT_WEIGHTS,
+    out: Annotated[
+        Path, typer.Option(help="Weights file to write, for `export lite`.", callback=writable_file)
+    ] = DEFAULT_WEIGHTS,
 ) -> None:
     """Combine a trained detector and trained trackers into one weights file."""
     require_models()
@@ -192,7 +201,7 @@ def model_cards(
     repository: Annotated[Path, typer.Option(help="Repository of the architecture `lite`.")] = REPOSITORY,
 ) -> None:
     """Rewrite the model cards of the architecture `lite` after a change of their text (needs no extra)."""
-    manifest, said = load_manifest(repository), _read_card(card)
+    manifest, content = load_manifest(repository), _read_card(card)
     if manifest.architecture != Architecture.LITE:
         raise ConfigurationError(
             f"{repository}: expected the architecture lite, the manifest has {manifest.architecture}"
@@ -200,7 +209,7 @@ def model_cards(
     for graph in manifest.graphs:
         path = repository / graph / "README.md"
         entry = manifest_entry(manifest, graph)
-        path.write_text(model_card(graph, manifest.architecture, manifest.release, entry, said))
+        path.write_text(model_card(graph, manifest.architecture, manifest.release, entry, content))
         typer.echo(str(path))
 
 

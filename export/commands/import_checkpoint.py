@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dualtrack.errors import ConfigurationError
+from dualtrack.outputs import writable_folder
 from export.commands.export import Clip, Commit, report, require_models
 from service.inference.repository.manifest import MANIFEST
 from service.settings import Settings
@@ -24,7 +25,9 @@ NO_LICENSE = (
 
 def import_checkpoint(  # noqa: PLR0913, PLR0917 (the options of a command)
     file: Annotated[Path, typer.Argument(help="State dict of maskrcnn_resnet50_fpn or …_v2 (.pth or .safetensors).")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the repository to write.")] = OUT,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Directory of the repository to write.", callback=writable_folder)
+    ] = OUT,
     categories: Annotated[
         str | None,
         typer.Option(metavar="NAME_OR_FILE", help="Class names, if not COCO's: a bundled set or a JSON file."),

@@ -1,1 +1,1 @@
-"""What is made from a finished result: the overlay."""
+"""Artifacts derived from a finished result: the overlay."""

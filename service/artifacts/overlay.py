@@ -1,4 +1,4 @@
-"""The overlay of a result: every object that scores enough, drawn on the original video."""
+"""The overlay of a result: objects with a sufficient score, drawn on the original video."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +28,12 @@ async def write_overlay(
 
     Args:
         video: the file.
-        info: what the probe said of it.
-        result: what is drawn.
-        out: the file to write, MP4.
-        limits: what a video may be at most.
-        min_score: tubelets below are left out.
-        on_frame: called with the number of frames that are done.
+        info: result of the probe.
+        result: to draw.
+        out: MP4 file to write.
+        limits: limits on videos.
+        min_score: minimum score of tubelets to draw.
+        on_frame: called with the number of frames done.
 
     Raises:
         InvalidVideo: the video can't be decoded.
@@ -42,7 +42,7 @@ async def write_overlay(
 
 
 def drawings(result: ResultFile, min_score: float) -> list[Drawing]:
-    """What is drawn of each tubelet; its number is its id."""
+    """The drawings of tubelets, numbered by id."""
     return [_drawing(item, result.head.video) for item in result.tubelets() if item.head.score >= min_score]
 
 

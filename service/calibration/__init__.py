@@ -1,1 +1,1 @@
-"""Class calibration and the choice of seeds: pure arithmetic."""
+"""Class calibration and seed selection: pure functions."""

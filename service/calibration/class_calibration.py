@@ -1,10 +1,10 @@
-"""Class calibration over a whole video (docs/method.md, section 3): trust what the video as a whole supports.
+"""Class calibration over a whole video (docs/method.md, section 3).
 
-The pipeline calibrates chunk by chunk, and a short video is one chunk: "video" is here what `calibrate` is given.
+The pipeline calibrates each chunk separately; "video" here means the frames passed to `calibrate`.
 
-An object appears in many frames, a false class in few. So a class whose average score over the video is low is
-unreliable, and its scores are multiplied by beta in every candidate. The paper does not say which scores enter the
-average: the five readings, A1 to A5 there, are `Estimator`.
+An object appears in many frames, a false class in few. A class with a low average score over the video is therefore
+unreliable, and its scores are multiplied by beta in every candidate. The paper does not define the average; its five
+readings A1 to A5 are the values of `Estimator`.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from service.structures.detections import Detections
 
 
 def calibrate(frames: Sequence[Detections], params: CalibrationParams) -> list[Detections]:
-    """Re-weight the class vectors of all candidates; those below `th_key` afterwards are dropped.
+    """Re-weight the class vectors of all candidates, and drop candidates that are below `th_key` then.
 
     Args:
         frames: one entry per frame of the video, in order.
         params: estimator, thresholds, beta.
 
     Returns:
-        The same frames. Videos shorter than `min_frames` keep their scores.
+        The same frames. Videos shorter than `min_frames` are unchanged.
     """
     if len(frames) < params.min_frames or not any(len(frame) for frame in frames):
         return list(frames)
@@ -37,8 +37,8 @@ def calibrate(frames: Sequence[Detections], params: CalibrationParams) -> list[D
 def class_averages(frames: Sequence[Detections], params: CalibrationParams) -> F32:
     """Average score of each class over the video, (K,), by `params.estimator`.
 
-    `all_candidates` (A1): mean of p over all candidates. `predicted_only` (A2): mean of the best score over the
-    candidates whose best class it is. `top1_over_all` (A3): the same sum over the number of all candidates.
+    `all_candidates` (A1): mean of p over all candidates. `predicted_only` (A2): mean score of the candidates with this
+    label. `top1_over_all` (A3): the same sum, divided by the number of all candidates.
     `frame_max` (A4): mean over frames of the frame's highest score. `topk_frames` (A5): mean of the k highest of
     these.
     """
@@ -58,7 +58,7 @@ def class_averages(frames: Sequence[Detections], params: CalibrationParams) -> F
 
 
 def reliable_classes(averages: F32, params: CalibrationParams) -> Bool:
-    """(K,) -> (K,): averages above `th_cc`; if none is, the best one alone."""
+    """(K,) -> (K,): averages above `th_cc`; if there are none, the highest one."""
     reliable: Bool = averages > params.th_cc
     if not reliable.any():
         reliable = np.arange(len(averages)) == averages.argmax()
@@ -82,7 +82,7 @@ def _frame_maxima(frames: Sequence[Detections]) -> F32:
 def _reweight(frame: Detections, weights: F32, params: CalibrationParams) -> Detections:
     probs = frame.probs * weights
     if not params.relabel and len(frame):
-        # the label stays: no class may overtake the raw best one
+        # keep the label: no class may exceed the raw best one
         own = probs[np.arange(len(frame)), frame.labels]
         probs = np.minimum(probs, own[:, None])
         probs[np.arange(len(frame)), frame.labels] = np.nextafter(own, np.float32(np.inf))

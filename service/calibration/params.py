@@ -8,7 +8,7 @@ from annotated_types import Interval
 from service.structures.parameter import Parameter, Share, check_ranges
 
 Estimator = Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-"""How a class's average score over the video is computed: A1 to A5 of docs/method.md, section 3."""
+"""How a class's average score over the chunk is computed: A1 to A5 of docs/method.md, section 3."""
 Strategy = Literal["greedy", "track_and_suppress"]
 
 
@@ -23,9 +23,19 @@ class CalibrationParams:
         topk: number of frames that the estimator `topk_frames` averages.
     """
 
-    estimator: Annotated[Estimator, Parameter("How a class's average score over the video is computed.")] = "frame_max"
-    th_cc: Annotated[Share, Parameter("Class calibration: average score above which a class is reliable.")] = 0.15
-    beta: Annotated[Share, Parameter("Factor on the scores of unreliable classes; 1 disables calibration.")] = 0.1
+    estimator: Annotated[
+        Estimator, Parameter("Class calibration: how a class's average score over the chunk is computed.")
+    ] = "frame_max"
+    th_cc: Annotated[
+        Share,
+        Parameter(
+            "Class calibration: a class is reliable in a chunk if its average score there is above this; the scores of "
+            "all other classes are multiplied by `beta`."
+        ),
+    ] = 0.15
+    beta: Annotated[
+        Share, Parameter("Factor on the scores of classes that are not reliable; 1 disables calibration.")
+    ] = 0.1
     relabel: Annotated[bool, Parameter("Let calibration change a detection's label.")] = True
     th_key: Annotated[Share, Parameter("Minimum score after calibration; detections below it are dropped.")] = 0.03
     min_frames: int = 3

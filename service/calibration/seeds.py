@@ -1,4 +1,4 @@
-"""Key detections: which candidates are tracked (docs/method.md, section 4)."""
+"""Selection of key detections, the candidates that are tracked (docs/method.md, section 4)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,9 +12,9 @@ from service.structures.tubelets import Tubelet
 
 
 def greedy(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
-    """The paper's rule: best first, drop what overlaps a better one by more than `th_iou` in any frame.
+    """The paper's rule: best first, dropping those with an IoU above `th_iou` with a better one of any frame.
 
-    Masks are compared at their place in the image, without motion compensation.
+    Masks are compared without motion compensation.
     """
     return _apart(frames, params, params.max_seeds)
 
@@ -31,13 +31,13 @@ def _apart(frames: Sequence[Detections], params: ProposalParams, most: int) -> l
 
 
 def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
-    """The best candidates of linked groups: the seeds of one round.
+    """The best candidate of each linked group: the seeds of one round.
 
-    A group links candidates of adjacent frames with mask IoU > `th_iou`, so an object that is seen all the time is one
-    group, wherever it moves. Where the chain breaks, it is several. First come groups of which some frame shows any
-    two: they are different objects for sure. What may be one of them again comes after, up to two thirds of all
-    seeds: a second track of an object that is hard to follow often is the better one, but others must not be left
-    untracked for it. Leaders that overlap a better one in the same frame by more than `th_iou` are left out.
+    A group links candidates of adjacent frames with mask IoU > `th_iou`, so an object that is always detected is one
+    group, wherever it moves; if the chain breaks, it is several. Groups that share a frame with each group chosen so
+    far are certainly different objects, and come first. Groups that may be one of these objects again follow, up to two
+    thirds of all seeds: a second track of an object that is hard to follow is often the better one, but must not
+    displace other objects. Leaders with an IoU above `th_iou` with a better one in the same frame are omitted.
     """
     candidates = _candidates(frames)
     roots = _linked(frames, params)
@@ -57,7 +57,7 @@ def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[
 
 
 def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
-    """The group of every candidate, in the order of frames."""
+    """The group of every candidate, in order of frames."""
     groups = _Groups(sum(len(frame) for frame in frames))
     start = 0
     for before, after in pairwise(frames):
@@ -69,12 +69,12 @@ def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
 
 
 def unexplained(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> list[Detections]:
-    """Left for the next round: candidates that no tubelet covers in their own frame by more than `th_iou`."""
+    """Candidates left for the next round: those without a tubelet of IoU above `th_iou` in their frame."""
     return [_without(frame, tubelets, params) for frame in frames]
 
 
 def left_over(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> bool:
-    """Whether `max_seeds` kept candidates from being tracked that the tubelets of the other seeds do not explain."""
+    """Whether `max_seeds` excluded candidates that the tubelets of the other seeds do not explain."""
     if len(tubelets) < params.max_seeds:
         return False
     if params.strategy == "greedy":
@@ -87,7 +87,7 @@ def _without(frame: Detections, tubelets: Sequence[Tubelet], params: ProposalPar
     masks = [mask for tubelet in tubelets if (mask := tubelet.masks[frame.frame]) is not None]
     overlap = iou_matrix(frame.masks, masks)
     covered = overlap.max(axis=1, initial=0) > params.th_iou
-    # a seed whose own mask shrank under the box must not be chosen again in every round
+    # seeds are removed as well: one whose mask shrank at the box would be chosen again in every round
     places = zip(frame.boxes, frame.masks, strict=True)
     used = np.array([(frame.frame, box.tobytes(), mask) in seeds for box, mask in places], np.bool_)
     return frame.select(np.flatnonzero(~(covered | used)).astype(np.int64))
@@ -109,7 +109,7 @@ def _candidates(frames: Sequence[Detections]) -> list[Candidate]:
 
 
 def _sorted(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Best first; equal scores by frame and place, so that the order of the input does not matter."""
+    """Sort best first; ties by frame and position, so that the order of the input does not matter."""
     return sorted(candidates, key=_rank)
 
 

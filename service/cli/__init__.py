@@ -1,1 +1,1 @@
-"""The command line: `dualtrack …`, one file per command."""
+"""The command line `dualtrack`, one module per command."""

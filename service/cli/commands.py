@@ -1,4 +1,4 @@
-"""The table of commands: a command's module is imported when the command runs, not to list it."""
+"""The table of commands. A command's module is imported when the command runs, not when it is listed."""
 
 import ast
 from collections.abc import Iterable, Sequence
@@ -13,8 +13,8 @@ from dualtrack.children import INSTALL, require_linux
 from dualtrack.errors import ConfigurationError
 
 PLUGINS = "dualtrack.commands"
-"""Entry points by which `evaluate` and `export` join: the service itself imports neither. A command joins the group
-of commands X by the entry points `dualtrack.commands.X`."""
+"""Group of the entry points that add `evaluate`, `export` and others, which the service itself never imports. Entry
+points of the group `dualtrack.commands.X` add subcommands to the command X."""
 OWN = {
     "serve": "service.cli.serve:serve",
     "worker": "service.cli.worker:worker",
@@ -28,35 +28,35 @@ OWN = {
 }
 """The service's own commands, in the order of the help text."""
 BASE = frozenset({"submit", "doctor", "parameters"})
-"""Commands that run on every system with the base installation alone."""
+"""Commands that run on every operating system with the base installation."""
 EXTRAS = {"service": "cpu", "evaluation": "evaluation", "export": "models"}
-"""Package of a command, and the extra that brings what it imports."""
+"""Top-level package of a command, and the extra that installs what it imports."""
 
 
 def points() -> dict[str, EntryPoint]:
-    """Every command that is installed, by name."""
+    """All installed commands by name."""
     own = [EntryPoint(name, value, PLUGINS) for name, value in OWN.items()]
     return {point.name: point for point in (*own, *_plugins(PLUGINS)) if _source(point) is not None}
 
 
-def add_commands(app: typer.Typer, found: Iterable[EntryPoint], words: Sequence[str]) -> None:
-    """Add commands to an app; only the one that `words` begin with is imported, of the others just the help text.
+def add_commands(app: typer.Typer, found: Iterable[EntryPoint], arguments: Sequence[str]) -> None:
+    """Add commands to an app. Only the one that `arguments` start with is imported; the others get their help text.
 
     Raises:
-        ConfigurationError: that one needs an extra that is not installed.
+        ConfigurationError: that command needs an extra that is not installed.
     """
-    # what an earlier call has only listed
+    # remove commands that an earlier call only listed
     app.registered_commands = [each for each in app.registered_commands if each.callback is not _listed_only]
-    there = {command.name for command in app.registered_commands}
+    registered = {command.name for command in app.registered_commands}
     for point in found:
-        if point.name in there:
+        if point.name in registered:
             continue
-        if words[:1] != [point.name]:
+        if arguments[:1] != [point.name]:
             app.command(point.name, help=summary_of(point))(_listed_only)
             continue
         loaded = load_command(point)
         if isinstance(loaded, typer.Typer):
-            add_commands(loaded, _plugins(f"{PLUGINS}.{point.name}"), words[1:])
+            add_commands(loaded, _plugins(f"{PLUGINS}.{point.name}"), arguments[1:])
             app.add_typer(loaded, name=point.name)
         else:
             app.command(point.name)(loaded)
@@ -66,7 +66,7 @@ def load_command(point: EntryPoint) -> Any:
     """Import a command.
 
     Raises:
-        ConfigurationError: it needs an extra that is not installed, or another system.
+        ConfigurationError: the command needs an extra that is not installed, or Linux.
     """
     if point.name not in BASE:
         require_linux(f"dualtrack {point.name}")
@@ -77,7 +77,7 @@ def load_command(point: EntryPoint) -> Any:
 
 
 def missing_extra(error: ModuleNotFoundError, command: str, module: str = "service") -> ConfigurationError:
-    """The error of a command that lacks a package: which one, and what installs it."""
+    """The error for a command that needs a missing package; it names the package and how to install it."""
     extra = EXTRAS.get(module.partition(".")[0])
     if extra is None:
         return ConfigurationError(f"dualtrack {command}: needs the package {error.name}")
@@ -85,7 +85,7 @@ def missing_extra(error: ModuleNotFoundError, command: str, module: str = "servi
 
 
 def summary_of(point: EntryPoint) -> str:
-    """First line of a command's help, read from its source: the docstring of a function, `help` of a group."""
+    """First paragraph of a command's help, read from its source: a function's docstring or a group's `help`."""
     source = _source(point)
     if source is None:
         return ""
@@ -94,7 +94,7 @@ def summary_of(point: EntryPoint) -> str:
             case ast.FunctionDef(name=name) if name == point.attr:
                 return (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ")
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(keywords=keywords)) if name == point.attr:
-                return next((str(ast.literal_eval(word.value)) for word in keywords if word.arg == "help"), "")
+                return next((str(ast.literal_eval(each.value)) for each in keywords if each.arg == "help"), "")
     return ""
 
 
@@ -104,7 +104,7 @@ def _plugins(group: str) -> list[EntryPoint]:
 
 
 def _source(point: EntryPoint) -> Path | None:
-    """The file of a command's module; None where its program is not installed, as in the service's image."""
+    """The file of a command's module; None if its package is not installed, as in the service's container image."""
     try:
         spec = find_spec(point.module)
     except ModuleNotFoundError:
@@ -113,4 +113,4 @@ def _source(point: EntryPoint) -> Path | None:
 
 
 def _listed_only() -> None:
-    """For a command that is listed but not run."""
+    """Callback of a command that is listed but not run."""

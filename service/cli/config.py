@@ -1,4 +1,4 @@
-"""`dualtrack config`: the settings in force."""
+"""`dualtrack config`: print the current settings."""
 
 import json
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ from service.settings import Settings
 PREFIX = "DUALTRACK_"
 
 
-def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Print every setting: its environment variable, the value in force (secrets masked) and what it does."""
+def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
+    """Print all settings: environment variable, current value (secrets masked) and description."""
     values = Settings().masked()
     if as_json:
         typer.echo(json.dumps(values, indent=2, default=str))
         return
     table = Table(box=None)
-    for column in ("environment variable", "value", "what it does"):
+    for column in ("environment variable", "value", "description"):
         table.add_column(column, overflow="fold")
-    explained = variables(descriptions(Settings))
+    described = variables(descriptions(Settings))
     for name, value in variables(values).items():
-        table.add_row(name, value if isinstance(value, str) else json.dumps(value), explained[name])
+        table.add_row(name, value if isinstance(value, str) else json.dumps(value), described[name])
     Console(markup=False).print(table)
 
 
 def descriptions(settings: type[BaseSettings]) -> dict[str, Any]:
-    """What each setting does; a group's members one by one."""
+    """The description of each setting; for a group, a dictionary with those of its members."""
     found: dict[str, Any] = {}
     for name, field in settings.model_fields.items():
         group = is_dataclass(field.annotation) and isinstance(field.annotation, type)
@@ -40,12 +40,12 @@ def descriptions(settings: type[BaseSettings]) -> dict[str, Any]:
 
 
 def _members(group: Any) -> dict[str, str]:
-    """The descriptions of a dataclass's fields, in their metadata."""
+    """The descriptions in the metadata of a dataclass's fields."""
     return {item.name: item.metadata.get("description", "") for item in fields(group)}
 
 
 def variables(values: Mapping[str, Any], prefix: str = PREFIX) -> dict[str, Any]:
-    """Settings by the name of their environment variable; a group's members one by one."""
+    """Settings by environment variable; members of a group have a variable each."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         variable = f"{prefix}{name.upper()}"

@@ -1,4 +1,4 @@
-"""`dualtrack demo`: the whole service on a real clip, started and stopped again."""
+"""`dualtrack demo`: start the whole service, segment a clip, and stop it."""
 
 import contextlib
 import socket
@@ -23,16 +23,20 @@ START_S = 60.0
 STOP_S = 15.0
 LOG = "service.log"
 SURE_SCORE = 0.35
-"""Of the candidates that are tracked: a picture for people shows what the detector is sure of."""
+"""Minimum detection score, higher than the default, so that the overlay shows only confident detections."""
 
 
 def demo(
-    clip: Annotated[Path | None, typer.Option(help="The video to segment; default: a bundled one.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo-output"),
+    clip: Annotated[
+        Path | None, typer.Option(help="Video file to segment; default: a bundled clip of pedestrians.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results, the log and the service's data.")] = Path(
+        "demo-output"
+    ),
 ) -> None:
-    """Start the service, POST a clip, show its tubelets, write overlay.mp4 and tubelets.json, stop the service."""
+    """Start the service, POST a clip, print its tubelets, write overlay.mp4 and tubelets.json, stop the service."""
     require_serving("dualtrack demo")
-    # only here: the base installation does not have it
+    # imported here because the base installation lacks pydantic-settings
     from service.settings import bundled  # noqa: PLC0415
 
     clip = clip or bundled("demo/pedestrians.mp4")
@@ -43,7 +47,7 @@ def demo(
     with running_service(out) as url, Client(url) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
-        result = run_job(client, clip, out, {"overlay": True, "th_det": SURE_SCORE})
+        result = run_job(client, url, clip, out, {"overlay": True, "th_det": SURE_SCORE})
     console.print(tubelet_table(result))
     overlay, tubelets = (out / FILES[kind].name for kind in (ResultFormat.OVERLAY_MP4, ResultFormat.COCO_RLE))
     console.print(f"overlay:  {overlay}\ntubelets: {tubelets}", markup=False)
@@ -51,9 +55,9 @@ def demo(
 
 @contextlib.contextmanager
 def running_service(out: Path) -> Iterator[str]:
-    """A service of its own on a free port of the loopback, for the length of the block; its URL.
+    """Run a service on a free port of the loopback interface while the block runs; yields its URL.
 
-    Data and log go to `out`.
+    Data and log are written to `out`.
     """
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
@@ -82,7 +86,7 @@ def _wait_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None
                 return
         time.sleep(0.1)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-    raise Unavailable(f"service: not ready within {START_S:.0f} s; the end of {log}:\n{tail}", code="not-ready")
+    raise Unavailable(f"service: not ready within {START_S:.0f} s; last lines of {log}:\n{tail}", code="not-ready")
 
 
 def _free_port() -> int:

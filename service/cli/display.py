@@ -1,4 +1,4 @@
-"""What the commands show of a result."""
+"""Display of results in the terminal."""
 
 from rich.table import Table
 
@@ -6,7 +6,7 @@ from dualtrack.result.result import Result
 
 
 def tubelet_table(result: Result) -> Table:
-    """Table of a result: one row per tubelet, best first."""
+    """Table with one row per tubelet, by descending score."""
     video = result.video
     title = f"{len(result.tubelets)} tubelets in {video.frames} frames ({video.width}x{video.height})"
     table = Table(title=title, title_justify="left")

@@ -1,4 +1,4 @@
-"""`dualtrack doctor`: does this installation work, and what does it use?"""
+"""`dualtrack doctor`: check the installation."""
 
 import importlib.metadata
 import json
@@ -31,10 +31,10 @@ PACKAGES = (
 )
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
     """Check packages, providers, models, Redis and Triton; exit code 6 if something needed does not work.
 
-    With the base installation only the client is checked: it needs neither models nor a system of its own.
+    With the base installation, which runs on every operating system and has no models, only the packages are listed.
     """
     checks = [
         Check("dualtrack", True, dualtrack.__version__),
@@ -61,7 +61,7 @@ def _package(name: str) -> Check:
 def _serving() -> list[Check]:
     try:
         require_serving("engine and service")
-        # only here: it needs the serving stack
+        # imported here because it needs the serving stack
         from service.cli.serving_checks import serving_checks  # noqa: PLC0415
     except ConfigurationError as error:
         return [Check("serving", None, error.detail)]
@@ -72,7 +72,7 @@ def _serving() -> list[Check]:
 
 def _print(checks: list[Check]) -> None:
     marks = {True: "[green]ok[/]", False: "[red]fails[/]", None: "-"}
-    table = Table("what", "", "detail")
+    table = Table("check", "", "detail")
     for check in checks:
         table.add_row(check.name, marks[check.ok], check.detail.replace("[", r"\["))
     Console().print(table)

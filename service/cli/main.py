@@ -1,7 +1,7 @@
-"""`dualtrack`: all commands, and how an error becomes one line and an exit code.
+"""`dualtrack`: entry point of the command line; prints errors as one line and sets the exit code.
 
-Exit codes: 0 done · 1 internal error · 2 wrong usage · 3 input that can't be used · 4 not found or wrong moment ·
-5 a server is full or can't be reached · 6 a network or the configuration does not work · 130 interrupted.
+Exit codes: 0 success · 1 all other errors · 2 invalid usage · 3 invalid input · 4 not found, or not possible in the
+current state · 5 a server is full or unavailable · 6 model inference or configuration error · 130 interrupted.
 """
 
 import os
@@ -28,7 +28,7 @@ from dualtrack.errors import (
 from service.cli.commands import add_commands, missing_extra, points
 
 COMPLETION = "_DUALTRACK_COMPLETE"
-"""Set by the shell while it completes a line."""
+"""Environment variable that the shell sets while it completes a line."""
 EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
     (InvalidInput, 3),
     (NotFound, 4),
@@ -42,10 +42,10 @@ EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
 )
 
 
-def build_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The command line; of all commands only the one that `words` begin with is imported.
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """Build the command line; only the command that `arguments` start with is imported.
 
-    The libraries of all commands together take seconds to import, and not all of them need be installed.
+    The libraries of all commands together take seconds to import, and some may not be installed.
 
     Raises:
         ConfigurationError: the command needs an extra that is not installed.
@@ -53,15 +53,15 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        help="Video instance segmentation: a video in, instance tubelets out.",
+        help="Video instance segmentation: detect, segment and track every object in a video.",
         callback=_options,
     )
-    add_commands(app, points().values(), words)
+    add_commands(app, points().values(), arguments)
     return app
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"dualtrack {dualtrack.__version__}")
         raise typer.Exit
 
@@ -74,8 +74,8 @@ def _options(
     """Options before the command."""
 
 
-def _words() -> list[str]:
-    """The words after `dualtrack`; while a shell completes a line, those of the line."""
+def _arguments() -> list[str]:
+    """The arguments after `dualtrack`; during shell completion, those of the line that is completed."""
     if COMPLETION not in os.environ:
         return sys.argv[1:]
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
@@ -83,18 +83,18 @@ def _words() -> list[str]:
 
 
 def _app() -> typer.Typer:
-    words = _words()
+    arguments = _arguments()
     try:
-        return build_app(words)
+        return build_app(arguments)
     except ConfigurationError:
         if COMPLETION not in os.environ:
             raise
-        # a command that can't run here has no options to complete
+        # the options of a command that can't run here can't be completed
         return build_app()
 
 
 def exit_code(error: DualtrackError) -> int:
-    """The exit code of an error, by the first class in the table that it belongs to."""
+    """The exit code for an error: that of the first matching class in the table."""
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
@@ -104,7 +104,7 @@ def main() -> None:
         try:
             _app()()
         except ModuleNotFoundError as error:
-            # a package that a command imports only when it needs it
+            # a package that a command imports while it runs
             raise _of_command(error) from error
     except DualtrackError as error:
         Console(stderr=True).print(f"error: {error.code}: {error.detail}", style="red", markup=False, soft_wrap=True)

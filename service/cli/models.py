@@ -1,4 +1,4 @@
-"""`dualtrack models`: what the model repository holds, and what may leave it."""
+"""`dualtrack models`: list, show, verify and remove models of the model repository."""
 
 import json
 from collections.abc import Sequence
@@ -17,28 +17,29 @@ from service.inference.repository.verification import ModelCheck, verify_reposit
 from service.inference.specs import TensorSpec, graph_specs
 from service.settings import Settings
 
-models = typer.Typer(help="What the model repository holds; alone: `list`.")
+models = typer.Typer(help="Inspect the model repository; without a subcommand, list its models.")
 
 Repository = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The repository; default: DUALTRACK_MODEL_REPOSITORY.")
+    Path | None,
+    typer.Option(metavar="DIR", help="Model repository; default: DUALTRACK_MODEL_REPOSITORY or the bundled one."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 FAILED = 6
-"""Exit code of a model that does not fit, as of `ConfigurationError`."""
+"""Exit code if a model fails verification, the same as that of `ConfigurationError`."""
 
 
 @models.callback(invoke_without_command=True)
 def without_command(context: typer.Context, as_json: AsJson = False) -> None:
-    """What the model repository holds; alone: `list`."""
+    """Inspect the model repository; without a subcommand, list its models."""
     if context.invoked_subcommand is None:
         list_models(as_json=as_json)
     elif as_json:
-        raise typer.BadParameter(f"expected --json after {context.invoked_subcommand}")
+        raise typer.BadParameter(f"expected --json after {context.invoked_subcommand}, got it before")
 
 
 @models.command("list")
 def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
-    """List the graphs of the model repository and check their files against the manifest."""
+    """List the models of the newest release, and check their files against the manifest."""
     folder = _folder(repository)
     manifest, earlier = load_manifest(folder), earlier_releases(folder)
     verify(manifest)
@@ -57,11 +58,11 @@ def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
 
 @models.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A graph, such as mask_rcnn.")],
+    name: Annotated[str, typer.Argument(help="Name of a model, such as mask_rcnn.")],
     repository: Repository = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a graph's model card, its entry in the manifest and its tensors."""
+    """Print a model's card, its entry in the manifest and its tensors."""
     manifest = load_manifest(_folder(repository))
     if name not in manifest.graphs:
         raise NotFound(f"models: expected one of {', '.join(sorted(manifest.graphs))}; got {name}")
@@ -81,7 +82,7 @@ def show(
 
 @models.command("verify")
 def verify_models(repository: Repository = None, as_json: AsJson = False) -> None:
-    """Check sha256, name and tensors of every model of every release; exit code 6 if one does not fit."""
+    """Check SHA-256, name and tensors of every model in every release; exit code 6 if a check fails."""
     checks = verify_repository(_folder(repository))
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
@@ -96,12 +97,12 @@ def remove(
     release: Annotated[str, typer.Argument(help="Name or number of an earlier release.")],
     repository: Repository = None,
 ) -> None:
-    """Remove a release that is not the one in use; jobs that still run on it fail."""
+    """Remove an earlier release; running jobs that still use it fail."""
     folder = _folder(repository)
     removed = remove_release(folder, release)
     what = f"release {removed.release} (number {removed.number})" if removed.release else f"number {removed.number}"
     files = f"{', '.join(removed.graphs) or 'no graph'}; {removed.freed / 1e6:.1f} MB"
-    typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has it loaded must reload the models.")
+    typer.echo(f"{folder}: removed {what}: {files}. A Triton server that has loaded it must reload its models.")
 
 
 def _folder(repository: Path | None) -> Path:
@@ -125,7 +126,7 @@ def _line(tensor: TensorSpec) -> str:
 
 
 def _print(checks: Sequence[ModelCheck]) -> None:
-    table = Table("number", "release", "what", "")
+    table = Table("number", "release", "model", "")
     for check in checks:
         table.add_row(str(check.number), check.release, check.name, "ok" if check.problem is None else "FAILS")
     Console().print(table)

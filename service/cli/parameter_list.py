@@ -1,4 +1,4 @@
-"""`dualtrack parameters`: what a job can be given, with ranges, both presets' values and descriptions."""
+"""`dualtrack parameters`: list the parameters of a job with ranges, the values of both presets, and descriptions."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -22,13 +22,15 @@ class Row:
     """One parameter.
 
     Attributes:
-        name: in requests.
-        type: JSON Schema's name of the type; `categories` has none of its own.
-        minimum, maximum: the range, both ends included; None without one.
-        choices: the values of a choice, else none.
-        expected: range or choices in words.
-        default, paper: values of the two presets.
-        description: what it does.
+        name: name in requests.
+        type: type as in JSON Schema; None for `categories`, which accepts several.
+        minimum: lower end of the range, inclusive; None if there is none.
+        maximum: upper end of the range, inclusive; None if there is none.
+        choices: values of a choice; empty for other types.
+        expected: range or choices as text.
+        default: value in the preset `default`.
+        paper: value in the preset `paper`.
+        description: what the parameter does.
     """
 
     name: str
@@ -43,7 +45,7 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Every parameter of a job, in the order of the API."""
+    """All parameters of a job, in the order of the API."""
     hints = get_type_hints(JobParameters, include_extras=True)
     found = []
     for name, model_field in JobParameters.model_fields.items():
@@ -56,12 +58,14 @@ def rows() -> list[Row]:
     return found
 
 
-def parameters(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Print the parameters of a job (-p NAME=VALUE) with their ranges and the values of both presets."""
+def parameters(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Print the parameters of a job (-p NAME=VALUE) with ranges, the values of both presets, and descriptions."""
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows()], indent=2))
         return
-    table = Table("name", "range", "default", "paper", "what it does", box=None)
+    table = Table("name", "range", "default", "paper", "description", box=None)
     for row in rows():
         table.add_row(row.name, row.expected, value_text(row.default), value_text(row.paper), row.description)
     Console(markup=False).print(table)

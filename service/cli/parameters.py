@@ -1,4 +1,4 @@
-"""Job parameters on the command line: `-p th_seq=0.4 -p strategy=greedy`, or `--params FILE`."""
+"""Parameters of a job on the command line: `-p th_seq=0.4 -p strategy=greedy` or `--params FILE`."""
 
 import json
 from collections.abc import Callable
@@ -23,24 +23,32 @@ ParameterOption = Annotated[
         "--param",
         "-p",
         metavar="NAME=VALUE",
-        help="A parameter of the job; may be given again. `dualtrack parameters` lists them.",
+        help="Parameter of the job, such as th_det=0.3; repeatable. `dualtrack parameters` lists all of them.",
     ),
 ]
 ParameterFileOption = Annotated[
     Path | None,
-    typer.Option("--params", metavar="FILE", help="Parameters as a JSON object, as `dualtrack tune` writes them."),
+    typer.Option(
+        "--params",
+        metavar="FILE",
+        help="JSON file with an object of parameters, such as `dualtrack tune` writes; -p overrides its values.",
+    ),
 ]
 
 DetectionsOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Detections in COCO's results format in place of the bundled detector's."),
+    typer.Option(
+        metavar="FILE",
+        help="JSON file of detections to use instead of the detector's: COCO results, with the index of the frame, "
+        "from 0, as image_id.",
+    ),
 ]
 CategoriesOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME_OR_FILE",
-        help="Categories of the result: coco, ytvis2019, ytvis2021, ovis; names of the detector's classes with commas "
-        "between; or a JSON file with categories.",
+        help="Categories of the result: coco, ytvis2019, ytvis2021 or ovis; a comma-separated list of the detector's "
+        "class names; or a JSON file with a list of categories. Default: all classes of the detector.",
     ),
 ]
 
@@ -50,16 +58,16 @@ warn: Notify = partial(typer.echo, err=True)
 
 
 def silent(_: str) -> None:
-    """For values that the user was already warned about."""
+    """Print nothing: for values that the user has already been warned about."""
 
 
 def parse_parameters(
     given: list[str] | None, file: Path | None = None, *, categories: str | None = None, overlay: bool = True
 ) -> JobParameters:
-    """`NAME=VALUE` pairs over the values of a file -> parameters; old names are reported on standard error.
+    """Parse `NAME=VALUE` pairs, which override the values in a file; warns of deprecated names on standard error.
 
     Raises:
-        InvalidParameter: a pair without `=`, an unknown name, a value out of range, or no such file.
+        InvalidParameter: a pair has no `=`, a name is unknown, a value is out of range, or the file can't be read.
     """
     return parse_as(JobParameters, given, file, categories=categories, overlay=overlay)
 
@@ -73,7 +81,7 @@ def parse_as(
     overlay: bool = True,
     notify: Notify = warn,
 ) -> Parameters:
-    """The same for a program that has parameters of its own besides; `notify` gets a line per old name."""
+    """Like `parse_parameters`, for programs with additional parameters; `notify` gets a line per deprecated name."""
     options: dict[str, object] = {} if categories is None else {"categories": _categories(categories)}
     values = {
         "overlay": overlay,
@@ -98,7 +106,7 @@ def _pairs(given: list[str]) -> dict[str, object]:
 
 
 def _renamed(values: dict[str, object], notify: Notify) -> dict[str, object]:
-    """One source's values under the current names, so that the next source overrides them by either name."""
+    """The values of one source under their current names, so that the next source can override them by any name."""
     for line in deprecations(values):
         notify(f"warning: {line}")
     try:
@@ -115,7 +123,7 @@ def _read(file: Path) -> dict[str, object]:
 
 
 def _categories(given: str) -> object:
-    """A set's name, names with commas between, or what a file lists: itself a list, or with the key `categories`."""
+    """The name of a bundled set, a comma-separated list of names, or a file: a list, or an object with `categories`."""
     if given in TABLES:
         return given
     if given.endswith(".json") or Path(given).is_file():
@@ -124,9 +132,9 @@ def _categories(given: str) -> object:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
-def _json(wanted: str, file: Path) -> object:
+def _json(expected: str, file: Path) -> object:
     try:
         values: object = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise InvalidParameter(f"{wanted} in {file}: {error}") from error
+        raise InvalidParameter(f"{expected} in {file}: {error}") from error
     return values

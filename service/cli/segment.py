@@ -1,4 +1,4 @@
-"""`dualtrack segment VIDEO`: the whole method without a server."""
+"""`dualtrack segment VIDEO`: segment a video without a service."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from rich.console import Console
 from dualtrack.engine.engine import Engine
 from dualtrack.progress_bar import progress_bar
 from service.cli.display import tubelet_table
+from service.cli.out import OutOption, result_folder
 from service.cli.parameters import (
     CategoriesOption,
     DetectionsOption,
@@ -20,26 +21,31 @@ from service.cli.parameters import (
 
 
 def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
-    video: Annotated[Path, typer.Argument(help="The video file.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
+    video: Annotated[Path, typer.Argument(help="Video file.")],
+    out: OutOption = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
     categories: CategoriesOption = None,
     detector: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Description (TOML) of a detector in place of the bundled one.")
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML file describing an ONNX detector to use instead of the bundled one."),
     ] = None,
-    overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Also write overlay.mp4, the video with the objects drawn.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")] = False,
 ) -> None:
-    """Segment a video on this machine, without a service: writes tubelets.json, ytvis.json and overlay.mp4."""
-    folder = out or Path(f"{video.stem}-tubelets")
+    """Segment a video on this machine, without a service; write tubelets.json, ytvis.json and overlay.mp4."""
+    folder = result_folder(video, out)
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     values: dict[str, Any] = parameters.model_dump(mode="json", exclude_none=True)
-    with Engine(detector=detector) as engine, progress_bar() as bar:
-        result = engine.segment(video, out=folder, detections=detections, on_progress=bar.show, **values)
+    try:
+        with Engine(detector=detector) as engine, progress_bar() as bar:
+            result = engine.segment(video, out=folder, detections=detections, on_progress=bar.show, **values)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Finished work is cached: run the same command again to resume.", err=True)
+        raise
     if as_json:
         typer.echo(json.dumps(result.document()))
     else:
         Console().print(tubelet_table(result))
-        typer.echo(f"written to {folder}/")
+        typer.echo(f"Results written to {folder}/")

@@ -1,4 +1,4 @@
-"""`dualtrack serve`: a state server, the API and a worker as child processes, kept running."""
+"""`dualtrack serve`: run state server, API and one worker as child processes, and restart them if they end."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,20 @@ from service.telemetry import configure_logging
 log = structlog.get_logger()
 
 STOP_S = 5.0
-"""Seconds that a child may take to end, besides draining."""
+"""Seconds a child process may take to end, in addition to `drain_s`."""
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 accepts connections from anywhere. "
+            "Default: DUALTRACK_HOST or 127.0.0.1."
+        ),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; default: DUALTRACK_PORT or 8080.")] = None,
 ) -> None:
-    """Start everything on this machine: state server (unless one is configured), API and one worker."""
+    """Run the whole service on this machine: API, one worker, and a state server unless one is configured."""
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     asyncio.run(_serve(Settings.model_validate({**Settings().model_dump(), **given})))
 
@@ -35,7 +41,7 @@ async def _serve(settings: Settings) -> None:
     """Keep everything running until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: the API or the worker ends each time right after its start.
+        ConfigurationError: the API or the worker repeatedly ends right after its start.
     """
     configure_logging(settings.log_level, json=settings.log_json)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -66,7 +72,7 @@ async def _supervise(environment: dict[str, str], settings: Settings) -> None:
 
 
 async def _announce(settings: Settings) -> None:
-    """One line when everything is up."""
+    """Log one line when the service is ready."""
     host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 (compared, not bound)
     url = f"http://{host}:{settings.port}"
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:

@@ -1,4 +1,4 @@
-"""What `dualtrack doctor` checks of the serving stack: providers, models, detector, Redis, inference."""
+"""Checks of the serving stack for `dualtrack doctor`: providers, models, detector, Redis, inference."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,10 +18,10 @@ TIMEOUT_S = 3.0
 
 
 def serving_checks() -> list[Check]:
-    """One check per part, in the order in which a worker opens them."""
+    """One check per component, in the order in which a worker opens them."""
     settings = Settings()
     checks = [
-        # by its own word: the wheel for GPUs has another name
+        # the module's version, because the distribution for GPUs has another name
         Check("onnxruntime", True, onnxruntime.__version__),
         _providers(settings),
         _checked("models", lambda: _models(settings)),
@@ -34,7 +34,7 @@ def serving_checks() -> list[Check]:
 def _providers(settings: Settings) -> Check:
     available = onnxruntime.get_available_providers()
     missing = [name for name in settings.providers if name not in available]
-    return Check("providers", not missing, f"asked for {list(settings.providers)}, built in: {available}")
+    return Check("providers", not missing, f"configured: {list(settings.providers)}, available: {available}")
 
 
 def _models(settings: Settings) -> str:
@@ -47,12 +47,12 @@ def _models(settings: Settings) -> str:
 
 def _detector(settings: Settings) -> str:
     open_detector(settings.detector, providers=settings.providers, threads=settings.threads)
-    return f"{settings.detector} and its graph fit"
+    return f"{settings.detector} matches its graph"
 
 
 def _redis(settings: Settings) -> str:
     if settings.redis_url is None:
-        return "embedded: `dualtrack serve` starts one"
+        return "not configured: `dualtrack serve` starts an embedded Valkey"
     url = settings.redis_url.get_secret_value()
 
     async def ping() -> None:
@@ -78,7 +78,7 @@ def _inference(settings: Settings) -> str:
         await client.close()
 
     asyncio.run(open_and_close())
-    return f"Triton at {settings.triton_url}" if settings.triton_url else "onnxruntime in process"
+    return f"Triton at {settings.triton_url}" if settings.triton_url else "ONNX Runtime in this process"
 
 
 def _checked(name: str, check: Callable[[], str]) -> Check:

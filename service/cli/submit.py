@@ -1,4 +1,4 @@
-"""`dualtrack submit VIDEO`: a job on a running service."""
+"""`dualtrack submit VIDEO`: segment a video with a running service."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,12 @@ import typer
 from rich.console import Console
 
 from dualtrack.client.client import Client
-from dualtrack.errors import InvalidDetections, InvalidVideo
+from dualtrack.errors import InvalidDetections
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.progress_bar import progress_bar
 from dualtrack.result.result import Result
 from service.cli.display import tubelet_table
+from service.cli.out import OutOption, result_folder
 from service.cli.parameters import (
     CategoriesOption,
     DetectionsOption,
@@ -23,41 +24,50 @@ from service.cli.parameters import (
 
 
 def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
-    video: Annotated[Path, typer.Argument(help="The video file.")],
-    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
-    api_key: Annotated[str | None, typer.Option(envvar="DUALTRACK_API_KEY", help="Bearer token.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the results; default: NAME-tubelets.")] = None,
+    video: Annotated[Path, typer.Argument(help="Video file.")],
+    url: Annotated[
+        str, typer.Option(help="Address of the service, http://HOST:PORT or https://HOST:PORT.")
+    ] = "http://127.0.0.1:8080",
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="DUALTRACK_API_KEY", help="API key (bearer token), if the service requires one."),
+    ] = None,
+    out: OutOption = None,
     param: ParameterOption = None,
     params: ParameterFileOption = None,
     detections: DetectionsOption = None,
     categories: CategoriesOption = None,
-    overlay: Annotated[bool, typer.Option(help="Also fetch overlay.mp4.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Also download overlay.mp4, the video with the objects drawn.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")] = False,
 ) -> None:
-    """Send a video to a service, wait for the job and fetch its results."""
-    if not video.is_file():
-        raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
+    """Submit a video to a service, wait for the job and download its results."""
+    folder = result_folder(video, out)
     if detections is not None and not detections.is_file():
         raise InvalidDetections(f"detections: expected a file, got {detections}")
-    folder = out or Path(f"{video.stem}-tubelets")
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     with Client(url, api_key=api_key) as client:
-        result = run_job(client, video, folder, parameters.model_dump(exclude_none=True), detections)
+        result = run_job(client, url, video, folder, parameters.model_dump(exclude_none=True), detections)
     if as_json:
         typer.echo(json.dumps(result.document()))
     else:
         Console().print(tubelet_table(result))
-        typer.echo(f"written to {folder}/")
+        typer.echo(f"Results written to {folder}/")
 
 
 def run_job(
-    client: Client, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
+    client: Client, url: str, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
 ) -> Result:
-    """Submit, show progress while it runs, write the results into `folder`; the result."""
+    """Submit a video, show the progress of its job, and write the results to `folder`; returns the result."""
     job = client.submit(video, detections=detections, **parameters)
-    with progress_bar() as bar:
-        job = client.wait(job, bar.show)
-    # requested first: where the job failed, no folder is made
+    address = f"{url.rstrip('/')}/v1/jobs/{job.id}"
+    typer.echo(f"Job {job.id}: {address}", err=True)
+    try:
+        with progress_bar() as bar:
+            job = client.wait(job, bar.show)
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted. The job continues; to cancel it: curl -X DELETE {address}", err=True)
+        raise
+    # read first, so that no folder is created if the job failed
     result = client.result(job)
     folder.mkdir(parents=True, exist_ok=True)
     result.save(folder / FILES[ResultFormat.COCO_RLE].name)

@@ -1,4 +1,4 @@
-"""`dualtrack worker`."""
+"""`dualtrack worker`: run one worker."""
 
 import asyncio
 
@@ -7,5 +7,5 @@ from service.worker.main import run_worker
 
 
 def worker() -> None:
-    """Start one worker that takes jobs from the configured Redis."""
+    """Run one worker, which takes jobs from the Redis server in DUALTRACK_REDIS_URL."""
     asyncio.run(run_worker(Settings()))

@@ -1,1 +1,1 @@
-"""Running graphs: tensors and their specs, the client protocol, onnxruntime and Triton."""
+"""Runs graphs: tensors and their specs, the client protocol, onnxruntime and Triton."""

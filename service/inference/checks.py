@@ -1,4 +1,4 @@
-"""What every client does around a graph: check what goes in and out, and answer for no tracks itself."""
+"""Checks of inputs and outputs, common to all clients, and the outputs of calls without tracks."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ from service.inference.specs import GraphSpec, TensorSpec
 
 Arrays = Mapping[str, NDArray[np.generic]]
 Sizes = dict[str, int]
-"""Sizes of the free axes of one call, by symbol."""
+"""Sizes of the dynamic axes of one call, by symbol."""
 
 
 def check_inputs(spec: GraphSpec, inputs: Arrays) -> None:
-    """Raise ContractViolation unless the inputs are exactly those of the spec and fit each other."""
+    """Raise ContractViolation unless the inputs are exactly those of the spec, with consistent sizes."""
     sizes = _check(spec.name, spec.inputs, inputs, {})
     if spec.max_batch_size and not 1 <= sizes["B"] <= spec.max_batch_size:
         raise ContractViolation(f"{spec.name}: expected 1 to {spec.max_batch_size} images, got {sizes['B']}")
@@ -24,9 +24,9 @@ def check_inputs(spec: GraphSpec, inputs: Arrays) -> None:
 
 
 def check_outputs(spec: GraphSpec, outputs: Arrays, inputs: Arrays) -> None:
-    """Raise ContractViolation unless the outputs are those of the spec, fit the (checked) inputs and are finite.
+    """Raise ContractViolation unless the outputs are those of the spec, match the (checked) inputs and are finite.
 
-    One NaN would spread to every later frame of a track, and its mask would be empty without any error.
+    A NaN would propagate to all later frames of a track and empty its mask, without any error.
     """
     _check(spec.name, spec.outputs, outputs, _check(spec.name, spec.inputs, inputs, {}))
     for name, array in outputs.items():
@@ -38,7 +38,7 @@ def check_outputs(spec: GraphSpec, outputs: Arrays, inputs: Arrays) -> None:
 
 
 def empty_outputs(spec: GraphSpec, inputs: Arrays) -> Tensors | None:
-    """Outputs of a call without tracks (N = 0), which no server need be asked for; None if there are tracks."""
+    """Outputs of a call without tracks (N = 0), which needs no server; None if there are tracks."""
     if not any("N" in tensor.shape for tensor in spec.inputs) or len(inputs["frame_index"]):
         return None
     shapes = output_shapes(spec, inputs)
@@ -46,7 +46,7 @@ def empty_outputs(spec: GraphSpec, inputs: Arrays) -> Tensors | None:
 
 
 def output_shapes(spec: GraphSpec, inputs: Arrays) -> dict[str, tuple[int, ...]]:
-    """Shape of every output of a call, which the (checked) inputs determine."""
+    """Shape of every output of a call, determined by the (checked) inputs."""
     sizes = _check(spec.name, spec.inputs, inputs, {})
     sizes |= {f"{axis}/{stride}": sizes[axis] // stride for axis in ("H", "W") if axis in sizes for stride in (4, 8)}
     return {
@@ -56,7 +56,7 @@ def output_shapes(spec: GraphSpec, inputs: Arrays) -> dict[str, tuple[int, ...]]
 
 
 def _check(graph: str, specs: tuple[TensorSpec, ...], tensors: Arrays, sizes: Sizes) -> Sizes:
-    """Check every tensor; a symbol has one size in the whole call, given ones in `sizes`."""
+    """Check every tensor; a symbol must have the same size throughout the call. `sizes` has the known ones."""
     wanted = {spec.name for spec in specs}
     if wanted != set(tensors):
         raise ContractViolation(f"{graph}: expected tensors {sorted(wanted)}, got {sorted(tensors)}")
@@ -70,7 +70,7 @@ def _check(graph: str, specs: tuple[TensorSpec, ...], tensors: Arrays, sizes: Si
 
 
 def _check_frame_index(graph: str, index: NDArray[np.generic], frames: int) -> None:
-    """An index out of range is an error on one provider and garbage on another; -1 is the last frame on all."""
+    """Check the range, as providers differ: an error on one, undefined values on another, and all accept -1."""
     wrong = [number for number in index.tolist() if not 0 <= number < frames]
     if wrong:
         raise ContractViolation(f"{graph}.frame_index: expected 0 to {frames - 1}, got {wrong}")

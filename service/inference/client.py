@@ -1,4 +1,4 @@
-"""The interface to the networks: one method, whoever runs the graph."""
+"""The interface to the networks, independent of the runtime."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ class InferenceClient(Protocol):
     """Runs one graph on one batch.
 
     Implementations: `onnx_runtime.OnnxRuntimeClient`, `triton.client.TritonClient`, `fake.client.FakeClient`; policies
-    (deadline, concurrency limit) are clients around a client.
+    (deadline, concurrency limit, retry) wrap a client.
     """
 
     @property
@@ -31,16 +31,16 @@ class InferenceClient(Protocol):
             inputs: one array per input of the spec.
 
         Returns:
-            One array per output of the spec, checked against it.
+            One array per output of the spec, checked against the spec.
 
         Raises:
             ContractViolation: an input or output differs from the spec.
-            InferenceTimeout: no answer within the deadline.
+            InferenceTimeout: no response within the deadline.
             InferenceError: the graph failed; the message names it.
             Unavailable: the server can't be reached.
         """
         ...
 
     async def close(self) -> None:
-        """Give back sessions and connections; once more is harmless."""
+        """Release sessions and connections; may be called again."""
         ...

@@ -1,4 +1,4 @@
-"""The graphs in this process, by onnxruntime. Only this file of the service runs it."""
+"""Runs graphs in this process with onnxruntime. The only module of the service that uses it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -31,25 +31,25 @@ ERRORS = (
     RuntimeError,
     ValueError,
 )
-"""onnxruntime's own errors have no common base, and it raises two of Python's."""
-# a service sends nobody the names of its models
+"""onnxruntime's exceptions, which have no common base class, and two of Python's that it raises."""
+# do not send model names to anyone
 onnxruntime.disable_telemetry_events()
 
 LOG_ERRORS_ONLY = 3
 DTYPES = {"float": "float32", "double": "float64"}
-"""onnxruntime's words for what numpy calls differently."""
+"""onnxruntime's names of dtypes, if they differ from numpy's."""
 
 
 class OnnxRuntimeClient:
-    """Sessions for all graphs of a repository, opened at once.
+    """Sessions for all graphs of a repository, all opened at creation.
 
     Args:
         manifest: the repository.
         providers: execution providers in order of preference.
-        threads: of one session.
+        threads: per session.
 
     Raises:
-        ConfigurationError: a graph can't be loaded, or runs on another provider than the one asked for.
+        ConfigurationError: a graph can't be loaded, or runs on a provider other than the requested one.
     """
 
     def __init__(self, manifest: Manifest, *, providers: Sequence[str], threads: int) -> None:
@@ -91,7 +91,7 @@ class OnnxRuntimeClient:
 
 
 class OnnxFile:
-    """A single graph from outside, whose tensors no spec of ours names.
+    """A single external graph, whose tensors are not in our specs.
 
     Args:
         path: the ONNX file.
@@ -99,7 +99,7 @@ class OnnxFile:
         threads: of the session.
 
     Raises:
-        ConfigurationError: the file can't be loaded, or runs on another provider than the one asked for.
+        ConfigurationError: the file can't be loaded, or runs on a provider other than the requested one.
     """
 
     def __init__(self, path: Path, *, providers: Sequence[str], threads: int) -> None:
@@ -132,7 +132,7 @@ class OnnxFile:
 
 
 def signature(what: str, path: Path) -> Signature:
-    """The inputs and outputs that a graph's file has.
+    """The inputs and outputs of a graph's file.
 
     Args:
         what: names the graph in errors.
@@ -143,7 +143,7 @@ def signature(what: str, path: Path) -> Signature:
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = LOG_ERRORS_ONLY
-    # it will not run: planning it would take longer than reading it
+    # it is not run, and optimizing it would take longer than reading it
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -165,7 +165,7 @@ def _runtime(providers: Sequence[str]) -> str:
 
 
 def _check_providers(providers: Sequence[str]) -> None:
-    """A provider that this build lacks would only be a warning of onnxruntime's."""
+    """Check explicitly, as onnxruntime only warns about a provider that the build lacks."""
     available = onnxruntime.get_available_providers()
     missing = [name for name in providers if name not in available]
     if missing or not providers:
@@ -177,15 +177,15 @@ def _open(what: str, path: Path, providers: Sequence[str], threads: int) -> onnx
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_ERRORS_ONLY
-    # a spinning thread starves its neighbors where cores are shared
+    # spinning threads starve others if cores are shared
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        # without enable_fallback=0 a failing provider is replaced by the CPU, now or in the middle of a job
+        # without enable_fallback=0 a failing provider is replaced by the CPU, even in the middle of a job
         session = onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
     except ERRORS as error:
         raise ConfigurationError(f"{what}: onnxruntime can't load {path}: {error}") from error
     used = session.get_providers()[0]
     if used != providers[0]:
-        # a provider whose libraries can't be loaded is left out without an error
+        # a provider whose libraries can't be loaded is silently omitted
         raise ConfigurationError(f"{what}: expected the provider {providers[0]}, onnxruntime uses {used}")
     return session

@@ -1,4 +1,4 @@
-"""Opens the client that the settings ask for."""
+"""Opens the client selected by the settings."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,11 @@ from service.inference.policies import WithDeadline, WithLimit, WithRetry
 from service.inference.repository.manifest import Manifest
 
 MOST_CALLS = 8
-"""Calls in flight to one Triton server from one worker."""
+"""Maximum number of concurrent calls from a worker to a Triton server."""
 SHARED_BYTES = 1 << 30
 TRIES, PAUSE_S = 32, 0.25
-"""58 s of pauses in all, none over 2 s: a server that is started again is waited for; a longer absence fails the
-attempt, not the job."""
+"""58 s of pauses in total, none over 2 s: enough for a server restart. A longer absence fails the attempt, not the
+job."""
 
 
 async def open_client(
@@ -24,12 +24,12 @@ async def open_client(
     deadline_s: float,
     shared_bytes: int = SHARED_BYTES,
 ) -> InferenceClient:
-    """Open onnxruntime in process, or Triton at `triton_url` (host:port of its gRPC endpoint).
+    """Open in-process onnxruntime, or Triton at `triton_url` (host:port of its gRPC endpoint).
 
-    On one host large tensors go by shared memory, at most `shared_bytes` of it; 0 keeps them inside the messages.
+    On the same host, large tensors are passed in shared memory, at most `shared_bytes` of it; 0 disables this.
 
     Raises:
-        ConfigurationError: graphs, provider or server do not fit the manifest.
+        ConfigurationError: graphs, provider or server do not match the manifest.
         Unavailable: the server can't be reached.
     """
     if triton_url is None:
@@ -45,7 +45,7 @@ async def open_client(
     except BaseException:
         await client.close()
         raise
-    # the deadline is innermost: it times the call, not the wait for a turn or between tries
+    # the deadline is innermost: it limits the call itself, without waiting for a slot or between attempts
     return WithLimit(
         WithRetry(WithDeadline(client, seconds=deadline_s), tries=TRIES, pause_s=PAUSE_S), calls=MOST_CALLS
     )

@@ -1,4 +1,4 @@
-"""Policies are clients around a client: a deadline, a bound on calls in flight, further tries."""
+"""Policies that wrap a client: a deadline, a limit on concurrent calls, retries."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from service.inference.specs import GraphSpec
 
 
 class WithDeadline:
-    """Every call answers within `seconds`, or raises InferenceTimeout."""
+    """Every call returns within `seconds`, or raises InferenceTimeout."""
 
     def __init__(self, inner: InferenceClient, *, seconds: float) -> None:
         self._inner, self._seconds = inner, seconds
@@ -36,7 +36,7 @@ class WithDeadline:
 
 
 class WithLimit:
-    """At most `calls` calls are in flight; the others wait their turn."""
+    """At most `calls` calls run concurrently; others wait."""
 
     def __init__(self, inner: InferenceClient, *, calls: int) -> None:
         self._inner, self._turns = inner, asyncio.Semaphore(calls)
@@ -57,15 +57,15 @@ class WithLimit:
 
 
 class WithRetry:
-    """A call that finds the server unavailable is tried again; graphs have no state, so twice is harmless.
+    """Retries calls if the server is unavailable; this is safe, as graphs are stateless.
 
-    Other errors are not: a graph that failed or took too long once will most likely do so again.
+    Other errors are not retried: a graph that failed or took too long will most likely do so again.
 
     Args:
         inner: the client.
-        tries: in all, at least 1.
-        pause_s: before the second try; doubled before each further one.
-        most_pause_s: it grows no longer than this.
+        tries: total number of attempts, at least 1.
+        pause_s: before the second attempt; doubled for each further one.
+        most_pause_s: upper limit of the pause.
     """
 
     def __init__(self, inner: InferenceClient, *, tries: int, pause_s: float, most_pause_s: float = 2.0) -> None:

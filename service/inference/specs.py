@@ -1,9 +1,8 @@
-"""Names, dtypes and shapes of all tensors that cross the border to the networks: written once, here.
+"""Names, dtypes and shapes of all inputs and outputs of the networks, defined only here.
 
-The export names its graphs from this file, the `config.pbtxt` files are written from it, and every client
-checks what comes back against it. Boxes and windows are x1 y1 x2 y2 in pixels of the *network frame* (the
-frame as resized by the host), continuous edges. Symbols of free axes: B images, F frames, N tracks, H and W
-the padded canvas (multiples of 32).
+The export takes names from this module, the `config.pbtxt` files are generated from it, and every client checks outputs
+against it. Boxes and windows are x1 y1 x2 y2 in pixels of the *network frame* (the frame as resized by the host), with
+continuous edges. Symbols of dynamic axes: B images, F frames, N tracks, H and W the padded canvas (multiples of 32).
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from service.tracking.anchors import ANCHORS
 
 Dtype = Literal["uint8", "int32", "int64", "float32"]
 Axis = int | str
-"""A fixed size or the symbol of a free axis."""
+"""A fixed size or the symbol of a dynamic axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class TensorSpec:
     shape: tuple[Axis, ...]
 
     def check(self, array: NDArray[np.generic], graph: str) -> None:
-        """Raise ContractViolation unless `array` has this dtype and fits this shape."""
+        """Raise ContractViolation unless `array` has this dtype and matches this shape."""
         fits = len(array.shape) == len(self.shape) and all(
             isinstance(want, str) or want == got for want, got in zip(self.shape, array.shape, strict=True)
         )
@@ -45,7 +44,7 @@ class GraphSpec:
 
     Attributes:
         name: folder in the repository.
-        max_batch_size: Triton's; 0 where the worker does the batching (two batch axes).
+        max_batch_size: Triton's setting; 0 if the worker does the batching (two batch axes).
     """
 
     name: str
@@ -56,7 +55,7 @@ class GraphSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelDims:
-    """The numbers in which two architectures differ.
+    """The dimensions in which architectures differ.
 
     Attributes:
         classes: K, length of the class vector (without background).
@@ -89,7 +88,7 @@ MASK_SIDE = 28
 """Side of Mask R-CNN's mask grid."""
 TEMPLATE_SIDE = 7
 BANK = ("foreground_bank", "foreground_valid", "background_bank", "background_valid")
-"""What `pixel_embedding_reference` gives of the reference frame and `pixel_embedding` takes for every later one."""
+"""Outputs of `pixel_embedding_reference` for the reference frame, and inputs of `pixel_embedding` for all others."""
 
 
 def graph_specs(dims: ModelDims) -> dict[str, GraphSpec]:
@@ -112,7 +111,7 @@ def _mask_rcnn(dims: ModelDims, frames: tuple[TensorSpec, ...], features: tuple[
         TensorSpec("masks", "float32", ("B", dims.slots, MASK_SIDE, MASK_SIDE)),
         TensorSpec("count", "int32", ("B", 1)),
     )
-    # masks are the most expensive part: none is made for slots that the host drops
+    # masks are the most expensive part, so none are computed for slots that the host drops
     wanted = (TensorSpec("th_det", "float32", ("B", 1)), TensorSpec("max_per_frame", "int32", ("B", 1)))
     return GraphSpec("mask_rcnn", frames + wanted, outputs + (features if dims.shared_trunk else ()), max_batch_size=8)
 

@@ -1,1 +1,1 @@
-"""Video files: probed, decoded and drawn on in child processes."""
+"""Probes, decodes and renders video files in child processes."""

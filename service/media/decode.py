@@ -1,4 +1,4 @@
-"""Decoding, guarded: every frame once, into a store that can be read in any order."""
+"""Guarded decoding of every frame, once, into a store that can be read in any order."""
 
 import shutil
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from service.media.video_info import VideoInfo
 
 CPU_S = 3600
 PIXELS_PER_BYTE = 16 / 3
-"""At best: a Huffman coder spends at least one bit on each of the 3/2 samples of a 4:2:0 pixel."""
+"""Upper bound: Huffman coding takes at least one bit for each of the 3/2 samples of a 4:2:0 pixel."""
 
 
 async def decode(
@@ -32,14 +32,14 @@ async def decode(
 
     Args:
         path: the video.
-        info: what `probe` said of it.
-        limits: see there.
+        info: result of `probe`.
+        limits: limits on videos.
         network_hw: height and width of the clip's frames.
-        directory: where the frames go, created if missing.
-        on_frame: called with the number of frames that are done.
+        directory: for the frames, created if missing.
+        on_frame: called with the number of frames done.
 
     Raises:
-        InvalidVideo: it can't be decoded or is over a limit; where the decoder died, the message names the frame.
+        InvalidVideo: it can't be decoded or exceeds a limit; if the decoder died, the message names the frame.
         Unavailable: the disk is full, or see `run_child`.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ async def decode(
         out.mkdir()
         result = await run_child("service.media.children.decode", job, wall_s=limits.wall_s, on_progress=on_frame)
         frames = StoredFrames(out, network_hw, [Coding.from_json(coding) for coding in result["codings"]])
-        # The header's count holds frames that an edit list hides and those after a damaged place.
+        # the header's count includes frames hidden by an edit list and those after damage
         return Clip(frames, replace(info, frames=len(frames)), damage=result["damage"])
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
@@ -66,7 +66,7 @@ async def decode(
 
 
 def _check_room(info: VideoInfo, limits: VideoLimits, network_hw: tuple[int, int], directory: Path) -> None:
-    """Refuse at once what would fill the limit or the disk however well it is compressed."""
+    """Reject immediately what would exceed the limit or the disk even with the best compression."""
     height, width = (min(a, b) for a, b in zip(network_hw, (info.height, info.width), strict=True))
     least = int(info.frames * height * width / PIXELS_PER_BYTE)
     if least > limits.max_store_bytes:

@@ -7,7 +7,7 @@ Number = TypeVar("Number", int, float)
 
 
 def _limit(default: Number, description: str) -> Number:
-    """A field with a description, which pydantic reads from the metadata; child processes need no pydantic for it."""
+    """A field with a description, which pydantic reads from the metadata; children need not import pydantic for it."""
     found: Number = field(default=default, metadata={"description": description})
     return found
 

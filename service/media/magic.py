@@ -1,7 +1,7 @@
-"""The container by its first bytes.
+"""Detects the container format by the first bytes of a file.
 
-FFmpeg is given the format and never guesses: a text file named .mp4 that lists
-other files (ffconcat, HLS) must not be followed.
+FFmpeg gets the format and never guesses, because a text file that lists other files (ffconcat, HLS) must not be
+followed.
 """
 
 HEAD_BYTES = 400
@@ -17,7 +17,7 @@ STARTS = (
 
 
 def container_format(head: bytes) -> str | None:
-    """The demuxer for a file that starts with `head` (400 bytes), None if it is no known container."""
+    """The demuxer for a file that starts with `head` (400 bytes), or None for unknown containers."""
     if head[4:8] in MOV_BOXES:
         return "mov"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":

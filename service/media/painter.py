@@ -1,4 +1,4 @@
-"""Draws the objects of a frame: half transparent masks, boxes, labels."""
+"""Draws the objects of a frame: translucent masks, boxes, labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ PALETTE = tuple(
         "469990",
     )
 )
-"""Colors, RGB; object `number` has the one at `number` modulo their count."""
+"""Colors, RGB, used for object `number` modulo their count."""
 OPACITY = 0.5
 FONT, TEXT_SCALE, TEXT_PADDING = cv2.FONT_HERSHEY_SIMPLEX, 0.4, 3
 BRIGHT = 140
-"""Luma from which on a label's text is black."""
+"""Minimum luma of the color at which a label's text is black."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +35,10 @@ class Shape:
     """One object in one frame.
 
     Attributes:
-        number: chooses the color; the same object keeps it.
+        number: of the object; determines the color.
         mask: (H, W) bool, of the frame's size.
         box: (4,) x1 y1 x2 y2, pixels of the frame.
-        label: the text at the box.
+        label: text at the box.
     """
 
     number: int
@@ -67,7 +67,7 @@ def _color(shape: Shape) -> tuple[int, ...]:
 
 
 def _label(scene: U8, shape: Shape) -> None:
-    """The text on a patch of the object's color above the box's upper left corner; moved to lie in the frame."""
+    """Draw the label on the object's color above the box's top-left corner, moved inside the frame if necessary."""
     (width, height), _ = cv2.getTextSize(shape.label, FONT, TEXT_SCALE, 1)
     wide, high = width + 2 * TEXT_PADDING, height + 2 * TEXT_PADDING
     left = max(0, min(int(shape.box[0]), scene.shape[1] - wide))

@@ -1,4 +1,4 @@
-"""A guarded look at a video file."""
+"""Guarded probing of a video file."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ CPU_S = 15
 
 
 async def probe(path: Path, limits: VideoLimits) -> VideoInfo:
-    """Look at `path` in a child process.
+    """Probe `path` in a child process.
 
     Raises:
         InvalidVideo: `code` says why: empty-file, unsupported-container, unsupported-codec, no-video, no-frames,

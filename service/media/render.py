@@ -1,4 +1,4 @@
-"""The overlay: every object in its own color, with class, score and number, on the original video."""
+"""Renders the overlay: objects in distinct colors, with class, score and number, on the original video."""
 
 import json
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Frames as RGB images. Apart from the decoding child's other code: most videos never need it there."""
+"""Conversion of frames to RGB images. Separate from other code of the decoding child, as most videos don't need it."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from service.structures.arrays import U8
 
 
 def resized(image: U8, hw: tuple[int, int]) -> U8:
-    """Image at height and width `hw`; a frame of another size (changed in mid-stream) is stretched to it, too."""
+    """Image at height and width `hw`; frames of a different size (changed in mid-stream) are stretched, too."""
     if image.shape[:2] == hw:
         return image
     shrinking = image.shape[0] > hw[0]
@@ -18,6 +18,6 @@ def resized(image: U8, hw: tuple[int, int]) -> U8:
 
 
 def upright(frame: VideoFrame, rotation: int) -> U8:
-    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, deeper color comes down to 8 bits."""
+    """Frame -> (H, W, 3) uint8 RGB, rotation applied; alpha is dropped, higher bit depths are reduced to 8 bits."""
     image: U8 = np.rot90(frame.to_ndarray(format="rgb24"), rotation // 90)
     return np.ascontiguousarray(image)

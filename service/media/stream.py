@@ -1,4 +1,4 @@
-"""Opening a video file in a child process, guarded."""
+"""Opens a video file safely, in a child process."""
 
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,10 @@ OPTIONS = {"protocol_whitelist": "file", "enable_drefs": "0"}
 
 
 def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream, str]:
-    """Open `path` with the demuxer that its first bytes name; the container, its video stream, the format.
+    """Open `path` with the demuxer for its first bytes; returns container, video stream and format.
 
     Raises:
-        InvalidVideo: empty, unknown container or codec, no video, or malformed.
+        InvalidVideo: empty, unsupported container or codec, no video stream, or malformed.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -62,7 +62,9 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
     try:
         container = av.open(str(path), format=name, options=options)
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise InvalidVideo(f"video: the {name} container can't be read: {said(error)}", code="malformed") from error
+        raise InvalidVideo(
+            f"video: the {name} container can't be read: {message_of(error)}", code="malformed"
+        ) from error
     stream = _video_stream(container)
     stream.thread_count = 1
     stream.codec_context.options = {"max_pixels": str(max_pixels)}
@@ -70,7 +72,7 @@ def open_video(path: Path, max_pixels: int) -> tuple[InputContainer, VideoStream
 
 
 def _video_stream(container: InputContainer) -> VideoStream:
-    """FFmpeg's choice of several (default disposition, then bit rate); the first where that is a cover picture."""
+    """FFmpeg's choice of stream (default disposition, then bit rate), or the first one if that is a cover image."""
     streams = [s for s in container.streams.video if not _is_cover(s)]
     if not len(container.streams):
         raise InvalidVideo("video: the container has no streams; the file may be truncated", code="malformed")
@@ -84,8 +86,8 @@ def _video_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def said(error: Exception) -> str:
-    """What FFmpeg said, without its error number and without the path of the file, which is the server's affair."""
+def message_of(error: Exception) -> str:
+    """FFmpeg's message without the error number, and without the path of the file, which is internal to the server."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -99,7 +101,7 @@ def rotation_of(frame: VideoFrame) -> int:
 
 
 def seconds(frame: VideoFrame, stream: VideoStream, index: int) -> float:
-    """Time of a frame; by its number where the file gives none."""
+    """Time of a frame; by its index if the file has no timestamps."""
     if frame.pts is not None and frame.time_base is not None:
         return float(frame.pts * frame.time_base)
     rate: Any = stream.average_rate or 25

@@ -1,4 +1,4 @@
-"""What the probe finds out about a video file."""
+"""Properties of a video file found by the probe."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """One video.
+    """Properties of one video.
 
     Attributes:
-        container, codec: by FFmpeg's names.
-        width, height: of a frame after rotation, pixels as stored (a pixel aspect ratio is not applied).
-        frames: of the decoded clip; before decoding the packets of the stream, which may be a few more.
+        container, codec: FFmpeg's names.
+        width, height: of a frame after rotation, in stored pixels (the pixel aspect ratio is not applied).
+        frames: number in the decoded clip; before decoding, packets in the stream, which may be a few more.
         duration_s: seconds; 0 if unknown.
         fps: average rate; 0 if unknown.
-        rotation: degrees counter-clockwise by which frames are turned before anything else.
-        variable_frame_rate: the distance between frames changes.
+        rotation: degrees counter-clockwise by which frames are rotated after decoding.
+        variable_frame_rate: whether the interval between frames varies.
         size_bytes: of the file.
-        stream: index of the stream in its container, of several video streams the one that was taken.
-        time_base: unit of the stream's own time stamps, seconds as a fraction ("1/12800"); None if unknown.
+        stream: index of the video stream used.
+        time_base: unit of the stream's timestamps, seconds as a fraction ("1/12800"); None if unknown.
     """
 
     container: str

@@ -1,1 +1,1 @@
-"""One video from file to result; `run.py` is the function to read first."""
+"""Processes one video, from file to result; start reading at `run.py`."""

@@ -1,4 +1,4 @@
-"""What every job of a process uses: networks, limits, folders, budgets. Opened only here."""
+"""Resources shared by all jobs of a process: networks, limits, folders, budgets."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,9 +18,9 @@ from service.pipeline.store.cache import CacheNote, FolderCache, StageCache
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What a context is opened with; the service's settings of the same names say what each is.
+    """Settings of a context; see the service's settings of the same names.
 
-    As JSON it goes to an engine process.
+    Sent to an engine process as JSON.
     """
 
     model_repository: Path
@@ -37,16 +37,16 @@ class EngineSettings:
     checkpoint_frames: int
 
     def to_json(self) -> dict[str, Any]:
-        """As values that JSON has."""
+        """As JSON-serializable values."""
         document: dict[str, Any] = JSON.dump_python(self, mode="json")
         return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "EngineSettings":
-        """The inverse of `to_json`; further fields are left out.
+        """The inverse of `to_json`; unknown fields are ignored.
 
         Raises:
-            ValueError: a field is missing, or is not what it should be.
+            ValueError: a field is missing or invalid.
         """
         return JSON.validate_python(document)
 
@@ -56,18 +56,18 @@ JSON = TypeAdapter(EngineSettings)
 
 @dataclass(frozen=True)
 class PipelineContext:
-    """What an engine holds between jobs; a newly published release replaces the networks.
+    """Resources of an engine between jobs; a newly published release replaces the networks.
 
     Attributes:
         networks: the graphs.
-        limits: what a video may be at most.
+        limits: limits on videos.
         scratch: folder for decoded frames and features; emptied after every job.
-        cache: what stages of earlier runs left (`store/keys`).
-        feature_bytes: budget of the features kept in memory.
-        spill_bytes: budget of further ones in the scratch folder.
-        checkpoint_frames: steps from one checkpoint of a job to the next; 0 = none.
-        detector: in place of the bundled one.
-        counted_ids: the bundled classes are counted from 1, as before schema 1; jobs of that time that bring detections
+        cache: results of stages of earlier runs (`store/keys`).
+        feature_bytes: budget for features in memory.
+        spill_bytes: budget for further features in the scratch folder.
+        checkpoint_frames: steps between checkpoints of a job; 0 disables checkpoints.
+        detector: external detector, or None for the bundled one.
+        counted_ids: number the bundled classes from 1, as before schema 1; for jobs of that time with detections, which
             use these ids.
     """
 
@@ -83,7 +83,7 @@ class PipelineContext:
 
     @property
     def vector(self) -> ClassVector:
-        """What the detector's class vectors mean."""
+        """The classes of the detector."""
         if self.detector is not None:
             return self.detector.vector
         vector = bundled(self.networks.manifest)
@@ -94,18 +94,18 @@ class PipelineContext:
 async def open_context(
     settings: EngineSettings, scratch: Path, *, note: Callable[[CacheNote], None] = lambda _: None
 ) -> AsyncIterator[PipelineContext]:
-    """The context of the settings for the length of the block.
+    """Open a context for the duration of the block.
 
     Args:
         settings: what to open.
-        scratch: folder for the frames and features of the job under way, made when needed.
-        note: called for every file of the cache that is used or removed.
+        scratch: folder for frames and features of the running job, created when needed.
+        note: called for every cache file that is used or removed.
 
     Raises:
-        ConfigurationError: repository, detector, provider or server can't be used, or do not fit each other.
+        ConfigurationError: repository, detector, provider or server can't be used, or do not match.
         Unavailable: the server can't be reached.
     """
-    # only here: it brings onnxruntime, and the API and the worker read `EngineSettings`, too
+    # imported here because it needs onnxruntime, which API and worker do without
     from service.pipeline.detection.outside import open_detector  # noqa: PLC0415
 
     networks = await open_networks(settings, load_manifest(settings.model_repository))
@@ -125,7 +125,7 @@ async def open_context(
 
 
 async def open_networks(settings: EngineSettings, manifest: Manifest) -> Networks:
-    """The networks of a release, to be closed by the caller; raises as `open_context` does."""
+    """Open the networks of a release, to be closed by the caller; raises like `open_context`."""
     from service.inference.open import open_client  # noqa: PLC0415 (see `open_context`)
 
     client = await open_client(

@@ -1,4 +1,4 @@
-"""Stage `fill`: of a clip with many frames per second only every k-th is tracked; this makes the others."""
+"""Stage `fill`: in a clip with a high frame rate only every k-th frame is tracked; this fills in the others."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,22 +19,22 @@ from service.tracking.stitching import Chain
 
 
 def spread(chunk: Chunk, step: int, length: int) -> Chunk:
-    """A chunk of every `step`-th frame -> the frames of the video, `length` in all, that it stands for."""
+    """A chunk over every `step`-th frame -> the corresponding chunk of the video of `length` frames."""
     return Chunk(chunk.first * step, min(chunk.end * step, length), chunk.shared * step)
 
 
 class FillStage:
     """Stage `fill` of one video: tubelets of the tracked frames become tubelets of all frames.
 
-    It works on what is settled: of the chains that go on, what the next chunk cannot change any more. So a frame is
-    read again soon after it was tracked, and what is held from chunk to chunk is packed.
+    It works on the settled parts of chains, which the next chunk can't change. A frame is thus read again soon after it
+    was tracked, and data kept between chunks is packed.
 
     Args:
         clip: all frames.
-        step: every `step`-th frame is tracked; with 1 there is nothing to do.
+        step: every `step`-th frame is tracked; 1 leaves nothing to do.
         canvas: sizes.
-        params: what the masks of the tracked frames were made with.
-        report: called with the number of frames that are filled so far.
+        params: as for the masks of the tracked frames.
+        report: called with the number of frames filled so far.
     """
 
     def __init__(
@@ -47,14 +47,14 @@ class FillStage:
         self._done = 0
 
     async def fill_settled(self, live: Sequence[Chain], ended: Sequence[LabeledTubelet]) -> list[LabeledTubelet]:
-        """After a chunk is stitched: fill what is settled now.
+        """Fill what is settled after a chunk was stitched.
 
         Args:
-            live: all chains that go on.
-            ended: tubelets of the chains that do not, over the tracked frames.
+            live: all chains that continue.
+            ended: tubelets of the chains that have ended, over the tracked frames.
 
         Returns:
-            Those that have ended, over all frames.
+            The ended tubelets, over all frames.
         """
         if self._tracked.step == 1:
             return list(ended)
@@ -67,13 +67,13 @@ class FillStage:
         return [replace(item, tubelet=self._fillings.pop(item.id).tubelet(item.tubelet)) for item in ended]
 
     def _take(self, chain: int, tubelet: Tubelet, *, over: bool) -> tuple[Filling, range]:
-        """The filling of a chain, and the frames that are settled now."""
+        """The filling of a chain, and the newly settled frames."""
         if chain not in self._fillings:
             self._fillings[chain] = Filling(tubelet, self._tracked, len(self._clip), self._carrier, self._params)
         return self._fillings[chain], self._fillings[chain].take(tubelet, over=over)
 
     def _fill(self, work: Sequence[tuple[Filling, range]]) -> None:
-        """Frame by frame, in each all fillings, so that every frame is read once."""
+        """Fill all chains frame by frame, so that every frame is read once."""
         waiting = sorted(work, key=lambda each: each[1].start, reverse=True)
         live: list[tuple[Filling, range]] = []
         for t in range(waiting[-1][1].start, max(frames.stop for _, frames in work)):
@@ -84,13 +84,13 @@ class FillStage:
                 continue
             for filling, _ in live:
                 filling.fill(t, self._lumas.of)
-            # chains that go on are not filled as far as those that have ended: the next chunk begins further back
+            # continuing chains are not filled as far as ended ones, so the next chunk begins further back
             self._done = max(self._done, t + 1)
             self._report(self._done)
 
 
 class _Lumas:
-    """Brightness of frames; the last three are kept, because filling one frame needs three."""
+    """Brightness of frames; the last three are cached, because filling one frame needs three."""
 
     def __init__(self, clip: FrameSource) -> None:
         self._clip = clip

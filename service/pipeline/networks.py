@@ -1,4 +1,4 @@
-"""The networks as the stages see them: graphs by name."""
+"""The networks as used by the stages: graphs by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Networks:
     """The graphs of a release and the client that runs them.
 
     Attributes:
-        client: onnxruntime in process, or Triton.
-        manifest: the release's sizes, classes and files.
+        client: in-process onnxruntime, or Triton.
+        manifest: dimensions, classes and files of the release.
     """
 
     client: InferenceClient
@@ -35,5 +35,5 @@ class Networks:
         return f"{self.manifest.identity} {self.client.runtime}"
 
     async def run(self, graph: str, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
-        """Run one graph; errors as `InferenceClient.infer` raises them."""
+        """Run one graph; raises like `InferenceClient.infer`."""
         return await self.client.infer(self.specs[graph], inputs)

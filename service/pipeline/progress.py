@@ -1,16 +1,16 @@
-"""How far a video is: what the stages report."""
+"""Progress of a video, as reported by the stages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 STAGES = ("decode", "detect", "calibrate", "track", "merge", "fill", "render")
-"""In the order in which a job first reports them; with several chunks `detect` to `fill` repeat. `fill` only where not
+"""In the order in which a job first reports them; `detect` to `fill` repeat for every chunk. `fill` only occurs if not
 all frames are tracked; `merge` is the end of a chunk: label, suppress, stitch."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageProgress:
-    """A stage has processed `done` of the video's `total` frames; `done` never falls, also from chunk to chunk."""
+    """A stage has processed `done` of the video's `total` frames; `done` never decreases, even between chunks."""
 
     stage: str
     done: int

@@ -1,4 +1,4 @@
-"""Converts what `process_video` returns to a result of schema 1: its head, and its entries block by block."""
+"""Converts the output of `process_video` to a result of schema 1: its head, and its entries in blocks."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,12 +20,12 @@ BOX_DIGITS, SCORE_DIGITS, TIME_DIGITS = 2, 4, 6
 
 
 def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> ResultFile:
-    """Write a result into `folder`, which must exist: the result itself, and YouTube-VIS's results as `ytvis.json`.
+    """Write a result to `folder`, which must exist: the result itself, and YouTube-VIS results as `ytvis.json`.
 
     Args:
-        folder: of the result's files.
-        result: of `process_video`.
-        run: the whole video.
+        folder: for the result's files.
+        result: output of `process_video`.
+        run: the run over the whole video.
         parameters: effective value of every parameter.
 
     Raises:
@@ -58,7 +58,7 @@ def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Hea
 
 
 def video_of(run: Run) -> Video:
-    """What the probe and the decoder have found."""
+    """The findings of probe and decoder."""
     times = tuple(round(float(t), TIME_DIGITS) for t in run.clip.timestamps)
     return Video(**run.clip.info.to_json(), timestamps=times, damage=run.clip.damage)
 

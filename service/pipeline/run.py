@@ -1,16 +1,15 @@
 """One video, from its frames to its labeled tubelets. Read this first.
 
-Of a clip with many frames per second every k-th is tracked. A long video is cut into chunks, each of them goes through
-all stages, its tubelets are stitched to those of the chunk before, and the frames between the tracked ones are filled
-in as far as that is settled. So neither memory nor the calibration's average depends on the length of the video.
+In a clip with a high frame rate, every k-th frame is tracked. A long video is cut into chunks; each chunk goes through
+all stages, its tubelets are stitched to those of the previous chunk, and the frames between the tracked ones are filled
+in as far as they are settled. Neither memory nor the calibration's average thus depends on the length of the video.
 
-IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019): docs/method.md defines every step. Nothing
-that is called here calls back up, but for `Run.report`: it is called with every step, and what it raises ends the run.
-That is how a cancel reaches the stages.
+The method is IPDT, the Instance-Pixel Dual-Tracker (Feng et al., ICCV-W 2019); docs/method.md defines every step.
+Functions called here do not call back, except `Run.report`: it is called at every step, and an exception in it ends the
+run, which is how jobs are canceled.
 
-A run that was killed resumes by running again: detections and tubelets that were finished are in the cache, and those
-that were begun in checkpoints (`store/checkpoints`). Decoding, the cheap stages and the steps since the last checkpoint
-run again.
+A killed run resumes by running again: finished detections and tubelets are in the cache, unfinished ones in checkpoints
+(`store/checkpoints`). Decoding, the cheap stages and the steps since the last checkpoint run again.
 """
 
 from collections.abc import Sequence
@@ -51,21 +50,21 @@ from service.tracking.tubelet_nms import suppress
 
 @dataclass(frozen=True)
 class Run:
-    """One video being processed: what every stage is given.
+    """Processing of one video: the inputs of all stages.
 
     Attributes:
         clip: the frames, re-readable in any order.
-        cache_name: name of the video's content for the cache: its sha256, or `sha256:variant`.
+        cache_name: identifies the video's content in the cache: its sha256, or `sha256:variant`.
         networks: the graphs.
         params: parameters of all stages.
         cache: detections and tubelets of earlier runs.
-        feature_bytes: budget of the features kept in memory.
-        report: called with every step; what it raises ends the run.
-        detector_override: where candidates come from instead of the bundled detector.
+        feature_bytes: budget for features in memory.
+        report: called at every step; an exception in it ends the run.
+        detector_override: source of candidates instead of the bundled detector.
         vocabulary: categories of the result instead of the detector's own.
-        checkpoint_frames: steps from one checkpoint to the next; 0 = none.
-        scratch: folder for the features that memory has no room for.
-        spill_bytes: budget of these.
+        checkpoint_frames: steps between checkpoints; 0 disables checkpoints.
+        scratch: folder for features that exceed the memory budget.
+        spill_bytes: budget for these.
     """
 
     clip: FrameSource
@@ -83,17 +82,17 @@ class Run:
 
     @property
     def spill(self) -> FeatureSpill | None:
-        """A new place for features on disk, if there is a folder for it."""
+        """New disk storage for features, if there is a scratch folder."""
         return None if self.scratch is None else FeatureSpill(self.scratch, self.spill_bytes)
 
     @property
     def detector(self) -> Detector:
-        """Where candidates come from."""
+        """The source of candidates."""
         return self.detector_override or BundledDetector(self.networks.manifest)
 
     @property
     def categories(self) -> tuple[Category, ...]:
-        """What the labels of the result mean."""
+        """The categories that labels of the result index."""
         return self.vocabulary.categories if self.vocabulary is not None else self.detector.vector.categories
 
     @property
@@ -122,7 +121,7 @@ class Run:
         self.report(StageProgress(stage, done, len(self.clip)))
 
     def part(self, chunk: Chunk) -> "Run":
-        """The run of one chunk, frames counted from its first one."""
+        """The run over one chunk, with frame indices relative to it."""
         length = len(self.clip)
         if len(chunk.frames) == length:
             return self
@@ -132,7 +131,7 @@ class Run:
 
 
 def scaled(report: Report, own: range, length: int) -> Report:
-    """Reports of a part of a video, converted to those of all its `length` frames; the part adds the frames `own`."""
+    """Convert reports on a part of a video to reports on all its `length` frames; the part adds the frames `own`."""
 
     def report_scaled(step: StageProgress) -> None:
         report(StageProgress(step.stage, own.start + len(own) * step.done // max(step.total, 1), length))
@@ -142,7 +141,7 @@ def scaled(report: Report, own: range, length: int) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class ChunkNote:
-    """A chunk in the result: its frames, how many seeds were tracked, and whether `max_seeds` left some out."""
+    """A chunk in the result: its frames, the number of tracked seeds, and whether `max_seeds` excluded some."""
 
     chunk: Chunk
     seeds: int
@@ -158,7 +157,7 @@ class VideoResult:
 
 
 async def process_video(whole: Run) -> VideoResult:
-    """Thin → cut into chunks → each of them: all stages up to suppress → stitch → fill; then sort."""
+    """Thin → cut into chunks → for each: all stages up to suppress → stitch → fill; then sort."""
     run, step, length = thinned(whole), step_of(whole), len(whole.clip)
     params, result, shots = run.params, VideoResult(), shot_changes(run)
     fill = FillStage(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.report_done, "fill"))
@@ -181,9 +180,9 @@ async def process_video(whole: Run) -> VideoResult:
 
 
 def thinned(run: Run) -> Run:
-    """The run over the frames that are tracked; itself if those are all.
+    """The run over the tracked frames; the run itself if all frames are tracked.
 
-    They are evenly spaced, as trackers expect; so the last frame of the clip may be none of them.
+    They are evenly spaced, as the trackers expect, so the last frame of the clip may not be among them.
     """
     step, length = step_of(run), len(run.clip)
     if step == 1:
@@ -194,12 +193,12 @@ def thinned(run: Run) -> Run:
 
 
 def step_of(run: Run) -> int:
-    """Every how many frames of the run's clip one is tracked."""
+    """The interval of tracked frames in the run's clip."""
     return tracked_step(run.clip.info.fps, run.params.track_fps)
 
 
 def shot_changes(run: Run) -> ShotChanges:
-    """Where shots begin, from the cache if this video was searched before; none if the run is not to search."""
+    """Shot changes, from the cache if this video was searched before; none if the parameters disable them."""
     if not run.params.chunks.shots:
         return ShotChanges(run.clip, known=())
     return ShotChanges(run.clip, recall(run.cache, shots_key(run.cache_name, run.params), unpack_shots))
@@ -230,13 +229,13 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
 
 
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
-    """Candidates of every frame, from the cache if this video has been through the detector before."""
+    """Candidates of every frame, from the cache if the detector has processed this video before."""
     total = len(run.clip)
     key = detections_key(run.cache_name, run.source, run.params)
     if (kept := recall(run.cache, key, unpack_detections)) is not None:
         run.report_done("detect", total)
         return kept
-    # the frames of one call stay together, also in an attempt that resumes after some of them
+    # frames of one call stay together, also when an attempt resumes
     batch = run.params.detector.batch
     pieces = PiecewiseCheckpoints(run.checkpoints, "detect", pack_detections, unpack_detections, batch=batch)
     await run.clip.ready()
@@ -254,11 +253,11 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
 
 
 def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCache) -> SeedTracker:
-    """Tracks seeds of the video, those of earlier runs from the cache.
+    """Tracker of seeds, with tubelets of earlier runs from the cache.
 
     Args:
         run: the video.
-        detections: as the detector found them: where lost tracks look for their object, whatever its class.
+        detections: of the detector, of any class, at which lost targets can be found again.
         features: f4 and f8 by frame.
     """
     tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, detections)
@@ -266,7 +265,7 @@ def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCa
 
 
 async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTracker) -> list[Tubelet]:
-    """Tubelets of all seeds, round by round: what the tubelets explain can't be a seed of the next round."""
+    """Tubelets of all seeds, in rounds; candidates explained by tubelets are excluded from the next round."""
     proposals = run.params.proposals
     tubelets: list[Tubelet] = []
     pool = list(calibrated)
@@ -275,7 +274,7 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
         seeds = next_seeds(pool, proposals, room=proposals.max_seeds - len(tubelets))
         if not seeds:
             break
-        # how many rounds there will be is not known: each but the last one counts for 3/4 of what is left
+        # the number of rounds is unknown, so each except the last possible one counts as 3/4 of the rest
         begin, end = 1 - 0.25**number, 1 - 0.25 ** (number + 1) if number + 1 < rounds else 1.0
         tubelets += await tracker.track(seeds, report=partial(report_round, run, begin, end))
         pool = unexplained(pool, tubelets, proposals)
@@ -284,7 +283,7 @@ async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTra
 
 
 def report_round(run: Run, begin: float, end: float, done: int, total: int) -> None:
-    """Report steps of a round as frames: the round covers the share from `begin` to `end` of them."""
+    """Report steps of a round as frames; the round covers the fraction from `begin` to `end`."""
     run.report_done("track", int((begin + (end - begin) * done / total) * len(run.clip)))
 
 

@@ -1,6 +1,6 @@
-"""One video file in, a folder of results out: decoding, `run.process_video`, writing.
+"""Processes one video file to a folder of results: decoding, `run.process_video`, writing.
 
-A video that was processed before is neither probed nor decoded unless a stage needs its frames; the overlay reads the
+A video that was processed before is not probed, and only decoded if a stage needs its frames; the overlay reads the
 file itself.
 """
 
@@ -37,21 +37,21 @@ async def segment(
     report: Report,
     detections: Path | None = None,
 ) -> None:
-    """Write the results of `video` into the folder `out`: the files of `dualtrack.formats.table`.
+    """Write the results of `video` to the folder `out`: the files of `dualtrack.formats.table`.
 
     Args:
         video: the file.
         out: folder, created if missing.
-        sha256: of the file, hex: the video's cache entries are found by it (`dualtrack.digest`).
+        sha256: of the file, hex; identifies its cache entries (`dualtrack.digest`).
         context: networks, limits, scratch folder, cache.
         parameters: of the job.
-        report: called with every step; what it raises ends the job and removes its scratch files.
-        detections: a file that takes the place of the stage `detect`.
+        report: called at every step; an exception in it ends the job and removes its scratch files.
+        detections: a detections file, which replaces the stage `detect`.
 
     Raises:
         InvalidVideo: the file can't be used; `code` says why.
-        InvalidDetections: the file of detections can't be used.
-        InvalidParameter: the detector has none of the categories.
+        InvalidDetections: the detections file can't be used.
+        InvalidParameter: no category matches a class of the detector.
         InferenceError: a graph failed.
         Unavailable: a decoder was killed or got no processor time, or its disk is full.
         OSError: the disk is full or refuses; no part of a result stays.
@@ -100,7 +100,7 @@ async def segment(
 async def open_clip(
     video: Path, info: VideoInfo, context: PipelineContext, parameters: JobParameters, report: Report
 ) -> Clip:
-    """Decode all frames once, at the size that the networks take."""
+    """Decode all frames once, at the networks' frame size."""
     return await decode(
         video,
         info,
@@ -118,7 +118,7 @@ def _canvas(info: VideoInfo, parameters: JobParameters) -> Canvas:
 
 
 async def _given(detections: Path | None, sha256: str, info: VideoInfo, context: PipelineContext) -> Detector | None:
-    """What takes the bundled detector's place, if anything does."""
+    """The detector that replaces the bundled one, if any."""
     if detections is None:
         return context.detector
     return await open_detections(

@@ -1,1 +1,1 @@
-"""Processes of this program: start, restart, end with the parent, liveness."""
+"""Process management: start, restart, end with the parent, liveness."""

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 @contextlib.asynccontextmanager
 async def heartbeat(act: Callable[[], Awaitable[None]], every_s: float) -> AsyncIterator[None]:
-    """Await `act()` every `every_s` seconds for the length of the block; what it raises ends the block.
+    """Await `act()` every `every_s` seconds for the duration of the block; an exception in it ends the block.
 
-    A cancel alone does not end it reliably: on Python 3.11 `asyncio.wait_for`, with which redis-py sends, drops a
-    cancel that arrives in the same iteration of the loop as its own end (cpython issue 86296).
+    Canceling alone is not reliable: on Python 3.11 `asyncio.wait_for`, used by redis-py, loses a cancellation that
+    arrives in the same iteration of the loop as its completion (cpython issue 86296).
     """
     over = asyncio.Event()
 

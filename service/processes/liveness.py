@@ -1,8 +1,8 @@
-"""A worker's heartbeat for the machine it runs on: a file that it touches while its event loop runs.
+"""A worker's local heartbeat: a file that it touches while its event loop runs.
 
-`python -m service.processes.liveness FILE [SECONDS]` is the probe for a container: exit code 0 if the file was touched
-within that many seconds. It checks neither Redis nor Triton: without them a worker waits, and a restart would lose its
-job.
+`python -m service.processes.liveness FILE [SECONDS]` is a probe for containers: exit code 0 if the file was touched
+within that many seconds. It does not check Redis or Triton: without them a worker waits, and restarting it would lose
+the job.
 """
 
 import sys
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 MOST_S = 60.0
-"""A heartbeat that can't reach Redis takes up to a quarter of that."""
+"""Default of SECONDS; a heartbeat that can't reach Redis takes up to a quarter of that."""
 
 
 def show(path: Path) -> None:
@@ -19,7 +19,7 @@ def show(path: Path) -> None:
 
 
 def silent_s(path: Path) -> float:
-    """Seconds since it was touched; infinite where there is no such file."""
+    """Seconds since the file was touched; infinite if it does not exist."""
     try:
         return max(time.time() - path.stat().st_mtime, 0.0)
     except FileNotFoundError:
@@ -27,7 +27,7 @@ def silent_s(path: Path) -> float:
 
 
 def main(arguments: list[str]) -> int:
-    """0 alive, 1 not, 2 wrong usage."""
+    """Exit code 0 if alive, 1 if not, 2 for wrong usage."""
     if not 1 <= len(arguments) <= 2:
         sys.stderr.write("usage: python -m service.processes.liveness FILE [SECONDS]\n")
         return 2

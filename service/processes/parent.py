@@ -1,4 +1,4 @@
-"""Ties a child process to the life of its parent."""
+"""Ends a child process together with its parent."""
 
 import ctypes
 import signal
@@ -7,5 +7,5 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this process signal `number` when its parent ends, however it ends."""
+    """Make the kernel send signal `number` to this process when its parent ends for any reason."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)

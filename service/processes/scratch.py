@@ -1,4 +1,4 @@
-"""Folders for the length of a worker's life; what a killed worker left behind is found by its lock."""
+"""Scratch folders of workers, with locks by which folders of killed workers are found."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def scratch_folder(root: Path, name: str) -> Iterator[Path]:
-    """`root/name`, not created yet; its lock shows that the owner is alive. Removed at the end."""
+    """`root/name`, not created yet, removed at the end; a lock shows that the owner is alive."""
     root.mkdir(parents=True, exist_ok=True)
     lock = root / f"{name}.lock"
     with lock.open("w") as file:

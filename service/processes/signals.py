@@ -1,4 +1,4 @@
-"""Run something until SIGTERM or SIGINT."""
+"""Runs a coroutine until SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 
 
 async def until_stopped(work: Coroutine[None, None, None], *, drain_s: float | None = None) -> None:
-    """Run `work` until SIGTERM or SIGINT cancels it, and `drain_s` later cancels it again."""
+    """Run `work` until SIGTERM or SIGINT, which cancels it, and cancels it again `drain_s` later."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     stopped = False

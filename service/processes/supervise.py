@@ -17,19 +17,19 @@ RESTART_S = 0.5
 
 
 async def keep_running(command: Sequence[str], environment: Mapping[str, str], *, stop_s: float) -> None:
-    """Run `command` forever; a child that ends is restarted.
+    """Run `command` forever, restarting it when it exits.
 
-    When this is canceled the child gets SIGTERM, and SIGKILL `stop_s` later.
+    On cancellation the child gets SIGTERM, and SIGKILL `stop_s` later.
 
     Raises:
-        ConfigurationError: the child ended by itself, with an error, right after each of its last starts.
+        ConfigurationError: the child repeatedly exited with an error right after its start.
     """
     short_lives = 0
     while True:
         started = time.monotonic()
         code = await _run(command, environment, stop_s)
         log.error("child exited, restarting it", child=command[-1], code=code)
-        # a negative code is a signal: it was killed, which says nothing about the next start
+        # a negative code means it was killed by a signal, which tells nothing about the next start
         short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
         if short_lives == MOST_SHORT_LIVES:
             raise ConfigurationError(
@@ -44,7 +44,7 @@ async def _run(command: Sequence[str], environment: Mapping[str, str], stop_s: f
         *command,
         env=environment,
         preexec_fn=die_with_parent,
-        start_new_session=True,  # Ctrl-C is for the supervisor, which passes it on
+        start_new_session=True,  # Ctrl-C is handled by the supervisor, which stops the child
     )
     try:
         return await process.wait()

@@ -1,1 +1,1 @@
-"""What lives in Redis and on disk: jobs, videos, blobs, counters."""
+"""State in Redis and on disk: jobs, videos, blobs, counters."""

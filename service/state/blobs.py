@@ -1,4 +1,4 @@
-"""Files on disk: videos and files of detections under the hash of their content, results under job and attempt."""
+"""Files on disk: videos and detections by the hash of their content, results by job and attempt."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ STALE_PART_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A file that came in whole."""
+    """A completely received file."""
 
     sha256: str
     size: int
@@ -27,11 +27,11 @@ class Received:
 
 
 class BlobStore:
-    """One folder.
+    """Storage in one folder.
 
     Args:
         root: created if missing.
-        min_free_bytes: nothing is taken in when the disk has less left.
+        min_free_bytes: free space on disk below which files are rejected.
     """
 
     def __init__(self, root: Path, *, min_free_bytes: int = 0) -> None:
@@ -40,10 +40,10 @@ class BlobStore:
         self._parts.mkdir(parents=True, exist_ok=True)
 
     async def receive(self, chunks: AsyncIterator[bytes], *, max_bytes: int) -> Received:
-        """Stream to disk, hashing on the way; it appears under its name at once and whole, or not at all.
+        """Stream to disk while hashing; the file appears under its name atomically, or not at all.
 
         Raises:
-            TooLarge: more than `max_bytes` came.
+            TooLarge: more than `max_bytes` were received.
             Unavailable: the disk is full.
         """
         self._check_space()
@@ -67,11 +67,11 @@ class BlobStore:
         return Received(digest.hexdigest(), size, target)
 
     def path(self, sha256: str) -> Path:
-        """Where the blob with this hash lies."""
+        """Path of the blob with this hash."""
         return self.root / "sha256" / sha256[:2] / sha256[2:4] / sha256
 
     def touch(self, sha256: str) -> bool:
-        """Keep the blob for another term; False if it is not there."""
+        """Renew the blob's time to live; False if it does not exist."""
         try:
             os.utime(self.path(sha256))
         except OSError:
@@ -79,27 +79,27 @@ class BlobStore:
         return True
 
     async def delete(self, sha256: str) -> None:
-        """Remove a blob, if it is there."""
+        """Remove a blob if it exists."""
         await asyncio.to_thread(self.path(sha256).unlink, missing_ok=True)
 
     def result_folder(self, job_id: str, attempt: int) -> Path:
-        """Where an attempt writes its result."""
+        """Folder for the result of an attempt."""
         return self.root / "results" / job_id / str(attempt)
 
     async def remove_results(self, job_id: str, *, keep: int | None = None) -> None:
-        """Remove what the attempts at a job wrote, except the attempt `keep`."""
+        """Remove the results of all attempts at a job except the attempt `keep`."""
         folder = self.root / "results" / job_id
         await asyncio.to_thread(_remove_children, folder, str(keep))
 
     async def remove_result(self, job_id: str, attempt: int) -> None:
-        """Remove what one attempt wrote."""
+        """Remove the result of one attempt."""
         folder = self.result_folder(job_id, attempt)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another attempt's folder is there still
+        with contextlib.suppress(OSError):  # another attempt's folder still exists
             folder.parent.rmdir()
 
     def sweep(self, ttl_s: int) -> None:
-        """Remove uploads that broke off, and videos, files of detections and results older than their time to live."""
+        """Remove incomplete uploads, and videos, detections and results older than their time to live."""
         for path in self._parts.glob("*.part"):
             remove_if_older(path, STALE_PART_S)
         for pattern in ("sha256/*/*/*", "results/*"):
@@ -107,7 +107,7 @@ class BlobStore:
                 remove_if_older(path, ttl_s)
 
     def free_bytes(self) -> int:
-        """What the disk has left."""
+        """Free space on disk."""
         return shutil.disk_usage(self.root).free
 
     def _check_space(self) -> None:
@@ -128,13 +128,13 @@ def _remove_children(folder: Path, keep: str) -> None:
     for child in folder.glob("*"):
         if child.name != keep:
             shutil.rmtree(child, ignore_errors=True)
-    with contextlib.suppress(OSError):  # one is kept
+    with contextlib.suppress(OSError):  # one attempt is kept
         folder.rmdir()
 
 
 def remove_if_older(path: Path, seconds: float) -> None:
-    """Remove a file or folder that nobody has touched for this long."""
-    # another worker may sweep at the same time
+    """Remove a file or folder that was not touched for this long."""
+    # another worker may sweep concurrently
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime <= seconds:
             return

@@ -1,8 +1,7 @@
-"""The index of the stage cache: which results of earlier runs there are of each video.
+"""The index of the stage cache: cached results of earlier runs, by video.
 
-The files lie in one folder per video and are written and removed by the engines; this is the list of them that other
-processes can read. It may lag behind: a worker that is killed leaves out what its last attempt cached, until that is
-used again.
+The files are in one folder per video, written and removed by the engines; this index can be read by other processes. It
+may be incomplete: files cached in the last attempt of a killed worker are missing until they are used again.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from service.state.connection import translated
 
 @dataclass(frozen=True, slots=True)
 class CachedStage:
-    """One stage result: `clip`, `shots`, `given`, `detections`, `tubelets` or `checkpoint`, its size, its last use."""
+    """One cached result: `clip`, `shots`, `given`, `detections`, `tubelets` or `checkpoint`, its size and last use."""
 
     stage: str
     size_bytes: int
@@ -31,19 +30,19 @@ class CachedStage:
 
 
 class CacheIndex:
-    """What is cached of every video.
+    """The cached results of all videos.
 
     Args:
         redis: the connection (`decode_responses=True`).
         root: folder of the cache; a key is `video/stage-hash`, and the file's path below it.
-        ttl_s: how long a video's list and an unused file are kept.
+        ttl_s: time to live of a video's list and of unused files.
     """
 
     def __init__(self, redis: Redis, root: Path, *, ttl_s: int) -> None:
         self._redis, self._root, self._ttl_s = redis, root, ttl_s
 
     async def note(self, key: str, size_bytes: int | None) -> None:
-        """The file under `key` was used; without a size: it was removed."""
+        """Record that the file under `key` was used, or removed if `size_bytes` is None."""
         video_id, _, name = key.partition("/")
         index = redis_keys.video_cache(video_id)
         with translated():
@@ -56,7 +55,7 @@ class CacheIndex:
                 await pipe.execute()
 
     async def entries(self, video_id: str) -> list[CachedStage]:
-        """What is cached of a video, the last used first."""
+        """The cached results of a video, most recently used first."""
         with translated():
             fields = cast("dict[str, str]", await self._redis.hgetall(redis_keys.video_cache(video_id)))
         found = [CachedStage(name.partition("-")[0], **json.loads(text)) for name, text in fields.items()]
@@ -69,8 +68,8 @@ class CacheIndex:
         await asyncio.to_thread(shutil.rmtree, self._root / video_id, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove the files that nobody has used for their time to live."""
+        """Remove files that were not used within their time to live."""
         for path in self._root.glob("*/*"):
             remove_if_older(path, self._ttl_s)
-            with contextlib.suppress(OSError):  # the video has other files here
+            with contextlib.suppress(OSError):  # the folder has other files of the video
                 path.parent.rmdir()

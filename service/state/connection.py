@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey, and its errors in our words."""
+"""The connection to Redis or Valkey, and translation of its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ TIMEOUT_S = 3.0
 RETRIES = 2
 RETRY_AFTER_S = 2
 WORDS = 120
-"""Most characters of the server's message that are passed on; protected mode answers with a whole page."""
+"""Maximum length of the server's message in errors; that of protected mode is very long."""
 
 
 def connect(url: str) -> Redis:
-    """A client with deadlines; a dropped connection is tried again before it is an error."""
+    """A client with timeouts, which retries dropped connections."""
     return Redis.from_url(
         url,
         decode_responses=True,
@@ -34,13 +34,13 @@ def connect(url: str) -> Redis:
 
 
 def script(redis: Redis, name: str) -> AsyncScript:
-    """The Lua script `lua/<name>.lua`, ready to be called."""
+    """The Lua script `lua/<name>.lua` as a callable."""
     return redis.register_script((files("service.state") / "lua" / f"{name}.lua").read_text())
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Redis's exceptions as `Unavailable`."""
+    """Convert Redis's exceptions to `Unavailable`."""
     try:
         yield
     except OutOfMemoryError as error:
@@ -54,7 +54,7 @@ def translated() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The server's own words where it answered (wrong password, protected mode); never the address it has."""
+    """The server's message if it responded (wrong password, protected mode); never its address."""
     for raised in (error, error.__cause__):
         if isinstance(raised, ResponseError | AuthenticationError):
             return f"{type(raised).__name__}: {str(raised)[:WORDS]}"

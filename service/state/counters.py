@@ -1,9 +1,9 @@
-"""What is counted over all workers, in one hash of Redis: a worker has no port that could be asked.
+"""Counters over all workers, in one Redis hash, as workers have no port for scraping.
 
-Fields: `jobs:{state}` jobs that ended so; `failures:{cause}:{code}` attempts that failed, where the cause is `input`
-(another attempt would fail, too) or `service`; `seconds:{stage}:{edge}` and `seconds:{stage}:sum` a histogram of the
-time that a stage took, in done jobs; `work:{stage}:seconds` and `work:{stage}:units` the same time and the amount of
-work, where the stage was not taken from the cache. The scripts in `lua/` count the first two with the change itself.
+Fields: `jobs:{state}`, ended jobs by state; `failures:{cause}:{code}`, failed attempts, with the cause `input` (another
+attempt would fail, too) or `service`; `seconds:{stage}:{edge}` and `seconds:{stage}:sum`, a histogram of the duration
+of stages in done jobs; `work:{stage}:seconds` and `work:{stage}:units`, duration and amount of work of stages that were
+not cached. The scripts in `lua/` update the first two together with the state.
 """
 
 from bisect import bisect_left
@@ -23,11 +23,11 @@ EDGES_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0,
 
 @dataclass(frozen=True)
 class StageSeconds:
-    """How long a stage took.
+    """Histogram of the duration of a stage.
 
     Attributes:
         up_to: number of jobs in which it took at most each of `EDGES_S`.
-        total_s: in all these jobs together, seconds.
+        total_s: total over these jobs, seconds.
     """
 
     up_to: tuple[int, ...]
@@ -36,7 +36,7 @@ class StageSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a stage took, in seconds, and how much there was to do, in units of its own (`service/worker/meter.py`)."""
+    """Duration of a stage in seconds, and amount of work in units of the stage (`service/worker/meter.py`)."""
 
     seconds: float
     units: float
@@ -44,7 +44,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Counts:
-    """All counters at one time.
+    """A snapshot of all counters.
 
     Attributes:
         jobs: ended jobs by state.
@@ -70,11 +70,11 @@ class Counters:
         self._redis = redis
 
     async def observe(self, seconds: Mapping[str, float], work: Mapping[str, Work]) -> None:
-        """Take in the time that each stage of a done job took.
+        """Record the duration of each stage of a done job.
 
         Args:
             seconds: of all stages.
-            work: of those that were not taken from the cache.
+            work: of the stages that were not cached.
 
         Raises:
             Unavailable: Redis can't be reached.
@@ -103,7 +103,7 @@ class Counters:
 
 
 def counts_of(fields: Mapping[str, str]) -> Counts:
-    """The hash's fields as counters."""
+    """Parse the fields of the hash."""
     jobs: dict[str, int] = {}
     failures: dict[tuple[str, str], int] = {}
     seconds: dict[str, dict[str, float]] = {}
@@ -124,7 +124,7 @@ def counts_of(fields: Mapping[str, str]) -> Counts:
 
 
 def _histogram(parts: Mapping[str, float]) -> StageSeconds:
-    """Counts by edge -> counts up to every edge; another version of dualtrack may have counted by other edges."""
+    """Counts by edge -> cumulative counts; other versions of dualtrack may have used different edges."""
     each = [0] * len(EDGES_S)
     for edge, number in parts.items():
         if edge != "sum":

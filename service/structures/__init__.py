@@ -1,1 +1,1 @@
-"""The values of the domain: boxes, masks, detections, tubelets, frame sizes."""
+"""Domain types: boxes, masks, detections, tubelets, frame sizes."""

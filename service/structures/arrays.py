@@ -1,4 +1,4 @@
-"""Array types used in signatures; the docstring of the function gives the shape."""
+"""Array types for signatures; shapes are given in docstrings."""
 
 import numpy as np
 from numpy.typing import NDArray

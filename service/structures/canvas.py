@@ -1,7 +1,7 @@
-"""How a frame of the video becomes a frame of the networks, and back.
+"""Conversion between frames of the video and of the networks.
 
-The host scales the frame so that its short side has a given length (unless the long one would be too long) and
-pads it to the right and below to multiples of 32. Boxes that cross this border are scaled, never shifted.
+The host scales the frame so that its short side has a given length (unless the long side would be too long), and pads
+it on the right and at the bottom to multiples of 32. Boxes are converted by scaling, without an offset.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 from service.structures.arrays import F32
 
 STRIDE = 32
-"""Canvas sides are multiples of this, the coarsest stride of the networks' convolutions."""
+"""Sides of a canvas are multiples of this, the coarsest stride of the networks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,8 @@ class Canvas:
     """Sizes of one video's frames.
 
     Attributes:
-        frame_hw: the original frame (rotation applied), pixels.
-        network_hw: the frame as resized for the networks, pixels.
+        frame_hw: size of the original frame after rotation, pixels.
+        network_hw: size of the frame resized for the networks, pixels.
     """
 
     frame_hw: tuple[int, int]
@@ -34,7 +34,7 @@ class Canvas:
 
     @property
     def scale_xyxy(self) -> F32:
-        """(4,) float32: original box × this = network box."""
+        """(4,) float32: factor from boxes in the original frame to boxes in the network frame."""
         sy, sx = (n / f for n, f in zip(self.network_hw, self.frame_hw, strict=True))
         return np.array([sx, sy, sx, sy], np.float32)
 

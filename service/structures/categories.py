@@ -1,6 +1,6 @@
-"""Names of categories, as they are compared."""
+"""Comparison of category names."""
 
 
 def plain_name(name: str) -> str:
-    """A name as it is compared: data sets differ in case, and in `_` for a blank."""
+    """A name normalized for comparison: datasets differ in case and use `_` or spaces."""
     return name.strip().lower().replace("_", " ")

@@ -1,4 +1,4 @@
-"""What the detector found in one frame, and a single candidate picked from it."""
+"""The detections of one frame, and a single one of them."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Detections:
     Attributes:
         frame: index of the frame, from 0.
         boxes: (N, 4) float32, x1 y1 x2 y2, continuous edges, x2 >= x1 and y2 >= y1.
-        probs: (N, K) float32 in [0, 1], the whole class vector without background, not normalized.
+        probs: (N, K) float32 in [0, 1], full class vectors without background, not normalized.
         masks: N masks, all of the frame's size.
     """
 
@@ -49,14 +49,14 @@ class Detections:
         return Candidate(self.frame, self.boxes[index], self.probs[index], self.masks[index])
 
     def select(self, keep: I64) -> "Detections":
-        """Those at the indices `keep`, in that order."""
+        """The candidates at the indices `keep`, in that order."""
         masks = tuple(self.masks[int(i)] for i in keep)
         return Detections(self.frame, self.boxes[keep], self.probs[keep], masks)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One detection with its class vector; chosen to be tracked it is called a *seed*.
+    """One detection with its class vector; a *seed* if chosen for tracking.
 
     Attributes:
         frame: index of the frame, from 0.

@@ -1,6 +1,6 @@
-"""Masks as COCO run-length encodings, by pycocotools.
+"""Masks as COCO run-length encodings, with pycocotools.
 
-A mask lies in pixels of the frame it belongs to; the size travels with it.
+A mask is in pixels of its frame, and includes the frame's size.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 from service.structures.arrays import F32, Bool
 
 MOST_COORDINATE = 1e5
-"""Of a polygon's points, px."""
+"""Maximum coordinate of a polygon's points, px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Rle:
     counts: bytes
 
     def coco(self) -> dict[str, object]:
-        """The dict that pycocotools takes."""
+        """The dict in pycocotools' form."""
         return {"size": list(self.size_hw), "counts": self.counts}
 
     def json(self) -> dict[str, object]:
-        """The dict that COCO and YouTube-VIS results hold: `counts` as str."""
+        """The dict of COCO and YouTube-VIS results, with `counts` as str."""
         return {"size": list(self.size_hw), "counts": self.counts.decode("ascii")}
 
 
@@ -45,45 +45,45 @@ def encode(mask: Bool) -> Rle:
 
 
 def encode_part(part: Bool, corner_xy: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
-    """The mask that is `part` at some place of the frame and nothing elsewhere, as `encode` would give it.
+    """Encode a mask that is `part` at some position in the frame and empty elsewhere.
 
-    Costs as much as the part, not as the frame.
+    Equals `encode` of the whole mask, at a cost proportional to the part.
 
     Args:
-        part: (h, w), wholly inside the frame.
-        corner_xy: pixel of the frame that its first one is.
+        part: (h, w), entirely inside the frame.
+        corner_xy: position of its first pixel in the frame.
         size_hw: H, W of the frame.
     """
     (height, width), (x, y) = size_hw, corner_xy
     rows, columns = part.shape
-    # column by column with a pixel of nothing above and below: where the value changes, a run starts or ends
+    # columns with an empty pixel above and below: wherever the value changes, a run starts or ends
     framed = np.zeros((columns, rows + 2), np.bool_)
     framed[:, 1:-1] = part.T
     column, row = np.nonzero(framed[:, 1:] != framed[:, :-1])
     edges = (x + column) * height + y + row
-    # a run that ends where the next column's starts goes on
+    # a run that ends where the next column's starts continues
     broken = edges[2::2] != edges[1:-1:2]
     inner = np.stack([edges[1:-1:2], edges[2::2]], axis=1)[broken].reshape(-1)
     ends = [edges[:1], inner, edges[-1:]]
     runs = np.diff(np.concatenate([[0], *ends, [height * width]]))
-    # what pycocotools leaves out: an empty run at the end
+    # pycocotools omits an empty run at the end
     runs = runs[:-1] if len(runs) > 1 and runs[-1] == 0 else runs
     packed = coco.frPyObjects({"size": [height, width], "counts": runs.astype(np.uint32)}, height, width)
     return Rle((height, width), bytes(packed["counts"]))
 
 
 def filled(box: F32, size_hw: tuple[int, int]) -> Rle:
-    """The mask of all pixels that a box touches.
+    """The mask of all pixels that intersect a box.
 
     Args:
-        box: (4,) x1 y1 x2 y2 inside the frame, with an extent.
+        box: (4,) x1 y1 x2 y2 inside the frame, not empty.
         size_hw: of the frame.
     """
     height, width = size_hw
     x1, y1 = (int(edge) for edge in np.floor(box[:2]))
     x2, y2 = (int(edge) for edge in np.ceil(box[2:]))
     rows, columns = y2 - y1, x2 - x1
-    # column by column: below the box of one and above that of the next lie `height - rows` pixels
+    # between the box's pixels of one column and the next there are `height - rows` pixels
     runs = [x1 * height + y1, *[rows, height - rows] * (columns - 1), rows, (width - x2) * height + height - y2]
     packed = coco.frPyObjects({"size": [height, width], "counts": runs}, height, width)
     return Rle((height, width), bytes(packed["counts"]))
@@ -106,14 +106,14 @@ def from_json(value: dict[str, object]) -> Rle:
 
 
 def from_coco(value: object, size_hw: tuple[int, int]) -> Rle:
-    """A `segmentation` from outside: RLE, compressed or as lists, or polygons [[x, y, x, y, …], …].
+    """Parse a `segmentation`: an RLE, compressed or as lists, or polygons [[x, y, x, y, …], …].
 
     Args:
-        value: as COCO's files have it.
-        size_hw: of the frame, which an RLE must have.
+        value: in COCO's format.
+        size_hw: size of the frame, which an RLE must match.
 
     Raises:
-        ValueError: it is none of these, or does not fit the frame.
+        ValueError: it is not valid, or does not match the frame.
     """
     height, width = size_hw
     if is_polygons(value):
@@ -125,7 +125,7 @@ def from_coco(value: object, size_hw: tuple[int, int]) -> Rle:
     if size != [height, width]:
         raise ValueError(f"expected an RLE of size {[height, width]} (height, width of the frame), got {size!r:.80}")
     runs = counts if isinstance(counts, list) else _run_lengths(counts) if isinstance(counts, str) else []
-    # pycocotools takes runs as they come, and gives what lies in memory behind too short ones
+    # pycocotools does not check runs, and reads beyond them if they are too short
     if not all(type(run) is int and run >= 0 for run in runs) or sum(runs) != height * width:
         raise ValueError(f"expected counts whose runs cover {height} x {width} pixels, got {counts!r:.80}")
     return Rle(size_hw, bytes(coco.frPyObjects({"size": size, "counts": runs}, height, width)["counts"]))
@@ -137,16 +137,16 @@ def is_polygons(value: object) -> TypeGuard[list[list[float]]]:
 
 
 def _is_polygon(value: object) -> bool:
-    """At least three points, all finite and of a size that C's integers hold."""
+    """Whether this is a polygon of at least three points, all finite and small enough for C integers."""
     if not isinstance(value, list) or len(value) < 6 or len(value) % 2:
         return False
     return all(type(number) in {int, float} and abs(number) < MOST_COORDINATE for number in value)
 
 
 def _run_lengths(counts: str) -> list[int]:
-    """Compressed counts -> runs, as pycocotools' `rleFrString`; a string that is none gives no runs.
+    """Compressed counts -> runs, like pycocotools' `rleFrString`; an invalid string gives no runs.
 
-    Five bits a character; from the fourth run on differences to the run two before.
+    Each character has five bits; from the fourth run on, values are differences to the run two before.
     """
     runs: list[int] = []
     number = shift = 0

@@ -1,4 +1,4 @@
-"""Masks of many frames in little memory: their run lengths joined, one mask made when it is asked for."""
+"""Compact storage for the masks of many frames: run lengths are concatenated, masks are created on access."""
 
 from collections.abc import Sequence
 from typing import overload
@@ -10,12 +10,13 @@ from service.structures.masks import Rle
 
 
 class PackedMasks(Sequence[Rle | None]):
-    """Masks of one frame size, by place; None where there is none.
+    """A sequence of masks of the same frame size, or None.
 
-    An `Rle` costs some 200 bytes besides its run lengths, which are about as long; of an hour that counts.
+    An `Rle` object takes about 200 bytes in addition to its run lengths, which are of similar size; in an hour-long
+    video that matters.
 
     Args:
-        masks: all of the size of the first one.
+        masks: all of the same size.
     """
 
     __slots__ = ("_counts", "_ends", "_size_hw", "_there")

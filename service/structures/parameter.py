@@ -1,8 +1,8 @@
-"""Metadata of a parameter's field: range, description and name in requests.
+"""Metadata of parameter fields: range, description and name in requests.
 
     th_det: Annotated[Share, Parameter("Minimum detection score; detections below it are dropped.")] = 0.2
 
-A field without `Parameter` can't be set by a request; its range is checked all the same.
+A field without `Parameter` can't be set by a request, but its range is checked.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 
 
 class ParameterError(ValueError):
-    """A value that a parameter can't have.
+    """A parameter has an invalid value.
 
     Args:
-        wanted: what was expected, by request name; where several parameters don't fit together, of each of them, the
-            most likely mistake first.
+        wanted: what was expected, by request name; for incompatible parameters, of each of them, the most likely
+            mistake first.
         got: the value of the first.
     """
 
@@ -37,7 +37,7 @@ class Parameter:
 
     Attributes:
         description: one or two sentences for callers.
-        name: in requests, where it is not the field's.
+        name: in requests, if it differs from the field's.
     """
 
     description: str
@@ -51,10 +51,10 @@ class ParameterField:
     Attributes:
         field: name of the field.
         name: in requests and messages.
-        hint: the type with its metadata.
-        kind: the type without it; of a choice, `str`.
-        choices: of a choice, the values; else none.
-        minimum, maximum: the range, both ends included.
+        hint: the annotation, with metadata.
+        kind: the type without metadata; `str` for a choice.
+        choices: the values of a choice, else empty.
+        minimum, maximum: the range, inclusive.
         description: for callers; None if a request can't set it.
     """
 
@@ -69,7 +69,7 @@ class ParameterField:
 
     @property
     def expected(self) -> str:
-        """What a value has to be, in words."""
+        """Description of valid values."""
         if self.choices:
             *others, last = self.choices
             return f"{', '.join(others)} or {last}"
@@ -80,10 +80,10 @@ class ParameterField:
         return f"{self.minimum:g} to {self.maximum:g}"
 
     def check(self, value: Any) -> None:
-        """Refuse a value out of the range, NaN, or none of the choices.
+        """Reject values out of range, NaN, and values that are not among the choices.
 
         Raises:
-            ParameterError: the value is refused.
+            ParameterError: the value is invalid.
         """
         if self.choices:
             fits = value in self.choices
@@ -94,7 +94,7 @@ class ParameterField:
 
 
 def parameter_field(field: str, hint: Any) -> ParameterField:
-    """What the annotation of a field says."""
+    """Parse the annotation of a field."""
     kind, metadata = (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
     own = next((item for item in metadata if isinstance(item, Parameter)), None)
     bounds = [bound for item in metadata for bound in (tuple(item) if isinstance(item, GroupedMetadata) else (item,))]
@@ -112,7 +112,7 @@ def parameter_field(field: str, hint: Any) -> ParameterField:
 
 
 def parameter_fields(kind: Any) -> tuple[ParameterField, ...]:
-    """The fields of a dataclass of parameters, in their order."""
+    """The fields of a dataclass of parameters, in order."""
     return _parameter_fields(kind)
 
 
@@ -123,10 +123,10 @@ def _parameter_fields(kind: type) -> tuple[ParameterField, ...]:
 
 
 def check_ranges(parameters: Any) -> None:
-    """Refuse a dataclass of parameters with a value out of its range; called by its `__post_init__`.
+    """Check all values of a dataclass of parameters; called by its `__post_init__`.
 
     Raises:
-        ParameterError: a value is refused.
+        ParameterError: a value is invalid.
     """
     for item in parameter_fields(type(parameters)):
         item.check(getattr(parameters, item.field))

@@ -1,4 +1,4 @@
-"""A tubelet: one object over the frames of a chunk or of the video."""
+"""Tubelets: objects over the frames of a chunk or of the video."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ from service.structures.masks import Rle
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tubelet:
-    """What one seed became after tracking it forward and backward through T frames.
+    """The result of tracking one seed forward and backward through T frames.
 
     Attributes:
-        seed: the candidate that was tracked; of a tubelet stitched from several, the best one.
+        seed: the candidate that was tracked; the best one if the tubelet is stitched from several.
         masks: T masks in the original frame; None where the object is not visible or lost.
         boxes: (T, 4) float32, tracked boxes x1 y1 x2 y2 in pixels of the original frame; zeros where the
             mask is None.
         scores: (T,) float32 in [0, 1], the Siamese score q_t; 1 at the frame of a seed, 0 where the mask is None.
-        start: the frame of the video that the T entries begin with. They need not reach its end: of an hour with
-            thousands of short tubelets nearly all entries would be empty.
+        start: frame of the video at which the T entries begin. They need not reach the end of the video: with
+            thousands of short tubelets in an hour-long video nearly all entries would be empty.
     """
 
     seed: Candidate
@@ -45,16 +45,16 @@ class Tubelet:
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Indices of the video's frames with a mask, ascending."""
+        """Indices of the frames with a mask, ascending."""
         return tuple(t for t, mask in enumerate(self.masks, self.start) if mask is not None)
 
     def mask_at(self, frame: int) -> Rle | None:
-        """The mask in a frame of the video; None also where the tubelet does not reach."""
+        """The mask in a frame of the video; None also outside the tubelet's entries."""
         place = frame - self.start
         return self.masks[place] if 0 <= place < len(self.masks) else None
 
     def part(self, first: int, end: int) -> "Tubelet":
-        """Its frames `first` to `end` - 1 of the video, all of which it reaches."""
+        """The part from frame `first` to `end` - 1 of the video, which must be within its entries."""
         places = slice(first - self.start, end - self.start)
         return replace(
             self, masks=self.masks[places], boxes=self.boxes[places], scores=self.scores[places], start=first
@@ -62,7 +62,7 @@ class Tubelet:
 
 
 def joined(pieces: Sequence[Tubelet]) -> Tubelet:
-    """One tubelet of pieces without a gap between them; its seed is the best of theirs, of equals the first."""
+    """Concatenate pieces without gaps between them; the seed is their best one, the first of equal ones."""
     if len(pieces) == 1:
         return pieces[0]
     masks = [mask for piece in pieces for mask in piece.masks]
@@ -80,8 +80,8 @@ class LabeledTubelet:
         tubelet: the masks and boxes.
         label: index into the categories of the result (`Run.categories`).
         score: in [0, 1].
-        id: of the object in the video, counted from 1 in the order in which objects were found; within a chunk the
-            number of its seed there; 0: it has none yet.
+        id: of the object in the video, counted from 1 in the order in which objects were found; within a chunk, the
+            number of its seed; 0 if not assigned yet.
     """
 
     tubelet: Tubelet

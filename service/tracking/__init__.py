@@ -1,1 +1,1 @@
-"""The dual tracker and what is done with its tubelets: pure arithmetic."""
+"""The dual tracker and the processing of its tubelets: pure functions."""

@@ -1,7 +1,7 @@
 """Anchors of the Siamese RPN in the virtual 255-px search window (docs/method.md, section 5.1; pysot's numbers).
 
 Stride 8, scale 8, ratios h/w 0.33, 0.5, 1, 2, 3: five anchors per cell of the 25 x 25 response. Boxes here are
-center x, center y, width, height relative to the middle of the window.
+center x, center y, width, height relative to the center of the window.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ ANCHORS_PER_CELL = 5
 ANCHORS = RESPONSE_SIDE * RESPONSE_SIDE * ANCHORS_PER_CELL
 """3125; anchor (row, column, a) has index (row * 25 + column) * 5 + a."""
 EXEMPLAR, SEARCH = 127, 255
-"""Virtual sides of the template's and the search window, px."""
+"""Virtual sides of the template and search windows, px."""
 STRIDE, SCALE = 8, 8
 RATIOS = (0.33, 0.5, 1.0, 2.0, 3.0)
 
@@ -28,7 +28,7 @@ def anchor_sizes() -> F32:
 
 @cache
 def anchor_grid() -> F32:
-    """(3125, 4) center x, center y, width, height; index (row * 25 + column) * 5 + a. Not to be written to."""
+    """(3125, 4) center x, center y, width, height; index (row * 25 + column) * 5 + a. Read-only."""
     offset = (np.arange(RESPONSE_SIDE) - RESPONSE_SIDE // 2) * STRIDE
     y, x = np.meshgrid(offset, offset, indexing="ij")
     sizes = anchor_sizes()
@@ -39,7 +39,7 @@ def anchor_grid() -> F32:
 def decode(anchors: F32, deltas: F32) -> F32:
     """Anchors (M, 4) or (N, M, 4) and deltas dx, dy, dw, dh (N, M, 4) -> boxes cx, cy, w, h (N, M, 4)."""
     centers = deltas[..., :2] * anchors[..., 2:] + anchors[..., :2]
-    # a net that is wrong must not overflow: exp is cut at a factor of 54
+    # avoid overflow for outputs of a bad network: at most a factor of 54
     sizes = np.exp(np.clip(deltas[..., 2:], -4, 4)) * anchors[..., 2:]
     return np.concatenate([centers, sizes], axis=-1).astype(np.float32)
 

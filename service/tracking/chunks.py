@@ -1,4 +1,4 @@
-"""Where a long video is cut: at shot changes, and into overlapping chunks (docs/method.md, section 8)."""
+"""Cuts a long video at shot changes, and into overlapping chunks (docs/method.md, section 8)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from service.tracking.params import ChunkParams
 
 NextChange = Callable[[int, int], int | None]
-"""Frames `after` and `upto` -> the first shot change (first frame of a shot) in after + 1 … upto, None without one."""
+"""Frames `after`, `upto` -> the first shot change (first frame of a shot) in after + 1 … upto, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Chunk:
     Attributes:
         first: index of its first frame.
         end: index after its last frame.
-        shared: number of its first frames that are also the last ones of the chunk before; 0 where a shot begins.
+        shared: number of frames at its start that are also in the previous chunk; 0 at the start of a shot.
     """
 
     first: int
@@ -30,25 +30,25 @@ class Chunk:
 
     @property
     def overlap(self) -> range:
-        """Indices of the frames that the chunk before has, too."""
+        """Indices of the frames that are also in the previous chunk."""
         return range(self.first, self.first + self.shared)
 
     @property
     def own(self) -> range:
-        """Indices of the frames that no chunk before has."""
+        """Indices of the frames that are in no previous chunk."""
         return range(self.first + self.shared, self.end)
 
 
 def cut(length: int, params: ChunkParams, next_change: NextChange) -> Iterator[Chunk]:
-    """Chunks of a video of `length` frames, in order; none of a video without frames.
+    """Chunks of a video of `length` frames, in order; none for a video without frames.
 
-    Every frame is in one, or in two where they overlap. Looks half a chunk ahead, so that the rest of a shot
-    is not left as a chunk of a few frames: it would have to be calibrated on those alone.
+    Every frame is in one chunk, or in two where they overlap. Looks half a chunk ahead, so that the rest of a shot does
+    not become a chunk of a few frames, which would have to be calibrated on those alone.
 
     Args:
         length: of the video.
-        params: bounds.
-        next_change: asked for nothing further ahead than one and a half chunks.
+        params: size, overlap and use of shot changes.
+        next_change: called for at most one and a half chunks ahead.
     """
     first = shared = end = 0
     while end < length:
@@ -62,10 +62,10 @@ def cut(length: int, params: ChunkParams, next_change: NextChange) -> Iterator[C
 
 
 def _end(first: int, shot_end: int | None, params: ChunkParams) -> int:
-    """Where the chunk ends that begins at `first`, in a shot that goes on at least half a chunk beyond if None."""
+    """End of the chunk that begins at `first`; None: the shot extends at least half a chunk further."""
     if shot_end is None:
         return first + params.frames
     if shot_end - first <= params.frames:
         return shot_end
-    # two of about the same length
+    # two chunks of about the same length
     return first + (shot_end - first + params.overlap + 1) // 2

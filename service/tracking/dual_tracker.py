@@ -3,10 +3,9 @@
     start ─► TRACKED ──(q < enter)──► LOST ──(q > leave, in its window or at a candidate)──► TRACKED
                                        └─(max_frames lost in a row)───► stopped
 
-A step has two halves, because two graphs answer one after the other: `after_siamese` moves the box, `after_pixel`
-makes the mask inside it. States are values: nothing is remembered elsewhere, so a step can be repeated, stored and
-batched. All coordinates are network pixels; masks come out in the original frame. See docs/method.md,
-sections 5.2 and 5.4.
+A step has two halves, as two graphs run one after the other: `after_siamese` moves the box, `after_pixel` computes the
+mask inside it. States are immutable values, so a step can be repeated, stored and batched. All coordinates are network
+pixels; masks are in the original frame. See docs/method.md, sections 5.2 and 5.4.
 """
 
 from dataclasses import dataclass, replace
@@ -23,12 +22,12 @@ from service.tracking.params import FusionParams, LostParams, TrackerParams
 from service.tracking.windows import paste_part, pixel_windows
 
 COUPLE_IOU = 0.3
-"""Below this IoU of the two boxes the mask has probably run away, and the Siamese box stands; at it the box follows."""
+"""Minimum IoU of the two boxes for coupling; below it the mask has probably left the object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackState:
-    """What a track carries from frame to frame.
+    """State of a track between frames.
 
     Attributes:
         seed: index of its seed.
@@ -37,8 +36,8 @@ class TrackState:
         probability: (S, S) fused probability in that window.
         embedding: (E, S, S) pixel embedding of that window.
         score: Siamese score of the last step.
-        lost: the target is not in sight; box, window, probability and embedding are frozen.
-        lost_frames: frames lost in a row.
+        lost: whether the target is lost; box, window, probability and embedding are frozen then.
+        lost_frames: consecutive lost frames.
     """
 
     seed: int
@@ -51,13 +50,13 @@ class TrackState:
     lost_frames: int = 0
 
     def stopped(self, params: LostParams) -> bool:
-        """Lost for so long that this direction ends."""
+        """Whether the sweep ends because the target was lost for too long."""
         return params.max_frames > 0 and self.lost_frames >= params.max_frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a track says about one frame: mask in the original frame (None: not visible), box there, score."""
+    """Result of a track in one frame: mask in the original frame (None if not visible), box there, score."""
 
     mask: Rle | None
     box: F32
@@ -71,12 +70,12 @@ def seed_window(seed: Candidate, canvas: Canvas, params: FusionParams) -> tuple[
 
 
 def after_siamese(state: TrackState, box: F32, score: float, params: TrackerParams) -> TrackState:
-    """Take the Siamese RPN's answer: a new box, or the target is lost (docs/method.md, section 5.2).
+    """Apply the Siamese RPN's result: a new box, or the target is lost (docs/method.md, section 5.2).
 
-    A lost target is back when its frozen window scores above `leave`: an object that was hidden often shows again where
-    it went. Elsewhere, it is looked for among the candidates (`redetected`).
+    A lost target is found again if its frozen window scores above `leave`: a hidden object often reappears where it
+    disappeared. Otherwise it is searched among the candidates (`redetected`).
 
-    Without fusion (`kind` "none") the pixel tracker stands alone: it is never lost and the box follows the mask.
+    Without fusion (`kind` "none") there is only the pixel tracker: it is never lost, and the box follows the mask.
     """
     if params.fusion.kind == "none":
         return replace(state, score=1.0)
@@ -87,7 +86,7 @@ def after_siamese(state: TrackState, box: F32, score: float, params: TrackerPara
 
 
 def redetected(state: TrackState, boxes: F32, scores: F32, params: LostParams) -> TrackState:
-    """A lost track looks at this frame's candidates: above `leave` the best one within reach takes it over.
+    """Search a lost target among the frame's candidates: it is found at the best one within reach that exceeds `leave`.
 
     Args:
         state: lost.
@@ -103,7 +102,7 @@ def redetected(state: TrackState, boxes: F32, scores: F32, params: LostParams) -
 
 
 def _within_reach(state: TrackState, boxes: F32, params: LostParams) -> Bool:
-    """Which boxes (M, 4) the target can have got to since it was lost, (M,)."""
+    """Which boxes (M, 4) the target can have reached since it was lost, (M,)."""
     if params.reach == 0:
         return np.ones(len(boxes), bool)
     moved = (boxes[:, :2] + boxes[:, 2:] - state.box[:2] - state.box[2:]) / 2
@@ -121,16 +120,16 @@ def after_pixel(
     params: TrackerParams,
     finer: F32 | None = None,
 ) -> tuple[TrackState, Outcome]:
-    """Take the pixel embedding's answer: mask × box before the threshold; the product is fed back.
+    """Apply the pixel embedding's result: mask × box before the threshold; the product is fed back.
 
     Args:
         state: not lost.
-        window: (4,) of this step.
-        probability: (S, S) in it.
-        embedding: (E, S, S) of it.
+        window: (4,) window of this step.
+        probability: (S, S) in the window.
+        embedding: (E, S, S) of the window.
         canvas: sizes.
-        params: margin, threshold, smallest area.
-        finer: (G, G) in the window, of a second look: what the mask is made of, but not what is fed back.
+        params: margin, threshold, minimum area.
+        finer: (G, G) in the window, of a second look; used for the mask, but not fed back.
     """
     fusion = params.fusion
     fused = probability * inside_box(state.box, window, probability.shape[0], fusion)
@@ -145,16 +144,16 @@ def after_pixel(
 
 
 def box_alone(state: TrackState, canvas: Canvas) -> Outcome:
-    """The Siamese RPN's box as the answer (`kind` "instance"): no mask pulls on it, and it is never too small."""
+    """The Siamese RPN's box as result (`kind` "instance"), without coupling and minimum area."""
     box = (state.box / canvas.scale_xyxy).astype(np.float32)
     return Outcome(encode(fill_box(box, canvas.frame_hw)), box, state.score)
 
 
 def _coupled(box: F32, probability: F32, window: F32, params: FusionParams) -> F32:
-    """The box that the next step starts from: blended with the mask's own box where the two agree.
+    """The box from which the next step starts, blended with the mask's bounding box if the two agree.
 
-    The paper keeps the trackers apart. The Siamese box is the weaker one here, and its error adds up over frames;
-    the mask pulls it back. Without fusion there is no other box than the mask's.
+    The paper keeps the trackers separate. The Siamese box is the less accurate one here, and its error accumulates over
+    frames; the mask corrects it. Without fusion the mask's box is the only one.
     """
     own = mask_box(probability, window, params)
     if params.kind == "none":
@@ -171,7 +170,7 @@ def absent() -> Outcome:
 
 
 def mask_box(probability: F32, window: F32, params: FusionParams) -> F32:
-    """Tight box (4,) around the samples of a window above the threshold; the window's middle if there is none."""
+    """Tight box (4,) of a window's samples above the threshold; the window's center if there are none."""
     rows, columns = np.nonzero(probability >= params.mask_thresh)
     side = probability.shape[0]
     if not len(rows):

@@ -1,10 +1,11 @@
-"""Masks of the frames between two tracked ones: carried there by the motion that the pictures show.
+"""Masks of the frames between two tracked ones, propagated by optical flow.
 
-The object is looked at through a window around its box, whose place and size go from one tracked frame to the next in a
-straight line: what is left to find is small. Dense optical flow (DIS: Kroeger et al., "Fast Optical Flow using Dense
-Inverse Search", ECCV 2016) from the window of the frame between to those of its neighbors says where each sample was
-and will be. Both masks are read there as signed distances to their outlines, and blended by time (Raya and Udupa,
-"Shape-based interpolation of multidimensional objects", IEEE TMI 1990): two outlines that differ meet half-way.
+The object is viewed in a window around its box, whose position and size are interpolated linearly between tracked
+frames, so that the remaining motion is small. Dense optical flow (DIS: Kroeger et al., "Fast Optical Flow using Dense
+Inverse Search", ECCV 2016) from the window of the frame in between to those of its neighbors gives the position of each
+sample before and after. Both masks are sampled there as signed distances to their outlines, and blended by time (Raya
+and Udupa, "Shape-based interpolation of multidimensional objects", IEEE TMI 1990), so that different outlines meet
+halfway.
 """
 
 from dataclasses import dataclass
@@ -19,23 +20,23 @@ from service.structures.masks import Rle, bounding_box, decode, encode_part
 from service.tracking.windows import crop_picture, paste_part
 
 SIDE = 96
-"""Samples of a window's side; with 128 masks gain less than 0.003 of IoU, for more than half as much time again."""
+"""Samples per side of a window; 128 would improve IoU by less than 0.003, but take over 50 % more time."""
 CONTEXT = 1.2
-"""The window's sides over those of the mask's box: the flow needs to see what the outline moves against."""
+"""Size of the window relative to the mask's box: optical flow needs some background around the outline."""
 FURTHEST = 24.0
-"""Samples; further from an outline all distances are the same."""
+"""Limit of signed distances, in samples."""
 FINEST = 1
-"""Level of the picture pyramid, each half as large, at which the flow ends: 2 costs a third and blurs limbs."""
+"""Finest level of the image pyramid for the flow; 2 takes a third of the time, but blurs limbs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowView:
-    """An object in a tracked frame.
+    """View of an object in a tracked frame.
 
     Attributes:
         window: (4,) px of the original frame.
         distance: (SIDE, SIDE) signed distance to the outline in samples, positive inside.
-        luma: (SIDE, SIDE) the picture in the window.
+        luma: (SIDE, SIDE) brightness in the window.
     """
 
     window: F32
@@ -44,7 +45,7 @@ class WindowView:
 
 
 class Carrier:
-    """Carries masks of one video from tracked frames to those between.
+    """Propagates masks of one video from tracked frames to those in between.
 
     Args:
         canvas: sizes; `frame_hw` is kept.
@@ -57,10 +58,10 @@ class Carrier:
         self._rows, self._columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
 
     def look(self, mask: Rle, luma: U8) -> WindowView:
-        """At a tracked frame.
+        """View an object in a tracked frame.
 
         Args:
-            mask: of the object there, not empty.
+            mask: of the object, not empty.
             luma: (h, w) of the frame, network px.
         """
         window = _window(bounding_box(mask))
@@ -68,13 +69,13 @@ class Carrier:
         return WindowView(window, _signed_distance(inside), self._seen(luma, window))
 
     def between(self, before: WindowView, after: WindowView, luma: U8, share: float) -> Rle:
-        """The mask in a frame between two; empty if nothing of the object seems to be left.
+        """The mask in a frame between two tracked ones; empty if nothing of the object is left.
 
         Args:
-            before: the tracked frame before it.
-            after: the one after it.
+            before: view in the tracked frame before.
+            after: view in the tracked frame after.
             luma: (h, w) of the frame, network px.
-            share: of the time from one to the other that has passed.
+            share: fraction of the time between the two that has passed.
         """
         window = ((1 - share) * before.window + share * after.window).astype(np.float32)
         seen = self._seen(luma, window)
@@ -82,12 +83,12 @@ class Carrier:
         return self._outlined(distance, window)
 
     def beyond(self, look: WindowView, luma: U8, moved: F32) -> Rle:
-        """The mask in a frame beside a tracked one, where the other neighbor does not know the object.
+        """The mask in a frame next to a tracked one, if the object is absent in the other neighbor.
 
         Args:
-            look: at the tracked frame.
+            look: view in the tracked frame.
             luma: (h, w) of the frame, network px.
-            moved: (4,) px that the window's edges have probably moved.
+            moved: (4,) estimated motion of the window's edges, px.
         """
         window = look.window + moved
         return self._outlined(self._carried(look, self._seen(luma, window)), window)
@@ -96,7 +97,7 @@ class Carrier:
         return crop_picture(luma, window * self._canvas.scale_xyxy, SIDE)
 
     def _carried(self, look: WindowView, luma: U8) -> F32:
-        """Its distances where the flow says that the samples of `luma` come from."""
+        """Its distances, warped by the flow from `luma`."""
         flow = self._flow.calc(luma, look.luma, np.zeros((SIDE, SIDE, 2), np.float32))
         x, y = self._columns + flow[..., 0], self._rows + flow[..., 1]
         carried = cv2.remap(look.distance, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,7 +1,7 @@
-"""A tubelet that knows every k-th frame becomes one that knows all of them, as far as it is settled.
+"""Extends a tubelet over every k-th frame to all frames, incrementally.
 
-The gap between two tracked frames depends on these two and on one more on either side. So what is known up to some
-frame settles the gaps up to two tracked frames before it, and the end of the tubelet settles the others.
+The gap between two tracked frames depends on these two and on one more on either side. Tracked frames up to some frame
+therefore settle the gaps up to two tracked frames before it, and the end of the tubelet settles the rest.
 See docs/method.md, section 9.
 """
 
@@ -19,33 +19,33 @@ from service.tracking.fusion import fill_box
 from service.tracking.params import FusionParams
 
 Luma = Callable[[int], U8]
-"""Frame of the video -> its brightness, (h, w) uint8, network px."""
+"""Index of a frame -> its brightness, (h, w) uint8, network px."""
 
 
 def tracked_step(fps: float, track_fps: float) -> int:
-    """Every how many frames one is tracked, so that about `track_fps` of `fps` a second are; 1 if either is 0."""
+    """Interval of tracked frames for about `track_fps` of `fps` frames per second; 1 if either is 0."""
     return max(1, round(fps / track_fps)) if track_fps > 0 else 1
 
 
 class Filling:
-    """One tubelet under way: the frames between two tracked ones at a time, in order.
+    """Fills one growing tubelet, gap by gap in order.
 
-    Between two masks the object's is carried from either side. Where only one neighbor has a mask the object came or
-    went in between: the frames nearer to that neighbor have one, too. After the last tracked frame all have one.
-    Boxes and scores go in a straight line; from one neighbor alone the box goes on as it did before.
+    Between two masks, the mask is propagated from both sides. If only one neighbor has a mask, the object appeared or
+    disappeared in between, and the frames closer to that neighbor get a mask. After the last tracked frame all get one.
+    Boxes and scores are interpolated linearly; with one neighbor only, the box continues its previous motion.
 
     Args:
-        tubelet: of the tracked frames, what is settled of it first.
-        tracked: their indices in the video.
-        length: frames of the video.
+        tubelet: over the tracked frames, the part settled so far.
+        tracked: indices of the tracked frames in the video.
+        length: number of frames of the video.
         carrier: of the video.
-        params: what the masks of the tracked frames were made with.
+        params: as for the masks of the tracked frames.
     """
 
     def __init__(self, tubelet: Tubelet, tracked: range, length: int, carrier: Carrier, params: FusionParams) -> None:
         self._tubelet, self._tracked, self._carrier, self._params = tubelet, tracked, carrier, params
         self._length = length
-        # a gap is called by the tracked frame before it; this is the first that is not settled
+        # a gap is numbered by the tracked frame before it; this is the first unsettled one
         self._gap = max(tubelet.start - 1, 0)
         begin = self._frame(self._gap) + 1 if tubelet.start else 0
         self._frames = range(begin, begin)
@@ -54,11 +54,11 @@ class Filling:
         self._looks: dict[int, WindowView] = {}
 
     def take(self, tubelet: Tubelet, *, over: bool) -> range:
-        """Take in more tracked frames; the frames of the video that are settled now, of which `fill` wants the others.
+        """Add tracked frames; returns the newly settled frames, of which untracked ones need `fill`.
 
         Args:
-            tubelet: of the tracked frames; it begins no later than behind those that are known.
-            over: nothing comes after it.
+            tubelet: over the tracked frames; must begin no later than right after the known ones.
+            over: whether the tubelet is complete.
         """
         first, end = max(self._gap - 1, self._tubelet.start), self._tubelet.end
         self._tubelet = joined([self._tubelet.part(first, end), tubelet.part(end, tubelet.end)])
@@ -68,7 +68,7 @@ class Filling:
         return self._frames
 
     def fill(self, t: int, luma: Luma) -> None:
-        """Frame `t` of the video, which is not tracked."""
+        """Fill frame `t` of the video, which is not tracked."""
         place, since = divmod(t - self._tracked.start, self._tracked.step)
         share = since / self._tracked.step
         before, after = self._known(place), self._known(place + 1)
@@ -80,10 +80,10 @@ class Filling:
             self._beyond(t, place + 1, (1 - share) * self._motion(place + 2, place + 1), luma)
 
     def tubelet(self, tracked: Tubelet) -> Tubelet:
-        """Of all frames, once it is over.
+        """The tubelet over all frames, once it is complete.
 
         Args:
-            tracked: all that was taken in.
+            tracked: the complete tubelet over the tracked frames.
         """
         filled = joined(self._filled)
         masks, boxes, scores = list(filled.masks), filled.boxes.copy(), filled.scores.copy()
@@ -94,7 +94,7 @@ class Filling:
         return Tubelet(seed, PackedMasks(masks), boxes, scores, filled.start)
 
     def _frame(self, place: int) -> int:
-        """In the video; there need not be one."""
+        """Index in the video, which may be beyond its end."""
         return self._tracked.start + place * self._tracked.step
 
     def _known(self, place: int) -> bool:
@@ -102,7 +102,7 @@ class Filling:
         return mask is not None and area(mask) > 0
 
     def _begin(self, frames: range) -> None:
-        """A piece with nothing in it yet; what is in the one before stays as it is."""
+        """Begin a new, empty piece; the previous one is final."""
         if self._filled:
             self._filled[-1] = replace(self._filled[-1], masks=PackedMasks(self._masks))
         self._frames, self._masks = frames, [None] * len(frames)
@@ -129,7 +129,7 @@ class Filling:
         self._put(t, mask, box, score)
 
     def _motion(self, start: int, end: int) -> F32:
-        """What the box's middle moved by from one tracked frame to another, (4,); 0 if one does not know it."""
+        """Motion of the box's center between two tracked frames, (4,); 0 if it is absent in one."""
         if not (self._known(start) and self._known(end)):
             return np.zeros(4, np.float32)
         first = self._tubelet.start
@@ -140,7 +140,7 @@ class Filling:
         if place not in self._looks:
             mask = self._tubelet.mask_at(place)
             assert mask is not None
-            # one step needs two of them, the next one the second again
+            # a gap needs two of them, the next gap the second one again
             self._looks = {kept: look for kept, look in self._looks.items() if kept >= place - 1}
             self._looks[place] = self._carrier.look(mask, luma(self._tracked[place]))
         return self._looks[place]

@@ -12,18 +12,18 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.params import TubeletParams
 
 Matches = Mapping[int, Candidate]
-"""By frame, the calibrated detection that a tubelet's mask matches."""
+"""The calibrated detection that matches the tubelet's mask, by frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Votes:
-    """What label and score need of any number of frames; those of other frames can be added.
+    """Statistics of any number of frames from which label and score are computed.
 
     Attributes:
         visible: frames with a mask.
-        matched: frames with a mask that a detection matches.
-        counts: (K,) matched frames whose detection has this label.
-        tops: (K,) sum of these detections' scores.
+        matched: frames with a mask and a matching detection.
+        counts: (K,) matched frames by label of the detection.
+        tops: (K,) sum of the scores of these detections.
         totals: (K,) sum of all matched class vectors.
     """
 
@@ -34,11 +34,11 @@ class Votes:
     totals: F64 = field(default_factory=lambda: np.zeros(0))
 
     def with_matches(self, tubelet: Tubelet, matches: Matches) -> "Votes":
-        """With the frames of a tubelet, and what matches some of them, in order."""
+        """Add the frames of a tubelet and their matches, in order."""
         return self.add(len(tubelet.frames), list(matches.values()))
 
     def add(self, visible: int, matches: Sequence[Candidate]) -> "Votes":
-        """With more frames: how many have a mask, and what matches some of them, in order."""
+        """Add frames: the number with a mask, and their matches, in order."""
         if not matches:
             return Votes(self.visible + visible, self.matched, self.counts, self.tops, self.totals)
         counts: I64 = np.zeros(len(matches[0].probs), np.int64)
@@ -54,10 +54,11 @@ class Votes:
 
 
 def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> LabeledTubelet:
-    """Class and score from the calibrated detections that the tubelet's masks match.
+    """Class and score from the calibrated detections that match the tubelet's masks.
 
-    `matched_zero` (E1z): frames without a match count 0. `matched_skip` (E1s): they are left out. `seed` (E3): the
-    seed's own. A tubelet that nothing matches gets the seed's class and its score over the number of frames.
+    `matched_zero` (E1z): frames without a match count as 0. `matched_skip` (E1s): they are skipped. `seed` (E3): class
+    and score of the seed. A tubelet without any match gets the seed's class, and its score divided by the number of
+    frames.
 
     Args:
         tubelet: of the frames.
@@ -68,7 +69,7 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
 
 
 def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabeledTubelet:
-    """See `label_tubelet`: the same from what was counted."""
+    """The same as `label_tubelet`, from the statistics."""
     seed = tubelet.seed
     if params.score == "seed":
         return LabeledTubelet(tubelet, seed.label, seed.score)
@@ -80,7 +81,7 @@ def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabeledTu
 
 
 def matches_of(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> dict[int, Candidate]:
-    """What the tubelet's masks match, by frame of the video, ascending.
+    """The detections that match the tubelet's masks, by frame of the video, ascending.
 
     Args:
         tubelet: of the frames.
@@ -104,6 +105,6 @@ def _match(mask: Rle | None, detections: Detections, params: TubeletParams) -> C
 
 
 def _most_frequent(votes: Votes) -> int:
-    """Mode of the labels; of two as frequent the one with the larger sum of scores."""
+    """The most frequent label; of equally frequent ones, the one with the larger sum of scores."""
     options = np.flatnonzero(votes.counts)
     return int(max(options, key=lambda c: (votes.counts[c], votes.tops[c], -c)))

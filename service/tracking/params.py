@@ -36,13 +36,13 @@ class LostParams:
     max_frames: Annotated[
         int,
         Ge(0),
-        Parameter("Stop a sweep after this many consecutive lost frames; 0 never stops.", "lost_max_frames"),
+        Parameter("Stop a sweep after this many consecutive lost tracked frames; 0 never stops.", "lost_max_frames"),
     ] = 0
     reach: Annotated[
         float,
         Interval(ge=0, le=100),
         Parameter(
-            "Maximum distance a lost target can move per lost frame, in multiples of its size; 0 removes the bound.",
+            "Maximum distance a lost target can move per tracked frame, in multiples of its size; 0 removes the bound.",
             "lost_reach",
         ),
     ] = 0.25
@@ -170,12 +170,12 @@ class ChunkParams:
     frames: Annotated[
         int,
         Interval(ge=8, le=2000),
-        Parameter("Maximum number of frames per chunk; longer videos are processed in chunks.", "chunk_frames"),
+        Parameter("Maximum number of tracked frames per chunk; longer videos are processed in chunks.", "chunk_frames"),
     ] = 160
     overlap: Annotated[
         int,
         Interval(ge=1, le=1000),
-        Parameter("Frames shared by consecutive chunks; at most half of `chunk_frames`.", "chunk_overlap"),
+        Parameter("Tracked frames shared by consecutive chunks; at most half of `chunk_frames`.", "chunk_overlap"),
     ] = 12
     shots: Annotated[bool, Parameter("Start a new chunk at every shot change; tubelets end there.")] = True
     stitch_iou: Annotated[

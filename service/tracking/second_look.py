@@ -1,7 +1,7 @@
-"""A second look at large objects: their window in four overlapping tiles, each with as many samples as the window had.
+"""Second look at large objects: four overlapping tiles, each with as many samples as the whole window.
 
-A window of S samples a side shows a large box with one sample per many pixels, though the features hold more. The same
-network sees each tile as a window of its own, with the first look's answer as the previous frame. See docs/method.md,
+A window of S samples per side is too coarse for a large box, although the features have more detail. The same network
+processes each tile as a separate window, with the first look's result as previous frame. See docs/method.md,
 section 5.5.
 """
 
@@ -22,7 +22,7 @@ def large(boxes: F32, side: int, params: FusionParams) -> I64:
 
 
 def tiles(window: F32, side: int) -> F32:
-    """Window (4,) -> its tiles (4, 4): both upper ones, both lower ones. Their samples are those of `joined`."""
+    """Window (4,) -> its tiles (4, 4): top row first. Their samples are those of `joined`."""
     fine = _fine(side)
     extent = window[2:] - window[:2]
     starts = np.array([[x, y] for y in (0, fine - side) for x in (0, fine - side)], np.float32)
@@ -31,13 +31,13 @@ def tiles(window: F32, side: int) -> F32:
 
 
 def joined(probability: F32) -> F32:
-    """What the tiles (4, S, S) say, as one grid of the whole window; from one tile to the next in a straight line."""
+    """The tiles (4, S, S) combined into one grid of the whole window, blended linearly where they overlap."""
     upper, lower = (_joined(*pair, axis=1) for pair in (probability[:2], probability[2:]))
     return _joined(upper, lower, axis=0)
 
 
 def _fine(side: int) -> int:
-    """Samples of the whole window's side: two tiles share a quarter of theirs."""
+    """Samples per side of the whole window: two tiles share a quarter of theirs."""
     return side * 7 // 4
 
 

@@ -1,4 +1,4 @@
-"""From all proposals of the Siamese RPN to one box per track (docs/method.md, section 5.1)."""
+"""Selects one box per track from all proposals of the Siamese RPN (docs/method.md, section 5.1)."""
 
 from functools import cache
 
@@ -9,9 +9,9 @@ from service.tracking.anchors import ANCHORS_PER_CELL, RESPONSE_SIDE, SEARCH, an
 from service.tracking.params import SiameseParams
 
 MIN_SIDE = 10.0
-"""Smallest side of a tracked box, px."""
+"""Minimum side of a tracked box, px."""
 LIKELY = 64
-"""Proposals of a track that are decoded; where another could still be the best one, all are."""
+"""Number of proposals decoded per track; all are decoded if another one could still be the best."""
 
 
 def rank(
@@ -20,8 +20,8 @@ def rank(
     """The best proposal of each of N tracks: change penalty, cosine window, smoothed size.
 
     Args:
-        previous: (N, 4) boxes of the frame before, network px.
-        windows: (N, 4) search windows that the proposals come from.
+        previous: (N, 4) boxes of the previous frame, network px.
+        windows: (N, 4) search windows of the proposals.
         scores: (N, 3125) in [0, 1].
         deltas: (N, 3125, 4).
         params: penalty_k, window_influence, lr.
@@ -32,7 +32,7 @@ def rank(
     """
     if not len(previous):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    # no penalty raises a proposal above this, so most of them need not be looked at
+    # upper bound of the ranking value, so that most proposals need not be decoded
     bound = (1 - params.window_influence) * scores + params.window_influence * _cosine_window()
     likely = np.sort(np.argpartition(bound, -LIKELY, axis=1)[:, -LIKELY:], axis=1)
     boxes, value, raw = _best_of(likely, previous, windows, scores, deltas, params)
@@ -52,7 +52,7 @@ def _best_of(
     """The best of the proposals at the ascending indices `chosen` (N, M) of each track.
 
     Returns:
-        Center and smoothed size (N, 4) on the network's frame, ranking value (N,), raw score (N,).
+        Center and smoothed size (N, 4) in the network frame, ranking value (N,), raw score (N,).
     """
     scale = np.float32(SEARCH) / (windows[:, 2] - windows[:, 0])
     rows = np.arange(len(chosen))
@@ -96,7 +96,7 @@ def _cosine_window() -> F32:
 
 
 def _clipped(middle: F32, size: F32, frame_hw: tuple[int, int]) -> F32:
-    """Center inside the frame, sides between 10 px and the frame's."""
+    """Clip centers to the frame, and sides to between 10 px and the frame's."""
     limit = np.array([frame_hw[1], frame_hw[0]], np.float32)
     middle = np.clip(middle, 0, limit)
     half = np.clip(size, MIN_SIDE, np.maximum(limit, MIN_SIDE)) / 2

@@ -1,11 +1,11 @@
-"""Tubelets of overlapping chunks become tubelets of the whole video: an object keeps its identity over the border.
+"""Stitches tubelets of overlapping chunks to tubelets of the whole video, so that objects keep their identity.
 
-    chunk 1   ├──────────────────┤            chains end where nothing takes them over
+    chunk 1   ├──────────────────┤            chains without a partner end
     chunk 2            ├─────┬────────────┤   pairs of the highest mask IoU over the shared frames
-                               └ the middle of the shared frames: before it the masks of the one, from it on the other's
+                               └ middle of the shared frames: masks of chunk 1 before it, of chunk 2 from it on
 
-A chain is one object under way; what the next chunk can't change any more is counted and packed. So what is held
-grows with the masks themselves and with nothing else. See docs/method.md, section 8.
+A chain is one object in progress; parts that the next chunk can't change are counted and packed, so memory grows only
+with the masks themselves. See docs/method.md, section 8.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ from service.tracking.params import TubeletParams
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkTubelet:
-    """What one chunk knows of an object.
+    """An object within one chunk.
 
     Attributes:
-        tubelet: of the chunk's frames, counted from the video's first one.
-        matches: the calibrated detections that its masks match.
-        number: of the seed that it was tracked from, counted from 1 in the order of the chunk's seeds.
+        tubelet: over the chunk's frames, with indices in the video.
+        matches: calibrated detections that match its masks.
+        number: of its seed, counted from 1 in the order of the chunk's seeds.
     """
 
     tubelet: Tubelet
@@ -40,14 +40,13 @@ class ChunkTubelet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """One object under way.
+    """One object in progress.
 
     Attributes:
-        id: counts the video's objects from 1, in the order in which they were found: chunk by chunk, in each in the
-            order of their seeds.
-        before: what is settled, without gaps: parts of tubelets of the chunks before, in order.
-        votes: counted over `before`.
-        last: of the newest chunk, from the frame on that follows `before`.
+        id: counted from 1 in the order in which objects were found: by chunk, then by seed.
+        before: the settled parts of tubelets of previous chunks, in order and without gaps.
+        votes: statistics over `before`.
+        last: part in the latest chunk, starting right after `before`.
     """
 
     id: int
@@ -59,14 +58,14 @@ class Chain:
 def chunk_tubelet(
     number: int, tubelet: Tubelet, calibrated: Sequence[Detections], chunk: Chunk, params: TubeletParams
 ) -> ChunkTubelet:
-    """A chunk's tubelet with its matches, and with frames counted from the video's first one.
+    """A chunk's tubelet with its matches, converted to frame indices of the video.
 
     Args:
         number: of its seed.
-        tubelet: its frames counted from the chunk's first one.
+        tubelet: with frame indices in the chunk.
         calibrated: candidates of the chunk's frames.
-        chunk: where it lies.
-        params: what counts as a match.
+        chunk: its position in the video.
+        params: threshold of a match.
     """
     seed = replace(tubelet.seed, frame=tubelet.seed.frame + chunk.first)
     moved = replace(tubelet, seed=seed, start=tubelet.start + chunk.first)
@@ -74,7 +73,7 @@ def chunk_tubelet(
 
 
 def label_in_chunk(part: ChunkTubelet, params: TubeletParams) -> LabeledTubelet:
-    """The tubelet with class and score that the chunk's detections give it; its id is the number of its seed there."""
+    """The tubelet with class and score by the chunk's detections; its id is the number of its seed."""
     votes = Votes().with_matches(part.tubelet, part.matches)
     return replace(label_by(votes, part.tubelet, params), id=part.number)
 
@@ -82,17 +81,17 @@ def label_in_chunk(part: ChunkTubelet, params: TubeletParams) -> LabeledTubelet:
 def stitch(
     chains: Sequence[Chain], parts: Sequence[ChunkTubelet], chunk: Chunk, stitch_iou: float, ids: Iterator[int]
 ) -> tuple[list[Chain], list[Chain]]:
-    """Take in a chunk: the chains that go on, those of new objects among them, and the chains that have ended.
+    """Add a chunk; returns the chains that continue, including new objects, and the chains that have ended.
 
-    Chains and parts go together one to one, the pair with the highest IoU over the shared frames first; a pair below
-    `stitch_iou` is none.
+    Chains and parts are matched one to one, the pair with the highest IoU over the shared frames first, down to
+    `stitch_iou`.
 
     Args:
-        chains: that went on after the chunk before.
+        chains: that continued after the previous chunk.
         parts: of this chunk.
-        chunk: where it lies.
-        stitch_iou: smallest IoU of a pair.
-        ids: of the new chains.
+        chunk: its position in the video.
+        stitch_iou: minimum IoU of a pair.
+        ids: source of ids for new chains.
     """
     iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], chunk.overlap)
     pairs = _pairs(iou, stitch_iou)
@@ -111,7 +110,7 @@ def stitch(
 def _pairs(iou: F64, least: float) -> list[tuple[int, int]]:
     """Rows and columns, each once at most, best first.
 
-    Greedy is enough: tubelets of one chunk overlap little after NMS, so two rows hardly ever want one column.
+    Greedy matching suffices: tubelets of one chunk overlap little after NMS, so two rows rarely compete for a column.
     """
     taken: list[tuple[int, int]] = []
     for flat in np.argsort(-iou, axis=None, kind="stable"):
@@ -124,7 +123,7 @@ def _pairs(iou: F64, least: float) -> list[tuple[int, int]]:
 
 
 def overlap_iou(a: Sequence[Tubelet], b: Sequence[Tubelet], frames: range) -> F64:
-    """Spatio-temporal mask IoU over some frames of every pair, (A, B): sum of intersections over sum of unions."""
+    """Spatio-temporal mask IoU of every pair over some frames, (A, B): sum of intersections over sum of unions."""
     intersection, union = np.zeros((len(a), len(b))), np.zeros((len(a), len(b)))
     for t in frames:
         iou, total = _of_frame([tubelet.mask_at(t) for tubelet in a], [tubelet.mask_at(t) for tubelet in b])
@@ -138,19 +137,19 @@ def overlap_iou(a: Sequence[Tubelet], b: Sequence[Tubelet], frames: range) -> F6
 
 
 def finish_chain(chain: Chain, params: TubeletParams) -> LabeledTubelet:
-    """The object's tubelet, with the class and score that all of its matched detections give."""
+    """The object's tubelet, with class and score from all of its matches."""
     tubelet = chain.last.tubelet
     votes = chain.votes.with_matches(tubelet, chain.last.matches)
     return replace(label_by(votes, joined([*chain.before, tubelet]), params), id=chain.id)
 
 
 def pack(item: LabeledTubelet) -> LabeledTubelet:
-    """The same in less memory."""
+    """The same tubelet, using less memory."""
     return replace(item, tubelet=replace(item.tubelet, masks=PackedMasks(item.tubelet.masks)))
 
 
 def _taken_over(chain: Chain, part: ChunkTubelet, middle: int) -> Chain:
-    """The chain with its last part up to frame `middle`, and the new part from there on."""
+    """The chain, with its last part up to frame `middle` and the new part from there on."""
     tubelet, matches = chain.last.tubelet, chain.last.matches
     settled = tubelet.part(tubelet.start, middle)
     votes = chain.votes.with_matches(settled, {t: found for t, found in matches.items() if t < middle})

@@ -1,4 +1,4 @@
-"""Tubelet NMS: of two tubelets that cover the same object the better one stays (docs/method.md, section 7)."""
+"""Tubelet NMS: keeps the best of several tubelets on the same object (docs/method.md, section 7)."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -12,7 +12,7 @@ from service.tracking.params import TubeletIou, TubeletParams
 
 
 def suppress(tubelets: Sequence[LabeledTubelet], params: TubeletParams) -> list[LabeledTubelet]:
-    """Best first; a tubelet is dropped if its IoU with a kept one is above `th_seq`."""
+    """Sort tubelets by score, and drop those whose IoU with a better one is above `th_seq`."""
     kept: list[LabeledTubelet] = []
     for item in sorted(tubelets, key=lambda t: (-t.score, t.tubelet.seed.frame)):
         rivals = [k for k in kept if params.class_agnostic or k.label == item.label]
@@ -24,8 +24,8 @@ def suppress(tubelets: Sequence[LabeledTubelet], params: TubeletParams) -> list[
 def tubelet_iou(a: Tubelet, b: Tubelet, kind: TubeletIou) -> float:
     """IoU of two tubelets of one video.
 
-    `union`: mean of the masks' IoU over the frames where at least one of them is visible. `both`: where both are.
-    `all`: over all frames, frames with neither count 0. `stvol`: sum of intersections over sum of unions.
+    `union`: mean mask IoU over the frames where at least one is visible. `both`: where both are visible. `all`: over
+    all frames, with 0 where neither is visible. `stvol`: sum of intersections over sum of unions.
     """
     iou, total = _per_frame(a.masks, b.masks)
     visible = np.array([[m is not None for m in t.masks] for t in (a, b)])

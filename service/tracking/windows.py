@@ -1,6 +1,6 @@
-"""Windows: what part of a frame the track graphs look at, and how masks get into a window and out of it.
+"""Windows of the track graphs: their position, and conversion of masks between frames and windows.
 
-A window x1 y1 x2 y2 holds S x S samples; sample i covers [x1 + i w / S, x1 + (i + 1) w / S].
+A window x1 y1 x2 y2 has S x S samples; sample i covers [x1 + i w / S, x1 + (i + 1) w / S].
 """
 
 import cv2
@@ -35,7 +35,7 @@ def pixel_windows(boxes: F32, context: float, minimum: float = MIN_PIXEL_WINDOW)
 
 
 def crop_mask(mask: Bool, window: F32, side: int) -> F32:
-    """Mask (H, W) of a frame -> its share in each sample of `window`, (S, S) float32 in [0, 1]; outside: 0.
+    """Mask (H, W) of a frame -> its coverage of each sample of `window`, (S, S) float32 in [0, 1]; 0 outside.
 
     Args:
         mask: in the original frame.
@@ -52,11 +52,11 @@ def crop_mask(mask: Bool, window: F32, side: int) -> F32:
 
 
 def crop_picture(picture: U8, window: F32, side: int) -> U8:
-    """Picture (h, w) -> what `window` shows of it, (S, S); beyond its border the outermost pixels go on.
+    """Image (h, w) -> its content in `window`, (S, S), with border pixels replicated outside.
 
     Args:
-        picture: one channel.
-        window: (4,) in its pixels.
+        picture: image with one channel.
+        window: (4,) in pixels of the image.
         side: S.
     """
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -70,7 +70,7 @@ def paste_probability(probability: F32, window: F32, frame_hw: tuple[int, int]) 
 
     Args:
         probability: samples of the window.
-        window: (4,) in pixels of the frame; may reach outside it and need not be square.
+        window: (4,) in pixels of the frame; may extend beyond it and need not be square.
         frame_hw: H, W.
     """
     pasted = np.zeros(frame_hw, np.float32)
@@ -82,7 +82,7 @@ def paste_probability(probability: F32, window: F32, frame_hw: tuple[int, int]) 
 def paste_part(probability: F32, window: F32, frame_hw: tuple[int, int]) -> tuple[F32, tuple[int, int]]:
     """The part of the frame that a window covers: its probabilities (h, w), and its first pixel x, y in the frame.
 
-    See `paste_probability`; a window beside the frame gives a part of no pixels.
+    See `paste_probability`; a window outside the frame gives an empty part.
     """
     height, width = frame_hw
     x1, y1 = (max(0, int(np.floor(edge))) for edge in window[:2])
@@ -92,7 +92,7 @@ def paste_part(probability: F32, window: F32, frame_hw: tuple[int, int]) -> tupl
     rows, columns = probability.shape
     scale_x = columns / max(float(window[2] - window[0]), 1e-6)
     scale_y = rows / max(float(window[3] - window[1]), 1e-6)
-    # pixel p has its middle at p + 0.5, sample i at (i + 0.5) / scale
+    # the center of pixel p is at p + 0.5, that of sample i at (i + 0.5) / scale
     matrix = np.array(
         [
             [scale_x, 0, (x1 + 0.5 - float(window[0])) * scale_x - 0.5],
@@ -105,7 +105,7 @@ def paste_part(probability: F32, window: F32, frame_hw: tuple[int, int]) -> tupl
 
 
 def _window_to_frame(window: F32, samples: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Affine map from sample indices of a window to pixel indices of the frame (both count middles)."""
+    """Affine map from sample indices of a window to pixel indices of the frame, both at centers."""
     step_x = float(window[2] - window[0]) / samples
     step_y = float(window[3] - window[1]) / samples
     return np.array(

@@ -1,1 +1,1 @@
-"""The worker: jobs from the queue, and the engine process that does them."""
+"""The worker, which takes jobs from the queue, and the engine process that runs them."""

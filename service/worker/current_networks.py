@@ -1,4 +1,4 @@
-"""The networks of the newest release in the repository: checked before every job, so that a swap needs no restart."""
+"""The networks of the newest release; the repository is checked before every job, so a new one needs no restart."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,27 +15,26 @@ Open = Callable[[Manifest], Awaitable[Networks]]
 
 
 class CurrentNetworks:
-    """One release's networks at a time.
+    """Holds the networks of one release at a time.
 
     Args:
-        repository: whose manifest is looked at.
-        first: opened already. Whoever opened them closes them; here they are closed when another release takes their
-            place.
-        open_networks: opens those of a release.
+        repository: model repository whose manifest is checked.
+        first: networks that are already open. The caller closes them, unless a newer release has replaced them.
+        open_networks: opens the networks of a release.
     """
 
     def __init__(self, repository: Path, first: Networks, open_networks: Open) -> None:
         self._repository, self._first, self._networks, self._open = repository, first, first, open_networks
 
     async def renewed(self) -> Networks:
-        """The newest release's networks; those of the release before while the new one can't be used yet."""
+        """The networks of the newest release, or of the previous one as long as the newest can't be used."""
         try:
             manifest = load_manifest(self._repository)
             if manifest == self._networks.manifest:
                 return self._networks
             fresh = await self._open(manifest)
-        except (ConfigurationError, Unavailable) as error:  # most often: published, but not loaded by the server yet
-            log.warning("release not in use", staying_with=self._networks.manifest.release, why=error.detail)
+        except (ConfigurationError, Unavailable) as error:  # usually published, but not yet loaded by Triton
+            log.warning("new release can't be used yet", keeping=self._networks.manifest.release, reason=error.detail)
             return self._networks
         old, self._networks = self._networks, fresh
         await old.client.close()

@@ -1,6 +1,6 @@
-"""The engine: the process that holds the models. `python -m service.worker.engine_main`.
+"""The engine, the process that holds the models: `python -m service.worker.engine_main`.
 
-Commands come on standard input, answers go to standard output; `protocol` says what they look like.
+It reads commands from standard input and writes messages to standard output, in the format of `dualtrack.protocol`.
 """
 
 import asyncio
@@ -32,46 +32,50 @@ from service.settings import Settings
 from service.worker.current_networks import CurrentNetworks
 
 Runs = queue.Queue[protocol.Do | None]
-"""None: the input has ended."""
+"""Queue of jobs; None after the end of the input."""
 UNUSABLE = 6
-"""Exit status where the models or the settings can't be used."""
+"""Exit status if the models or the settings can't be used."""
 REFUSED = 3
-"""Exit status after a line that is not a message of the protocol; the log says what is wrong with it."""
+"""Exit status after a line that is not a message of the protocol; the reason is logged."""
 
 
-class Answers:
-    """Reports on a run; every message names the run that was begun last."""
+class Reporter:
+    """Sends messages about a run; every message has the number of the run that began last.
 
-    def __init__(self, say: Callable[[protocol.Answer], None]) -> None:
-        self._say, self._run = say, 0
+    Args:
+        send: writes one message.
+    """
+
+    def __init__(self, send: Callable[[protocol.EngineMessage], None]) -> None:
+        self._send, self._run = send, 0
 
     def ready(self) -> None:
-        """The models are loaded."""
-        self._say(protocol.Ready())
+        """Report that the models are loaded."""
+        self._send(protocol.Ready())
 
     def begin(self, run: int) -> None:
-        """Report on this run from now on."""
+        """Send all further messages about this run."""
         self._run = run
 
     def progress(self, step: StageProgress) -> None:
-        """A step is done."""
-        self._say(protocol.Step(self._run, **asdict(step)))
+        """Report a step."""
+        self._send(protocol.Step(self._run, **asdict(step)))
 
     def cached(self, note: CacheNote) -> None:
-        """A cache file was written, used or removed."""
-        self._say(protocol.Cached(self._run, note.key, note.size_bytes, note.checkpoint))
+        """Report that a cache file was written, read or removed."""
+        self._send(protocol.Cached(self._run, note.key, note.size_bytes, note.checkpoint))
 
     def done(self) -> None:
-        """The run has a result."""
-        self._say(protocol.Done(self._run))
+        """Report that the run has a result."""
+        self._send(protocol.Done(self._run))
 
     def failed(self, error: DualtrackError) -> None:
-        """The run failed."""
-        self._say(protocol.Failed(self._run, error.code, error.detail, _is_final(error)))
+        """Report that the run failed."""
+        self._send(protocol.Failed(self._run, error.code, error.detail, _is_final(error)))
 
 
 class Cancels:
-    """The runs that must stop: set by the thread that reads the commands, checked at every step.
+    """The runs to cancel; added by the thread that reads commands, checked at every step.
 
     Runs are identified by number, because a cancel may be read before its run begins or after it has ended.
     """
@@ -81,11 +85,11 @@ class Cancels:
         self._all = False
 
     def add(self, run: int) -> None:
-        """Stop this run, now or when it comes."""
+        """Cancel this run, now or when it begins."""
         self._runs.add(run)
 
     def add_all(self) -> None:
-        """Stop every run: the worker is gone."""
+        """Cancel every run: the controlling process has ended or closed the input."""
         self._all = True
 
     def __contains__(self, run: int) -> bool:
@@ -93,25 +97,25 @@ class Cancels:
 
 
 class JobEngine:
-    """One job at a time.
+    """Runs one job at a time.
 
     Args:
-        context: networks, limits, scratch folder, cache.
-        answers: reports how a job goes.
+        context: networks, limits, scratch folder and cache.
+        reporter: receives progress and the end of a job.
         cancels: checked before the first step and at every step.
     """
 
-    def __init__(self, context: PipelineContext, answers: Answers, cancels: Cancels) -> None:
-        self._context, self._answers, self._cancels = context, answers, cancels
+    def __init__(self, context: PipelineContext, reporter: Reporter, cancels: Cancels) -> None:
+        self._context, self._reporter, self._cancels = context, reporter, cancels
 
     def use(self, networks: Networks) -> None:
-        """Use these networks for the next jobs."""
+        """Use these networks for all further jobs."""
         self._context = replace(self._context, networks=networks)
 
     async def run(self, command: protocol.Do) -> None:
-        """Do one job and report how it ended."""
+        """Run one job and report how it ended."""
         job = command.job
-        self._answers.begin(command.run)
+        self._reporter.begin(command.run)
         try:
             self._check_cancel(command.run)
             await segment(
@@ -123,17 +127,17 @@ class JobEngine:
                 report=partial(self._report, command.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )
-            self._answers.done()
+            self._reporter.done()
         except DualtrackError as error:
-            self._answers.failed(error)
+            self._reporter.failed(error)
         except OSError as error:
             # the disk's fault, not the job's: another attempt may find it mended
             code = "disk-full" if error.errno in FULL else "unavailable"
-            self._answers.failed(Unavailable(f"engine: {error}", code=code))
+            self._reporter.failed(Unavailable(f"engine: {error}", code=code))
 
     def _report(self, run: int, progress: StageProgress) -> None:
         self._check_cancel(run)
-        self._answers.progress(progress)
+        self._reporter.progress(progress)
 
     def _check_cancel(self, run: int) -> None:
         if run in self._cancels:
@@ -141,33 +145,33 @@ class JobEngine:
 
 
 def _is_final(error: DualtrackError) -> bool:
-    """Another attempt would end the same way; a result that can't be read after it was written is the disk's fault."""
+    """Whether another attempt would fail in the same way; a result that can't be read back is a fault of the disk."""
     return isinstance(error, InvalidInput | Canceled | ContractViolation) and not isinstance(error, InvalidResult)
 
 
-async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels, answers: Answers) -> None:
-    """Open the models, then do the jobs that come until the input ends."""
+async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels, reporter: Reporter) -> None:
+    """Load the models, then run jobs until the input ends."""
     async with (
-        open_context(settings, scratch, note=answers.cached) as context,
+        open_context(settings, scratch, note=reporter.cached) as context,
         CurrentNetworks(settings.model_repository, context.networks, partial(open_networks, settings)) as current,
     ):
-        engine = JobEngine(context, answers, cancels)
-        answers.ready()
+        engine = JobEngine(context, reporter, cancels)
+        reporter.ready()
         while (run := await asyncio.to_thread(runs.get)) is not None:
             engine.use(await current.renewed())
             await engine.run(run)
 
 
 def _own_output() -> TextIO:
-    """The pipe to the worker; what a library prints goes to the log, not between the answers."""
-    answers = os.fdopen(os.dup(1), "w")
+    """The pipe to the controlling process; output of libraries is redirected to the log to keep it out of the pipe."""
+    output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    return answers
+    return output
 
 
-def _write_line(answers: TextIO, answer: protocol.Answer) -> None:
-    answers.write(protocol.encode(answer))
-    answers.flush()
+def _write_line(output: TextIO, message: protocol.EngineMessage) -> None:
+    output.write(protocol.encode(message))
+    output.flush()
 
 
 def _read(runs: Runs, cancels: Cancels) -> None:
@@ -187,10 +191,15 @@ def _read(runs: Runs, cancels: Cancels) -> None:
 
 
 def _refuse(detail: str) -> NoReturn:
-    """End the process at once, also during a job: it can't know what the worker wanted. The handle starts another."""
+    """End the process at once, even during a job: the command is unknown. The handle starts a new process."""
+    _exit(detail, REFUSED)
+
+
+def _exit(detail: str, code: int) -> NoReturn:
+    """Log a line and end the process without Python's shutdown, which waits for the thread that reads the input."""
     sys.stderr.write(f"{detail}\n")
     sys.stderr.flush()
-    os._exit(REFUSED)
+    os._exit(code)
 
 
 def _read_start() -> protocol.Start:
@@ -206,30 +215,29 @@ def _read_start() -> protocol.Start:
 def main() -> None:
     """Entry point."""
     die_with_parent()
-    # Ctrl-C in a terminal reaches the whole group; the worker decides when its engine ends
+    # Ctrl-C in a terminal is sent to the whole process group; the worker decides when its engine ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with _own_output() as output:
-        work(Answers(partial(_write_line, output)))
+        work(Reporter(partial(_write_line, output)))
 
 
-def work(answers: Answers) -> None:
-    """Read what the other side sends, and answer it until the input ends."""
+def work(reporter: Reporter) -> None:
+    """Read commands and run them until the input ends."""
     given = _read_start().settings
     runs: Runs = queue.Queue()
     cancels = Cancels()
     threading.Thread(target=_read, args=(runs, cancels), daemon=True).start()
     try:
         with _scratch(given) as scratch:
-            asyncio.run(serve(_settings(given), scratch, runs, cancels, answers))
+            asyncio.run(serve(_settings(given), scratch, runs, cancels, reporter))
     except DualtrackError as error:
-        # in place of ready: the models or the settings can't be used
-        answers.failed(error)
-        sys.stderr.write(f"engine: {error.code}: {error.detail}\n")
-        sys.exit(UNUSABLE)
+        # sent instead of ready: the models or the settings can't be used
+        reporter.failed(error)
+        _exit(f"engine: {error.code}: {error.detail}", UNUSABLE)
 
 
 def _settings(given: protocol.Document) -> EngineSettings:
-    """What the start message gives; the rest from the environment."""
+    """The settings in the start message; those that are absent come from the environment."""
     if given.keys() >= {field.name for field in fields(EngineSettings)}:
         return EngineSettings.from_json(given)
     return EngineSettings.from_json({**Settings().engine_settings().to_json(), **given})
@@ -237,7 +245,7 @@ def _settings(given: protocol.Document) -> EngineSettings:
 
 @contextlib.contextmanager
 def _scratch(given: protocol.Document) -> Iterator[Path]:
-    """The folder of the start message, which its owner removes, or one of this process."""
+    """The folder in the start message, which its owner removes, or a new one that this process removes."""
     if "scratch" in given:
         yield Path(given["scratch"])
         return

@@ -1,4 +1,4 @@
-"""The worker's process: takes jobs from the queue one after the other, and sends heartbeats."""
+"""The worker process, which runs the jobs in the queue one at a time and sends heartbeats."""
 
 import asyncio
 import contextlib
@@ -30,17 +30,17 @@ log = structlog.get_logger()
 
 HEARTBEAT_S = 2.0
 RECONCILE_EVERY, SWEEP_EVERY = 5, 150
-"""Heartbeats between two checks for lost jobs, and between two sweeps of the blob store."""
+"""Number of heartbeats between checks for lost jobs, and between sweeps of the blob store."""
 
 
 async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGINE_COMMAND) -> None:
-    """Take jobs one after the other until SIGTERM or SIGINT.
+    """Run jobs one at a time until SIGTERM or SIGINT.
 
-    A running job then has `drain_s` to finish; after that it is released and another worker takes it.
+    After the signal, a running job may continue for `drain_s` seconds; then it is released to another worker.
 
     Args:
-        settings: of this worker.
-        engine_command: the program that does the jobs.
+        settings: settings of this worker.
+        engine_command: the program that runs the jobs.
     """
     configure_logging(settings.log_level, json=settings.log_json)
     verify(load_manifest(settings.model_repository))
@@ -76,12 +76,12 @@ async def _work(parts: Parts, worker_id: str) -> None:
     )
     beats = itertools.count()
     async with heartbeat(lambda: _beat(parts, worker_id, next(beats)), HEARTBEAT_S), worker:
-        # a cancel is not raised here: docket finishes the running job and returns
+        # docket does not raise a cancellation here: it finishes the running job and returns
         await worker.run_forever()
 
 
 async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
-    """Heartbeat, redelivery of lost jobs, sweep of old files."""
+    """Send a heartbeat; at intervals, redeliver lost jobs and delete old files."""
     settings = parts.settings
     if settings.liveness_file is not None:
         liveness.show(settings.liveness_file)

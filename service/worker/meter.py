@@ -1,7 +1,7 @@
-"""Progress of a job: how much is done, how fast it goes, and when it should end.
+"""Progress of a job: share that is done, rate, and estimated time left.
 
-What a stage is expected to take is learned from done jobs (`service/state/counters.py`), per unit of work: a frame of
-the size that the networks take, or a million pixels of the original where a stage reads or writes those.
+The expected time of a stage is learned from finished jobs (`service/state/counters.py`) per unit of work: a frame at
+the size of the networks' input, or a megapixel of the original video for stages that read or write it.
 """
 
 from collections.abc import Mapping
@@ -23,20 +23,20 @@ SECONDS_PER_UNIT = {
     "fill": 0.015,
     "render": 0.12,
 }
-"""On one core, until this service has measured its own."""
+"""Measured on one core; used until this service has its own measurements."""
 CACHEABLE = ("detect", "track")
-"""Stages whose result may be cached from an earlier run."""
+"""Stages whose result may be cached by an earlier run."""
 LEAST_SHARE = 0.02
-"""Share of the expected time: with less done, the time left can't be estimated."""
+"""Share of the expected work, by time, that must be done before the time left is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long a job is expected to take, by stage; stages that it does not have are absent.
+    """Expected work and time of a job by stage; stages that the job does not have are absent.
 
     Attributes:
-        units: of work; empty if the video is not known.
-        seconds: expected.
+        units: units of work; empty if the video is unknown.
+        seconds: expected time in seconds.
         step: every `step`-th frame is tracked.
     """
 
@@ -49,12 +49,12 @@ def plan_of(info: VideoInfo, parameters: JobParameters, measured: Mapping[str, W
     """The plan of a job.
 
     Args:
-        info: of the video.
-        parameters: of the job.
-        measured: in done jobs, by stage.
+        info: properties of the video.
+        parameters: parameters of the job.
+        measured: work and time in finished jobs, by stage.
 
     Returns:
-        The plan; `UNKNOWN` for a video without frames, of which there is nothing to expect.
+        The plan; `UNKNOWN` if the video has no frames.
     """
     if not info.frames:
         return UNKNOWN
@@ -78,19 +78,19 @@ def _seconds_per_unit(stage: str, measured: Mapping[str, Work]) -> float:
 
 
 UNKNOWN = Plan({}, {stage: seconds for stage, seconds in SECONDS_PER_UNIT.items() if stage != "fill"})
-"""For a video about which nothing is known: one of a megapixel, with an overlay."""
+"""Plan for an unknown video: the proportions of a video of one megapixel, with an overlay."""
 
 
 @dataclass(slots=True)
 class StageMeter:
-    """One stage of a job.
+    """Progress of one stage of a job.
 
     Attributes:
-        begun: frames that were done before this job began with it.
+        begun: frames that were already done when this job began the stage.
         done: frames that are done.
-        total: of the video.
-        seconds: what it took so far.
-        reports: how many steps were reported.
+        total: frames of the video.
+        seconds: time spent so far.
+        reports: number of steps that were reported.
     """
 
     begun: int
@@ -101,22 +101,22 @@ class StageMeter:
 
     @property
     def share(self) -> float:
-        """What is done of it."""
+        """Share of the stage that is done."""
         return self.done / self.total if self.total else 1.0
 
     @property
     def own_share(self) -> float:
-        """What this job did of it."""
+        """Share of the stage that this job has done itself."""
         return (self.done - self.begun) / self.total if self.total else 1.0
 
 
 @dataclass
 class ProgressMeter:
-    """Turns steps into progress: share of the whole job, rate, time left.
+    """Converts steps into progress: share of the whole job, rate and estimated time left.
 
     Attributes:
-        started: when the job began, in seconds of any steady clock.
-        plan: what it is expected to take.
+        started: start of the job, in seconds of a monotonic clock.
+        plan: expected work and time.
         latest: progress after the last step; None before the first.
     """
 
@@ -126,23 +126,22 @@ class ProgressMeter:
     _stages: dict[str, StageMeter] = field(default_factory=dict)
     _last: float = 0.0
     _pace: tuple[str, float, int] = ("", 0.0, 0)
-    """The stage of the last steps, when the first of them was, and what was done then."""
+    """Stage of the latest steps, and time and number of done frames at the first of them."""
 
     def __post_init__(self) -> None:
         self._last = self.started
 
     @property
     def seconds(self) -> dict[str, float]:
-        """What each stage has taken so far.
+        """Time spent in each stage so far.
 
-        The time before a step belongs to the step's stage, so that they add up to the time from the start to the
-        last step.
+        The time before a step counts for the step's stage, so the times add up to the time from start to last step.
         """
         return {name: stage.seconds for name, stage in self._stages.items()}
 
     @property
     def work(self) -> dict[str, Work]:
-        """What this job has measured: without the stages that it found in the cache."""
+        """Work and time that this job has measured, without the stages that were cached."""
         return {
             name: Work(stage.seconds, self.plan.units[name] * stage.own_share)
             for name, stage in self._stages.items()
@@ -150,7 +149,7 @@ class ProgressMeter:
         }
 
     def step(self, progress: StageProgress, now: float) -> None:
-        """Take in a step; `now` on the clock of `started`."""
+        """Update the progress with a step; `now` is a time of the same clock as `started`."""
         self._note(progress, now)
         if progress.stage != self._pace[0]:
             self._pace = (progress.stage, now, progress.done)
@@ -167,7 +166,7 @@ class ProgressMeter:
         )
 
     def end(self) -> None:
-        """The job is done, whatever its last step was."""
+        """Set the progress to done, whatever the last step was."""
         if self.latest is not None:
             self.latest = replace(self.latest, done=self.latest.total, fraction=1.0, eta_s=0.0)
 
@@ -182,17 +181,17 @@ class ProgressMeter:
         self._last = now
 
     def _computed(self, name: str) -> bool:
-        """Not found in the cache: a computed stage reports each frame, a cached one many frames in a few reports."""
+        """Whether a stage was computed: a computed stage reports every frame, a cached one many frames at once."""
         stage = self._stages[name]
         often = 2 * stage.reports * self.plan.step >= stage.done - stage.begun
         return name not in CACHEABLE or (stage.reports > 1 and often)
 
     def _done(self) -> float:
-        """Expected seconds of what is done."""
+        """Expected time, in seconds, of the work that is done."""
         return sum(self.plan.seconds.get(name, 0.0) * stage.share for name, stage in self._stages.items())
 
     def _eta(self) -> float | None:
-        """Expected seconds of what is left, times what the job has taken so far over what was expected of that."""
+        """Expected time of the remaining work, scaled by the ratio of actual to expected time so far."""
         own = {name: stage for name, stage in self._stages.items() if self._computed(name)}
         expected = sum(self.plan.seconds.get(name, 0.0) * stage.own_share for name, stage in own.items())
         whole = sum(self.plan.seconds.values())

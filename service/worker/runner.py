@@ -1,4 +1,4 @@
-"""One job from the queue: begin, engine, commit. What the worker runs for every delivery."""
+"""Runs one job per delivery from the queue: begin an attempt, run the engine, commit the result."""
 
 import asyncio
 import contextlib
@@ -29,21 +29,21 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 PROGRESS_S = 0.25
-"""How often progress is sent to Redis and a cancel is checked."""
+"""Interval at which progress is sent to Redis and a cancel is checked, in seconds."""
 RETRY_S = 1.0
-FAULT = DualtrackError("worker: it failed on this job; its log says why")
-"""The error of a job after an unexpected fault of the worker."""
+FAULT = DualtrackError("worker: unexpected error while running the job; see the worker's log")
+"""Error of a job after an unexpected error of the worker."""
 
 
 @dataclass
 class Attempt:
-    """A running attempt: what its heartbeat reports to the state, and what it learns from it.
+    """A running attempt, as its heartbeat reports it to the state.
 
     Attributes:
-        job: as it was begun.
-        meter: how far it is.
-        checkpoints: keys of those that it has reached and that the state does not know of yet.
-        stop: set when the job is canceled, and when another attempt has taken it over.
+        job: the job as it was when the attempt began.
+        meter: progress of the attempt.
+        checkpoints: keys of the checkpoints that were reached and not yet reported.
+        stop: set if the job was canceled or another attempt has taken it over.
     """
 
     job: Job
@@ -56,12 +56,12 @@ class JobRunner:
     """Runs deliveries on one engine.
 
     Args:
-        jobs: the state.
-        videos: what is known of each.
-        blobs: videos, files of detections, and results.
-        cache: index of what earlier runs left.
-        engine: where jobs run.
-        counters: what is counted over all workers.
+        jobs: state of the jobs.
+        videos: properties of the videos.
+        blobs: files of videos, detections and results.
+        cache: index of the stage cache.
+        engine: engine that runs the jobs.
+        counters: counters of all workers.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class JobRunner:
         self._engine, self._counters = engine, counters
 
     async def run(self, job_id: str) -> None:
-        """Handle one delivery; a job that `begin` does not give to this worker is left alone."""
+        """Handle one delivery; does nothing if `begin` returns no job."""
         holder = uuid.uuid4().hex
         try:
-            job = await _until_redis_answers(lambda: self._jobs.begin(job_id, holder=holder))
+            job = await _until_redis_responds(lambda: self._jobs.begin(job_id, holder=holder))
         except NewerFormat as error:
-            log.warning("job left to a newer version", job=job_id, why=error.detail)
+            log.warning("job left to a newer version", job=job_id, reason=error.detail)
             return
         if job is None:
             return
@@ -93,26 +93,26 @@ class JobRunner:
             async with heartbeat(lambda: self._beat(attempt), PROGRESS_S):
                 await self._attempt(attempt)
         except asyncio.CancelledError:
-            # the worker stops; the job may have ended already, with the answer still on its way
+            # the worker stops; the job may already have ended, even if the response of Redis has not arrived
             with contextlib.suppress(Unavailable):
                 if await self._jobs.release(job.id, job.attempt):
                     await self._blobs.remove_result(job.id, job.attempt)
             raise
         except Exception:
-            # a fault of the worker itself: not raised, for the queue knows nothing of attempts
+            # an error in the worker itself: not raised, because the queue does not count attempts
             log.exception("attempt failed", job=job.id, attempt=job.attempt, code=FAULT.code)
             await asyncio.sleep(RETRY_S)
-            # released first: a job that was done before the fault keeps its result
-            if await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
+            # released first: a job that was done before the error keeps its result
+            if await _until_redis_responds(lambda: self._jobs.release(job.id, job.attempt, FAULT)):
                 await self._blobs.remove_result(job.id, job.attempt)
 
     async def _plan(self, job: Job) -> Plan:
-        """The expected time of the job; a job never fails because it is unknown."""
+        """The expected work and time of the job; if they can't be determined, `UNKNOWN`."""
         try:
             video, counts = await self._videos.get(job.video_id), await self._counters.read()
             return plan_of(VideoInfo.from_json(video.info), parse_stored(job.parameters), counts.work)
         except (Unavailable, NotFound, InvalidParameter, TypeError, ValueError) as error:
-            log.info("expected time unknown", job=job.id, why=str(error))
+            log.info("expected time unknown", job=job.id, reason=str(error))
             return UNKNOWN
 
     async def _attempt(self, attempt: Attempt) -> None:
@@ -131,7 +131,7 @@ class JobRunner:
     async def _compute(self, attempt: Attempt) -> None:
         job = attempt.job
         if not self._blobs.touch(job.video_id):
-            raise JobFailed("video: it was deleted", code="video-deleted", final=True)
+            raise JobFailed("video: the file was deleted", code="video-deleted", final=True)
         out = self._blobs.result_folder(job.id, job.attempt)
         # a video's id is its content's sha256
         work: dict[str, Any] = {
@@ -160,18 +160,18 @@ class JobRunner:
             await self._index(job.video_id, notes)
 
     async def _index(self, video_id: str, notes: list[protocol.Cached]) -> None:
-        """Record what the attempt used of the cache; a job never fails because the index is incomplete."""
+        """Record the cache files of the attempt; without Redis the index stays incomplete, and the job continues."""
         with contextlib.suppress(Unavailable):
-            # of several notes of one key the last one counts
+            # the last note of a key counts
             for note in {note.key: note for note in notes}.values():
                 await self._cache.note(note.key, note.size_bytes)
             if not self._blobs.touch(video_id):
-                # deleted while the job ran, which may have cached something after that
+                # the video was deleted while the job ran, which may have cached more files after that
                 await self._cache.forget(video_id)
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        if await _until_redis_answers(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+        if await _until_redis_responds(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
             await self._blobs.remove_results(job.id, keep=job.attempt)
             with contextlib.suppress(Unavailable):
                 await self._counters.observe(meter.seconds, meter.work)
@@ -183,11 +183,11 @@ class JobRunner:
 
     async def _canceled(self, job: Job) -> None:
         await self._blobs.remove_result(job.id, job.attempt)
-        if await _until_redis_answers(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
+        if await _until_redis_responds(lambda: self._jobs.confirm_cancel(job.id, job.attempt)):
             await self._blobs.remove_results(job.id)
             log.info("job canceled", job=job.id, attempt=job.attempt)
         else:
-            # told to stop because another attempt took the job over, or its video was deleted
+            # stopped because another attempt took the job over, or its video was deleted
             log.warning("attempt stopped", job=job.id, attempt=job.attempt)
 
     async def _failed(self, job: Job, error: DualtrackError) -> None:
@@ -195,13 +195,13 @@ class JobRunner:
         await self._blobs.remove_result(job.id, job.attempt)
         if isinstance(error, JobFailed) and error.final:
             described = {"code": error.code, "detail": error.detail}
-            await _until_redis_answers(lambda: self._jobs.fail(job.id, job.attempt, described))
+            await _until_redis_responds(lambda: self._jobs.fail(job.id, job.attempt, described))
         else:
             await asyncio.sleep(RETRY_S)
-            await _until_redis_answers(lambda: self._jobs.release(job.id, job.attempt, error))
+            await _until_redis_responds(lambda: self._jobs.release(job.id, job.attempt, error))
 
     async def _beat(self, attempt: Attempt) -> None:
-        """Send progress to Redis; the answer says whether to stop. Without Redis the job continues."""
+        """Send progress to Redis, and set `stop` if its response requires it. Without Redis the job continues."""
         job, reached = attempt.job, list(attempt.checkpoints)
         with contextlib.suppress(Unavailable):
             if await self._jobs.progress(job.id, job.attempt, attempt.meter.latest, reached) != "ok":
@@ -209,8 +209,8 @@ class JobRunner:
             attempt.checkpoints.difference_update(reached)
 
 
-async def _until_redis_answers(act: Callable[[], Awaitable[T]]) -> T:
-    """Repeat `act` until Redis answers: a finished job must not be lost because Redis is away for a while."""
+async def _until_redis_responds(act: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `act` until Redis responds: a finished job must not be lost because Redis is unavailable for a while."""
     while True:
         try:
             return await act()

@@ -37,6 +37,6 @@ def failing(_: int) -> Iterator[Tensor]:
     raise FileNotFoundError("pictures/1.jpg")
 
 
-def test_what_goes_wrong_in_a_worker_is_said_here():
+def test_errors_in_a_worker_are_raised_here():
     with pytest.raises(FileNotFoundError, match=r"pictures/1\.jpg"):
         list(sample_stream(failing, 0, 1))

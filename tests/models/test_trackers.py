@@ -411,7 +411,7 @@ def test_the_loss_of_a_batch_looks_at_each_sequence_in_its_own_frames():
     assert loss([one, one]) == pytest.approx(loss([one, other]), rel=0.1)
 
 
-def test_attention_starts_as_if_it_were_not_there_and_then_tells_objects_apart():
+def test_attention_starts_without_effect_and_then_distinguishes_objects():
     attention = InstanceAttention(4, 3)
     x, embedding = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 8, 8)
     probability = torch.rand(2, 1, 8, 8)

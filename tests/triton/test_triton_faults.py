@@ -207,7 +207,7 @@ def test_request_over_the_deadline_in_the_queue(serve: Serve) -> None:
     assert any(isinstance(answer, dict) for answer in answers)
 
 
-def test_full_queue_is_said_and_waited_for(serve: Serve) -> None:
+def test_full_queue_is_reported_and_waited_for(serve: Serve) -> None:
     batch = inputs_for(DETECTOR, Sizes(images=8))
 
     async def at_once(client: Any) -> list[Any]:

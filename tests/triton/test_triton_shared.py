@@ -136,7 +136,7 @@ def test_a_killed_client_leaves_nothing_after_the_next_start(server: Triton) -> 
     assert not left & ours()
 
 
-def test_a_killed_server_started_again_is_given_the_regions_anew(tmp_path: Path, triton_python: Path) -> None:
+def test_a_restarted_server_gets_the_regions_again(tmp_path: Path, triton_python: Path) -> None:
     ports, spec = free_ports(3), SPECS["siamese_rpn_template"]
     inputs = inputs_for(spec, Sizes(tracks=2))
 

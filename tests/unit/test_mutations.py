@@ -45,7 +45,7 @@ def test_a_mutation_that_does_not_fit_is_an_error(text: str, file: str, message:
         pytest.param("return (", 2, id="does-not-import"),
     ],
 )
-def test_the_exit_code_tells_a_survivor(new: str, code: int, tmp_path: Path) -> None:
+def test_the_exit_code_reports_a_survivor(new: str, code: int, tmp_path: Path) -> None:
     (tmp_path / "code_under_test.py").write_text("def one():\n    return 1\n")
     (tmp_path / "test_one.py").write_text("from code_under_test import one\n\ndef test_one():\n    assert one() == 1\n")
     mutation = Mutation("another number", "**/code_under_test.py", "return 1", new, "**/test_one.py::test_one")

@@ -132,7 +132,7 @@ def test_the_extra_cpu_segments(installed: Installed) -> None:
     assert MODELS in installed.run("models", "list").replace("\n", "")
     assert "DUALTRACK_PORT" in installed.run("config")
     installed.run("segment", installed.clip, "-p", "max_seeds=2")
-    files = {path.name for path in (installed.folder / "clip-tubelets").iterdir()}
+    files = {path.name for path in (installed.folder / "clip.mp4-tubelets").iterdir()}
     assert files == {"tubelets.json", "ytvis.json", "overlay.mp4"}
 
 
@@ -170,7 +170,7 @@ def url(installed: Installed) -> Iterator[str]:
 
 def test_serve_and_submit(installed: Installed, url: str) -> None:
     printed = installed.run("submit", installed.clip, "--url", url, "--out", "submitted", "-p", "max_seeds=2")
-    assert "written to submitted/" in printed
+    assert "Results written to submitted/" in printed
     assert (installed.folder / "submitted" / "overlay.mp4").stat().st_size > 0
 
 

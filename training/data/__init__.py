@@ -1,1 +1,1 @@
-"""Pictures and sequences to train on, and their batches."""
+"""Training images and sequences, and their batches."""

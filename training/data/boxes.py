@@ -1,4 +1,4 @@
-"""Boxes of masks, and boxes as a tracker or detector would give them."""
+"""Boxes of masks, and perturbed boxes that imitate a tracker's or detector's."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def boxes_of(masks: Tensor) -> Tensor:
 
 
 def noisy(boxes: Tensor, shift: Tensor | float, scale: float) -> Tensor:
-    """Boxes moved by up to `shift` of their size and scaled by up to exp(`scale`) per side."""
+    """Boxes shifted by up to `shift` of their size and scaled by up to exp(`scale`) per side."""
     size = boxes[:, 2:] - boxes[:, :2]
     center = (boxes[:, :2] + boxes[:, 2:]) / 2 + (torch.rand_like(size) * 2 - 1) * shift * size
     half = size / 2 * ((torch.rand_like(size) * 2 - 1) * scale).exp()
@@ -25,6 +25,6 @@ def noisy(boxes: Tensor, shift: Tensor | float, scale: float) -> Tensor:
 
 
 def scaled(boxes: Tensor, factor: Tensor) -> Tensor:
-    """Boxes (N, 4) with both sides times `factor` (N, 1) around their middles."""
+    """Boxes (N, 4) with both sides scaled by `factor` (N, 1) around their centers."""
     center, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2 * factor
     return torch.cat([center - half, center + half], 1)

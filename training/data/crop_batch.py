@@ -1,4 +1,4 @@
-"""Crops joined to a batch: what a step of the detector's training gets."""
+"""Batches of crops, for a training step of the detector."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from training.data.samples import Crop
 
 
 class CropBatch(NamedTuple):
-    """B crops with N objects in all.
+    """B crops with N objects in total.
 
     Attributes:
         images: (B, H, W, 3) uint8 RGB.
         boxes: (N, 4) float32 px.
         masks: (N, H, W) uint8.
         labels: (N,) int64.
-        owner: (N,) int64, which crop an object is in.
+        owner: (N,) int64, index of the object's crop.
         labeled_ytvis: (B,) bool, see `Crop`.
     """
 
@@ -35,7 +35,7 @@ class CropBatch(NamedTuple):
 
 
 def join(crops: Sequence[Crop]) -> CropBatch:
-    """Join crops of one size."""
+    """Combine crops of the same size."""
     counts = torch.tensor([len(crop.labels) for crop in crops])
     return CropBatch(
         torch.from_numpy(np.stack([crop.image for crop in crops])),

@@ -1,4 +1,4 @@
-"""Samples forever, on demand or made ahead by processes of their own, so that a GPU does not wait for them."""
+"""Endless samples, created on demand, or in advance by worker processes so that a GPU does not wait for them."""
 
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 Sample = TypeVar("Sample")
 WORKER_SEEDS = 1_000_003
-"""Seeds of two workers are so far apart that a resumed training, whose seed is its step, meets no other's."""
+"""Distance of the workers' seeds, so that a resumed training, whose seed is the step, reuses no other worker's."""
 AHEAD = 3
-"""Samples that every worker has ready."""
+"""Number of samples that every worker prepares in advance."""
 SLOW_TO_IMPORT = ("torch", "torchvision", "cv2", "av", "pycocotools.mask", "safetensors.torch")
-"""What workers need and would each import for seconds."""
+"""Modules that workers need, preloaded because each would take seconds to import them."""
 
 
 class _Endless(IterableDataset[Sample]):
@@ -28,10 +28,10 @@ class _Endless(IterableDataset[Sample]):
 
 
 def sample_stream(samples: Callable[[int], Iterator[Sample]], seed: int, workers: int) -> Iterator[Sample]:
-    """Samples of a seed; `workers` processes share the work (0: made here, when asked for).
+    """Samples of a seed, created by `workers` processes (0: by this one, on demand).
 
-    With workers `samples` must be something that pickle can send to them: a function of a module, or a `partial` of
-    one. The samples and their order then depend on the number of workers, too.
+    With workers, `samples` must be picklable: a module-level function or a `partial` of one. The samples and their
+    order then also depend on the number of workers.
     """
     if not workers:
         return samples(seed)
@@ -48,7 +48,7 @@ def sample_stream(samples: Callable[[int], Iterator[Sample]], seed: int, workers
 
 
 def _context() -> BaseContext:
-    """Workers are forked from a server: a process that runs threads of torch or CUDA may hold a lock while it forks."""
+    """Workers are forked from a server: a process with threads of torch or CUDA may hold a lock while it forks."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(SLOW_TO_IMPORT))
     return context

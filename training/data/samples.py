@@ -19,16 +19,16 @@ CROP_HW = (384, 512)
 SHORT_SIDE, LONG_SIDE = 384, 640
 MOST_INSTANCES = 12
 PANDA = index_of_ytvis("giant_panda")
-"""COCO calls it a bear; the Caltech-101 pictures say which bears are pandas."""
+"""COCO labels pandas as bears; the Caltech-101 images identify which bears are pandas."""
 SPECIES = Path(__file__).with_name("species.json")
-"""Birds of photographs that were looked at one by one: waterfowl counts as duck, parakeet and cockatoo as parrot."""
+"""Species of birds in photographs, labeled manually: waterfowl counts as duck, parakeet and cockatoo as parrot."""
 LEAST_AREA = 32
-"""Smaller masks are not learned from, pixels of the crop."""
+"""Minimum mask area for training, in pixels of the crop."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One labeled object: class index (-1: a class that the model lacks) and segmentation in COCO format."""
+    """One labeled object: class index (-1: not a class of the model) and segmentation in COCO format."""
 
     label: int
     segmentation: Any
@@ -37,7 +37,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: file, or frame of a clip.
+    """One image: a file or a frame of a clip.
 
     Attributes:
         path: image file, or video file with `frame` set.
@@ -63,10 +63,10 @@ class Crop:
 
 
 def coco_pictures(path: Path, *, person_only: bool = False) -> list[Picture]:
-    """Pictures of a COCO-format file with `images/` beside it; crowds are left out.
+    """Images of a COCO-format file next to `images/`, without crowds.
 
-    Objects of classes that a file does not annotate are no negatives: the class loss is distillation there.
-    Where COCO only says `bird`, `species.json` says which bird, by annotation id.
+    Objects of classes that a file does not annotate are not negatives, because the class loss there is distillation.
+    For COCO's `bird`, `species.json` has the species by annotation id.
     """
     document = json.loads(path.read_text())
     species = json.loads(SPECIES.read_text()).get(f"{path.parent.name}/{path.name}", {})
@@ -121,7 +121,7 @@ def _xyxy(box: list[float]) -> tuple[float, float, float, float]:
 
 
 def cache_frames(pictures: list[Picture], cache: Path) -> list[Picture]:
-    """Write the frames of clips as JPEG into `cache` once, so that training reads files only."""
+    """Write the frames of clips to `cache` as JPEG once, so that training only reads files."""
     cache.mkdir(parents=True, exist_ok=True)
     wanted: dict[Path, set[int]] = {}
     for picture in pictures:
@@ -146,7 +146,7 @@ def _cached(picture: Picture, cache: Path) -> Path:
 
 
 def read_crop(picture: Picture, rng: random.Random, scales: tuple[float, float] = (0.65, 1.35)) -> Crop:
-    """A random view of a picture: scale jitter, crop or pad to `CROP_HW`, flip, color."""
+    """A random augmentation of an image: scale jitter, crop or pad to `CROP_HW`, flip, color."""
     image = cv2.cvtColor(cv2.imread(str(picture.path)), cv2.COLOR_BGR2RGB)
     height, width = image.shape[:2]
     scale = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width)) * rng.uniform(*scales)
@@ -177,7 +177,7 @@ def read_crop(picture: Picture, rng: random.Random, scales: tuple[float, float] 
 
 
 def pasted(crop: Crop, donor: Crop, rng: random.Random) -> Crop:
-    """Some objects of `donor` pasted over `crop` (simple copy-paste, Ghiasi et al. 2021); what they hide is cut off."""
+    """Some objects of `donor` pasted over `crop` (simple copy-paste, Ghiasi et al. 2021); occluded masks are cut."""
     chosen = [i for i in range(len(donor.labels)) if rng.random() < 0.5][:4]
     if not chosen:
         return crop

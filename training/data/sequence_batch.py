@@ -1,4 +1,4 @@
-"""Sequences of one length joined to a batch: what a step of the trackers' training gets."""
+"""Batches of sequences of equal length, for a training step of the trackers."""
 
 from collections.abc import Sequence as SequenceOf
 from typing import NamedTuple
@@ -12,14 +12,14 @@ from training.data.sequences import Sequence
 
 
 class SequenceBatch(NamedTuple):
-    """B sequences of L frames with N objects in all.
+    """B sequences of L frames with N objects in total.
 
     Attributes:
         frames: (B, L, H, W, 3) uint8 RGB.
         masks: (L, N, H, W) uint8.
-        boxes: (L, N, 4) float32, tight boxes of the masks, px; zeros where there is none.
+        boxes: (L, N, 4) float32, tight boxes of the masks, px; zeros where the object is not visible.
         visible: (L, N) bool.
-        owner: (N,) int64, which sequence an object is of.
+        owner: (N,) int64, index of the object's sequence.
     """
 
     frames: Tensor
@@ -34,7 +34,7 @@ class SequenceBatch(NamedTuple):
 
 
 def join(sequences: SequenceOf[Sequence]) -> SequenceBatch:
-    """Join sequences of equal length and size."""
+    """Combine sequences of equal length and size."""
     masks = torch.from_numpy(np.concatenate([sequence.masks for sequence in sequences], 1))
     counts = torch.tensor([sequence.masks.shape[1] for sequence in sequences])
     return SequenceBatch(

@@ -1,4 +1,4 @@
-"""Short sequences for the trackers: frames of a rendered clip, a photograph moved, objects moved over another one."""
+"""Short sequences for the trackers: frames of rendered clips, moving photographs, objects moving over photographs."""
 
 import json
 import math
@@ -20,10 +20,10 @@ MOST_OBJECTS = 4
 MOST_GAP = 4
 MIN_AREA = 80
 BEND = 0.05
-"""Most that a pasted object is bent from frame to frame, standard deviation in its sizes."""
+"""Maximum deformation of a pasted object per frame: standard deviation, relative to its size."""
 BLUR_SHARE, COMPRESSED_SHARE = 0.15, 0.3
 VANISHED_SHARE = 0.12
-"""Of the frames after the reference in which a pasted object is left out: the trackers must see that it is gone."""
+"""Fraction of the frames after the reference in which a pasted object is omitted, to learn that it is absent."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class RenderedClip:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A training sample: reference frame, then the following ones.
+    """A training sample: the reference frame, then the following ones.
 
     Attributes:
         frames: (L, H, W, 3) uint8 RGB.
         masks: (L, N, H, W) uint8.
         visible: (L, N) bool.
-        labels: (N,), the objects' classes.
+        labels: (N,), classes of the objects.
     """
 
     frames: Array
@@ -55,7 +55,7 @@ class Sequence:
 
 
 def load_clips(folder: Path, cache: Path, most: int | None = None) -> list[RenderedClip]:
-    """The first `most` clips of a YouTube-VIS folder; their frames are written into `cache` as JPEG once."""
+    """The first `most` clips of a YouTube-VIS folder; their frames are written to `cache` as JPEG once."""
     document = json.loads((folder / "instances.json").read_text())
     by_video: dict[int, list[dict[str, Any]]] = {}
     for item in document["annotations"]:
@@ -83,7 +83,7 @@ def _cache(video: Path, files: tuple[Path, ...]) -> None:
 
 
 def clip_sequence(clip: RenderedClip, length: int, rng: random.Random) -> Sequence | None:
-    """Reference anywhere, the next frames near each other, in either direction of time: `length` frames."""
+    """`length` frames: a reference anywhere, the next frames close together, in either direction of time."""
     step = rng.choice((-1, 1)) * rng.randint(1, MOST_GAP)
     first = rng.randrange(len(clip.files))
     reference = first if rng.random() < 0.5 else rng.randrange(len(clip.files))
@@ -103,7 +103,7 @@ def clip_sequence(clip: RenderedClip, length: int, rng: random.Random) -> Sequen
 
 
 def still_sequence(picture: Picture, length: int, rng: random.Random) -> Sequence | None:
-    """One photograph, moved, scaled and turned a little from frame to frame: real texture, made motion."""
+    """One photograph, slightly moved, scaled and rotated per frame: real texture with synthetic motion."""
     instances = [item for item in picture.instances if _large(item, picture.hw)]
     rng.shuffle(instances)
     matrix = _view(picture.hw, rng)
@@ -118,9 +118,9 @@ def still_sequence(picture: Picture, length: int, rng: random.Random) -> Sequenc
 
 
 def pasted_sequence(picture: Picture, behind: Path, length: int, rng: random.Random) -> Sequence | None:
-    """Objects of a photograph, each on its own way over another photograph that moves, too.
+    """Objects of a photograph, each with its own motion, over another moving photograph.
 
-    What stays in sight of an object is its mask less those of the objects pasted later: occlusion between them.
+    An object's visible part is its mask minus the objects pasted after it, so that objects occlude each other.
     """
     instances = [item for item in picture.instances if _large(item, picture.hw)]
     rng.shuffle(instances)
@@ -147,7 +147,7 @@ def pasted_sequence(picture: Picture, behind: Path, length: int, rng: random.Ran
 
 
 def _around(item: Instance, way: Array, motion: Array) -> Array:
-    """The motion made around the object's own middle, not the frame's: scale and turn do not throw it out."""
+    """The motion relative to the object's center, so that scaling and rotation do not move it out of the frame."""
     x1, y1, x2, y2 = item.box
     x, y, _ = way @ np.array([(x1 + x2) / 2, (y1 + y2) / 2, 1.0])
     height, width = FRAME_HW
@@ -164,7 +164,7 @@ def _size(item: Instance, way: Array) -> float:
 
 
 def _bend(rng: random.Random, strength: float) -> Array:
-    """A smooth random displacement (H, W, 2), px: objects of the world are not rigid."""
+    """A smooth random displacement (H, W, 2), px, since real objects are not rigid."""
     height, width = FRAME_HW
     coarse = np.random.default_rng(rng.getrandbits(32)).normal(0, strength, (6, 9, 2)).astype(np.float32)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -176,7 +176,7 @@ def _bent(image: Array, bend: Array) -> Array:
 
 
 def _degraded(frame: Array, rng: random.Random) -> Array:
-    """Now and then what cameras and video do: blur of motion or focus, coarse compression."""
+    """Occasional degradation of cameras and video: motion blur, defocus, strong compression."""
     if rng.random() < BLUR_SHARE:
         size = rng.choice((3, 5, 7))
         kernel = np.zeros((size, size), np.float32)
@@ -207,7 +207,7 @@ def _sequence(frames: list[Array], masks: list[list[Array]], labels: list[int], 
     if not keep.any():
         return None
     style = rng.getrandbits(32)
-    # one light for the clip; now and then a frame keeps its own
+    # the same illumination for the clip, except for an occasional frame
     recolored = [_recolor(frame, random.Random(style)) if rng.random() < 0.9 else frame for frame in frames]
     recolored = [_degraded(frame, rng) for frame in recolored]
     return Sequence(np.array(recolored), stacked[:, keep], visible[:, keep], np.array(labels)[keep])
@@ -225,7 +225,7 @@ def _view(hw: tuple[int, int], rng: random.Random) -> Array:
 
 
 def _small_motion(rng: random.Random, strength: float) -> Array:
-    """Shift, scale, stretch and turn around the frame's middle; `strength` is the shift as a share of its height."""
+    """Shift, scale, stretch and rotate around the frame's center; `strength` is the shift relative to its height."""
     height, width = FRAME_HW
     angle = rng.gauss(0, strength * 0.6)
     scale = math.exp(rng.gauss(0, strength * 0.6))

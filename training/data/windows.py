@@ -1,4 +1,4 @@
-"""Where the pixel embedding looks: at a square around each object, or at the whole frame (decision record 20)."""
+"""Windows of the pixel embedding: a square around each object, or the whole frame (decision record 20)."""
 
 from dataclasses import replace
 from typing import Literal
@@ -13,14 +13,14 @@ from training.data.boxes import noisy
 Windows = Literal["object", "frame"]
 CONTEXT, MIN_WINDOW = 1.5, 32.0
 DRIFT = (0.4, 0.3)
-"""Shift in sizes of the object, scale as an exponent per side."""
+"""Shift relative to the object's size, and scale as an exponent per side."""
 
 
 def dims_of(kind: Windows, hw: tuple[int, int]) -> ModelDims:
-    """Sizes of a head that looks at objects, or at whole frames of `hw` px with about a sample per cell of f4.
+    """Dimensions of a head for windows of objects, or of whole frames of `hw` px with about one sample per cell of f4.
 
-    The head's map has as many rows as columns, in multiples of two tiles: the samples of a frame that is wide lie
-    closer down than across, and none beside it. The banks hold the same share of a frame's map as of an object's.
+    The head's map is square, in multiples of two tiles: on a wide frame, samples are denser vertically than
+    horizontally, and none lie outside. The banks hold the same fraction of a frame's map as of an object's.
     """
     if kind == "object":
         return LITE
@@ -44,9 +44,9 @@ def frame_windows(count: int, hw: tuple[int, int]) -> Tensor:
 def trained_windows(
     kind: Windows, boxes: Tensor, hw: tuple[int, int], noise: tuple[float, float], drift_share: float = 0.0
 ) -> Tensor:
-    """What a training step looks at: around boxes that are off by `noise` (shift, scale), or the whole frame.
+    """Windows of a training step: around boxes perturbed by `noise` (shift, scale), or the whole frame.
 
-    A share of the boxes has drifted: off by up to `DRIFT` of the object's size.
+    A fraction `drift_share` of the boxes is perturbed by `DRIFT`, like drifted tracks.
     """
     if kind == "frame":
         return frame_windows(len(boxes), hw)

@@ -1,1 +1,1 @@
-"""Figures of trained networks."""
+"""Evaluation of trained networks."""

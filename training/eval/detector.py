@@ -1,6 +1,6 @@
 """COCO AP of the `lite` detector: `python -m training.eval.detector --data DIR --weights FILE`.
 
-Every box reports its whole class vector, as the pipeline uses it; the categories that occur are averaged.
+Every box is scored with its full class vector, as in the pipeline; metrics are averaged over the categories that occur.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Detected = tuple[Array, Array, list[Record]]
 """Boxes (N, 4), scores (N, K), masks as RLE."""
 PAD_RGB = (124, 116, 104)
 LOWEST_SCORE = 0.01
-"""Of a single class; the best class of a box is over the graph's own threshold."""
+"""Minimum score of a class; the best class of a box is above the graph's own threshold."""
 FIGURES = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 
 
@@ -47,7 +47,7 @@ def paste(mask: Array, box: Array, hw: tuple[int, int]) -> Array:
     """Mask probabilities (28, 28) of a box x1 y1 x2 y2 -> bool (H, W)."""
     x1, y1, x2, y2 = box
     sx, sy = MASK_SIDE / max(x2 - x1, 1e-3), MASK_SIDE / max(y2 - y1, 1e-3)
-    # sample i of the grid covers [x1 + i / sx, x1 + (i + 1) / sx]; cv2 counts in centers of pixels
+    # sample i of the grid covers [x1 + i / sx, x1 + (i + 1) / sx]; cv2's coordinates are pixel centers
     matrix = np.array([[sx, 0, (0.5 - x1) * sx - 0.5], [0, sy, (0.5 - y1) * sy - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     pasted: Array = cv2.warpAffine(mask, matrix, (hw[1], hw[0]), flags=flags) > 0.5
@@ -69,7 +69,7 @@ def detect(model: LiteMaskRcnn, image: Array) -> Detected:
 
 
 def records(image_id: int, detected: tuple[Array, Array, list[dict[str, Any]]], ids: list[int]) -> list[dict[str, Any]]:
-    """COCO results of an image: one per box and class whose score is over `LOWEST_SCORE`."""
+    """COCO results of an image: one per box and class with a score above `LOWEST_SCORE`."""
     boxes, scores, rles = detected
     return [
         {
@@ -85,7 +85,7 @@ def records(image_id: int, detected: tuple[Array, Array, list[dict[str, Any]]], 
 
 
 def evaluate(model: LiteMaskRcnn, annotations: Path) -> dict[str, float]:
-    """`box_AP, box_AP50, ..., mask_AP, ...` in percent on a COCO file with `images/` beside it."""
+    """`box_AP, box_AP50, ..., mask_AP, ...` in percent on a COCO file next to `images/`."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(annotations))
     by_name = {category["name"]: category["id"] for category in truth.dataset["categories"]}
@@ -97,10 +97,10 @@ def evaluate(model: LiteMaskRcnn, annotations: Path) -> dict[str, float]:
     occurring = sorted({item["category_id"] for item in truth.dataset["annotations"]})
     figures: dict[str, float] = {}
     for kind, prefix in (("bbox", "box"), ("segm", "mask")):
-        # without "bbox" the area of a mask result is its mask's, as COCO's own area is
+        # without "bbox", COCO uses the mask's area, as in its annotations
         own = [{k: v for k, v in r.items() if k != ("segmentation" if kind == "bbox" else "bbox")} for r in results]
         values = _coco_figures(truth, own, kind, occurring)
-        # COCO's -1 means that no object of that size is there
+        # COCO reports -1 if there is no object of that size
         figures |= {f"{prefix}_{name}": v for name, v in zip(FIGURES, values, strict=True) if v >= 0}
     return figures
 
@@ -118,9 +118,9 @@ def _coco_figures(truth: COCO, results: list[Record], kind: str, categories: lis
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds coco_small")
+    parser.add_argument("--data", type=Path, required=True, help="folder that contains coco_small")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()

@@ -1,8 +1,8 @@
 """Measure trained trackers: `python -m training.eval.trackers --clips DIR --weights FILE`.
 
-Every object's first ground-truth box and mask are tracked forward; what comes out is compared frame by frame. No
-detector, no re-detection, no lost state: the trackers alone. `--clips` is a folder in YouTube-VIS layout. `--windows
-frame` is for a pixel embedding that was trained to look at whole frames (`training.trackers --windows frame`).
+Every object is tracked forward from its first ground-truth box and mask, and compared with the ground truth in each
+frame. There is no detector, re-detection or lost state. `--clips` is a folder in YouTube-VIS layout. `--windows frame`
+is for a pixel embedding trained on whole frames (`training.trackers --windows frame`).
 """
 
 import argparse
@@ -35,16 +35,16 @@ MEAN_RGB = (124, 116, 104)
 
 @dataclass(frozen=True)
 class Score:
-    """What one object got in its later frames.
+    """Results of one object after its first frame.
 
     Attributes:
-        box: mean box IoU of the Siamese tracker with the visible ground truth.
-        held: the same for the first box held still (what doing nothing gives).
+        box: mean box IoU of the Siamese tracker with the ground truth, where visible.
+        held: the same for the static first box, as a baseline.
         mask: mean mask IoU (J) of pixel tracker × box.
-        uncut: the same before the box cuts it.
-        confidence: mean score of the winning proposals.
+        uncut: the same without the box.
+        confidence: mean score of the best proposals.
         frames: number of frames compared.
-        pixel_ms: median CPU time of the pixel tracker for a frame.
+        pixel_ms: median CPU time of the pixel tracker per frame.
     """
 
     box: float
@@ -58,7 +58,7 @@ class Score:
 
 @dataclass
 class Track:
-    """One object's running state, network px."""
+    """The state of one object's track, network px."""
 
     template: Tensor
     bank: tuple[Tensor, ...]
@@ -68,7 +68,7 @@ class Track:
 
 @dataclass(frozen=True)
 class FrameAnswer:
-    """What a track sees in a frame: masks' probabilities on the network frame, score and CPU time."""
+    """Result of a track in a frame: mask probabilities on the network frame, score and CPU time."""
 
     mask: F32
     uncut: F32
@@ -78,7 +78,7 @@ class FrameAnswer:
 
 @dataclass(frozen=True)
 class TrackerNetworks:
-    """The trackers, ready to run, and where the pixel embedding looks."""
+    """The trackers, and the kind of windows of the pixel embedding."""
 
     trackers: Trackers
     windows: Windows = "object"
@@ -93,7 +93,7 @@ class Runner:
         self.zero = torch.zeros(1, dtype=torch.long)
 
     def features(self, path: Path) -> tuple[Tensor, Tensor]:
-        """f4 and f8 of a frame's file."""
+        """f4 and f8 of an image file."""
         height, width = self.canvas.network_hw
         frame = np.empty((*self.canvas.padded_hw, 3), np.uint8)
         frame[:] = MEAN_RGB
@@ -103,7 +103,7 @@ class Runner:
         return f4, f8
 
     def start(self, f4: Tensor, f8: Tensor, box: F32, mask: F32) -> Track:
-        """The track of a ground-truth box and mask."""
+        """Start a track from a ground-truth box and mask."""
         windows = self._window(box)
         inside = crop_mask(mask > 0, windows[0], self.trackers.pixel.dims.window)
         given = torch.from_numpy(inside)[None]
@@ -112,7 +112,7 @@ class Runner:
         return Track(template, tuple(bank), box, (torch.from_numpy(windows), embedding, given))
 
     def step(self, track: Track, f4: Tensor, f8: Tensor) -> FrameAnswer:
-        """Move the track by a frame."""
+        """Advance the track by one frame."""
         search = search_windows(track.box[None])
         scores, deltas = self.trackers.siamese(f8, self.zero, track.template, torch.from_numpy(search))
         boxes, best = rank(
@@ -135,7 +135,7 @@ class Runner:
 
 
 def tight_box(mask: F32) -> F32:
-    """The box around a mask that is not empty."""
+    """The tight box of a non-empty mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
@@ -185,14 +185,14 @@ def _truth(segmentation: object, hw: tuple[int, int], network_hw: tuple[int, int
 
 
 def load_networks(weights: Path, windows: Windows = "object") -> TrackerNetworks:
-    """Read the file of weights."""
+    """Load trackers from a weights file."""
     trackers = Trackers(dims_of(windows, (SHORT_SIDE, LONG_SIDE)))
     trackers.load_state_dict(load_file(weights))
     return TrackerNetworks(trackers.eval(), windows)
 
 
 def main() -> None:
-    """Command line."""
+    """Entry point of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=Path, required=True, help="Folder with instances.json and videos/.")
     parser.add_argument("--weights", type=Path, required=True)

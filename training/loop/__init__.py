@@ -1,1 +1,1 @@
-"""Training by the clock: the loop, its schedule, precision, averages."""
+"""Training with a time budget: loop, schedule, precision, moving average."""

@@ -1,4 +1,4 @@
-"""The training loop that all programs share: a budget in minutes, checkpoints, a line of losses every 50 steps."""
+"""The training loop of all programs: a budget in minutes, checkpoints, losses printed every 50 steps."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from training.loop.schedule import CHECKPOINT_EVERY_S, WARM_UP, Clock, cosine, r
 Sample = TypeVar("Sample")
 LINE_EVERY = 50
 FORGET = 0.98
-"""Of the running averages that are printed."""
+"""Decay of the running averages that are printed."""
 MOST_GRADIENT = 5.0
 
 
@@ -32,24 +32,24 @@ def train_loop(  # noqa: PLR0913
     after_step: Callable[[], None] | None = None,
     workers: int = 0,
 ) -> None:
-    """Train until the budget is spent; goes on from `out` if it holds a state.
+    """Train until the budget is spent; resumes if `out` has a saved state.
 
     Args:
-        model: what is saved.
-        optimizer: its groups have `base`, the rate that the schedule scales.
-        samples: a seed -> samples forever.
-        losses: a sample -> its losses by name; their sum is minimised. A sample without gradient is skipped.
-        out: `state.pt` (to resume), `latest.safetensors`, at the end `final.safetensors`.
-        minutes: budget.
+        model: to train and save.
+        optimizer: its groups have `base`, the learning rate that the schedule scales.
+        samples: seed -> endless samples.
+        losses: sample -> losses by name, whose sum is minimized. Samples without gradient are skipped.
+        out: folder for `state.pt` (to resume), `latest.safetensors`, and `final.safetensors` at the end.
+        minutes: time budget.
         seed: of samples and noise.
-        steps: budget in place of the minutes, so that two trainings can be compared step by step.
-        averaged: the model to write at the end instead of `model`, e.g. a moving average.
+        steps: budget instead of the minutes, to compare runs step by step.
+        averaged: returns the model to write at the end instead of `model`, such as a moving average.
         after_step: called after every step.
-        workers: processes that make samples ahead.
+        workers: number of worker processes that prepare samples.
     """
     device = next(model.parameters()).device
     clock = Clock(minutes * 60)
-    # a training of fewer steps than the warm-up would never reach its rate
+    # a run with fewer steps than the warm-up would never reach its learning rate
     warm_up = min(WARM_UP, max(1, steps // 5)) if steps else WARM_UP
     start = step = resume(out, model, optimizer, clock)
     torch.manual_seed(seed + step)
@@ -62,7 +62,7 @@ def train_loop(  # noqa: PLR0913
         if share >= 1:
             break
         set_rate(optimizer, cosine(share, step, warm_up))
-        with device:  # what the losses make, indices and random numbers, is made there
+        with device:  # for tensors that the losses create, such as indices and random numbers
             parts = losses(sample)
         total = torch.stack(list(parts.values())).sum()
         if not total.requires_grad:
@@ -85,5 +85,5 @@ def train_loop(  # noqa: PLR0913
     save(out, model, optimizer, step, clock)
     final = out / "final.safetensors"
     if step > start or not final.is_file():
-        # an average that has seen no step of this run is that of the start
+        # without a step in this run, the average is that of the initial weights
         save_weights(final, averaged() if averaged and step > start else model)

@@ -1,4 +1,4 @@
-"""The exponential moving average of the weights that a training writes in the end."""
+"""Exponential moving average of the weights, written at the end of training."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,9 @@ DECAY = 0.998
 
 
 def moving_average(model: nn.Module, decay: float = DECAY) -> AveragedModel:
-    """A copy of the model that follows it; call `update_parameters` after every step.
+    """An averaged copy of the model; call `update_parameters` after every step.
 
-    In the first steps it follows more closely (decay (1 + n) / (10 + n) after n of them): a short training would be
-    averaged with its start otherwise.
+    The decay starts low, (1 + n) / (10 + n) after n steps: a short run must not be averaged with its initial weights.
     """
 
     @torch.no_grad()

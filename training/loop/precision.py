@@ -1,12 +1,12 @@
-"""bfloat16 where the device computes in it."""
+"""bfloat16 on devices that support it."""
 
 import torch
 
 
 def autocast(device: torch.device | str = "cpu") -> torch.autocast:
-    """Autocast to bfloat16 on GPUs, and on CPUs that compute in it (AMX, AVX-512 BF16): a step costs a third there.
+    """Autocast to bfloat16 on GPUs and on CPUs with native support (AMX, AVX-512 BF16), where a step takes a third.
 
-    On other CPUs bfloat16 is emulated and a step costs four times as much, so everything stays float32.
+    On other CPUs bfloat16 is emulated and a step takes four times as long, so everything stays float32.
     """
     kind = torch.device(device).type
     if kind != "cpu":
@@ -16,7 +16,7 @@ def autocast(device: torch.device | str = "cpu") -> torch.autocast:
 
 
 def best_device() -> torch.device:
-    """The first GPU, its float32 matrix products in TF32, or the CPU where there is none."""
+    """The first GPU, with TF32 enabled for float32 matrix products, or else the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high")

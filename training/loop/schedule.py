@@ -1,4 +1,4 @@
-"""Training by the clock: a budget in minutes, cosine learning rate over it, checkpoints to resume from."""
+"""Training with a time budget: minutes, a cosine learning rate over them, checkpoints for resuming."""
 
 import math
 import time
@@ -12,19 +12,19 @@ from torch import nn
 
 CHECKPOINT_EVERY_S = 150.0
 WARM_UP = 100
-"""Steps until the rate is reached."""
+"""Steps until the full learning rate is reached."""
 
 
 @dataclass
 class Clock:
-    """How far a training with a budget has come; `spent` goes on over interruptions."""
+    """Progress within a time budget; `spent` persists across interruptions."""
 
     budget_s: float
     spent: float = 0.0
     last: float = 0.0
 
     def tick(self) -> float:
-        """Share of the budget spent, 0..1; call once a step."""
+        """Fraction of the budget spent, in [0, 1]; call once per step."""
         now = time.monotonic()
         self.spent += now - self.last if self.last else 0.0
         self.last = now
@@ -32,14 +32,14 @@ class Clock:
 
 
 def cosine(share: float, step: int, warm_up: int = WARM_UP) -> float:
-    """Factor on the learning rate: linear warm-up over steps, then half a cosine down to 2 %."""
+    """Factor on the learning rate: linear warm-up over steps, then a half cosine down to 2 %."""
     return min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
 def rms_groups(module: nn.Module, factor: float, fresh: tuple[str, ...], fresh_lr: float) -> list[dict[str, Any]]:
-    """Parameter groups: tensors from the start weights get a rate in proportion to their RMS, fresh ones `fresh_lr`.
+    """Parameter groups: tensors of the initial weights get a rate proportional to their RMS, new ones `fresh_lr`.
 
-    The start weights have no batch norm and tensors of very different scale (training notes, "Pitfalls").
+    The initial weights have no batch norm, and tensors of very different scales.
     """
     groups = []
     for name, parameter in module.named_parameters():
@@ -50,7 +50,7 @@ def rms_groups(module: nn.Module, factor: float, fresh: tuple[str, ...], fresh_l
 
 
 def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Scale every group's rate."""
+    """Scale every group's learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = group["base"] * factor
 
@@ -72,7 +72,7 @@ def save_weights(path: Path, module: nn.Module) -> None:
 
 
 def resume(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, clock: Clock) -> int:
-    """Load `path`/state.pt if it is there; the step to go on from."""
+    """Load `path`/state.pt if it exists; returns the step to continue from."""
     if not (path / "state.pt").is_file():
         return 0
     state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)

@@ -1,4 +1,4 @@
-"""Losses of the detector: masks on jittered boxes, distillation of the dense head, class quality on rendered frames."""
+"""Losses of the detector: masks on jittered boxes, distillation of the dense head, classes on rendered frames."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ YTVIS_INDICES = tuple(index_of_ytvis(name) for name in YTVIS_40.split())
 NEW_INDICES = tuple(range(len(COCO_NAMES), len(COCO_NAMES) + len(YTVIS_NAMES)))
 MATCH_IOU = 0.4
 WEAK_NEGATIVE = 0.2
-"""Weight of cells of photographs as negatives of the new classes."""
+"""Weight of cells of photographs as negatives for the new classes."""
 
 
 def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], batch: CropBatch) -> Tensor:
@@ -28,7 +28,7 @@ def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], batch
         return taps.c2.sum() * 0
     boxes = _jitter(batch.boxes)
     index = torch.arange(len(boxes), dtype=torch.float32)[:, None]
-    # pixel p has its middle at p + 0.5, as where masks are pasted
+    # the center of pixel p is at p + 0.5, as in mask pasting
     masks = batch.masks.float()[:, None]
     target = roi_align(masks, torch.cat([index, boxes], 1), (28, 28), 1.0, 2, aligned=True)[:, 0]
     pyramid = tuple(level.float().contiguous() for level in model.mask_head.pyramid(taps.c2, taps.c3, *levels[:3]))
@@ -40,18 +40,18 @@ def mask_loss(model: LiteMaskRcnn, taps: Taps, levels: tuple[Tensor, ...], batch
 
 
 def _jitter(boxes: Tensor) -> Tensor:
-    """Boxes as a detector would give them: every side off by about 5 % of the box's size."""
+    """Boxes with detector-like errors: every side is off by about 5 % of the box's size."""
     size = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     return boxes + torch.randn_like(boxes).clamp(-2, 2) * size * 0.05
 
 
 def distillation_loss(student: list[LevelOutput], teacher: list[LevelOutput], keep: Tensor) -> Tensor:
-    """The 80 old classes and the boxes as the frozen start weights see them.
+    """Distillation of the 80 old classes and the boxes from the frozen initial weights.
 
     Args:
         student: dense outputs.
-        teacher: dense outputs of the start weights.
-        keep: (B,) 1 where the picture is a photograph; rendered frames have labels of their own.
+        teacher: dense outputs of the initial weights.
+        keep: (B,) 1 for photographs; rendered frames have labels.
     """
     total = torch.zeros(())
     for ours, theirs in zip(student, teacher, strict=True):
@@ -72,8 +72,8 @@ def distillation_loss(student: list[LevelOutput], teacher: list[LevelOutput], ke
 def class_loss(student: list[LevelOutput], batch: CropBatch) -> Tensor:
     """Quality focal loss (Li et al. 2020) on frames where all YouTube-VIS categories are labeled, GIoU on positives.
 
-    A cell is positive for an object if it lies well inside it and its predicted box overlaps it: its target is that
-    IoU, so that scores go on meaning what the start weights' scores mean.
+    A cell is positive for an object if it lies well inside it and its predicted box overlaps it. The target is that
+    IoU, so that scores keep the meaning they have in the initial weights.
     """
     logits = torch.cat([o.class_logits.flatten(2).transpose(1, 2) for o in student], 1).float()
     _, boxes = decode([LevelOutput(o.class_logits.float(), o.bin_logits.float()) for o in student])
@@ -91,7 +91,7 @@ def class_loss(student: list[LevelOutput], batch: CropBatch) -> Tensor:
 
 
 def _labeled_loss(logits: Tensor, boxes: Tensor, cells: tuple[Tensor, Tensor], truth: Tensor, labels: Tensor) -> Tensor:
-    """Classes and boxes of a crop in which all YouTube-VIS categories are labeled."""
+    """Loss of classes and boxes of a crop in which all YouTube-VIS categories are labeled."""
     loss, positive, count = _classes(logits, cells, labels, YTVIS_INDICES)
     if positive.any():
         quality, owner = cells
@@ -101,16 +101,16 @@ def _labeled_loss(logits: Tensor, boxes: Tensor, cells: tuple[Tensor, Tensor], t
 
 
 def _photograph_loss(logits: Tensor, cells: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
-    """On photographs only the new classes learn, and boxes are the teacher's affair."""
+    """Loss of the new classes on photographs; old classes and boxes are distilled there."""
     loss, positive, count = _classes(logits, cells, labels, NEW_INDICES)
-    # photographs show almost none of the new classes, and not all that they show is labeled: weak negatives
+    # photographs contain few objects of the new classes, not all of them labeled: weak negatives
     return loss if positive.any() else WEAK_NEGATIVE * loss * count
 
 
 def _classes(
     logits: Tensor, cells: tuple[Tensor, Tensor], labels: Tensor, columns: tuple[int, ...]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Quality focal loss of some classes (M, K) over the sum of targets; positive cells (M,); that sum."""
+    """Quality focal loss of some classes (M, K), divided by the sum of targets; positive cells (M,); that sum."""
     quality, owner = cells
     chosen = torch.tensor(columns)
     positive = quality > 0
@@ -123,14 +123,14 @@ def _classes(
 
 
 def assign_cells(boxes: Tensor, points: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells (M) -> target quality (M,), 0 for background, and index of the object (M,)."""
+    """Cells (M,) -> target quality (M,), 0 for background, and index of the object (M,)."""
     if not len(truth):
         return torch.zeros(len(points)), torch.zeros(len(points), dtype=torch.long)
     center, size = (truth[:, :2] + truth[:, 2:]) / 2, truth[:, 2:] - truth[:, :2]
     near = ((points[:, None] - center[None]).abs() < 0.35 * size[None] + 4).all(2)
     iou = torch.where(near, box_iou(boxes, truth), torch.zeros(()))
     best, owner = iou.max(1)
-    # an object that no cell fits yet takes the cells at its middle, with a low target
+    # an object that no cell matches yet gets the cells at its center, with a low target
     seen = (iou > MATCH_IOU).any(0)
     fallback = near & ~seen[None] & ((points[:, None] - center[None]).abs() < 0.15 * size[None] + 4).all(2)
     chosen = torch.where(fallback.any(1), fallback.float().argmax(1), owner)

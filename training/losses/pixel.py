@@ -10,11 +10,11 @@ from training.data.sequence_batch import SequenceBatch
 from training.data.windows import CONTEXT, Windows, trained_windows
 
 HARDEST = 1024
-"""Samples of a map that the cross entropy counts: a quarter of an object's window."""
+"""Number of hardest samples in the cross entropy: a quarter of an object's window."""
 GONE_WEIGHT = 0.5
-"""Of a frame without the object against one that shows it."""
+"""Weight of a frame without the object, relative to one with it."""
 DRIFT_SHARE = 0.2
-"""Of the windows that have drifted off their object, as those of a track that is about to be lost."""
+"""Fraction of windows that have drifted off their object, as for a track that is about to be lost."""
 
 
 def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
@@ -24,15 +24,15 @@ def crop(masks: Tensor, windows: Tensor, side: int) -> Tensor:
 
 
 def pixel_loss(trackers: Trackers, f4: Tensor, batch: SequenceBatch, looks: Windows = "object") -> Tensor:
-    """The seed's reference, then frame by frame with the predictions fed back, as at inference.
+    """Loss over the frames after the reference, with predictions fed back as in inference.
 
-    Where an object is gone, what is wanted is nothing; slivers below the least area count neither way.
+    If an object is absent, the target is empty; frames with a mask below the minimum area are ignored.
 
     Args:
         trackers: the networks.
         f4: (B * L, C, h, w), frame t of sequence b at b * L + t.
         batch: the sequences.
-        looks: at objects' windows or at whole frames.
+        looks: kind of windows, around objects or whole frames.
     """
     masks, owner = batch.masks, batch.owner
     side, hw, length = trackers.pixel.dims.window, (masks.shape[2], masks.shape[3]), len(masks)
@@ -62,7 +62,7 @@ def _boxes(windows: Tensor) -> Tensor:
 
 
 def _detector_like(masks: Tensor) -> Tensor:
-    """Half of the reference masks grown or shrunk by a sample or two: at inference they come from the detector."""
+    """Half of the reference masks dilated or eroded by a sample or two, to imitate masks of the detector."""
     grown = F.max_pool2d(masks[:, None], 5, 1, 2)[:, 0]
     shrunk = -F.max_pool2d(-masks[:, None], 3, 1, 1)[:, 0]
     choice = torch.rand(len(masks), 1, 1)
@@ -72,7 +72,7 @@ def _detector_like(masks: Tensor) -> Tensor:
 
 
 def _mask_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy on the hardest samples and Dice."""
+    """Cross entropy on the hardest samples, plus Dice."""
     probability = logits.sigmoid().flatten(1)
     overlap = 2 * (probability * target.flatten(1)).sum(1) + 1
     dice = 1 - overlap / (probability.sum(1) + target.flatten(1).sum(1) + 1)

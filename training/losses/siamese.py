@@ -16,18 +16,18 @@ from training.data.sequence_batch import SequenceBatch
 POSITIVE_IOU, NEGATIVE_IOU, LEAST_IOU = 0.6, 0.3, 0.12
 MOST_PAIRS, MOST_GONE = 24, 8
 NOWHERE = 1e5
-"""How far away a target is said to be, px, that its frame does not show."""
+"""Offset of the target box, px, if the frame does not show the object."""
 ASIDE_SHARE = 0.2
-"""Pairs whose window lies around another object of the frame (DaSiamRPN's distractor-aware sampling)."""
+"""Fraction of pairs whose window is around another object of the frame (DaSiamRPN's distractor-aware sampling)."""
 FAR_SHARE, NEAR_SHIFT, FAR_SHIFT, SCALE = 0.35, 0.3, 1.0, 0.25
-"""How far the window is from the object: shift in its sizes, scale as an exponent, per side."""
+"""Perturbation of the window: shift relative to the object's size, scale as an exponent, per side."""
 GROWN_SHARE, GROWTH = 0.4, 0.8
-"""Windows made for a box of quite another size (exponent): a box that lags behind a growing object must recover."""
+"""Fraction and exponent of windows for a box of a very different size: a box must catch up with a growing object."""
 HARD = 64
 
 
 class Pairs(NamedTuple):
-    """What is looked for where: index in f8 and box of the template, index in f8 and box of the object there, window.
+    """Training pairs: index in f8 and box of the template, index in f8 and box of the target, and search window.
 
     `template` (P,), `reference` (P, 4), `frame` (P,), `target` (P, 4), `window` (P, 4); boxes in px.
     """
@@ -40,7 +40,7 @@ class Pairs(NamedTuple):
 
 
 def siamese_loss(trackers: Trackers, f8: Tensor, batch: SequenceBatch) -> Tensor:
-    """Template from one frame, search in another one, in both directions of time, around where the object may be.
+    """Loss with the template from one frame and the search region in another, in both directions of time.
 
     Args:
         trackers: the networks.
@@ -60,7 +60,7 @@ def siamese_loss(trackers: Trackers, f8: Tensor, batch: SequenceBatch) -> Tensor
 
 
 def draw_pairs(batch: SequenceBatch) -> Pairs:
-    """Random pairs of frames: `MOST_PAIRS` per sequence show the object both, in `MOST_GONE` more it is lost."""
+    """Random pairs of frames: up to `MOST_PAIRS` per sequence with the object in both, `MOST_GONE` without it."""
     visible, boxes, sequences = batch.visible, batch.boxes, len(batch.frames)
     first, second, owner = _drawn(visible, visible, MOST_PAIRS * sequences, twice=True)
     around = _neighbors(batch, owner, second)
@@ -77,7 +77,7 @@ def draw_pairs(batch: SequenceBatch) -> Pairs:
 
 
 def _drawn(template: Tensor, search: Tensor, most: int, *, twice: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-    """Random frames i, j and objects n with template[i, n] and search[j, n], i not j; at most `most` of them."""
+    """Random frames i, j and objects n with template[i, n] and search[j, n] and i != j; at most `most` of them."""
     apart = ~torch.eye(len(template), dtype=torch.bool)
     rows = (template[:, None] & search[None] & apart[..., None]).nonzero()
     rows = rows.repeat(2, 1) if twice else rows
@@ -91,7 +91,7 @@ def _frame(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
 
 
 def _neighbors(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
-    """The object that a window is put around: the pair's own, or for a share of them another one of its frame."""
+    """The object at the window's center: the pair's own or, for a fraction of pairs, another one of the frame."""
     beside = batch.owner[owner][:, None] == batch.owner[None]
     beside = beside & batch.visible[time] & (owner[:, None] != torch.arange(len(batch.owner)))
     other = (torch.rand(beside.shape) * beside).argmax(1)
@@ -100,7 +100,7 @@ def _neighbors(batch: SequenceBatch, owner: Tensor, time: Tensor) -> Tensor:
 
 
 def _gone(batch: SequenceBatch) -> Pairs:
-    """Objects looked for where they were, in frames that do not show them: hidden, out of the frame, taken away."""
+    """Pairs that search an object at its last position in frames that do not show it: hidden, out of view, removed."""
     gone = (batch.boxes == 0).all(2)
     first, second, owner = _drawn(batch.visible, gone, MOST_GONE * len(batch.frames))
     there = batch.boxes[first, owner]
@@ -110,7 +110,7 @@ def _gone(batch: SequenceBatch) -> Pairs:
 
 
 def search_windows(boxes: Tensor) -> Tensor:
-    """Boxes (P, 4) -> the windows in which the Siamese RPN looks for them (P, 4)."""
+    """Boxes (P, 4) -> search windows of the Siamese RPN (P, 4)."""
     exemplar = template_windows(boxes)
     half = (exemplar[:, 2:] - exemplar[:, :2]) / 2 * SEARCH / EXEMPLAR
     center = (exemplar[:, 2:] + exemplar[:, :2]) / 2
@@ -118,10 +118,10 @@ def search_windows(boxes: Tensor) -> Tensor:
 
 
 def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
-    """Positive above IoU 0.6 (or the best), else negative below 0.3; the two halves weigh the same (pysot).
+    """Anchors are positive above IoU 0.6 (or the best one), negative below 0.3; both have equal weight (pysot).
 
-    A positive's target is the IoU of the box that it becomes (quality focal loss's idea): the ranking then prefers
-    the anchor that fits, and the score says how well. An object outside the window or gone has no positive.
+    A positive's target is the IoU of its decoded box, as in quality focal loss: the ranking then prefers the anchor
+    that fits best, and the score says how well. An object that is absent or outside the window has no positives.
 
     Args:
         scores: (P, 3125) logits.
@@ -135,7 +135,7 @@ def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
     loss = deltas.sum() * 0
     if positive.any():
         row, anchor = positive.nonzero().T
-        # every pair weighs the same, however many anchors fit its object
+        # every pair has the same weight, regardless of its number of positives
         weight = (1 / positive.sum(1).clamp(min=1))[row]
         weight = weight / weight.sum()
         goal = wanted[row]
@@ -152,7 +152,7 @@ def _anchor_loss(scores: Tensor, deltas: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _decoded(anchors: Tensor, deltas: Tensor) -> Tensor:
-    """Anchors (M, 4) cx, cy, w, h moved by deltas -> corners (M, 4)."""
+    """Anchors (M, 4) cx, cy, w, h and deltas -> corners (M, 4)."""
     middle = anchors[:, :2] + deltas[:, :2] * anchors[:, 2:]
     return _corners(torch.cat([middle, anchors[:, 2:] * deltas[:, 2:].clamp(max=4).exp()], 1))
 

@@ -58,9 +58,9 @@ def machine(cores: tuple[int, ...]) -> Machine:
 def _processor() -> str:
     """Name of the processor with family and model: virtual machines give different processors the same name."""
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
-    said = {name.strip(): value.strip() for name, _, value in lines}
-    name = said.get("model name", platform.machine())
-    return f"{name} (family {said.get('cpu family', '?')}, model {said.get('model', '?')})"
+    fields = {name.strip(): value.strip() for name, _, value in lines}
+    name = fields.get("model name", platform.machine())
+    return f"{name} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')})"
 
 
 def _commit() -> str:

@@ -1,1 +1,1 @@
-"""Networks without weights that understand plain rectangles: for tests."""
+"""Fake networks without weights, which track plain rectangles, for tests."""

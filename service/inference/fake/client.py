@@ -1,8 +1,8 @@
-"""A stand-in for the networks that needs no models: it separates plain-colored objects on a plain background.
+"""A fake client that needs no models: it segments plain-colored objects on a plain background.
 
-Deterministic numpy and OpenCV behind the same specs as the real graphs, and good enough to send a synthetic clip
-through the whole pipeline: the detector's classes are the colors of `detector.PALETTE`, the features are
-small pictures, the trackers look for the object's color. Two objects of one color that touch are one object.
+It is deterministic (numpy and OpenCV), has the same specs as the real graphs, and works for synthetic clips in the
+whole pipeline: the detector's classes are the colors of `detector.PALETTE`, features are downscaled images, and the
+trackers search for the object's color. Touching objects of the same color are one object.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ GRAPHS: Mapping[str, Graph] = {
 
 
 class FakeClient:
-    """Runs the stand-ins.
+    """Runs the fake graphs.
 
     Args:
-        dims: numbers of the specs; at least 4 channels in every feature and embedding.
+        dims: dimensions of the specs; at least 4 channels in every feature and embedding.
     """
 
     def __init__(self, dims: ModelDims) -> None:
@@ -58,5 +58,5 @@ class FakeClient:
         return outputs
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Refuse further calls."""
         self._closed = True

@@ -1,6 +1,6 @@
 """The fake's detector: an object is a connected patch of one palette color that is not the background's.
 
-Features are small pictures: channels 0 to 2 hold red, green, blue in 0..1, the others 0.
+Features are downscaled images: channels 0 to 2 are red, green and blue in [0, 1], the others 0.
 """
 
 from collections.abc import Mapping
@@ -22,18 +22,18 @@ PALETTE: tuple[tuple[int, int, int], ...] = (
     (220, 40, 220),
     (40, 220, 220),
 )
-"""Color of class k, RGB; classes beyond it are never found."""
+"""Color of class k, RGB; further classes are never found."""
 BACKGROUND_DISTANCE = 60.0
-"""RGB distance from the background beyond which a pixel belongs to an object; video coding blurs less."""
+"""RGB distance from the background above which a pixel belongs to an object; larger than coding artifacts."""
 SCORE_WIDTH = 120.0
-"""RGB distance at which the score of a class has fallen to 1/e."""
+"""RGB distance at which the score of a class is 1/e."""
 BEST_SCORE = 0.95
 MIN_AREA = 24
-"""Smaller patches are noise, px."""
+"""Minimum area of a patch, px; smaller ones are noise."""
 
 
 def mask_rcnn(dims: ModelDims, inputs: Mapping[str, NDArray[Any]]) -> Tensors:
-    """Patches of every frame, the largest first; slots beyond `count` are zeros, and so are masks that nobody wants."""
+    """Patches of every frame, the largest first; slots beyond `count` and masks that are not requested are zeros."""
     frames, sizes = inputs["frames"], inputs["hw"]
     batch, slots = len(frames), dims.slots
     boxes = np.zeros((batch, slots, 4), np.float32)
@@ -100,7 +100,7 @@ def _scores(color: F32, classes: int) -> F32:
 
 
 def _grid(patch: Bool, box: F32) -> F32:
-    """The patch's mask in its box, as Mask R-CNN's grid holds it."""
+    """The patch's mask in its box, in the form of Mask R-CNN's grid."""
     x1, y1, x2, y2 = box.astype(int)
     crop = patch[y1:y2, x1:x2].astype(np.float32)
     grid: F32 = cv2.resize(crop, (MASK_SIDE, MASK_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)

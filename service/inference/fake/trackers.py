@@ -1,6 +1,6 @@
-"""The fake's trackers: they look for the object's color in the features, which are small pictures.
+"""The fake's trackers: they search for the object's color in the features, which are downscaled images.
 
-Without memory: `previous_*` inputs of the pixel graph are checked and not used.
+They are stateless: `previous_*` inputs of the pixel graph are checked but not used.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ Inputs = Mapping[str, NDArray[Any]]
 FOUND, ABSENT = 0.95, 0.02
 """Scores of a window with and without the template's color."""
 COLOR_WIDTH = 0.25
-"""RGB distance, in 0..1, at which two colors are no longer alike."""
+"""RGB distance, in [0, 1], from which two colors differ."""
 SHARPNESS = 12.0
-"""Slope of the pixel graph's probability over the difference of two color distances."""
+"""Slope of the pixel graph's probability as a function of the difference of two color distances."""
 
 
 def siamese_rpn_template(dims: ModelDims, inputs: Inputs) -> Tensors:
-    """The mean color of the middle of every box, all over the template."""
+    """Templates filled with the mean color at the center of every box."""
     templates = np.zeros((len(inputs["boxes"]), dims.template_channels, TEMPLATE_SIDE, TEMPLATE_SIDE), np.float32)
     for track, (frame, box) in enumerate(zip(inputs["frame_index"], inputs["boxes"], strict=True)):
         quarter = (box[2:] - box[:2]) / 4
@@ -37,7 +37,7 @@ def siamese_rpn_template(dims: ModelDims, inputs: Inputs) -> Tensors:
 
 
 def siamese_rpn(_: ModelDims, inputs: Inputs) -> Tensors:
-    """All anchors of a window propose the same box: the patch of the template's color closest to its middle."""
+    """All anchors of a window propose the same box: the patch of the template's color closest to its center."""
     tracks = len(inputs["windows"])
     scores, deltas = np.full((tracks, ANCHORS), ABSENT, np.float32), np.zeros((tracks, ANCHORS, 4), np.float32)
     for track in range(tracks):
@@ -49,7 +49,7 @@ def siamese_rpn(_: ModelDims, inputs: Inputs) -> Tensors:
 
 
 def pixel_embedding_reference(dims: ModelDims, inputs: Inputs) -> Tensors:
-    """Colors of samples inside and outside the mask, evenly chosen."""
+    """Colors of evenly chosen samples inside and outside the mask."""
     embedding = _embed(dims, inputs)
     banks = {
         f"{kind}_{part}": np.zeros((len(embedding), dims.bank, *size), np.float32)
@@ -66,7 +66,7 @@ def pixel_embedding_reference(dims: ModelDims, inputs: Inputs) -> Tensors:
 
 
 def pixel_embedding(dims: ModelDims, inputs: Inputs) -> Tensors:
-    """Every sample asks which bank has the more similar color."""
+    """Classify every sample by the bank with the more similar color."""
     embedding = _embed(dims, inputs)
     probability = np.zeros((len(embedding), dims.window, dims.window), np.float32)
     for track, here in enumerate(embedding):
@@ -79,7 +79,7 @@ def pixel_embedding(dims: ModelDims, inputs: Inputs) -> Tensors:
 
 
 def _find(picture: F32, color: F32, window: F32) -> F32 | None:
-    """Box (4,) in network px of the patch of `color` that is closest to the window's middle, or None."""
+    """Box (4,) in network px of the patch of `color` closest to the window's center, or None."""
     share = _share(picture, color)
     count, labels = cv2.connectedComponents((share >= 0.5).astype(np.uint8), connectivity=4)
     rows, columns = np.indices(labels.shape) * 8 + 4
@@ -94,11 +94,11 @@ def _find(picture: F32, color: F32, window: F32) -> F32 | None:
 
 
 def _share(picture: F32, color: F32) -> F32:
-    """How much of every cell (3, h, w) has the color, if the rest has the background's: (h, w) in 0..1."""
+    """Fraction of every cell (3, h, w) with the color, assuming background for the rest: (h, w) in [0, 1]."""
     background = np.median(picture.reshape(3, -1), axis=1)
     contrast = color - background
     power = float(contrast @ contrast)
-    if power < COLOR_WIDTH**2 / 4:  # the template is background
+    if power < COLOR_WIDTH**2 / 4:  # the template has the background's color
         return np.zeros(picture.shape[1:], np.float32)
     offset = picture - background[:, None, None]
     share = np.tensordot(contrast, offset, axes=1) / power
@@ -107,7 +107,7 @@ def _share(picture: F32, color: F32) -> F32:
 
 
 def _patch_box(share: F32, patch: Bool) -> F32:
-    """Tight box; a cell that is only partly covered moves the edge by its part."""
+    """Tight box; a partly covered cell moves the edge proportionally."""
     near = share * cv2.dilate(patch.astype(np.uint8), np.ones((3, 3), np.uint8))
     low, high = zip(*(_extent(near.max(axis=axis)) for axis in (0, 1)), strict=True)
     return np.array([*low, *high], np.float32)
@@ -119,7 +119,7 @@ def _extent(profile: F32) -> tuple[float, float]:
 
 
 def _deltas(box: F32, window: F32) -> F32:
-    """What every anchor must say to propose `box`, (3125, 4)."""
+    """The deltas with which every anchor proposes `box`, (3125, 4)."""
     scale = SEARCH / (window[2] - window[0])
     center = ((box[:2] + box[2:]) / 2 - (window[:2] + window[2:]) / 2) * scale
     wanted = np.concatenate([center, np.maximum(box[2:] - box[:2], 1) * scale])
@@ -135,7 +135,7 @@ def _embed(dims: ModelDims, inputs: Inputs) -> F32:
 
 
 def _sample(picture: F32, window: F32, stride: int, *, side: int) -> F32:
-    """Bilinear samples (3, side, side) of a picture (3, h, w) of cells of `stride` px; the edge goes on outside."""
+    """Bilinear samples (3, side, side) of an image (3, h, w) with cells of `stride` px; edges are replicated."""
     step = (window[2:] - window[:2]) / side
     points = (window[:2] + (np.arange(side)[:, None] + 0.5) * step) / stride - 0.5
     x, y = np.meshgrid(points[:, 0].astype(np.float32), points[:, 1].astype(np.float32))
@@ -145,7 +145,7 @@ def _sample(picture: F32, window: F32, stride: int, *, side: int) -> F32:
 
 
 def _evenly(rows: F32, most: int) -> F32:
-    """At most `most` of the rows, evenly spread."""
+    """At most `most` of the rows, evenly spaced."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 

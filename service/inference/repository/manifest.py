@@ -1,4 +1,4 @@
-"""The model repository: Triton's folder layout, with a manifest that says what the graphs are."""
+"""The model repository: Triton's folder layout, with a manifest that describes the graphs."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from service.inference.specs import ModelDims
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-"""Of the manifests that are written here. A manifest without a number is older, format 0, and is still read."""
+"""Format of manifests written by this version. Older manifests without a number have format 0, and can be read."""
 RENAMED = {"paper": "resnext"}
-"""Architectures that have another name in a manifest of format 0."""
+"""Architectures with a different name in manifests of format 0."""
 ONNX_FILE, ENGINE_FILE = "model.onnx", "model.plan"
-"""What a repository's files are called: graphs for onnxruntime, or engines that TensorRT built for one kind of GPU."""
+"""File names in a repository: graphs for onnxruntime, or TensorRT engines built for one GPU model."""
 SERVED_VERSIONS = 2
-"""Of every model: the newest, and the one before it, which running jobs keep using after a swap."""
+"""Number of versions served per model: the newest, and the previous one, which running jobs keep using."""
 OWN = "own"
-"""Vocabulary of names that belong to no set."""
+"""Vocabulary of names that are in no set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,8 @@ class ModelClass:
     """One class of the class vector.
 
     Attributes:
-        name: as its vocabulary writes it.
-        vocabulary: `coco` or `ytvis2019`, both have a "mouse", and they mean different things; `own` of a list that
-            a caller brought.
+        name: as spelled in its vocabulary.
+        vocabulary: `coco` or `ytvis2019`, which have different meanings of "mouse"; `own` for a custom list.
     """
 
     name: str
@@ -40,17 +39,17 @@ class ModelClass:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a repository holds.
+    """Content of a repository.
 
     Attributes:
-        path: its folder.
-        architecture: of the networks: `lite`, `resnext`, or what an imported detector is called.
-        release: name of this set of weights, such as `lite-3`; part of every cache key.
-        dims: numbers of the specs.
+        path: folder of the repository.
+        architecture: of the networks: `lite`, `resnext`, or the name of an imported detector.
+        release: name of the set of weights, such as `lite-3`; part of every cache key.
+        dims: dimensions of the specs.
         classes: of the class vector, in order.
-        graphs: sha256 of each graph's file; empty for an engine that is still to be built.
-        number: Triton's version number of the release: the folder of the files.
-        file: what the files are called, `ONNX_FILE` or `ENGINE_FILE`.
+        graphs: sha256 of each graph's file; empty for an engine that is not built yet.
+        number: Triton's version number of the release, which is the name of the files' folder.
+        file: name of the files, `ONNX_FILE` or `ENGINE_FILE`.
     """
 
     path: Path
@@ -64,7 +63,7 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """Names these weights and no others: the release, and a digest of all files. Part of every cache key."""
+        """Unique identity of the weights: the release, and a digest of all files. Part of every cache key."""
         files = json.dumps(sorted(self.graphs.items()))
         return f"{self.release}-{hashlib.sha256(files.encode()).hexdigest()[:12]}"
 
@@ -74,7 +73,7 @@ class Manifest:
 
 
 def display_names(classes: Sequence[ModelClass]) -> tuple[str, ...]:
-    """One unique name per class; a name that two vocabularies have says which is meant."""
+    """One unique name per class; names that two vocabularies share are qualified."""
     names = Counter(item.name for item in classes)
     return tuple(item.name if names[item.name] == 1 else f"{item.name} ({item.vocabulary})" for item in classes)
 
@@ -83,17 +82,16 @@ def load_manifest(path: Path) -> Manifest:
     """Read `path`/manifest.json.
 
     Raises:
-        ConfigurationError: it is missing, of a format that is not known yet, or not what it should be; the message
-            names the file and the field.
+        ConfigurationError: it is missing, invalid, or of a newer format; the message names the file and the field.
     """
     return _load(path, MANIFEST)
 
 
 def load_releases(path: Path) -> list[Manifest]:
-    """The current release, then the earlier ones that are still in the repository, newest first.
+    """The current release, then earlier ones that are complete in the repository, newest first.
 
     Raises:
-        ConfigurationError: as `load_manifest`.
+        ConfigurationError: see `load_manifest`.
     """
     current = load_manifest(path)
     earlier = earlier_releases(path)
@@ -102,22 +100,22 @@ def load_releases(path: Path) -> list[Manifest]:
 
 
 def earlier_releases(path: Path) -> list[Manifest]:
-    """Every release whose manifest was kept when another took its place, whole or not, newest first.
+    """All earlier releases with a manifest, complete or not, newest first.
 
     Raises:
-        ConfigurationError: as `load_manifest`.
+        ConfigurationError: see `load_manifest`.
     """
     found = (_load(path, file.name) for file in path.glob(earlier_manifest("*")))
     return sorted(found, key=lambda release: -release.number)
 
 
 def earlier_manifest(number: object) -> str:
-    """Name of the file that keeps a release's manifest once another has taken its place."""
+    """File name of the manifest of an earlier release."""
     return f"manifest-{number}.json"
 
 
 def manifest_entry(manifest: Manifest, graph: str) -> dict[str, Any]:
-    """All that the manifest says of a graph: sha256, size, opset, how far it was from torch."""
+    """The manifest's entry of a graph: sha256, size, opset, difference to torch."""
     current = manifest.path / MANIFEST
     names = [current, manifest.path / earlier_manifest(manifest.number)]
     documents = (json.loads(file.read_text()) for file in names if file.is_file())
@@ -148,7 +146,7 @@ def _load(path: Path, name: str) -> Manifest:
 
 
 def _names(document: dict[str, Any], file: Path) -> tuple[str, str]:
-    """Architecture and release, whichever format says them."""
+    """Architecture and release, for all formats."""
     if not isinstance(document, dict):
         raise TypeError(f"expected an object, found {type(document).__name__}")
     found = document.get("format", 0)

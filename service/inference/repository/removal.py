@@ -1,4 +1,4 @@
-"""Removes a release that is not the current one from a model repository."""
+"""Removes a release other than the current one from a model repository."""
 
 import shutil
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Removed:
 
     Attributes:
         number: of the release.
-        release: its name; None if no manifest had the number.
-        graphs: names of those whose files were removed.
-        freed: bytes.
+        release: its name; None if no manifest has the number.
+        graphs: names of the graphs whose files were removed.
+        freed: number of bytes.
     """
 
     number: int
@@ -37,9 +37,9 @@ class Removed:
 
 
 def remove_release(path: Path, which: str) -> Removed:
-    """Remove an earlier release, or version folders that no manifest names.
+    """Remove an earlier release, or version folders without a manifest.
 
-    The manifest is removed first: no process starts to use the release while its files are being deleted.
+    The manifest is removed first, so that no process starts using the release while its files are being deleted.
 
     Args:
         path: the repository.
@@ -47,8 +47,8 @@ def remove_release(path: Path, which: str) -> Removed:
 
     Raises:
         ConfigurationError: a manifest can't be read.
-        NotFound: there is no such release.
-        Conflict: it is the one in use, or several have this name.
+        NotFound: the release does not exist.
+        Conflict: it is in use, or several releases have this name.
     """
     current, earlier = load_manifest(path), earlier_releases(path)
     if which == str(current.number):
@@ -84,7 +84,7 @@ def _identify(current: Manifest, earlier: list[Manifest], which: str, path: Path
 
 
 def _forget(config: Path, number: int) -> None:
-    """Drop what config.pbtxt says of a release; each parameter stands on a line of its own."""
+    """Remove a release from config.pbtxt, in which each parameter has a line of its own."""
     if not config.is_file():
         return
     named = (release_parameter, earlier_release_parameter, sha256_parameter)

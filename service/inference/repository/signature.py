@@ -1,4 +1,4 @@
-"""The tensors that a graph's file really has, to be compared with those that its spec says."""
+"""The tensors of a graph's file, for comparison with its spec."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ class FoundTensor:
     """An input or output of a file.
 
     Attributes:
-        dtype: numpy's word.
-        shape: None for an axis that is free, or that the file does not say.
+        dtype: numpy's name.
+        shape: None for an axis that is dynamic or unknown.
     """
 
     name: str
@@ -32,7 +32,7 @@ def compare_signature(spec: GraphSpec, found: Signature) -> None:
     """Compare a file with the spec of its graph.
 
     Raises:
-        ConfigurationError: names, dtypes or shapes differ; names model, tensor, wanted, found.
+        ConfigurationError: names, dtypes or shapes differ; names model, tensor, expected and found.
     """
     for kind, wanted, got in (("inputs", spec.inputs, found.inputs), ("outputs", spec.outputs, found.outputs)):
         names, by_name = {tensor.name for tensor in wanted}, {tensor.name: tensor for tensor in got}
@@ -44,7 +44,7 @@ def compare_signature(spec: GraphSpec, found: Signature) -> None:
 
 def _compare(model: str, wanted: TensorSpec, found: FoundTensor) -> None:
     if found.dtype == wanted.dtype and len(found.shape) == len(wanted.shape):
-        # the size of an output's axis may be unknown to the file; a free axis must not be fixed
+        # the size of an output's axis may be unknown, but a dynamic axis must not be fixed
         axes = zip(wanted.shape, found.shape, strict=True)
         if all(got is None or want == got for want, got in axes):
             return

@@ -1,4 +1,4 @@
-"""Does a model repository hold what its manifests say, and what the code needs?"""
+"""Verifies a model repository against its manifests and the code's specs."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,13 +26,13 @@ PARAMETER = re.compile(r'key:\s*"([^"]*)"\s*value:\s*{\s*string_value:\s*"([^"]*
 
 @dataclass(frozen=True, slots=True)
 class ModelCheck:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
         number: of the release.
-        release: its name; empty where no manifest has the number.
-        name: of the graph, or of the manifest's file.
-        problem: None if all is well.
+        release: its name; empty if no manifest has the number.
+        name: of the graph or of the manifest file.
+        problem: None if the check passed.
     """
 
     number: int
@@ -42,7 +42,7 @@ class ModelCheck:
 
 
 def verify_repository(path: Path) -> list[ModelCheck]:
-    """Check every model of every release: sha256, tensors against the specs, what config.pbtxt says of the release.
+    """Check every model of every release: sha256, tensors against the specs, parameters in config.pbtxt.
 
     Raises:
         ConfigurationError: a manifest can't be read.
@@ -59,7 +59,7 @@ def verify_repository(path: Path) -> list[ModelCheck]:
 
 
 def stray_folders(path: Path, releases: list[Manifest]) -> list[Path]:
-    """Version folders that belong to no release, as a `publish` that was killed leaves them."""
+    """Version folders that belong to no release, such as those left by a killed `publish`."""
     numbers = {str(release.number) for release in releases}
     graphs = sorted({graph for release in releases for graph in release.graphs})
     folders = (folder for graph in graphs for folder in sorted((path / graph).glob("*")))
@@ -81,7 +81,7 @@ def _problem(check: Callable[[], None]) -> str | None:
 
 
 def _whole(release: Manifest) -> None:
-    """Graphs and classes are those that the manifest's own numbers ask for."""
+    """Check graphs and classes against the manifest's dimensions."""
     wanted, found = set(graph_specs(release.dims)), set(release.graphs)
     if wanted != found:
         raise ConfigurationError(f"manifest: expected the graphs {sorted(wanted)}, found {sorted(found)}")
@@ -92,7 +92,7 @@ def _whole(release: Manifest) -> None:
 def _check_graph(release: Manifest, graph: str) -> None:
     verify_graph(release, graph)
     spec = graph_specs(release.dims).get(graph)
-    # of an engine only TensorRT knows the tensors; Triton's are compared at start
+    # only TensorRT can read an engine's tensors; those of Triton are compared at start-up
     if spec is not None and release.file == ONNX_FILE:
         compare_signature(spec, signature(f"model {graph}", release.graph_path(graph)))
     _check_config(release, graph)
@@ -102,5 +102,5 @@ def _check_config(release: Manifest, graph: str) -> None:
     file = release.path / graph / "config.pbtxt"
     if not file.is_file():
         raise ConfigurationError(f"model {graph}: expected {file}, which does not exist")
-    said = dict(PARAMETER.findall(file.read_text()))
-    check_parameters(release, graph, said, str(file))
+    parameters = dict(PARAMETER.findall(file.read_text()))
+    check_parameters(release, graph, parameters, str(file))

@@ -1,4 +1,4 @@
-"""The graphs on a Triton server, over gRPC. Only this file imports tritonclient."""
+"""Runs graphs on a Triton server, over gRPC. The only module that imports tritonclient."""
 
 import asyncio
 import mmap
@@ -30,19 +30,19 @@ from service.inference.triton.shared_memory import Region, Regions, is_stale, sw
 TRITON_DTYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
 ENGINE_BACKEND = "tensorrt"
 GONE = ("UNAVAILABLE", "CANCELLED")
-"""Statuses of a server that can't be reached, is full, or shuts down."""
+"""Statuses of a server that can't be reached, is full, or is shutting down."""
 EXPIRED = ("Request timeout expired",)
-"""UNAVAILABLE is also the status of a request that waited too long in the server's queue."""
+"""Message of a request that waited too long in the server's queue; its status is UNAVAILABLE as well."""
 LEAVING = ("has no available versions", "is not ready")
-"""A model that is being unloaded or loaded (NOT_FOUND, or UNAVAILABLE in other words)."""
+"""Messages of a model that is being unloaded or loaded (NOT_FOUND or UNAVAILABLE)."""
 DEAD = ("is not healthy",)
-"""A model whose backend process has died (INTERNAL); the server itself goes on calling it ready."""
+"""Message of a model whose backend process has died (INTERNAL); the server still reports it as ready."""
 DEAD_CODE = "model-dead"
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    # grpc's own limit is two minutes: a server that is back would wait for us
+    # gRPC's default is two minutes, too long after the server is back
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
@@ -54,7 +54,7 @@ IN_USE, IN_USE_TRIES, IN_USE_PAUSE_S = "currently in use", 10, 0.2
 
 
 class _RegionUnknown(InferenceError):
-    """The server does not know a region that was registered."""
+    """The server does not know a region that was registered, since it has restarted."""
 
 
 class Forgetting(Enum):
@@ -70,8 +70,8 @@ class TritonClient:
 
     Args:
         url: host:port of the gRPC endpoint.
-        deadline_s: seconds that the server is given per call; it stops working on the request then.
-        number: version of the models; every call names it, so that a swap does not reach a running job.
+        deadline_s: timeout per call in seconds, after which the server stops working on the request.
+        number: version of the models, sent with every call so that a swap does not affect a running job.
     """
 
     def __init__(self, url: str, *, deadline_s: float, number: int = 1) -> None:
@@ -90,7 +90,7 @@ class TritonClient:
 
         Raises:
             Unavailable: the server can't be reached or a model is not ready.
-            ConfigurationError: release, file or tensors of a model differ; names model, tensor, wanted, found.
+            ConfigurationError: release, file or tensors of a model differ; names model, tensor, expected and found.
         """
         specs = graph_specs(manifest.dims)
         placed: set[str] = set()
@@ -118,7 +118,7 @@ class TritonClient:
         return _translated(error, name, self._url)
 
     async def live(self) -> None:
-        """Return if the server answers.
+        """Check that the server responds.
 
         Raises:
             Unavailable: it does not.
@@ -131,10 +131,10 @@ class TritonClient:
             ) from error
 
     async def reload(self, model: str) -> None:
-        """Unload and load a model: a new backend process takes the place of a dead one.
+        """Unload and load a model, which replaces a dead backend process.
 
         Raises:
-            Unavailable: the server refuses or can't; it must run with `--model-control-mode=explicit`.
+            Unavailable: the server refuses or fails; it must run with `--model-control-mode=explicit`.
         """
         try:
             await self._client.unload_model(model)
@@ -167,7 +167,7 @@ class TritonClient:
     async def _through(
         self, region: Region, plan: Layout, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]
     ) -> Tensors:
-        """One call whose large tensors lie in a region."""
+        """Make one call with large tensors in a region."""
         asked = False
         try:
             plan.fill(region, inputs)
@@ -175,7 +175,7 @@ class TritonClient:
             asked = True
             try:
                 answer = await self._call(spec, inputs, (region, plan))
-            except _RegionUnknown:  # another server process than the one that it was registered with
+            except _RegionUnknown:  # registered with an earlier server process
                 asked = False
                 self._registered.clear()
                 await self._register(region, spec.name)
@@ -214,9 +214,9 @@ class TritonClient:
             raise _translated(error, spec.name, self._url) from error
 
     async def share(self, max_bytes: int) -> bool:
-        """Use shared memory from now on if the server maps what this process makes, that is on one host.
+        """Use shared memory from now on, if the server is on the same host and can map it.
 
-        Regions of clients that have died are removed first, here and on the server.
+        First removes regions of clients that have died, locally and on the server.
         """
         try:
             sweep()
@@ -262,7 +262,7 @@ class TritonClient:
                 self._lost.append(region)
 
     async def _unregister(self, name: str) -> None:
-        """Let the server forget a region; while a request is using it, the server refuses."""
+        """Unregister a region; the server refuses while a request is using it."""
         for _ in range(IN_USE_TRIES):
             if await self._forget(name) != Forgetting.IN_USE:
                 return
@@ -284,9 +284,9 @@ class TritonClient:
             self._regions.give(region)
 
     def _queueing(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> dict[str, int]:
-        """Place and patience in the server's queue, which only batched models have.
+        """Priority and timeout in the server's queue, which only batched models have.
 
-        A single frame is one that the tracks of a running job wait for; it overtakes batches of the stage `detect`.
+        Tracking waits for single frames, so they have priority over batches of the stage `detect`.
         """
         if not spec.max_batch_size:
             return {}
@@ -316,7 +316,7 @@ def _request_input(tensor: TensorSpec, array: NDArray[np.generic]) -> triton.Inf
 def _request(
     spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]], shared: tuple[Region, Layout] | None
 ) -> tuple[list[triton.InferInput], list[triton.InferRequestedOutput]]:
-    """Inputs and wanted outputs of a call; those in a region by its name and their place in it."""
+    """Inputs and requested outputs of a call; those in a region are given by its name and their position."""
     request, wanted = [], [triton.InferRequestedOutput(tensor.name) for tensor in spec.outputs]
     for tensor in spec.inputs:
         place = shared[1].inputs.get(tensor.name) if shared else None
@@ -334,10 +334,10 @@ def _request(
 
 
 def _outputs(spec: GraphSpec, answer: triton.InferResult, elsewhere: Collection[str] = ()) -> Tensors:
-    """The outputs inside the message."""
+    """The outputs in the message."""
     try:
         arrays = {tensor.name: answer.as_numpy(tensor.name) for tensor in spec.outputs if tensor.name not in elsewhere}
-    except ValueError as error:  # numpy's: fewer bytes than the shape needs
+    except ValueError as error:  # from numpy: fewer bytes than the shape needs
         raise ContractViolation(f"{spec.name}: Triton's response can't be parsed: {error}") from error
     return {name: array for name, array in arrays.items() if array is not None}
 
@@ -348,8 +348,8 @@ def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
             f"model {model}: expected the backend {ENGINE_BACKEND} (manifest of {manifest.path} names "
             f"{ENGINE_FILE}), the server uses {config.backend!r}"
         )
-    said = {key: value.string_value for key, value in config.parameters.items()}
-    check_parameters(manifest, model, said, "the server")
+    parameters = {key: value.string_value for key, value in config.parameters.items()}
+    check_parameters(manifest, model, parameters, "the server")
 
 
 def _placement(config: Any) -> str:
@@ -379,7 +379,7 @@ def _compare_tensor(model: str, tensor: TensorSpec, dtype: str, shape: list[int]
 
 
 def _translated(error: InferenceServerException, model: str, url: str) -> DualtrackError:
-    """The server's status as one of our errors; the message names the model and the cause."""
+    """Convert the server's status to one of our errors, whose message names the model and the cause."""
     status, text = str(error.status()).removeprefix("StatusCode."), error.message() or "no message"
     if status == "DEADLINE_EXCEEDED" or any(part in text for part in EXPIRED):
         return InferenceTimeout(f"{model}: Triton at {url} did not respond within the deadline: {text}")

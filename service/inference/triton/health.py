@@ -1,4 +1,4 @@
-"""Are the models on Triton alive? The server goes on calling a model ready whose backend process has died."""
+"""Health check of models on Triton, as the server reports a model as ready even if its backend process has died."""
 
 from collections.abc import Sequence
 
@@ -12,32 +12,32 @@ from service.inference.triton.client import DEAD_CODE, TritonClient
 
 PROBE_S = 3.0
 PROBE_HW = (128, 192)
-"""The lite detector takes its 400 best of at least as many cells."""
+"""Large enough for the lite detector to have the 400 cells it selects from."""
 
 
 async def releases_alive(url: str, releases: Sequence[Manifest]) -> str | bool:
-    """Whether the newest release answers or, while the server does not have it yet, the one before: jobs go on with it.
+    """Check that the newest release responds or, until the server has loaded it, the previous one, which jobs use.
 
     Args:
         url: host:port of the gRPC endpoint.
         releases: newest first, at least one.
 
     Returns:
-        True, or what is wrong with the newest.
+        True, or the problem with the newest.
     """
     newest, *earlier = releases[:SERVED_VERSIONS]
-    said = await models_alive(url, newest)
+    status = await models_alive(url, newest)
     for release in earlier:
-        if said is True or await models_alive(url, release) is True:
+        if status is True or await models_alive(url, release) is True:
             return True
-    return said
+    return status
 
 
 async def models_alive(url: str, manifest: Manifest) -> str | bool:
-    """Ask every model for a small answer; a dead one is loaded again.
+    """Probe every model with a small request, reloading dead ones.
 
     Returns:
-        True, or a text that says which model does not answer and why. A model that is only busy is alive.
+        True, or a text that names the failing model and the cause. A busy model counts as alive.
     """
     client = TritonClient(url, deadline_s=PROBE_S, number=manifest.number)
     try:

@@ -1,4 +1,4 @@
-"""One call's tensors laid out in a region of shared memory."""
+"""Layout of one call's tensors in a region of shared memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from service.inference.specs import GraphSpec
 from service.inference.triton.shared_memory import ALIGN, Region
 
 SMALLEST = 16 << 10
-"""Bytes from which on a tensor goes by shared memory; smaller ones cost less inside the message."""
+"""Minimum size, in bytes, of tensors in shared memory; smaller ones are cheaper in the message."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor lies in the region."""
+    """Position of a tensor in the region."""
 
     offset: int
     nbytes: int
@@ -32,7 +32,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of the large inputs and outputs, and the bytes that they need together."""
+    """Positions of the large inputs and outputs, and their total size in bytes."""
 
     inputs: Mapping[str, Place]
     outputs: Mapping[str, Place]

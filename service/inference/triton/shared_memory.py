@@ -1,8 +1,8 @@
-"""Regions of shared memory that this process and a Triton server on the same host both map.
+"""Regions of shared memory, mapped by this process and a Triton server on the same host.
 
-A region is a file in /dev/shm. Its owner holds a lock on a file beside it, which the kernel lets go when the owner
-dies, however it dies; so the next one to start knows which regions nobody will remove any more. This works across
-containers too, where process numbers would not.
+A region is a file in /dev/shm. Its owner holds a lock on a file next to it, which the kernel releases when the owner
+dies for any reason, so that the next process to start can remove orphaned regions. Unlike process ids, this also works
+across containers.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 PREFIX = "dualtrack-"
-SHM = Path("/dev/shm")  # noqa: S108 (POSIX shared memory lies here and nowhere else)
+SHM = Path("/dev/shm")  # noqa: S108 (the only location of POSIX shared memory)
 ALIGN = 64
 LARGEST_WASTE = 4
-"""A free region serves a call that needs at least this part of it."""
+"""A free region is used for a call that needs at least 1 / `LARGEST_WASTE` of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """One region: its name for the server, and its bytes here.
+    """One region.
 
     Attributes:
-        name: of the region and, below /dev/shm, of its file.
+        name: of the region at the server, and of its file in /dev/shm.
         data: uint8 (size,).
     """
 
@@ -37,11 +37,11 @@ class Region:
 
 
 class Regions:
-    """The regions of one client, kept for re-use.
+    """The regions of one client, kept for reuse.
 
     Args:
-        max_bytes: of all regions together.
-        folder: where shared memory lies.
+        max_bytes: budget for all regions.
+        folder: location of shared memory.
     """
 
     def __init__(self, *, max_bytes: int, folder: Path = SHM) -> None:
@@ -52,7 +52,7 @@ class Regions:
         self._lock = self._hold()
 
     def take(self, size: int) -> Region | None:
-        """A region of at least `size` bytes that nobody else has; None if there is no room for it."""
+        """A free region of at least `size` bytes; None if there is not enough space."""
         fitting = [region for region in self._free if size <= region.data.size <= LARGEST_WASTE * size]
         if fitting:
             region = min(fitting, key=lambda region: region.data.size)
@@ -63,7 +63,7 @@ class Regions:
         return self._make(size)
 
     def give(self, region: Region) -> None:
-        """Take a region back. Not one that the server may still write to."""
+        """Return a region for reuse; must not be called while the server may still write to it."""
         self._free.append(region)
 
     def retire(self, size: int) -> list[Region]:
@@ -81,7 +81,7 @@ class Regions:
         self._bytes -= region.data.size
 
     def close(self) -> None:
-        """Remove all files; arrays that are still in use stay valid."""
+        """Remove all files; arrays still in use remain valid."""
         self._free.clear()
         if self._lock >= 0:
             _remove(self._folder, self._owner)
@@ -89,7 +89,7 @@ class Regions:
             self._lock = -1
 
     def _hold(self) -> int:
-        """The lock; under its final name only once it is held, so that no sweep takes it for a dead owner's."""
+        """Acquire the lock; the file gets its final name only then, so that no sweep mistakes it for a dead owner's."""
         early = self._folder / f"{self._owner}.new"
         descriptor = os.open(early, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -101,7 +101,7 @@ class Regions:
         path = self._folder / name
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            # a file that is only made longer would kill both processes (SIGBUS) when /dev/shm is full
+            # with a sparse file, both processes would be killed (SIGBUS) if /dev/shm gets full
             os.posix_fallocate(descriptor, 0, size)
             data = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
         except OSError:
@@ -127,11 +127,11 @@ def sweep(folder: Path = SHM) -> None:
 
 
 def is_stale(name: str, folder: Path = SHM) -> bool:
-    """Whether a region that a server has registered is one of ours whose file is gone."""
+    """Whether a region registered at a server is one of ours whose file is gone."""
     return name.startswith(PREFIX) and not (folder / name).exists()
 
 
 def _remove(folder: Path, owner: str) -> None:
-    """The lock goes last: a sweep that is killed half-way is done again."""
+    """Remove an owner's files, the lock last, so that an interrupted sweep can be repeated."""
     for path in [*folder.glob(f"{owner}-*"), folder / f"{owner}.lock"]:
         path.unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""Processes that touch a foreign file: the parent's end (`guard`), the child's (`child_main`), and the children."""
+"""Child processes for untrusted files: the parent's side (`guard`), the child's (`child_main`), and the tasks."""

@@ -1,6 +1,6 @@
-"""The child's end of `run_child`: read the job, set the limits, answer.
+"""The child's side of `run_child`: read the job, set limits, respond.
 
-Apart from the parent's end because a child pays for every import at its start.
+Separate from the parent's side, because every import delays the start of a child.
 """
 
 import ctypes
@@ -25,15 +25,15 @@ NO_MEMORY = InvalidVideo("video: decoding needs more memory than allowed", code=
 
 
 def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = NO_MEMORY) -> None:
-    """Entry point of a child: read the job, set the limits, answer.
+    """Entry point of a child: read the job, set limits, run it, and write the result.
 
     Args:
         work: does the job.
-        no_memory: the answer where it needs more memory than it may have.
+        no_memory: the error if it needs more memory than allowed.
     """
     job: Document = json.loads(sys.stdin.readline())
     _confine(job["memory_bytes"], job["cpu_s"], job.get("file_bytes", 0))
-    say({"began": True})
+    send({"began": True})
     try:
         answer: Document = {"result": work(job)}
     except InvalidInput as error:
@@ -46,21 +46,21 @@ def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = N
         full = error.errno in FULL
         what = f"no space for the decoder's output: {error.strerror}" if full else str(error)
         answer = {"unavailable": {"code": "disk-full" if full else "unavailable", "detail": f"disk: {what}"}}
-    say(answer)
+    send(answer)
 
 
 def _refusal(error: InvalidInput) -> Document:
     return {"error": {"code": error.code, "detail": error.detail}}
 
 
-def say(message: Document) -> None:
+def send(message: Document) -> None:
     """Write one line to the parent."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def _confine(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
-    """Limits on memory, time, files; no new privileges; dies with its parent."""
+    """Set limits on memory, time and files, disable new privileges, and die with the parent."""
     for kind, value in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_FSIZE, file_bytes),

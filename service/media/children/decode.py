@@ -1,4 +1,4 @@
-"""Child: decode every frame once and store it at the size that the networks take."""
+"""Child process: decode every frame once and store it at the networks' frame size."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,16 +7,16 @@ import av
 from av.video.frame import VideoFrame
 
 from dualtrack.errors import InvalidVideo
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 from service.media.frames.frame_writer import FrameWriter
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, said, seconds
+from service.media.stream import message_of, open_video, seconds
 
 
 def work(job: Document) -> Document:
     """Job `path`, `limits`, `network_hw`, `out` -> `codings`, `damage`.
 
-    A file that breaks off gives the frames before; `damage` is what the decoder said then.
+    From a truncated or damaged file the frames before the damage are kept; `damage` is the decoder's message.
     """
     limits = VideoLimits(**job["limits"])
     container, stream, _ = open_video(Path(job["path"]), limits.max_pixels)
@@ -27,8 +27,8 @@ def work(job: Document) -> Document:
             if len(writer) == limits.max_frames:
                 raise InvalidVideo(f"video: more than {limits.max_frames} frames (max_frames)", code="too-many-frames")
             writer.add(frame, seconds(frame, stream, len(writer)))
-            # after every frame: should this process die, its parent knows at which
-            say({"progress": len(writer)})
+            # after every frame, so that the parent knows at which frame this process died
+            send({"progress": len(writer)})
         writer.finish()
     if not len(writer):
         why = damage[0] if damage else "the stream is empty"
@@ -37,11 +37,11 @@ def work(job: Document) -> Document:
 
 
 def decoded(frames: Iterator[VideoFrame], damage: list[str]) -> Iterator[VideoFrame]:
-    """The frames up to the first that can't be decoded; what the decoder said of that goes to `damage`."""
+    """The frames up to the first that can't be decoded; the decoder's message is added to `damage`."""
     try:
         yield from frames
     except (av.FFmpegError, ValueError) as error:
-        damage.append(said(error))
+        damage.append(message_of(error))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Children that touch a foreign file: one process per task, with limits, so that a hostile file can only hurt it.
+"""Child processes that handle untrusted files: one per task, with limits, so that a malicious file only affects it.
 
-A child gets a JSON job on standard input and answers with JSON lines: `{"progress": n}` as often as it likes, then
-one `{"result": …}`, `{"error": {"code", "detail"}}` or, where the fault is not the file's, `{"unavailable": {"code",
-"detail"}}`. What it writes to standard error goes to that of its parent.
+A child gets a JSON job on standard input and responds with JSON lines: any number of `{"progress": n}`, then one
+`{"result": …}`, `{"error": {"code", "detail"}}` or, if the file is not at fault, `{"unavailable": {"code", "detail"}}`.
+Its standard error is that of the parent.
 
-Only what a file does to a child is the file's fault, and final: an error that the child answers, a crash, a limit of
-ours that it exceeds, processor time without progress. A child that is killed by somebody else (out of memory, an
-operator), that gets no turn on a busy machine or waits for a disk that does not answer, is the machine's.
+Final are only errors that the file causes: an error that the child reports, a crash, one of our limits that it exceeds,
+processor time without progress. A child that is killed from outside (out of memory, an operator), gets no processor
+time on a busy machine, or waits for a disk that does not respond, makes the job `Unavailable`, which is retried.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from dualtrack.errors import InvalidDetections, InvalidInput, InvalidVideo, Unav
 
 Document = dict[str, Any]
 GRACE_S = 5.0
-"""For a child to end after its answer."""
+"""Time for a child to exit after its result."""
 LINE_BYTES = 8 << 20
 """Most of one line: the categories of a file of detections are 5000 names at most."""
 
@@ -66,7 +66,7 @@ async def run_child(
     on_progress: Callable[[int], None] | None = None,
     subject: Subject = VIDEO,
 ) -> Document:
-    """Run `python -m module` on `job`; its result.
+    """Run `python -m module` on `job`, and return its result.
 
     Args:
         module: of a child in this package.
@@ -96,7 +96,7 @@ async def run_child(
         result = await _converse(process, job, wall_s, on_progress, subject)
         grace_s = GRACE_S
     except (InvalidInput, Unavailable):
-        grace_s = GRACE_S  # an answer, too
+        grace_s = GRACE_S  # the child has responded, too
         raise
     except _Silent as error:
         raise error.verdict from None
@@ -114,9 +114,9 @@ class _Silent(Exception):
 
 
 async def _end(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """Wait for a child that has answered, kill any other: to kill one that is just ending makes asyncio lose it."""
+    """Wait for a child that has responded, kill any other; asyncio loses a child that is killed while exiting."""
     try:
-        # also reads the pipe empty, so that no transport is left open
+        # also drains the pipe, so that no transport is left open
         await asyncio.wait_for(process.communicate(), grace_s)
     except TimeoutError:
         if process.returncode is None:
@@ -151,7 +151,7 @@ async def _converse(
         elif "error" in message:
             raise error_of_code(message["error"]["code"], message["error"]["detail"])
         elif "unavailable" in message:
-            raise Unavailable(message["unavailable"]["detail"], code=message["unavailable"]["code"])
+            raise error_of_code(message["unavailable"]["code"], message["unavailable"]["detail"])
     raise _died(await process.wait(), subject, began=began, done=done, cpu_s=job["cpu_s"])
 
 

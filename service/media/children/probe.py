@@ -1,4 +1,4 @@
-"""Child: look at a video without decoding more than its first frames."""
+"""Child process: probe a video, decoding only its first frames."""
 
 from itertools import islice, pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 from dualtrack.errors import InvalidVideo
 from service.media.children.child_main import Document, child_main
 from service.media.limits import VideoLimits
-from service.media.stream import open_video, rotation_of, said
+from service.media.stream import message_of, open_video, rotation_of
 from service.media.video_info import VideoInfo
 
 FIRST_FRAMES = 4
@@ -27,7 +27,7 @@ def look(job: Document) -> Document:
         _check_frames(stream.frames, limits)
         first = _first_frame(container, stream, limits)
         times = _packet_times(path, limits)
-        # read while the container is open: the streams of a closed one hold rubbish
+        # read while the container is open: streams of a closed one contain garbage
         index, codec, unit = stream.index, stream.codec_context.name, stream.time_base
         fps, duration, variable = _timing(times, stream)
         _check_frames(len(times), limits)
@@ -60,9 +60,11 @@ def _first_frame(container: InputContainer, stream: VideoStream, limits: VideoLi
     try:
         frames.extend(islice(container.decode(stream), FIRST_FRAMES))
     except (av.FFmpegError, ValueError) as error:
-        # `extend` keeps what came before the error: a file cut off after a few frames is still a video
+        # `extend` keeps the frames before the error: a file truncated after a few frames is still a video
         if not frames:
-            raise InvalidVideo(f"video: the first frame can't be decoded: {said(error)}", code="malformed") from error
+            raise InvalidVideo(
+                f"video: the first frame can't be decoded: {message_of(error)}", code="malformed"
+            ) from error
     if not frames:
         raise InvalidVideo("video: no frame can be decoded", code="no-frames")
     for frame in frames:
@@ -88,7 +90,7 @@ def _check_frames(count: int, limits: VideoLimits) -> None:
 
 
 def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
-    """Times of all packets in seconds, sorted: the header's count may lie."""
+    """Times of all packets in seconds, sorted; the frame count in the header is unreliable."""
     container, stream, _ = open_video(path, limits.max_pixels)
     times: list[float] = []
     with container:
@@ -102,12 +104,14 @@ def _packet_times(path: Path, limits: VideoLimits) -> list[float]:
                         break
         except (av.FFmpegError, ValueError) as error:
             if not times:
-                raise InvalidVideo(f"video: the packets can't be read: {said(error)}", code="malformed") from error
+                raise InvalidVideo(
+                    f"video: the packets can't be read: {message_of(error)}", code="malformed"
+                ) from error
     return sorted(times)
 
 
 def _timing(times: list[float], stream: VideoStream) -> tuple[float, float, bool]:
-    """Average rate, duration in seconds, whether the distance between frames changes."""
+    """Average rate, duration in seconds, and whether the frame rate varies."""
     steps = [later - earlier for earlier, later in pairwise(times)]
     if not steps or times[-1] <= times[0]:
         rate = float(stream.average_rate or 0)

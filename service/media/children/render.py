@@ -1,4 +1,4 @@
-"""Child: decode again, draw, encode."""
+"""Child process: decode again, draw, encode."""
 
 import json
 from fractions import Fraction
@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 from service.media.children.decode import decoded
 from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
@@ -31,12 +31,12 @@ class Painter:
         """Frame `t`, (H, W, 3) uint8 RGB -> the same with its objects."""
         shapes = [shape for drawing in self._drawings if (shape := _shape(drawing, t)) is not None]
         if not shapes or shapes[0].mask.shape != image.shape[:2]:
-            return image  # nothing there, or the stream changed its size: masks belong to the first one
+            return image  # nothing to draw, or the stream changed its size: masks have the initial one
         return paint(image, shapes)
 
 
 def _shape(drawing: Document, t: int) -> Shape | None:
-    """What is drawn of an object in frame `t`, if it is there."""
+    """The shape of an object in frame `t`, if it is visible."""
     place = t - drawing["start"]
     if not 0 <= place < len(drawing["masks"]) or drawing["masks"][place] is None:
         return None
@@ -62,12 +62,12 @@ def work(job: Document) -> Document:
             image = painter.paint(upright(frame, rotation_of(frame)), count)
             if target is None:
                 target = _stream(output, image, job["fps"])
-            # times must grow: a file with equal or falling ones would not be written
+            # times must increase, otherwise the file can't be written
             last = max(last + 1, round(seconds(frame, stream, count) / TIME_BASE))
             _write(output, target, image, last)
             count += 1
             if count % PROGRESS_EVERY == 0:
-                say({"progress": count})
+                send({"progress": count})
         if target is not None:
             output.mux(target.encode())
     return {"frames": count}

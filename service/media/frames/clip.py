@@ -6,12 +6,12 @@ from service.structures.arrays import F64, U8
 
 
 class Clip:
-    """Frames at the size that the networks take, on disk.
+    """Frames on disk, at the networks' frame size.
 
     Args:
-        frames: closed with the clip.
-        info: the video; its `frames` are those of the clip.
-        damage: why the decoder stopped before the end of the file, in its words.
+        frames: the stored frames, closed with the clip.
+        info: the video; its `frames` is the number in the clip.
+        damage: the decoder's message if it stopped before the end of the file.
     """
 
     def __init__(self, frames: StoredFrames, info: VideoInfo, *, damage: str | None = None) -> None:
@@ -27,7 +27,7 @@ class Clip:
 
     @property
     def network_hw(self) -> tuple[int, int]:
-        """Height and width of the frames that are given out."""
+        """Height and width of the frames as returned."""
         return self._frames.network_hw
 
     @property
@@ -37,21 +37,21 @@ class Clip:
 
     @property
     def indices(self) -> range:
-        """Index in the video of each frame here; see `FrameSource`."""
+        """Indices of the frames in the video; see `FrameSource`."""
         return range(len(self))
 
     async def ready(self) -> None:
-        """The frames are there; see `FrameSource`."""
+        """Return immediately; see `FrameSource`."""
 
     def frame(self, index: int) -> U8:
-        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`, not to be written to.
+        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`; read-only.
 
         Raises:
-            IndexError: there is no such frame.
+            IndexError: the frame does not exist.
             ValueError: the clip is closed.
         """
         return self._frames.read(index)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._frames.close()

@@ -1,4 +1,4 @@
-"""How stored frames are coded: losslessly, each by itself, so that every frame is read at the same price."""
+"""Coding of stored frames: lossless and intra-only, so that every frame takes the same time to read."""
 
 import base64
 from dataclasses import asdict, dataclass
@@ -11,22 +11,22 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 CODEC = "ffvhuff"
-"""FFmpeg's lossless Huffman coder: of its lossless ones the cheapest to read (decision record 3)."""
+"""FFmpeg's lossless Huffman codec, the fastest of its lossless codecs to decode (decision record 3)."""
 RECORD = Struct("<dqB")
-"""One frame in the index: its time in seconds, where its bytes end, which coding. Written by a child that does without
-numpy: that takes longer to start than a short video to decode."""
+"""One frame in the index: time in seconds, end of its bytes, number of the coding. Written by a child without numpy,
+whose import takes longer than decoding a short video."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """What one coder takes.
+    """Parameters of one codec context.
 
     Attributes:
-        pix_fmt: `yuv420p`, the planes of the video; or `rgb24`.
+        pix_fmt: `yuv420p` for the planes of the video, or `rgb24`.
         hw: height and width as coded.
-        rotation: degrees counter-clockwise by which a frame that was read is still to be turned.
-        colorspace, color_range: what its conversion to RGB goes by, FFmpeg's numbers.
-        extradata: the coder's tables; empty until it is open.
+        rotation: degrees counter-clockwise by which a decoded frame must be rotated.
+        colorspace, color_range: for the conversion to RGB, as FFmpeg's numbers.
+        extradata: the codec's tables; empty until it is opened.
     """
 
     pix_fmt: str
@@ -47,14 +47,14 @@ class Coding:
         return cls(**{**document, "hw": hw, "extradata": tables})
 
     def encoder(self) -> VideoCodecContext:
-        """A coder, open: its `extradata` are known."""
+        """An open encoder, whose `extradata` is known."""
         context = self._context("w")
         context.time_base = Fraction(1, 1000)
         context.open()
         return context
 
     def decoder(self) -> VideoCodecContext:
-        """Its inverse."""
+        """The matching decoder."""
         context = self._context("r")
         context.extradata = self.extradata
         return context
@@ -68,10 +68,10 @@ class Coding:
 
 
 def frames_file(folder: Path) -> Path:
-    """The coded frames of a store, one after the other."""
+    """File with the coded frames of a store."""
     return folder / "frames"
 
 
 def index_file(folder: Path) -> Path:
-    """Its `RECORD`s."""
+    """File with the `RECORD`s of a store."""
     return folder / "index"

@@ -1,4 +1,4 @@
-"""What the stages take for a video: its clip, or some frames of it."""
+"""The stages' interface to a video: its clip, or some frames of it."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -17,17 +17,17 @@ class FrameSource(Protocol):
 
     @property
     def info(self) -> VideoInfo:
-        """The video; its `frames` are those here."""
+        """The video; its `frames` is the number of frames here."""
         ...
 
     @property
     def damage(self) -> str | None:
-        """Why the decoder stopped before the end of the file, in its words."""
+        """The decoder's message if it stopped before the end of the file."""
         ...
 
     @property
     def network_hw(self) -> tuple[int, int]:
-        """Height and width of the frames as `frame` gives them."""
+        """Height and width of the frames returned by `frame`."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class FrameSource(Protocol):
 
     @property
     def indices(self) -> range:
-        """Index in the video of each frame here."""
+        """Indices of the frames in the video."""
         ...
 
     def __len__(self) -> int: ...
@@ -47,16 +47,16 @@ class FrameSource(Protocol):
         ...
 
     def frame(self, index: int) -> U8:
-        """Frame `index` of those here, (h, w, 3) uint8 RGB of `network_hw`."""
+        """Frame `index` of this source, (h, w, 3) uint8 RGB of `network_hw`."""
         ...
 
 
 class FrameSubset:
-    """Some frames of a clip, counted from 0; it opens and closes nothing.
+    """Some frames of a clip, with indices from 0; does not own the clip.
 
     Args:
-        clip: where they are.
-        frames: their indices there, ascending.
+        clip: source of the frames.
+        frames: indices in the clip, ascending.
     """
 
     def __init__(self, clip: FrameSource, frames: range) -> None:
@@ -77,5 +77,5 @@ class FrameSubset:
         await self._clip.ready()
 
     def frame(self, index: int) -> U8:
-        """Frame `index` of the part."""
+        """Frame `index` of the subset."""
         return self._clip.frame(self._frames[index])

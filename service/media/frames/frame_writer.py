@@ -1,4 +1,4 @@
-"""Writing decoded frames to disk, in the child that decodes them."""
+"""Writes decoded frames to disk, in the child that decodes them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ PLANES = "yuv420p"
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What the frames of one coding have in common before they are scaled."""
+    """Common properties of frames with the same coding, before scaling."""
 
     pix_fmt: str
     hw: tuple[int, int]
@@ -30,13 +30,13 @@ class Appearance:
 class FrameWriter:
     """A folder of coded frames.
 
-    Frames of 4:2:0 video keep their planes: they are scaled down to the networks' size as they are and take half the
-    bytes. What the first frame is not like, and all other video, is converted to RGB at full size and then resized.
+    Frames of 4:2:0 video keep their planes, which are scaled down to the networks' size and take half the bytes. Frames
+    that differ from the first one, and all other video, are converted to RGB at full size and then resized.
 
     Args:
-        folder: is there and empty.
-        network_hw: height and width that the networks take; smaller frames stay as they are.
-        max_bytes: of the coded frames.
+        folder: existing, empty folder.
+        network_hw: height and width for the networks; smaller frames are not scaled.
+        max_bytes: maximum size of all coded frames.
     """
 
     def __init__(self, folder: Path, network_hw: tuple[int, int], *, max_bytes: int) -> None:
@@ -62,14 +62,14 @@ class FrameWriter:
 
     @property
     def codings(self) -> tuple[Coding, ...]:
-        """Of the frames so far."""
+        """The codings of the frames so far."""
         return tuple(self._codings)
 
     def add(self, frame: VideoFrame, seconds: float) -> None:
-        """Append a frame that is shown at `seconds`.
+        """Append a frame with its time in seconds.
 
         Raises:
-            InvalidVideo: the frames are larger than `max_bytes`.
+            InvalidVideo: the frames exceed `max_bytes`.
             OSError: the disk is full.
         """
         look = _look(frame)
@@ -99,14 +99,14 @@ class FrameWriter:
         index_file(self._folder).write_bytes(b"".join(RECORD.pack(*record) for record in self._records))
 
     def _rgb(self, frame: VideoFrame) -> tuple[Coding, VideoFrame]:
-        # these import numpy and OpenCV, which take longer than all else that a child does for its start
+        # imports numpy and OpenCV, which take longer than the rest of the child's start
         from service.media.resize import resized, upright  # noqa: PLC0415
 
         image = resized(upright(frame, rotation_of(frame)), self._network_hw)
         return Coding("rgb24", self._network_hw), VideoFrame.from_ndarray(image, format="rgb24")
 
     def _number(self, coding: Coding) -> int:
-        """Of a coding; one that is new is opened."""
+        """The number of a coding, opening its encoder if it is new."""
         known = [replace(coding, extradata=b"") for coding in self._codings]
         if coding not in known:
             encoder = coding.encoder()
@@ -128,9 +128,9 @@ def _look(frame: VideoFrame) -> Appearance:
 
 
 def _planes(look: Appearance, network_hw: tuple[int, int]) -> Coding | None:
-    """How frames that look so are stored with their planes; None where they can't be.
+    """The coding for frames with this appearance that keeps their planes; None if that is impossible.
 
-    Odd sides are none of the coder's in 4:2:0, and the lines of interlaced frames belong to two times.
+    The codec rejects odd sides in 4:2:0, and lines of interlaced frames are from two different times.
     """
     turned = look.rotation % 180 != 0
     wanted = network_hw[::-1] if turned else network_hw

@@ -1,4 +1,4 @@
-"""Reading stored frames in any order, in bounded memory."""
+"""Reads stored frames in any order, in bounded memory."""
 
 import shutil
 from collections import OrderedDict
@@ -15,19 +15,19 @@ from service.media.resize import resized
 from service.structures.arrays import F64, U8
 
 INDEX = np.dtype([("seconds", "<f8"), ("end", "<i8"), ("coding", "u1")])
-"""The writer's `RECORD`."""
+"""The writer's `RECORD` as a numpy dtype."""
 RECENT_BYTES = 32 << 20
-"""Of frames that are kept as they were read last: one that is looked at twice in a row is decoded once."""
+"""Budget for recently read frames, so that a frame used several times in a row is decoded once."""
 
 
 class StoredFrames:
-    """What a `FrameWriter` wrote. Not for two threads at once.
+    """Frames written by a `FrameWriter`. Not thread-safe.
 
     Args:
-        folder: its folder, removed by `close`.
-        network_hw: height and width of the frames that are given out.
-        codings: the writer's.
-        recent_bytes: budget of the frames kept in memory.
+        folder: the writer's folder, removed by `close`.
+        network_hw: height and width of the frames as returned.
+        codings: the writer's codings.
+        recent_bytes: budget for frames kept in memory.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class StoredFrames:
         return np.asarray(self._index["seconds"], np.float64)
 
     def read(self, index: int) -> U8:
-        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`, not to be written to.
+        """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`; read-only.
 
         Raises:
-            IndexError: there is no such frame.
+            IndexError: the frame does not exist.
             ValueError: the store is closed.
         """
         if self._file.closed:
@@ -69,7 +69,7 @@ class StoredFrames:
         return self._recent[index]
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._file.close()
         self._recent.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -78,7 +78,7 @@ class StoredFrames:
         number = int(self._index["coding"][index])
         coding = self._codings[number]
         (frame,) = self._decoders[number].decode(av.Packet(self._bytes(index)))
-        # none of these is part of the coded frame
+        # not stored in the coded frame
         frame.colorspace, frame.color_range = coding.colorspace, coding.color_range
         image = np.rot90(self._rgb(frame), coding.rotation // 90)
         image = resized(np.ascontiguousarray(image), self.network_hw)

@@ -1,1 +1,1 @@
-"""What class vectors mean, and which categories a result has."""
+"""The meaning of class vectors, and the categories of results."""

@@ -1,4 +1,4 @@
-"""What the class vectors of a source of candidates mean."""
+"""The classes of a source of candidates."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class ClassVector:
     """The classes of one source.
 
     Attributes:
-        source: names what candidates depend on besides the parameters; part of the cache's keys.
-        classes: in the order of the vector.
+        source: identifies what candidates depend on in addition to parameters; part of cache keys.
+        classes: in order of the vector.
         categories: ids and names of the classes in results, in the same order.
     """
 
@@ -24,13 +24,13 @@ class ClassVector:
 
 
 def numbered(source: str, classes: Sequence[ModelClass]) -> ClassVector:
-    """Classes under their published ids; counted from 1 where some have none."""
+    """Classes with published ids, or numbered from 1 if any class has none."""
     ids = published_ids(classes)
     return counted(source, classes) if ids is None else _with_ids(source, classes, ids)
 
 
 def counted(source: str, classes: Sequence[ModelClass]) -> ClassVector:
-    """Classes counted from 1: those without published ids, and all of them in results from before schema 1."""
+    """Classes numbered from 1: for classes without published ids, and in results from before schema 1."""
     return _with_ids(source, classes, range(1, len(classes) + 1))
 
 
@@ -40,12 +40,12 @@ def bundled(manifest: Manifest) -> ClassVector:
 
 
 def described(version: str, classes: tuple[ModelClass, ...], categories: tuple[Category, ...] | None) -> ClassVector:
-    """The classes of a detector from outside.
+    """The classes of an external detector.
 
     Args:
-        version: hash of its description and its graph.
-        classes: in the order of the vector.
-        categories: of a bundled set, whose ids stay; None: the classes have no ids of their own.
+        version: hash of its description and graph.
+        classes: in order of the vector.
+        categories: of a bundled set, whose ids are kept; None if the classes have no ids.
     """
     source = f"detector {version}"
     return numbered(source, classes) if categories is None else ClassVector(source, classes, categories)

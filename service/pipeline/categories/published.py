@@ -1,4 +1,4 @@
-"""Published ids of the bundled classes, which anyone can look up."""
+"""Published ids of the bundled classes."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.tables import category_table
 
 OFFSETS = {"coco": 0, "ytvis2019": 1000}
-"""By vocabulary what is added to the set's own ids: COCO's stay as they are, for most tools know them; those of
-YouTube-VIS 2019 mean something else there (its 3 is a giraffe, COCO's a car)."""
+"""Offset added to a set's ids, by vocabulary. COCO's are unchanged, since most tools know them; those of YouTube-VIS
+2019 would collide with them (its 3 is a giraffe, COCO's a car)."""
 
 
 def published_ids(classes: Sequence[ModelClass]) -> list[int] | None:
-    """The id of every class; None where one has none, or two have the same: then they have to be counted."""
+    """The id of every class; None if one has no id or two have the same, so that they must be numbered."""
     ids = [_published(item) for item in classes]
     known = [number for number in ids if number is not None]
     return known if len(known) == len(classes) == len(set(known)) else None

@@ -1,4 +1,4 @@
-"""The bundled category sets: the files in `sets/` beside this one, the one home of their names."""
+"""The bundled category sets, defined by the files in `sets/`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ FOLDER = Path(__file__).resolve().parent / "sets"
 TableName = Literal["coco", "ytvis2019", "ytvis2021", "ovis"]
 TABLES: tuple[TableName, ...] = get_args(TableName)
 Renames = Mapping[str, Mapping[str, str]]
-"""By vocabulary: its names that are called differently in a set; an empty name has no counterpart there."""
+"""Names of a vocabulary that differ in a set, by vocabulary; an empty name means no counterpart in the set."""
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryTable:
-    """One set.
+    """One category set.
 
     Attributes:
-        categories: in the order of their ids.
-        renames: how classes of other vocabularies are called here; all others keep their names.
+        categories: in order of their ids.
+        renames: names of classes of other vocabularies in this set, if they differ.
     """
 
     categories: tuple[Category, ...]
@@ -30,13 +30,13 @@ class CategoryTable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The categories' names."""
+        """Names of the categories."""
         return tuple(category.name for category in self.categories)
 
 
 @cache
 def category_table(name: TableName) -> CategoryTable:
-    """The set called `name`."""
+    """The set with this name."""
     document = tomllib.loads((FOLDER / f"{name}.toml").read_text())
     names: list[str] = document["names"]
     ids: list[int] = document.get("ids") or list(range(1, len(names) + 1))

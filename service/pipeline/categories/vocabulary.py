@@ -1,4 +1,4 @@
-"""From the detector's classes to the categories of a result or data set: by name, or by a set's table of names."""
+"""Maps the detector's classes to the categories of a result or dataset, by name and by a set's table of names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from service.structures.detections import Detections
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """Which detector classes stand for which categories.
+    """A mapping from detector classes to categories.
 
     Attributes:
-        categories: those that the detector knows, by ascending id.
-        members: for each of them the indices of the detector's classes.
-        unknown: names of the categories that the detector does not have.
+        categories: those with a class of the detector, by ascending id.
+        members: indices of the detector's classes for each category.
+        unknown: names of the categories without a class of the detector.
     """
 
     categories: tuple[Category, ...]
@@ -33,9 +33,9 @@ class Vocabulary:
         return tuple(category.id for category in self.categories)
 
     def project(self, detections: Detections, threshold: float) -> Detections:
-        """Class vectors over the categories; candidates below `threshold` there are left out.
+        """Project class vectors to the categories, dropping candidates whose score is then below `threshold`.
 
-        A category of several classes takes the highest of their scores.
+        A category with several classes gets the highest of their scores.
         """
         probs = np.zeros((len(detections), len(self.categories)), np.float32)
         for column, members in enumerate(self.members):
@@ -52,7 +52,7 @@ def match_vocabulary(
     Args:
         classes: of the detector.
         categories: name by id.
-        renames: of the categories' set; YouTube-VIS 2019's by default. A name that is in neither stays what it is.
+        renames: of the categories' set, by default YouTube-VIS 2019. Other names are unchanged.
     """
     renames = category_table("ytvis2019").renames if renames is None else renames
     by_name = {plain_name(name): category_id for category_id, name in categories.items()}
@@ -70,11 +70,11 @@ def match_vocabulary(
 
 
 def _names(item: ModelClass, renames: Renames) -> list[str]:
-    """What a class may be called in the set, the set's own word first; nothing if it has no counterpart."""
+    """Possible names of a class in the set, the set's own name first; empty if it has no counterpart."""
     renamed = renames.get(item.vocabulary, {}).get(item.name)
     if renamed == "":
         return []
-    # a data set may use the class's own name ("car") where the set has another ("sedan")
+    # a dataset may use the class's name ("car") instead of the set's ("sedan")
     return [plain_name(name) for name in (renamed, item.name) if name is not None]
 
 

@@ -1,1 +1,1 @@
-"""Stage `detect`: candidates of every frame, from the bundled graph, a graph from outside, or a file."""
+"""Stage `detect`: candidates of every frame, from the bundled graph, an external graph, or a file."""

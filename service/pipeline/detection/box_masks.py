@@ -1,8 +1,8 @@
-"""Masks for candidates that came as boxes only: the pixel head, seeded by the box.
+"""Masks for candidates given as boxes only, by the pixel embedding seeded with the box.
 
-The reference is the ellipse in the box; the head answers on the same frame, and its answer inside the box is the
-reference of the next pass. Mean IoU with the true mask from true boxes, `lite`: filled box 0.49, one pass 0.68, two
-0.72, three 0.73 (28 objects of the real clips); 0.37, 0.54, 0.57, 0.58 (75 of the rendered ones).
+The first reference is the ellipse inscribed in the box; the mask on the same frame, cut at the box, is the reference
+of the next pass. Mean IoU with the true mask, from true boxes, `lite`: filled box 0.49, one pass 0.68, two 0.72, three
+0.73 (28 objects of real clips); 0.37, 0.54, 0.57, 0.58 (75 objects of rendered clips).
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ PASSES = 3
 
 
 async def masks_of_boxes(boxes: F32, features: FrameFeatures, canvas: Canvas, networks: Networks) -> tuple[Rle, ...]:
-    """Boxes (N, 4) in pixels of the original frame -> N masks inside them; the filled box where the head sees nothing.
+    """Boxes (N, 4) in pixels of the original frame -> N masks inside them; the filled box if the mask is empty.
 
     Args:
         boxes: of one frame.
@@ -62,7 +62,7 @@ async def _answer(masks: F32, windows: F32, features: FrameFeatures, networks: N
 
 
 def _ellipse(box: F32, window: F32, side: int) -> F32:
-    """The ellipse that touches the box's sides, at the samples of a window: (S, S), 1 inside, else 0."""
+    """The ellipse inscribed in the box, at the samples of a window: (S, S), 1 inside, else 0."""
     middles = (np.arange(side, dtype=np.float32) + 0.5) / side
     x = window[0] + middles * (window[2] - window[0])
     y = window[1] + middles * (window[3] - window[1])

@@ -1,4 +1,4 @@
-"""Stage `detect`: candidates of every frame, with full class vectors and masks."""
+"""Stage `detect` with the bundled detector: candidates of every frame, with full class vectors and masks."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from service.structures.masks import Rle, encode_part
 from service.tracking.windows import paste_part
 
 MASK_THRESH = 0.5
-"""Mask R-CNN binarizes its masks here (He et al. 2017, section 3.1)."""
+"""Threshold of Mask R-CNN's masks (He et al. 2017, section 3.1)."""
 
 
 @dataclass(frozen=True)
 class BundledDetector:
-    """The repository's own `mask_rcnn`; see `Detector`.
+    """The repository's `mask_rcnn`; see `Detector`.
 
     Attributes:
         manifest: of the repository.
@@ -54,7 +54,7 @@ class BundledDetector:
 async def detect(
     clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
 ) -> AsyncIterator[Detections]:
-    """Candidates of each frame in order; the features that come with them go to `features`."""
+    """Candidates of each frame in order; features computed with them are put into `features`."""
     for start in range(0, len(clip), params.batch):
         indices = range(start, min(start + params.batch, len(clip)))
         frames = [clip.frame(i) for i in indices]
@@ -73,7 +73,7 @@ def candidates(frame: int, outputs: Tensors, canvas: Canvas, params: DetectorPar
         frame: index of the frame.
         outputs: `boxes` (D, 4) in network pixels, `scores` (D, K), `masks` (D, 28, 28), `count` (1,).
         canvas: sizes.
-        params: threshold and cap.
+        params: threshold and maximum number.
     """
     count = int(outputs["count"][0])
     keep = strongest(outputs["scores"][:count], params)
@@ -84,7 +84,7 @@ def candidates(frame: int, outputs: Tensors, canvas: Canvas, params: DetectorPar
 
 
 def strongest(probs: F32, params: DetectorParams) -> I64:
-    """Indices of the candidates that count, best first: class vectors (N, K) -> at most `max_per_frame`."""
+    """Class vectors (N, K) -> indices of at most `max_per_frame` candidates above the threshold, best first."""
     best = probs.max(axis=1, initial=0)
     order = np.argsort(-best, kind="stable")[: params.max_per_frame]
     kept: I64 = order[best[order] >= params.th_det].astype(np.int64)
@@ -96,6 +96,6 @@ def _slot(outputs: Tensors, slot: int) -> Tensors:
 
 
 def _paste(probability: F32, box: F32, canvas: Canvas) -> Rle:
-    """Mask head's grid (28, 28) stretched over `box` -> mask of the frame."""
+    """Mask head's grid (28, 28), stretched over `box` -> mask of the frame."""
     part, corner = paste_part(probability, box, canvas.frame_hw)
     return encode_part(part >= MASK_THRESH, corner, canvas.frame_hw)

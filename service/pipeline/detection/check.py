@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dualtrack.errors import InvalidDetections
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 from service.pipeline.detection.records import read_records, vector_from_json, vector_to_json
 from service.pipeline.store.cache import FolderCache
 
@@ -13,7 +13,7 @@ def check(job: Document) -> Document:
     height, width = job["size_hw"]
     known = vector_from_json(job["known"])
     records, vector = read_records(
-        Path(job["path"]), job["frames"], (height, width), known, lambda done: say({"progress": done})
+        Path(job["path"]), job["frames"], (height, width), known, lambda done: send({"progress": done})
     )
     data = records.pack(vector)
     if "out" in job:

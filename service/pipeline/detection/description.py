@@ -1,4 +1,7 @@
-"""The description of a detector from outside: a TOML file that says what its tensors mean (docs/bring-your-own.md)."""
+"""The description of an external detector: a TOML file that defines its tensors.
+
+docs/how-to/own-detector.md has examples.
+"""
 
 import hashlib
 import tomllib
@@ -24,15 +27,24 @@ class _Rule(BaseModel):
 
 
 class InputRule(_Rule):
-    """How a frame becomes the input: (value · scale − mean) / std, in this layout and size.
+    """Conversion of a frame to the input: (value · scale − mean) / std, in this layout and size.
 
     Attributes:
-        size: height and width of the input; `fit` says how the frame gets there: `letterbox` scales both sides
-            alike and pads, `stretch` does not.
-        short_side, long_side, multiple: instead of `size`, for graphs that take any: the short side is scaled to
-            `short_side` unless the long one would be longer than `long_side`; padded right and below.
-        align: where a letterboxed frame lies.
-        pad: value of the padding, 0 to 255.
+        name: name of the graph's input.
+        layout: order of the axes: batch, channels, height, width, or with the channels last.
+        channels: order of the color channels.
+        dtype: type of the values.
+        size: height and width of the input, if the graph takes one size only. Give either `size` or `short_side`.
+        fit: how a frame gets to `size`: `letterbox` scales both sides by the same factor and pads, `stretch` scales
+            each side by its own factor.
+        align: where a letterboxed frame lies: in the middle of the input, or in its top left corner.
+        short_side: length to which the short side of a frame is scaled, if the graph takes any size.
+        long_side: with `short_side`, the greatest length of the long side; a longer frame is scaled down further.
+        multiple: with `short_side`, the input is padded on the right and at the bottom to multiples of this.
+        pad: value of the padding, before `scale`.
+        scale: factor on the values, which are 0 to 255.
+        mean: per channel, subtracted after scaling.
+        std: per channel, what the result is divided by.
     """
 
     name: str
@@ -60,10 +72,12 @@ class InputRule(_Rule):
 
 
 class ColumnsRule(_Rule):
-    """A tensor of which each row, or with `transposed` each column, describes one detection.
+    """A tensor with one row (or, with `transposed`, one column) per detection.
 
     Attributes:
-        columns: first and one past the last of a row's numbers; all by default.
+        tensor: name of the graph's output.
+        transposed: whether each column describes a detection, not each row.
+        columns: first, and one past the last, of a row's numbers that belong here; by default all.
     """
 
     tensor: str
@@ -72,7 +86,12 @@ class ColumnsRule(_Rule):
 
 
 class BoxRule(ColumnsRule):
-    """Boxes, in pixels of the input or as shares of it."""
+    """Boxes, one per detection.
+
+    Attributes:
+        format: of the four numbers: two corners, a corner and the size, or the center and the size.
+        units: pixels of the input, or fractions of its width and height.
+    """
 
     format: Literal["xyxy", "xywh", "cxcywh"] = "xyxy"
     units: Literal["pixels", "relative"] = "pixels"
@@ -82,11 +101,11 @@ class ScoreRule(ColumnsRule):
     """Scores: one column per class, or with `labels` only the top class's.
 
     Attributes:
-        kind: what makes probabilities of the numbers.
-        background: column that is no class; negative ones count from the end.
-        objectness: column of the same rows that multiplies all scores (YOLOv5, YOLOX).
-        labels: tensor of the top class's number.
-        first_label: number of the first class there.
+        kind: what the numbers are: probabilities, or logits that need a sigmoid or a softmax.
+        background: column for "no class"; negative numbers count from the end.
+        objectness: column of the whole row whose value multiplies all scores (YOLOv5, YOLOX).
+        labels: name of the output with the number of the top class, for graphs that report the top class only.
+        first_label: number of the first class in `labels`.
     """
 
     kind: Activation = "probability"
@@ -97,11 +116,13 @@ class ScoreRule(ColumnsRule):
 
 
 class MaskRule(_Rule):
-    """Masks: a grid per detection over its box or over the whole input, or weights of common prototypes.
+    """Masks: a grid per detection, over its box or the whole input, or coefficients of common prototypes.
 
     Attributes:
-        tensor: (N, h, w) or (N, 1, h, w); of the prototypes (P, h, w), which cover the input.
-        coefficients: rows of P weights, for prototypes.
+        tensor: name of the output: masks (N, h, w) or (N, 1, h, w), or prototypes (P, h, w).
+        space: what a mask covers: its `box`, or the whole `input`, as prototypes do.
+        kind: whether the numbers are probabilities or logits that need a sigmoid.
+        coefficients: where the P weights of each detection are, if `tensor` has prototypes.
     """
 
     tensor: str
@@ -111,13 +132,15 @@ class MaskRule(_Rule):
 
 
 class Description(_Rule):
-    """The whole file.
+    """The description file.
 
     Attributes:
-        model: the ONNX file, from the description's folder.
-        classes: names in the order of the scores, or a bundled set.
-        numbered_by: `id`: columns and labels are the ids of a bundled set, as torchvision's and DETR's are COCO's.
-        nms_iou: of two boxes that overlap more, whatever their classes, the better one stays; without it all stay.
+        model: path of the ONNX file, relative to the description.
+        classes: list of names in the order of the scores, or the name of a bundled set.
+        numbered_by: what columns and labels count: the `position` of a class in `classes`, or the `id` of a bundled
+            set, as the COCO ids of torchvision and DETR.
+        nms_iou: IoU above which the lower-scoring one of two boxes is dropped, whatever their classes; by default
+            none is dropped.
     """
 
     model: Path
@@ -138,14 +161,14 @@ class Description(_Rule):
 
 @dataclass(frozen=True)
 class DetectorFile:
-    """A description that was read, and what follows from it.
+    """A parsed description, with derived values.
 
     Attributes:
         path: of the ONNX file.
         version: hash of description and graph.
-        description: as read.
+        description: content of the file.
         classes: of the class vector.
-        categories: ids and names, if the classes are a bundled set's.
+        categories: ids and names, if the classes are a bundled set.
     """
 
     path: Path
@@ -156,7 +179,7 @@ class DetectorFile:
 
     @property
     def vector(self) -> ClassVector:
-        """What its class vectors mean."""
+        """The classes of the detector."""
         return described(self.version, self.classes, self.categories)
 
     @property
@@ -171,7 +194,7 @@ def load_detector_file(path: Path) -> DetectorFile:
     """Read a description; the graph itself is not opened.
 
     Raises:
-        ConfigurationError: the file or the graph is missing, or a field is not what it should be.
+        ConfigurationError: the file or the graph is missing, or a field is invalid.
     """
     try:
         content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""The interface of the stage `detect`: where candidates come from."""
+"""The interface of the stage `detect`: sources of candidates."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -21,7 +21,7 @@ class Detector(Protocol):
 
     @property
     def vector(self) -> ClassVector:
-        """What the class vectors mean."""
+        """The classes of the detector."""
         ...
 
     @property
@@ -37,8 +37,8 @@ class Detector(Protocol):
         Args:
             clip: the frames.
             canvas: their sizes.
-            networks: the bundled graphs; the pixel head makes masks where there are none.
-            params: threshold and cap.
-            features: f4 and f8 by frame; those that come with the candidates go there.
+            networks: the bundled graphs; the pixel embedding computes masks for boxes without one.
+            params: threshold and maximum number.
+            features: f4 and f8 by frame; features computed with the candidates are added.
         """
         ...

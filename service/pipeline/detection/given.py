@@ -1,4 +1,4 @@
-"""Candidates from a file in place of the detector's: COCO results, `image_id` the index of the frame."""
+"""Candidates from a file instead of the detector: COCO results with the frame index as `image_id`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -58,7 +58,7 @@ class GivenDetections:
         params: DetectorParams,
         features: FeatureCache,
     ) -> AsyncIterator[Detections]:
-        """See `Detector.detect`: threshold and cap count as for a detector."""
+        """See `Detector.detect`; threshold and maximum number apply as for a detector."""
         for place, index in enumerate(clip.indices):
             # none where the decoder found more frames than the probe had counted packets
             records = self.records.of_frame(index)

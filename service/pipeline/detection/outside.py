@@ -1,4 +1,4 @@
-"""A detector from outside in place of the bundled one: any ONNX file that a description makes sense of."""
+"""An external detector instead of the bundled one: any ONNX file with a description."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ from service.inference.client import Tensors
 from service.inference.onnx_runtime import OnnxFile
 from service.media.frames.frame_source import FrameSource
 from service.pipeline.categories.class_vector import ClassVector
-from service.pipeline.detection.answers import boxes_of, check_count, check_units, grids_of, scores_of
 from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import MASK_THRESH, strongest
 from service.pipeline.detection.description import Description, DetectorFile, load_detector_file
+from service.pipeline.detection.output_tensors import boxes_of, check_count, check_units, grids_of, scores_of
 from service.pipeline.detection.placement import Placement, input_of, place
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
@@ -32,10 +32,10 @@ MOST_BEFORE_NMS = 1000
 
 @dataclass(frozen=True)
 class OutsideDetector:
-    """See `Detector`. It sees the frames at the size that the clip is kept in, scaled to its own input.
+    """See `Detector`. Frames of the clip, at their stored size, are scaled to its input.
 
     Attributes:
-        file: what the tensors mean.
+        file: the parsed description.
         graph: runs in this process.
     """
 
@@ -60,7 +60,7 @@ class OutsideDetector:
         params: DetectorParams,
         features: FeatureCache,
     ) -> AsyncIterator[Detections]:
-        """See `Detector.detect`; one frame a call, as most exports have a batch of one."""
+        """See `Detector.detect`; one frame per call, as most exports have a batch size of 1."""
         rule = self.file.description.input
         placement = place(canvas.network_hw, rule)
         for index in range(len(clip)):
@@ -77,7 +77,7 @@ def open_detector(path: Path | None, *, providers: Sequence[str], threads: int) 
     """Read a description and open its graph; None without one.
 
     Raises:
-        ConfigurationError: description or graph can't be used, or they do not fit each other.
+        ConfigurationError: description or graph can't be used, or they do not match.
     """
     if path is None:
         return None
@@ -92,7 +92,7 @@ def open_detector(path: Path | None, *, providers: Sequence[str], threads: int) 
 
 
 def tensors_of(description: Description) -> list[str]:
-    """The outputs that are asked for."""
+    """Names of the outputs to request."""
     masks = description.masks
     names = [description.boxes.tensor, description.scores.tensor, description.scores.labels]
     names += [masks.tensor, masks.coefficients.tensor if masks.coefficients else None] if masks else []
@@ -106,13 +106,13 @@ def found(
 
     Args:
         index: of the frame.
-        outputs: as the graph gave them.
-        file: what they mean.
-        where: the frame's place in the input, and its original height and width.
-        params: threshold and cap.
+        outputs: of the graph.
+        file: the parsed description.
+        where: the frame's placement in the input, and its original height and width.
+        params: threshold and maximum number.
 
     Raises:
-        ContractViolation: a tensor is not what the description says; names it.
+        ContractViolation: a tensor does not match the description; the message names it.
     """
     placement, frame_hw = where
     description = file.description
@@ -121,7 +121,7 @@ def found(
     check_count(description.scores.tensor, len(probs), len(boxes))
     check_units(outputs, description.boxes, np.flatnonzero(probs.max(axis=1, initial=0) >= params.th_det))
     in_frame = clip_boxes(placement.to_frame(boxes, frame_hw), frame_hw)
-    # nothing is left of a box that lies in the padding; NaN fails the comparison, too
+    # boxes in the padding are empty; NaN also fails the comparison
     there = np.flatnonzero(((in_frame[:, 2:] > in_frame[:, :2]).all(axis=1)) & np.isfinite(probs).all(axis=1))
     keep = _apart(in_frame, probs, there.astype(np.int64), description.nms_iou, params)
     masks = _masks(outputs, description, keep, in_frame[keep], where, count=len(boxes))
@@ -129,7 +129,7 @@ def found(
 
 
 def _apart(boxes: F32, probs: F32, indices: I64, nms_iou: float | None, params: DetectorParams) -> I64:
-    """Of the boxes `indices` those that count, best first: NMS over all classes, for an object is one candidate."""
+    """The boxes of `indices` to keep, best first, after class-agnostic NMS: an object is one candidate."""
     best = probs[indices].max(axis=1, initial=0)
     if nms_iou is not None and len(indices):
         sides = np.concatenate([boxes[indices, :2], boxes[indices, 2:] - boxes[indices, :2]], axis=1)
@@ -147,7 +147,7 @@ def _masks(
     *,
     count: int,
 ) -> tuple[Rle, ...]:
-    """Masks of the kept boxes; the filled boxes where the graph has none."""
+    """Masks of the kept boxes; the filled boxes if the graph has no masks."""
     placement, frame_hw = where
     rule = description.masks
     if rule is None:

@@ -1,4 +1,4 @@
-"""A frame as a described detector takes it, and the way back."""
+"""Conversion of frames to an external detector's input, and of boxes back."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from service.structures.arrays import F32, U8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """Where a frame lies in the input.
+    """Placement of a frame in the input.
 
     Attributes:
         input_hw: height and width of the input, pixels.
@@ -26,7 +26,7 @@ class Placement:
     offset_xy: tuple[int, int]
 
     def to_frame(self, boxes: F32, frame_hw: tuple[int, int]) -> F32:
-        """Boxes (N, 4) of the input -> of a frame with height and width `frame_hw`, whichever size that has."""
+        """Boxes (N, 4) in the input -> in the frame, for any size `frame_hw` of it."""
         scale_y, scale_x = (frame / scaled for frame, scaled in zip(frame_hw, self.scaled_hw, strict=True))
         offset = np.array(self.offset_xy * 2, np.float32)
         moved: F32 = (boxes - offset) * np.array([scale_x, scale_y] * 2, np.float32)
@@ -34,7 +34,7 @@ class Placement:
 
 
 def place(frame_hw: tuple[int, int], rule: InputRule) -> Placement:
-    """Where a frame of `frame_hw` goes."""
+    """The placement of a frame of size `frame_hw`."""
     if rule.size is None:
         short = rule.short_side or min(frame_hw)
         scale = min(short / min(frame_hw), rule.long_side / max(frame_hw))

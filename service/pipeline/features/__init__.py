@@ -1,1 +1,1 @@
-"""The shared features of frames: computed in batches, kept in half precision, in memory and on disk."""
+"""The shared features of frames: computed in batches, stored in half precision, in memory and on disk."""

@@ -1,4 +1,4 @@
-"""Frames of the video as the networks take them."""
+"""Converts frames of the video to inputs of the networks."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from service.structures.arrays import U8
 from service.structures.canvas import Canvas
 
 PADDING_RGB = (124, 116, 104)
-"""ImageNet's mean color: after normalisation it is close to 0, so the padding looks like nothing."""
+"""ImageNet's mean color: the padding is close to 0 after normalization."""
 
 
 def detector_batch(
     frames: Sequence[U8], canvas: Canvas, *, th_det: float, max_per_frame: int
 ) -> dict[str, NDArray[np.generic]]:
-    """Inputs of `mask_rcnn`: a network batch, and which slots are wanted; the others come without a mask."""
+    """Inputs of `mask_rcnn`: a network batch, and the thresholds of slots that get a mask."""
     count = len(frames)
     wanted = {
         "th_det": np.full((count, 1), th_det, np.float32),
@@ -25,7 +25,7 @@ def detector_batch(
 
 
 def features_batch(frames: Sequence[U8], canvas: Canvas) -> dict[str, NDArray[np.generic]]:
-    """Inputs of `mask_rcnn` where only its features count: no score is that high, no mask is made."""
+    """Inputs of `mask_rcnn` if only features are needed: with an unreachable threshold, no masks are computed."""
     return detector_batch(frames, canvas, th_det=2.0, max_per_frame=0)
 
 

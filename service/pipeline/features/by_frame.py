@@ -1,4 +1,4 @@
-"""The shared features of the frames, f4 and f8, kept within byte budgets."""
+"""The shared features of frames, f4 and f8, cached within byte budgets."""
 
 import copy
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ class FrameFeatures:
 
 
 class FeatureCache:
-    """Features by frame; what is not kept is computed again when needed.
+    """Features by frame; those that are not cached are computed again when needed.
 
-    They are kept as float16. What comes out has always passed through float16, kept or not, so that a result
-    does not depend on the budgets.
+    They are stored as float16, and always converted through float16, cached or not, so that results do not depend on
+    the budgets.
 
     Args:
-        clip: where frames are read again.
-        canvas: their sizes.
+        clip: source of the frames.
+        canvas: sizes.
         networks: the graphs that compute features.
-        max_bytes: budget in memory; may be 0.
-        spill: further ones on disk.
+        max_bytes: memory budget; may be 0.
+        spill: disk storage for further features.
     """
 
     def __init__(
@@ -45,22 +45,22 @@ class FeatureCache:
     ) -> None:
         self._clip, self._canvas, self._networks = clip, canvas, networks
         self._kept = KeptFeatures(max_bytes, spill)
-        self.first = 0  # the frame that counts as number 0 here
+        self.first = 0  # index in the clip of this object's frame 0
 
     def later(self, first: int) -> "FeatureCache":
-        """The same features for a part of the clip that begins with frame `first` and counts from 0."""
+        """The same features for the part of the clip from frame `first` on, with indices from 0."""
         part = copy.copy(self)
         part.first = self.first + first
         return part
 
     def put(self, frame: int, f4: F32, f8: F32) -> Halves:
-        """Keep the features of one frame, (C, h, w) each; as they are kept."""
+        """Cache the features of one frame, (C, h, w) each; returns them in stored form."""
         halves = (to_half(f4), to_half(f8))
         self._kept.put(self.first + frame, halves)
         return halves
 
     async def get(self, frame: int) -> FrameFeatures:
-        """The features of one frame, computed if they are not kept."""
+        """The features of one frame, computed if they are not cached."""
         index = self.first + frame
         halves = self._kept.get(index)
         if halves is None:

@@ -1,4 +1,4 @@
-"""float32 to float16 and back, by OpenCV: numpy takes four times as long and gives the same bits."""
+"""Conversion between float32 and float16 by OpenCV: the same bits as numpy in a quarter of the time."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ F16 = NDArray[np.float16]
 
 
 def to_half(values: F32) -> F16:
-    """Rounded to the nearest float16, ties to even; beyond its range infinite."""
+    """Round to the nearest float16, ties to even; infinite beyond its range."""
     return np.asarray(_converted(values, cv2.CV_16F), np.float16)
 
 
 def to_single(values: F16) -> F32:
-    """Exactly the same values as float32."""
+    """The same values as float32, exactly."""
     return np.asarray(_converted(values, cv2.CV_32F), np.float32)
 
 
 def _converted(values: NDArray[Any], depth: int) -> NDArray[Any]:
-    # to multiply by one keeps the sign of zero, to add nothing does not
+    # multiplication by 1 keeps the sign of zero, addition of 0 does not
     converted = cv2.multiply(values.reshape(1, -1), 1.0, dtype=depth)  # type: ignore[call-overload]
     return np.asarray(converted).reshape(values.shape)

@@ -1,4 +1,4 @@
-"""Features of frames, float16, where they are cheapest to have again: in memory, then on disk."""
+"""Storage of features as float16, in memory and then on disk."""
 
 import os
 import tempfile
@@ -15,14 +15,13 @@ Halves = tuple[F16, F16]
 
 
 class KeptFeatures:
-    """Features by frame. When memory is full, the least recently used go to disk, while there is room.
+    """Features by frame. When memory is full, the least recently used are moved to disk, while there is space.
 
-    What lies on disk stays there: two sweeps read every frame in turn, and a frame that made room for another would
-    be the very next that is missed.
+    Nothing is evicted from disk: the two sweeps read all frames in turn, so an evicted frame would be needed soonest.
 
     Args:
-        max_bytes: in memory.
-        spill: on disk, if there.
+        max_bytes: memory budget.
+        spill: disk storage, if any.
     """
 
     def __init__(self, max_bytes: int, spill: "FeatureSpill | None" = None) -> None:
@@ -31,7 +30,7 @@ class KeptFeatures:
         self._kept: OrderedDict[int, Halves] = OrderedDict()
 
     def put(self, frame: int, halves: Halves) -> None:
-        """Keep the features of a frame, as the budgets allow."""
+        """Store the features of a frame, if the budgets allow."""
         self._drop(frame)
         self._kept[frame] = halves
         self._bytes += _size(halves)
@@ -42,7 +41,7 @@ class KeptFeatures:
                 self._spill.put(oldest, dropped)
 
     def get(self, frame: int) -> Halves | None:
-        """The features of a frame, None if they are not kept."""
+        """The features of a frame, or None if they are not stored."""
         if frame in self._kept:
             self._kept.move_to_end(frame)
             return self._kept[frame]
@@ -56,14 +55,14 @@ class KeptFeatures:
 
 
 class FeatureSpill:
-    """Features of frames on disk, the first that come, all of one shape.
+    """Features of frames on disk, all of the same shape, until the budget is used up.
 
-    The file has no name: its space is free as soon as nobody has the spill any more, also after a kill. A disk that
-    is full or can't be written to keeps nothing, and no run fails of it.
+    The file is unlinked, so its space is freed when the process ends, even if killed. If the disk is full or not
+    writable, nothing is stored, and the run does not fail.
 
     Args:
-        folder: where, created if missing.
-        max_bytes: budget.
+        folder: created if missing.
+        max_bytes: disk budget.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -73,7 +72,7 @@ class FeatureSpill:
         self._shapes: tuple[tuple[int, ...], ...] = ()
 
     def put(self, frame: int, halves: Halves) -> None:
-        """Keep the features of a frame that is not kept yet, if there is room."""
+        """Store the features of a frame that is not stored yet, if there is space."""
         if frame in self._places or (len(self._places) + 1) * _size(halves) > self._max_bytes:
             return
         place = len(self._places)
@@ -84,13 +83,13 @@ class FeatureSpill:
         except OSError:
             written = 0
         if written < _size(halves):
-            self._max_bytes = 0  # no room for further ones either
+            self._max_bytes = 0  # no space for further ones either
             return
         self._shapes = tuple(half.shape for half in halves)
         self._places[frame] = place
 
     def get(self, frame: int) -> Halves | None:
-        """The features of a frame, None if they are not here, or the disk does not give them back."""
+        """The features of a frame, or None if they are not stored or can't be read."""
         if frame not in self._places:
             return None
         f4, f8 = (np.empty(shape, np.float16) for shape in self._shapes)

@@ -45,7 +45,7 @@ class PipelineParams:
         float,
         Interval(ge=0, le=1000),
         Parameter(
-            "Approximate frame rate for tracking; frames in between are interpolated. Videos with a lower frame rate "
+            "Approximate frame rate for tracking; frames in between are interpolated. Videos below 1.5 times this rate "
             "are tracked in full; 0 tracks every frame."
         ),
     ] = 12.0

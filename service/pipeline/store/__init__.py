@@ -1,1 +1,1 @@
-"""What runs of a video leave for later ones: the stage cache, its keys, its bytes, checkpoints."""
+"""Data that later runs of a video reuse: the stage cache with its keys and encoding, and checkpoints."""

@@ -1,13 +1,13 @@
-"""What one run can reuse from an earlier run of the same video: a byte-budgeted cache on disk.
+"""Cache on disk, with a byte budget, of results that later runs of the same video can reuse.
 
-`keys` says what is kept under which key. A file is two lines and the bytes that were put:
+`keys` defines the keys. A file consists of two lines and the stored bytes:
 
     dualtrack cache 2       its format
     9f86d0…                 SHA-256 of the bytes
     …
 
-A cache that is full, can't be written, or has damaged files never makes a run fail: a damaged file is removed, and
-what was in it is computed again.
+A run never fails because the cache is full, not writable, or has damaged files: a damaged file is removed, and its
+content is computed again.
 """
 
 import contextlib
@@ -25,30 +25,30 @@ from dualtrack.whole_file import written_whole
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 FORMAT = 2
-"""Of the files. Counts up when anything in them is written in another way (`codec`, `ClipFacts`, `pack_round`)."""
+"""Format number of the files. Increment on any change of their encoding (`codec`, `ClipFacts`, `pack_round`)."""
 HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
-"""What a file begins with; one without it is of format 0, before formats had numbers."""
+"""Header of a file; files without it have format 0, from before formats were numbered."""
 DIGEST_LINE = hashlib.sha256().digest_size * 2 + 1
 
 
 class StageCache(Protocol):
-    """Bytes by key. `checkpoint` marks what is a checkpoint; it is passed on to `note` (`FolderCache`)."""
+    """Bytes by key. `checkpoint` marks checkpoints, and is passed to `note` (`FolderCache`)."""
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
-        """The bytes kept under `key`, or None."""
+        """The bytes stored under `key`, or None."""
         ...
 
     def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
-        """Keep `data`, if there is room."""
+        """Store `data` if there is space."""
         ...
 
     def drop(self, key: str) -> None:
-        """Keep it no longer, if it is there."""
+        """Delete the entry if it exists."""
         ...
 
 
 def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T], *, checkpoint: bool = False) -> T | None:
-    """What is kept under `key`; None if nothing is. What `unpack` can't read is kept no longer."""
+    """The value stored under `key`; None if there is none. A value that `unpack` can't read is removed."""
     data = cache.get(key, checkpoint=checkpoint)
     try:
         return None if data is None else unpack(data)
@@ -59,17 +59,17 @@ def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T], *, checkpo
 
 
 class NoCache:
-    """Keeps nothing."""
+    """A cache that stores nothing."""
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:  # noqa: ARG002 (the protocol's signature)
-        """Nothing is ever found."""
+        """Always None."""
         return None
 
     def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
-        """Drop it."""
+        """Do nothing."""
 
     def drop(self, key: str) -> None:
-        """There is nothing."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class CacheNote:
     """The file under `key` was written, read or removed.
 
     Attributes:
-        key: of the cache.
-        size_bytes: of the file; None: it was removed.
-        checkpoint: a checkpoint was written, or was found by the attempt that resumes from it.
+        key: in the cache.
+        size_bytes: of the file; None if it was removed.
+        checkpoint: whether it is a checkpoint that was written, or found by a resuming attempt.
     """
 
     key: str
@@ -88,11 +88,11 @@ class CacheNote:
 
 
 class FolderCache:
-    """One file per key; the least recently used ones go first.
+    """One file per key; the least recently used ones are evicted first.
 
     Args:
-        root: folder, made when needed.
-        max_bytes: budget of all files together.
+        root: folder, created when needed.
+        max_bytes: budget for all files.
         note: called for every file that is used or removed.
     """
 
@@ -100,7 +100,7 @@ class FolderCache:
         self._root, self._max_bytes, self._note = root, max_bytes, note
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
-        """The bytes kept under `key`, or None: also for a file of another format, and a damaged one, which goes."""
+        """The bytes stored under `key`, or None; also None for another format, and for a damaged file, which goes."""
         path = self._root / key
         try:
             file = path.read_bytes()
@@ -118,7 +118,7 @@ class FolderCache:
         return data
 
     def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
-        """Keep `data` unless it alone is over the budget or the disk refuses."""
+        """Store `data` unless it alone exceeds the budget or writing fails."""
         file = b"dualtrack cache %d\n%s\n%s" % (FORMAT, hashlib.sha256(data).hexdigest().encode(), data)
         if len(file) > self._max_bytes:
             return
@@ -136,7 +136,7 @@ class FolderCache:
             self._evict()
 
     def drop(self, key: str) -> None:
-        """Keep it no longer, if it is there."""
+        """Delete the entry if it exists."""
         path = self._root / key
         with contextlib.suppress(OSError):
             path.unlink()
@@ -152,11 +152,11 @@ class FolderCache:
 
     def _gone(self, path: Path) -> None:
         self._note(CacheNote(str(path.relative_to(self._root)), None))
-        with contextlib.suppress(OSError):  # the video has other files here
+        with contextlib.suppress(OSError):  # the folder has other files of the video
             path.parent.rmdir()
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
-        """Last use, size and path of every file; another process may remove some meanwhile."""
+        """Last use, size and path of every file; other processes may remove files concurrently."""
         for folder, _, names in os.walk(self._root):
             for path in (Path(folder, name) for name in names):
                 with contextlib.suppress(OSError):
@@ -165,10 +165,10 @@ class FolderCache:
 
 
 def _content(key: str, file: bytes) -> bytes | None:
-    """What was kept, without the header; None if the file is of another format.
+    """The content without the header; None if the file has another format.
 
     Raises:
-        ValueError: the bytes are not those that were written.
+        ValueError: the content differs from what was written.
     """
     header = HEADER.match(file)
     number = 0 if header is None else int(header[1])

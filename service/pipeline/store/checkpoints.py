@@ -1,6 +1,6 @@
-"""What a stage has done so far, stored every few steps: a job that was killed resumes from there.
+"""Checkpoints of a stage's progress, stored every few steps, from which a killed job resumes.
 
-Checkpoints are in the stage cache and are removed when their stage is done; without room there are none, and a job
+Checkpoints are stored in the stage cache and removed when their stage is done. Without space for them, a killed job
 starts again. Each stage packs and unpacks its own.
 """
 
@@ -17,12 +17,12 @@ T = TypeVar("T")
 class Checkpoints:
     """The checkpoints of one run.
 
-    Each has a key of its own, so that progress can be distinguished from a second try at the same steps.
+    Each has a separate key, so that progress can be distinguished from repeating the same steps.
 
     Attributes:
-        cache: keeps them.
-        key: from a name to what it is kept under, which also depends on the video, the models and the parameters.
-        every: steps from one to the next; 0 = none.
+        cache: where they are stored.
+        key: maps a name to a cache key, which also depends on video, models and parameters.
+        every: steps between checkpoints; 0 disables them.
     """
 
     cache: StageCache
@@ -30,27 +30,27 @@ class Checkpoints:
     every: int
 
     def keep(self, name: str, data: bytes) -> None:
-        """Keep a state, if there is room."""
+        """Store a state if there is space."""
         self.cache.put(self.key(name), data, checkpoint=True)
 
     def find(self, name: str, unpack: Callable[[bytes], T]) -> T | None:
-        """A state of an earlier attempt; None if there is none, or none that can be read."""
+        """A state of an earlier attempt; None if there is none or it can't be read."""
         return recall(self.cache, self.key(name), unpack, checkpoint=True) if self.every else None
 
     def drop(self, name: str) -> None:
-        """A later checkpoint replaces it."""
+        """Delete a checkpoint that is no longer needed."""
         self.cache.drop(self.key(name))
 
 
 class PiecewiseCheckpoints(Generic[T]):
-    """What a stage finds for one step after the other, in pieces of equal length, each a checkpoint.
+    """Results of consecutive steps of a stage, in pieces of equal length, each stored as a checkpoint.
 
     Args:
         checkpoints: of the run.
         stage: names the pieces.
-        pack: what was found for some steps -> bytes.
-        unpack: the inverse; raises ValueError for what it can't read.
-        batch: steps that are done together: no piece ends within a batch.
+        pack: results of some steps -> bytes.
+        unpack: the inverse; raises ValueError for invalid bytes.
+        batch: number of steps done together; no piece ends within a batch.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PiecewiseCheckpoints(Generic[T]):
         self._length = -(-checkpoints.every // batch) * batch
 
     def kept(self) -> list[T]:
-        """What earlier attempts found for the first steps, up to where their pieces reach."""
+        """Results of earlier attempts for the first steps, as far as their pieces reach."""
         found: list[T] = []
         while (piece := self._checkpoints.find(self._name(len(found)), self._unpack)) is not None:
             if len(piece) != self._length:
@@ -75,13 +75,13 @@ class PiecewiseCheckpoints(Generic[T]):
         return found
 
     def keep(self, found: Sequence[T], total: int) -> None:
-        """Keep the newest piece of what was found so far, if it is time."""
+        """Store the latest piece of the results so far, if one is due."""
         if self._length and len(found) % self._length == 0 and len(found) < total:
             first = len(found) - self._length
             self._checkpoints.keep(self._name(first), self._pack(found[first:]))
 
     def end(self, total: int) -> None:
-        """No piece is needed any more."""
+        """Delete all pieces."""
         for first in range(0, total, self._length) if self._length else ():
             self._checkpoints.drop(self._name(first))
 
@@ -90,14 +90,14 @@ class PiecewiseCheckpoints(Generic[T]):
 
 
 class LatestCheckpoint(Generic[T]):
-    """The state of a stage after some of its steps, of which only the newest is kept.
+    """The state of a stage after some of its steps, of which only the latest is stored.
 
     Args:
         checkpoints: of the run.
-        name: distinguishes this from everything else that is kept of the run.
-        steps: of the whole stage.
+        name: distinguishes it from other checkpoints of the run.
+        steps: number of steps of the stage.
         pack: a state -> bytes.
-        unpack: the inverse; raises ValueError for what it can't read.
+        unpack: the inverse; raises ValueError for invalid bytes.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class LatestCheckpoint(Generic[T]):
         self._newest: int | None = None
 
     def find(self) -> T | None:
-        """What an earlier attempt kept last, if it can be read."""
+        """The latest state of an earlier attempt, if it can be read."""
         every = self._checkpoints.every
         for done in range((self._steps - 1) // every * every, 0, -every) if every else ():
             if (state := self._checkpoints.find(self._after(done), self._unpack)) is not None:
@@ -122,7 +122,7 @@ class LatestCheckpoint(Generic[T]):
         return None
 
     def keep(self, done: int, state: T) -> None:
-        """Keep the state after `done` steps if it is time, in place of the one before; after the last step none is."""
+        """Store the state after `done` steps if one is due, replacing the previous one; not after the last step."""
         every = self._checkpoints.every
         if every and done % every == 0 and done < self._steps:
             self._checkpoints.keep(self._after(done), self._pack(state))
@@ -130,7 +130,7 @@ class LatestCheckpoint(Generic[T]):
             self._newest = done
 
     def end(self) -> None:
-        """The newest is not needed any more."""
+        """Delete the latest state."""
         if self._newest is not None:
             self._checkpoints.drop(self._after(self._newest))
 

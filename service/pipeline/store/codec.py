@@ -1,4 +1,4 @@
-"""Detections and tubelets as bytes, by way of named arrays. Floats come back bit for bit."""
+"""Encodes detections and tubelets to bytes, through named arrays. Floats are preserved exactly."""
 
 import io
 import json
@@ -37,7 +37,7 @@ UNREADABLE = (
 
 @contextmanager
 def readable(what: str = "stored arrays") -> Iterator[None]:
-    """What is raised on bytes that are not what they should be, as ValueError.
+    """Convert all exceptions for invalid bytes to ValueError.
 
     Args:
         what: names the bytes in the error.
@@ -64,7 +64,7 @@ def unpack_detections(data: bytes) -> list[Detections]:
     """The inverse of `pack_detections`.
 
     Raises:
-        ValueError: the bytes are something else, or damaged.
+        ValueError: the bytes are invalid or damaged.
     """
     arrays = unpack_arrays(data)
     masks = masks_from_arrays(arrays)
@@ -91,7 +91,7 @@ def pack_tubelets(tubelets: Sequence[Tubelet]) -> bytes:
 
 @readable()
 def unpack_tubelets(data: bytes) -> list[Tubelet]:
-    """The inverse of `pack_tubelets`; raises as `unpack_detections` does."""
+    """The inverse of `pack_tubelets`; raises like `unpack_detections`."""
     arrays = unpack_arrays(data)
     masks = masks_from_arrays(arrays)
     tubelets = []
@@ -120,7 +120,7 @@ def unpack_shots(data: bytes) -> list[int]:
 
 
 def masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:
-    """Masks -> all counts joined, the length of each (-1: no mask) and their common size."""
+    """Masks -> all counts concatenated, the length of each (-1: no mask) and their common size."""
     size = next((mask.size_hw for mask in masks if mask is not None), (0, 0))
     return {
         "mask_counts": np.frombuffer(b"".join(mask.counts for mask in masks if mask is not None), np.uint8),
@@ -144,7 +144,7 @@ def masks_from_arrays(arrays: Arrays) -> list[Rle | None]:
 def pack_arrays(arrays: Arrays, *, compressed: bool = True) -> bytes:
     """Arrays by name -> bytes."""
     buffer, save = io.BytesIO(), np.savez_compressed if compressed else np.savez
-    # numpy types the names as its own options
+    # numpy's type hints confuse the names with its options
     save(buffer, **cast("dict[str, Any]", arrays))
     return buffer.getvalue()
 

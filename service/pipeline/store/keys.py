@@ -1,9 +1,9 @@
-"""Under which key each result of a run is cached: a hash of everything that it depends on.
+"""Cache keys of a run's results: a hash of everything a result depends on.
 
-That is the video's content, the models' release, what runs them, the program itself and the parameters; for tubelets
-those of the detector and the tracker (`CachingTracker`). So another `th_seq` finds all tubelets, another `th_cc` the
-detections and the tubelets of the same seeds. A key is `video/stage-hash`: everything about one video is in one folder,
-to be removed with it.
+That is the video's content, the models' release, what runs them, the program and the parameters; for tubelets, the
+parameters of detector and tracker (`CachingTracker`). With another `th_seq` all tubelets are found, with another
+`th_cc` the detections and the tubelets of the same seeds. A key is `video/stage-hash`: all entries of a video are in
+one folder, removed with it.
 """
 
 import hashlib
@@ -17,16 +17,16 @@ from service.media.video_info import VideoInfo
 from service.pipeline.parameters.params import PipelineParams
 
 FRAMES = 2
-"""Counts up when the networks get other frames of the same video: results from the old frames are then not used.
+"""Increment when the networks get different frames of the same video, to invalidate results of the old frames.
 
-It is part of every key. The bytes themselves have a format number for how they are written (`cache.FORMAT`).
+It is part of every key. The encoding of the bytes has a separate format number (`cache.FORMAT`).
 """
 PROGRAM = {"dualtrack": dualtrack.__version__, "av": version("av")}
 """What decodes and computes, part of every key: two versions that share a cache never use each other's results."""
 
 
 def clip_key(video: str, limits: VideoLimits) -> str:
-    """Key of the facts of a clip; a video that is known was within the limits. See `detections_key`."""
+    """Key of the facts of a clip, which was within the limits. See `detections_key`."""
     return _key("clip", video, "", {"limits": asdict(limits)})
 
 
@@ -47,27 +47,27 @@ def detections_key(video: str, source: str, params: PipelineParams) -> str:
     """Key of the candidates of a video.
 
     Args:
-        video: sha256 of its content; `sha256:variant` keeps what else was made of it apart, in the same folder.
-        source: what candidates come from besides the video: weights and what runs them (`Run.source`).
+        video: sha256 of its content, or `sha256:variant` to separate other derived data in the same folder.
+        source: what candidates depend on in addition to the video: weights and what runs them (`Run.source`).
         params: of all stages.
     """
     return _key("detections", video, source, {"detector": asdict(params.detector)})
 
 
 def tubelets_key(video: str, source: str, params: PipelineParams) -> str:
-    """Key of the tubelets of a video's seeds, whatever chose them. See `detections_key`."""
+    """Key of the tubelets of a video's seeds, however those are selected. See `detections_key`."""
     stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
     return _key("tubelets", video, source, stages)
 
 
 def checkpoint_key(video: str, source: str, params: PipelineParams, name: str) -> str:
-    """Key of a checkpoint; `name` distinguishes those of one run. See `detections_key`."""
+    """Key of a checkpoint; `name` distinguishes checkpoints of the same run. See `detections_key`."""
     stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}
     return _key("checkpoint", video, source, {**stages, "name": name})
 
 
 def shots_key(video: str, params: PipelineParams) -> str:
-    """Key of the video's shot changes: looked for at the size that the networks take. See `detections_key`."""
+    """Key of the video's shot changes, which are searched at the networks' frame size. See `detections_key`."""
     sides = {"short_side": params.detector.short_side, "long_side": params.detector.long_side}
     return _key("shots", video, "", {"detector": sides})
 

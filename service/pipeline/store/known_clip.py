@@ -1,4 +1,4 @@
-"""A video that was processed before: what is known of its frames, which are decoded only when needed."""
+"""A video that was processed before: its stored facts, with frames decoded only when needed."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -15,12 +15,12 @@ from service.structures.arrays import F64, U8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFacts:
-    """What decoding a video has shown, without the frames.
+    """Facts determined by decoding a video, without the frames.
 
     Attributes:
-        probed: what the probe found.
+        probed: result of the probe.
         timestamps: (T,) seconds.
-        damage: why the decoder stopped before the end of the file, in its words.
+        damage: the decoder's message if it stopped before the end of the file.
     """
 
     probed: VideoInfo
@@ -28,7 +28,7 @@ class ClipFacts:
     damage: str | None
 
     def pack(self) -> bytes:
-        """As bytes; times come back bit for bit."""
+        """Encode to bytes; times are preserved exactly."""
         times = self.timestamps.tolist()
         return json.dumps({"probed": self.probed.to_json(), "timestamps": times, "damage": self.damage}).encode()
 
@@ -37,7 +37,7 @@ class ClipFacts:
         """The inverse of `pack`.
 
         Raises:
-            ValueError: the bytes are something else, or damaged.
+            ValueError: the bytes are invalid or damaged.
         """
         with readable("clip facts"):
             document = json.loads(data)
@@ -46,7 +46,7 @@ class ClipFacts:
 
 
 def facts_of(clip: FrameSource, probed: VideoInfo) -> ClipFacts:
-    """What decoding this clip has shown."""
+    """The facts of a decoded clip."""
     return ClipFacts(probed, clip.timestamps, clip.damage)
 
 
@@ -56,7 +56,7 @@ class KnownClip:
     Args:
         facts: of an earlier run.
         network_hw: height and width of the frames.
-        decode: makes the clip.
+        decode: decodes the clip.
     """
 
     def __init__(self, facts: ClipFacts, network_hw: tuple[int, int], decode: Callable[[], Awaitable[Clip]]) -> None:
@@ -75,11 +75,11 @@ class KnownClip:
 
     @property
     def indices(self) -> range:
-        """Index in the video of each frame here."""
+        """Indices of the frames in the video."""
         return range(len(self))
 
     async def ready(self) -> None:
-        """Decode, if that has not been done."""
+        """Decode, unless done already."""
         if self._clip is None:
             self._clip = await self._decode()
 
@@ -87,13 +87,13 @@ class KnownClip:
         """Frame `index`, (h, w, 3) uint8 RGB of `network_hw`.
 
         Raises:
-            ValueError: it is not decoded yet.
+            ValueError: the clip is not decoded yet.
         """
         if self._clip is None:
             raise ValueError("clip: frames not decoded yet; call `ready` first")
         return self._clip.frame(index)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         if self._clip is not None:
             self._clip.close()

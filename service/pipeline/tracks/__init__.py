@@ -1,1 +1,1 @@
-"""Stage `track`: seeds become tubelets, round by round, and tubelets of earlier runs are taken over."""
+"""Stage `track`: tracks seeds in rounds to tubelets, reusing tubelets of earlier runs."""

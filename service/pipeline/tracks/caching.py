@@ -1,4 +1,4 @@
-"""Tubelets of seeds that were tracked before: another choice of seeds costs only those that are new."""
+"""Caches tubelets by seed, so that a different selection of seeds only requires tracking the new ones."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ from service.structures.detections import Candidate
 from service.structures.tubelets import Tubelet
 
 MOST_TUBELETS = 512
-"""Most tubelets stored for one video, detector and tracker setting; the last used stay."""
+"""Maximum number of tubelets stored per video, detector and tracker setting; the most recently used are kept."""
 
 
 class SeedTracker(Protocol):
-    """Seeds → tubelets of one video: `Tracker`, or `CachingTracker` before it."""
+    """Seeds → tubelets of one video: `Tracker`, or a `CachingTracker` around it."""
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
-        """One tubelet per seed, in their order."""
+        """One tubelet per seed, in order."""
         ...
 
 
@@ -31,7 +31,7 @@ class RoundTracker(Protocol):
 
     @property
     def steps(self) -> int:
-        """Of a round."""
+        """Number of steps of a round."""
         ...
 
     async def resume(
@@ -48,14 +48,14 @@ class RoundTracker(Protocol):
 class CachingTracker:
     """Tracks only the seeds that were not tracked before.
 
-    A tubelet depends on the video, the detector, the tracker's parameters, and its seed's box and mask: not on the
-    other seeds, nor on class vectors. So all tubelets of a video under one tracker setting are in one bundle, whatever
-    chose their seeds. Of two runs that write one at the same time, the later one's stays.
+    A tubelet depends on the video, the detector, the tracker's parameters, and its seed's box and mask, but not on
+    other seeds or on class vectors. All tubelets of a video with the same tracker setting are therefore in one bundle,
+    however their seeds were selected. If two runs write a bundle concurrently, the later one wins.
 
     Args:
-        inner: tracks the others.
-        cache: keeps the bundle.
-        key: names all that a tubelet depends on besides its seed.
+        inner: tracks the new seeds.
+        cache: stores the bundle.
+        key: identifies everything a tubelet depends on except its seed.
         checkpoints: of unfinished rounds.
     """
 
@@ -63,7 +63,7 @@ class CachingTracker:
         self._inner, self._cache, self._key, self._checkpoints = inner, cache, key, checkpoints
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
-        """One tubelet per seed, in their order."""
+        """One tubelet per seed, in order."""
         wanted = {seed_name(seed): seed for seed in seeds}
         kept = self._kept()
         found = {name: kept[name] for name in wanted if name in kept}
@@ -72,13 +72,13 @@ class CachingTracker:
             found |= await self._track(new, found, report)
         else:
             report(1, 1)
-        # the class vector is this run's: another calibration may have changed it
+        # use this run's class vectors, since a different calibration may have changed them
         return [replace(found[seed_name(seed)], seed=seed) for seed in seeds]
 
     async def _track(
         self, new: Mapping[str, Candidate], kept: Mapping[str, Tubelet], report: Callable[[int, int], None]
     ) -> dict[str, Tubelet]:
-        """Tubelets of the new seeds, from the latest checkpoint on; they join the `kept` ones in the bundle."""
+        """Track the new seeds, resuming from the latest checkpoint, and add them to the `kept` ones in the bundle."""
         seeds = list(new.values())
         latest = round_checkpoint(self._checkpoints, list(new), self._inner.steps)
         begun = latest.find() or beginning(seeds)
@@ -89,23 +89,23 @@ class CachingTracker:
         return tracked
 
     def _kept(self) -> dict[str, Tubelet]:
-        """The bundle by the seeds' names, the last wanted last."""
+        """The bundle by seed name, most recently used last."""
         tubelets = recall(self._cache, self._key, unpack_tubelets)
         return {seed_name(tubelet.seed): tubelet for tubelet in tubelets or ()}
 
     def _keep(self, found: Mapping[str, Tubelet]) -> None:
-        # read again: another run may have added some while this one tracked
+        # read again, as another run may have added tubelets meanwhile
         others = {name: tubelet for name, tubelet in self._kept().items() if name not in found}
         bundle = [*others.values(), *found.values()][-MOST_TUBELETS:]
         self._cache.put(self._key, pack_tubelets([_without_classes(tubelet) for tubelet in bundle]))
 
 
 def seed_name(seed: Candidate) -> str:
-    """Names what a tubelet depends on of its seed: frame, box and mask."""
+    """Identifies a seed by what its tubelet depends on: frame, box and mask."""
     text = f"{seed.frame} {seed.mask.size_hw} ".encode()
     return hashlib.sha256(text + seed.box.tobytes() + seed.mask.counts).hexdigest()
 
 
 def _without_classes(tubelet: Tubelet) -> Tubelet:
-    """Class vectors of one bundle may have different lengths: they depend on the categories asked for."""
+    """Remove class vectors, whose length depends on the requested categories and may differ within a bundle."""
     return replace(tubelet, seed=replace(tubelet.seed, probs=np.zeros(0, np.float32)))

@@ -1,4 +1,4 @@
-"""Where a round of tracking stands: a value that can be stored after any step."""
+"""The state of a round of tracking, which can be stored after any step."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ class Round:
 
     Attributes:
         done: steps so far; a step is one frame of one sweep.
-        live: the tracks of the current sweep that have not stopped, by their seed's number.
-        outcomes: what every seed's tracks have produced so far, by frame.
+        live: active tracks of the current sweep, by index of their seed.
+        outcomes: results of every seed's tracks so far, by frame.
     """
 
     done: int
@@ -38,42 +38,42 @@ class Round:
 
 
 def beginning(seeds: Sequence[Candidate]) -> Round:
-    """Before the first step: every seed is at its own frame."""
+    """The state before the first step, with every seed in its own frame."""
     return Round(0, {}, [{seed.frame: Outcome(seed.mask, seed.box, 1.0)} for seed in seeds])
 
 
 def round_checkpoint(checkpoints: Checkpoints, seeds: Sequence[str], steps: int) -> LatestCheckpoint[Round]:
-    """Where the round of these seeds stands.
+    """Checkpoint of the round of these seeds.
 
     Args:
         checkpoints: of the run.
-        seeds: names of the seeds, in their order: they identify the round.
-        steps: of the whole round.
+        seeds: names of the seeds in order, which identify the round.
+        steps: number of steps of the round.
     """
     name = hashlib.sha256(" ".join(seeds).encode()).hexdigest()
     return LatestCheckpoint(checkpoints, f"track {name}", steps, pack_round, unpack_round)
 
 
 def pack_round(state: Round) -> bytes:
-    """A round between two steps -> bytes, not compressed: embeddings hardly shrink, and tracking would wait for it."""
+    """A round between two steps -> bytes, uncompressed: embeddings hardly compress, and tracking would have to wait."""
     live = list(state.live.values())
-    said = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
+    rows = [(number, t, outcome) for number, found in enumerate(state.outcomes) for t, outcome in found.items()]
     arrays: Arrays = {
         "done": np.array(state.done),
         "seeds": np.array(len(state.outcomes)),
         "live_seed": np.array([track.seed for track in live], np.int64),
         **{f"live_{name}": np.array([getattr(track, name) for track in live]) for name in STATE_ARRAYS + STATE_NUMBERS},
-        "outcome_seed": np.array([number for number, _, _ in said], np.int64),
-        "outcome_frame": np.array([t for _, t, _ in said], np.int64),
-        "outcome_box": np.array([outcome.box for _, _, outcome in said], np.float32),
-        "outcome_score": np.array([outcome.score for _, _, outcome in said], np.float64),
+        "outcome_seed": np.array([number for number, _, _ in rows], np.int64),
+        "outcome_frame": np.array([t for _, t, _ in rows], np.int64),
+        "outcome_box": np.array([outcome.box for _, _, outcome in rows], np.float32),
+        "outcome_score": np.array([outcome.score for _, _, outcome in rows], np.float64),
     }
-    return pack_arrays({**arrays, **masks_to_arrays([outcome.mask for _, _, outcome in said])}, compressed=False)
+    return pack_arrays({**arrays, **masks_to_arrays([outcome.mask for _, _, outcome in rows])}, compressed=False)
 
 
 @readable()
 def unpack_round(data: bytes) -> Round:
-    """The inverse of `pack_round`; raises as `unpack_detections` does."""
+    """The inverse of `pack_round`; raises like `unpack_detections`."""
     arrays = unpack_arrays(data)
     live = {}
     for i, seed in enumerate(arrays["live_seed"].tolist()):
@@ -81,7 +81,7 @@ def unpack_round(data: bytes) -> Round:
         score, lost, lost_frames = (arrays[f"live_{name}"][i].item() for name in STATE_NUMBERS)
         live[seed] = TrackState(seed, box, window, probability, embedding, score, lost, lost_frames)
     outcomes: list[dict[int, Outcome]] = [{} for _ in range(int(arrays["seeds"]))]
-    said = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
-    for i, ((number, t), mask) in enumerate(zip(said, masks_from_arrays(arrays), strict=True)):
+    rows = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
+    for i, ((number, t), mask) in enumerate(zip(rows, masks_from_arrays(arrays), strict=True)):
         outcomes[number][t] = Outcome(mask, arrays["outcome_box"][i], float(arrays["outcome_score"][i]))
     return Round(int(arrays["done"]), live, outcomes)

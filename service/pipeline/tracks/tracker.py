@@ -1,4 +1,4 @@
-"""Stage `track`: seeds → tubelets, in two sweeps over time, all live tracks of a sweep in one batch."""
+"""Stage `track`: seeds → tubelets, in two sweeps over time, with all active tracks of a sweep in one batch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,12 +31,12 @@ from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, pixel_windows, search_windows
 
 MOST_WINDOWS = 64
-"""Search windows in one call of the Siamese RPN: each needs about 1.5 MB inside the graph."""
+"""Maximum number of search windows per call of the Siamese RPN; each needs about 1.5 MB inside the graph."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """What a seed is compared with in every later frame: its template, its banks, and its state at the start."""
+    """Reference of a seed for comparison with other frames: template, banks, and initial state."""
 
     template: F32
     bank: tuple[F32, ...]
@@ -51,7 +51,7 @@ class Tracker:
         canvas: sizes.
         params: of the tracker.
         features: f4 and f8 by frame.
-        detections: candidates by frame, where lost tracks look for their object.
+        detections: candidates by frame, at which lost targets can be found again.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Tracker:
         self._features, self._detections = features, detections
 
     async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
-        """Track every seed forward and backward; one tubelet per seed, in their order."""
+        """Track every seed forward and backward; one tubelet per seed, in order."""
         return await self.resume(seeds, beginning(seeds), report, lambda _: None)
 
     async def resume(
@@ -76,13 +76,13 @@ class Tracker:
         report: Callable[[int, int], None],
         keep: Callable[[Round], None],
     ) -> list[Tubelet]:
-        """Go on with a round of these seeds.
+        """Continue a round of these seeds; one tubelet per seed, in order.
 
         Args:
-            seeds: one tubelet each, in their order.
-            begun: where the round stands.
-            report: called after every step with the steps done and the total.
-            keep: given where the round stands after every step.
+            seeds: of the round.
+            begun: state of the round.
+            report: called after every step with the number of steps done and the total.
+            keep: called with the state of the round after every step.
         """
         length, total = len(self._detections), self.steps
         references = [await self._reference(number, seed) for number, seed in enumerate(seeds)]
@@ -102,7 +102,7 @@ class Tracker:
 
     @property
     def steps(self) -> int:
-        """Of a round: frames of the forward and of the backward sweep."""
+        """Number of steps of a round: frames of the forward and the backward sweep."""
         return len(self._detections) * (2 if self._params.fusion.bidirectional else 1)
 
     async def _reference(self, number: int, seed: Candidate) -> Reference:
@@ -128,7 +128,7 @@ class Tracker:
         references: Sequence[Reference],
         outcomes: Sequence[dict[int, Outcome]],
     ) -> dict[int, TrackState]:
-        """One frame of a sweep for all live tracks; tracks that stopped are left out of what comes back."""
+        """Process one frame of a sweep for all active tracks; returns those that have not stopped."""
         if not live:
             return live
         features = await self._features.get(t)
@@ -146,7 +146,7 @@ class Tracker:
     async def _find_boxes(
         self, t: int, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
     ) -> list[TrackState]:
-        """Instance level: the Siamese RPN around every track's last box; lost ones look at the candidates."""
+        """Instance level: the Siamese RPN around every track's last box; lost targets are searched at candidates."""
         if self._params.fusion.kind == "none":
             return [after_siamese(state, state.box, 1.0, self._params) for state in states]
         boxes = np.stack([state.box for state in states])
@@ -163,7 +163,7 @@ class Tracker:
     async def _redetect(
         self, t: int, lost: list[TrackState], references: Sequence[Reference], features: FrameFeatures
     ) -> list[TrackState]:
-        """Every lost track looks at every candidate of the frame, all in one call."""
+        """Compare every lost target with every candidate of the frame, all in one call."""
         if not lost:
             return lost
         candidates = self._detections[t].boxes * self._canvas.scale_xyxy
@@ -171,7 +171,7 @@ class Tracker:
             return lost
         count = len(candidates)
         templates = np.repeat(np.stack([references[state.seed].template for state in lost]), count, axis=0)
-        # the candidate is its own "box before": no penalty for having moved there
+        # each candidate is its own previous box, so that there is no penalty for the motion
         centers = np.tile(candidates, (len(lost), 1))
         boxes, scores = await self._siamese(centers, centers, templates, features)
         params = self._params.siamese.lost
@@ -181,7 +181,7 @@ class Tracker:
         ]
 
     async def _siamese(self, previous: F32, centers: F32, templates: F32, features: FrameFeatures) -> tuple[F32, F32]:
-        """Boxes (N, 4) and scores (N,) of N windows around `centers`; many windows go in several calls."""
+        """Boxes (N, 4) and scores (N,) of N windows around `centers`, in several calls if there are many."""
         windows, siamese = search_windows(centers), self._params.siamese
         found: list[tuple[F32, F32]] = []
         for first in range(0, len(windows), MOST_WINDOWS):
@@ -203,7 +203,7 @@ class Tracker:
     async def _find_masks(
         self, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
     ) -> list[tuple[TrackState, Outcome]]:
-        """Pixel level: the mask inside every visible track's window."""
+        """Pixel level: the mask in every visible track's window."""
         if not states:
             return []
         if self._params.fusion.kind == "instance":
@@ -226,7 +226,7 @@ class Tracker:
     ) -> dict[int, F32]:
         """Finer probabilities in the windows of large objects, by position in `states`.
 
-        `first` holds window, probability and embedding of the first look, which count as the previous frame.
+        `first` has window, probability and embedding of the first look, used as previous frame.
         """
         side = self._networks.manifest.dims.window
         again = large(np.stack([state.box for state in states]), side, self._params.fusion)
@@ -255,7 +255,7 @@ class Tracker:
 
 
 def _zeros(count: int) -> I64:
-    """Frame index of tracks that all look at the one frame of the call."""
+    """Frame indices of tracks, all of which are in the single frame of the call."""
     return np.zeros(count, np.int64)
 
 

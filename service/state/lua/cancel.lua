@@ -1,6 +1,6 @@
--- KEYS job, queued, counters · ARGV id, now, TTL of counters, format · a waiting job ends at once, a running one is told
--- Answer: the job's fields after that; none: there is no such job.
--- of a newer format: it is left to a process of a newer version
+-- KEYS job, queued, counters · ARGV id, now, TTL of counters, format · a waiting job ends immediately, a running one is flagged
+-- Returns the job's fields afterwards; nothing if the job does not exist.
+-- newer format: leave it to a process of a newer version
 if tonumber(redis.call('HGET', KEYS[1], 'format') or 0) > tonumber(ARGV[4]) then return redis.call('HGETALL', KEYS[1]) end
 local state = redis.call('HGET', KEYS[1], 'state')
 if state == 'queued' then

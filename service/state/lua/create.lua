@@ -1,6 +1,6 @@
 -- KEYS job, idempotency, queued, video's jobs, mark of a deleted video · ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl,
 -- detections, format
--- Answer: what was done, and the job's fields where there is one.
+-- Returns what was done, and the job's fields if there is one.
 local function key(id)
     return string.sub(KEYS[1], 1, -#ARGV[1] - 1) .. id
 end
@@ -10,21 +10,21 @@ end
 local function full()
     return redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[5])
 end
--- the same call again, after its answer was lost
+-- the same call repeated, after its response was lost
 if exists(ARGV[1]) then return {'created', redis.call('HGETALL', KEYS[1])} end
 if redis.call('EXISTS', KEYS[5]) == 1 then return {'gone', {}} end
 local known = ARGV[7] ~= '' and redis.call('GET', KEYS[2])
 if known then
     local bar = string.find(known, '|', 1, true)
     local id = string.sub(known, 1, bar - 1)
-    -- a job that has expired leaves its key to the next one
+    -- the key of an expired job can be reused
     if exists(id) then
         if string.sub(known, bar + 1) ~= ARGV[7] then return {'reused', {}} end
         return {'known', redis.call('HGETALL', key(id))}
     end
 end
 if full() then
-    -- expired jobs no longer wait, but without a worker nothing has removed them
+    -- remove expired jobs, which remain in the set while there is no worker
     for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
         if not exists(id) then redis.call('ZREM', KEYS[3], id) end
     end

@@ -1,10 +1,10 @@
 -- KEYS job, running, counters · ARGV id, attempt, state, now, field, value, code of the failure or '', TTL of counters
--- Answer: 1 if it was this attempt that ended the job.
--- The fence: of all attempts at a job only the newest can end it, and only once.
+-- Returns 1 if this attempt has ended the job.
+-- Fencing: only the newest attempt at a job can end it, and only once.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 0 end
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'running' then
-    -- the same call again, after its answer was lost
+    -- the same call repeated, after its response was lost
     if state == ARGV[3] then return 1 end
     return 0
 end

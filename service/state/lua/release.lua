@@ -1,9 +1,9 @@
 -- KEYS job, queued, running, counters · ARGV id, attempt, now, code of the failure or '', max_attempts, error, TTL of counters
--- A failed attempt that came further than all before it does not count toward the most attempts.
--- Ends an attempt that has no result. Answer: the job's state after it, 'lost' if another attempt holds the job.
+-- Ends an attempt without a result. Returns the job's state afterwards, or 'lost' if another attempt holds the job.
+-- A failed attempt that progressed further than all before it does not count toward the maximum.
 if redis.call('HGET', KEYS[1], 'attempt') ~= ARGV[2] then return 'lost' end
 local state = redis.call('HGET', KEYS[1], 'state')
--- the same call again, after its answer was lost
+-- the same call repeated, after its response was lost
 if state ~= 'running' then return state end
 local function count(field)
     redis.call('HINCRBY', KEYS[4], field, 1)

@@ -81,7 +81,7 @@ FUSION = replace(PARAMS.tracker.fusion, margin=1.5)
         pytest.param(lambda run: replace(run, cache_name="other"), ALL, id="other video"),
     ],
 )
-def test_a_second_run_makes_anew(change: Change, anew: set[str], first: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_second_run_recomputes(change: Change, anew: set[str], first: dict[str, bytes], tmp_path: Path) -> None:
     cache = MemoryCache(dict(first))
     called = process(tmp_path / "clip", cache, change)
     assert {stage_of(key) for key in cache.written} == anew

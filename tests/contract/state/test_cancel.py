@@ -26,7 +26,7 @@ async def test_waiting_job_ends_at_once(bench: Bench) -> None:
     assert await bench.counted() == {"jobs:canceled": "1"}
 
 
-async def test_running_job_is_told(bench: Bench) -> None:
+async def test_running_job_gets_the_request(bench: Bench) -> None:
     store, job_id = bench.store(), await bench.running()
     job = await store.cancel(job_id)
     assert (job.state, job.cancel_requested, job.version) == (JobState.RUNNING, True, 3)

@@ -1,9 +1,11 @@
-"""An engine without models: it does what the words of a job's `script` (or of its video) say, one after the other.
+"""An engine without models: runs the commands in a job's `script` (or in its video) one by one.
 
-`step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: the message of that name. `until-cancel`: step on until the
-job is canceled. `deaf`: never answer again. `spin`, `child`: compute without a word, here or in a child. `exit`, `kill`: end in the middle. `malformed`, `unknown`, `command`,
-`huge`, `half`, `newer`: a line that is no answer. `next-run`: what follows is about the run after this one. `late`:
-answers about the run before. `result`: a result without tubelets in `out`. The arguments are the words for the start.
+`step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: send the message of that name. `until-cancel`: send steps
+until the job is canceled. `deaf`: send nothing more. `spin`, `child`: compute without
+a message, here or in a child. `exit`, `kill`: end during the job. `malformed`, `unknown`,
+`command`, `huge`, `half`, `newer`: send a line that is not a valid message of an engine. `next-run`: send the rest as
+messages about the next run. `late`: send messages about the previous run. `result`: write a result without tubelets
+to `out`. The program's arguments are the commands to run at the start.
 """
 
 import os
@@ -39,37 +41,37 @@ class Scripted:
                     self.runs.put(run)
         os._exit(0)
 
-    def say(self, message: protocol.Message) -> None:
+    def send(self, message: protocol.Message) -> None:
         self.write(protocol.encode(message))
 
     def write(self, text: str) -> None:
         print(text, end="", flush=True)
 
     def ready(self) -> None:
-        self.say(Ready())
+        self.send(Ready())
 
     def step(self) -> None:
         self.steps += 1
-        self.say(Step(self.run, self.name, self.steps, 99))
+        self.send(Step(self.run, self.name, self.steps, 99))
 
     def note(self) -> None:
-        self.say(Cached(self.run, f"{self.name}/clip-1", 7))
+        self.send(Cached(self.run, f"{self.name}/clip-1", 7))
 
     def checkpoint(self) -> None:
-        self.say(Cached(self.run, f"{self.name}/checkpoint-1", 7, checkpoint=True))
+        self.send(Cached(self.run, f"{self.name}/checkpoint-1", 7, checkpoint=True))
 
     def result(self) -> None:
         write_empty(Path(self.job["out"]))
 
     def late(self) -> None:
-        self.say(Step(self.run - 1, "late", 1, 99))
-        self.say(Done(self.run - 1))
+        self.send(Step(self.run - 1, "late", 1, 99))
+        self.send(Done(self.run - 1))
 
     def done(self) -> None:
-        self.say(Done(self.run))
+        self.send(Done(self.run))
 
     def fail(self, code: str = "broken", *, final: bool = False) -> None:
-        self.say(Failed(self.run, code, f"{self.name}: {code}", final))
+        self.send(Failed(self.run, code, f"{self.name}: {code}", final))
 
     def fail_final(self) -> None:
         self.fail("malformed", final=True)
@@ -81,10 +83,10 @@ class Scripted:
         self.write(f'{{"message": "pause", "run": {self.run}}}\n')
 
     def command(self) -> None:
-        self.say(Cancel(self.run))
+        self.send(Cancel(self.run))
 
     def huge(self) -> None:
-        self.say(Failed(self.run, "broken", "x" * (2 << 20), final=True))
+        self.send(Failed(self.run, "broken", "x" * (2 << 20), final=True))
 
     def half(self) -> None:
         self.write(protocol.encode(Done(self.run))[:-3])
@@ -93,7 +95,7 @@ class Scripted:
         self.run += 1
 
     def newer(self) -> None:
-        self.say(Ready(protocol.FORMAT + 1))
+        self.send(Ready(protocol.FORMAT + 1))
 
     def until_cancel(self) -> None:
         while self.run not in self.canceled:
@@ -117,9 +119,9 @@ class Scripted:
     def kill(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def act(self, words: list[str]) -> None:
-        for word in words:
-            getattr(self, word.replace("-", "_"))()
+    def act(self, commands: list[str]) -> None:
+        for command in commands:
+            getattr(self, command.replace("-", "_"))()
 
     def main(self, start: list[str]) -> None:
         sys.stdin.readline()

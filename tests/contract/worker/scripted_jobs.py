@@ -16,8 +16,8 @@ CANCELED = "Canceled: job: canceled"
 
 
 @dataclass
-class Told:
-    """What the handle told of a job, and how it ended."""
+class Outcome:
+    """What the handle reported of a job, and how it ended."""
 
     steps: list[tuple[str, int]] = field(default_factory=list)
     notes: list[tuple[str, bool]] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Told:
 async def scripted(
     folder: Path, *start: str, silent_s: float = SILENT_S, deadline_s: float | None = None
 ) -> AsyncIterator[EngineHandle]:
-    """A handle whose engine says `start` when it starts."""
+    """A handle whose engine follows the script `start` when it starts."""
     command = [sys.executable, str(SCRIPTED), *(start or ["ready"])]
     engine = EngineHandle({"scratch": str(folder / "scratch")}, command, silent_s=silent_s, deadline_s=deadline_s)
     try:
@@ -37,37 +37,37 @@ async def scripted(
         await engine.kill()
 
 
-async def told(
+async def run_script(
     engine: EngineHandle,
     script: str,
     *,
     name: str = "first",
     canceled: asyncio.Event | None = None,
     at_step: Callable[[], None] = lambda: None,
-) -> Told:
+) -> Outcome:
     """Run a job; `at_step` is called in the progress callback."""
-    seen = Told()
+    outcome = Outcome()
 
     def report(progress: Step) -> None:
-        seen.steps.append((progress.stage, progress.done))
+        outcome.steps.append((progress.stage, progress.done))
         at_step()
 
     def note(cached: Cached) -> None:
-        seen.notes.append((cached.key, cached.checkpoint))
+        outcome.notes.append((cached.key, cached.checkpoint))
 
     try:
         await engine.run({"name": name, "script": script}, report, note, canceled or asyncio.Event())
-        seen.end = "done"
+        outcome.end = "done"
     except JobFailed as error:
-        seen.end = f"{error.code}: {error.detail}, {'final' if error.final else 'to be repeated'}"
+        outcome.end = f"{error.code}: {error.detail}, {'final' if error.final else 'to be repeated'}"
     except DualtrackError as error:
-        seen.end = f"{type(error).__name__}: {error.detail}"
+        outcome.end = f"{type(error).__name__}: {error.detail}"
     except ValueError as error:
-        seen.end = str(error)
-    return seen
+        outcome.end = str(error)
+    return outcome
 
 
 async def follow_up(engine: EngineHandle) -> None:
     """A second job on the same handle gets its own steps and its own end."""
-    second = await told(engine, "step note step done", name="second")
-    assert second == Told([("second", 1), ("second", 2)], [("second/clip-1", False)], "done")
+    second = await run_script(engine, "step note step done", name="second")
+    assert second == Outcome([("second", 1), ("second", 2)], [("second/clip-1", False)], "done")

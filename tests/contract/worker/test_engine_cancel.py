@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dualtrack.errors import Canceled
-from tests.contract.worker.scripted_jobs import CANCELED, Told, follow_up, scripted, told
+from tests.contract.worker.scripted_jobs import CANCELED, Outcome, follow_up, run_script, scripted
 
 STOPPED = [
     pytest.param("until-cancel", id="an engine that listens"),
@@ -20,7 +20,7 @@ def test_a_cancel_in_mid_job_stops_it_and_not_the_next(script: str, tmp_path: Pa
     async def check() -> None:
         canceled = asyncio.Event()
         async with scripted(tmp_path) as engine:
-            first = await told(engine, script, canceled=canceled, at_step=canceled.set)
+            first = await run_script(engine, script, canceled=canceled, at_step=canceled.set)
             assert first.end.startswith(Canceled.__name__)
             await follow_up(engine)
 
@@ -31,7 +31,7 @@ def test_a_cancel_with_the_last_step_does_not_reach_the_next_job(tmp_path: Path)
     async def check() -> None:
         canceled = asyncio.Event()
         async with scripted(tmp_path) as engine:
-            await told(engine, "step done", canceled=canceled, at_step=canceled.set)
+            await run_script(engine, "step done", canceled=canceled, at_step=canceled.set)
             await follow_up(engine)
 
     asyncio.run(check())
@@ -45,7 +45,7 @@ def test_a_cancel_before_the_job_is_taken_leaves_it_undone(started: bool, tmp_pa
         async with scripted(tmp_path) as engine:
             if started:
                 await engine.start()
-            assert await told(engine, "step done", canceled=canceled) == Told(end=CANCELED)
+            assert await run_script(engine, "step done", canceled=canceled) == Outcome(end=CANCELED)
             await follow_up(engine)
 
     asyncio.run(check())
@@ -61,7 +61,7 @@ def test_a_cancel_while_the_engine_starts_leaves_the_job_undone(start: list[str]
         # comes at the first wait, which is the one for the process to exist
         asyncio.get_running_loop().call_soon(canceled.set)
         async with scripted(tmp_path, *start) as engine:
-            assert await told(engine, "step done", canceled=canceled) == Told(end=CANCELED)
+            assert await run_script(engine, "step done", canceled=canceled) == Outcome(end=CANCELED)
 
     asyncio.run(check())
 
@@ -72,7 +72,7 @@ def test_a_cancel_stops_the_job_whichever_turn_of_the_loop_it_comes_in(tmp_path:
             await engine.start()
             for turns in range(20):
                 canceled = asyncio.Event()
-                job = asyncio.create_task(told(engine, "until-cancel", canceled=canceled))
+                job = asyncio.create_task(run_script(engine, "until-cancel", canceled=canceled))
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 canceled.set()
@@ -86,7 +86,7 @@ def test_a_canceled_job_whose_engine_dies_is_canceled(tmp_path: Path) -> None:
     async def check() -> None:
         canceled = asyncio.Event()
         async with scripted(tmp_path) as engine:
-            first = await told(engine, "step exit", canceled=canceled, at_step=canceled.set)
+            first = await run_script(engine, "step exit", canceled=canceled, at_step=canceled.set)
             assert first.end == CANCELED
             await follow_up(engine)
 
@@ -98,7 +98,7 @@ def test_a_worker_that_stops_ends_its_engine_and_removes_its_files(script: str, 
     async def check() -> None:
         async with scripted(tmp_path) as engine:
             stepped = asyncio.Event()
-            job = asyncio.create_task(told(engine, script, at_step=stepped.set))
+            job = asyncio.create_task(run_script(engine, script, at_step=stepped.set))
             await stepped.wait()
             process = engine._process
             assert process is not None

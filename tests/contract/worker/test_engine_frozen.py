@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dualtrack.cpu_time import own_s, tree_s
-from tests.contract.worker.scripted_jobs import follow_up, scripted, told
+from tests.contract.worker.scripted_jobs import follow_up, run_script, scripted
 
 FROZEN = "EngineDied: engine: no message and no processor time for 0.5 s"
 
@@ -19,7 +19,7 @@ FROZEN = "EngineDied: engine: no message and no processor time for 0.5 s"
 def test_a_frozen_engine_is_killed_and_the_next_job_is_its_own(script: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with scripted(tmp_path, silent_s=0.5) as engine:
-            assert (await told(engine, script)).end == FROZEN
+            assert (await run_script(engine, script)).end == FROZEN
             await follow_up(engine)
 
     asyncio.run(check())
@@ -31,7 +31,7 @@ def test_an_engine_that_is_stopped_is_killed_also_if_its_pipe_is_full(tmp_path: 
             await engine.start()
             assert engine._process is not None
             os.kill(engine._process.pid, signal.SIGSTOP)
-            assert (await told(engine, "done", name="x" * (1 << 20))).end == FROZEN
+            assert (await run_script(engine, "done", name="x" * (1 << 20))).end == FROZEN
             await follow_up(engine)
 
     asyncio.run(check())
@@ -41,7 +41,7 @@ def test_an_engine_that_is_stopped_is_killed_also_if_its_pipe_is_full(tmp_path: 
 def test_an_engine_that_computes_without_a_word_is_left_alone(script: str, tmp_path: Path) -> None:
     async def check() -> None:
         async with scripted(tmp_path, silent_s=0.5) as engine:
-            assert (await told(engine, script)).end == "done"
+            assert (await run_script(engine, script)).end == "done"
 
     asyncio.run(check())
 
@@ -49,7 +49,7 @@ def test_an_engine_that_computes_without_a_word_is_left_alone(script: str, tmp_p
 def test_a_job_that_takes_too_long_fails_for_good(tmp_path: Path) -> None:
     async def check() -> None:
         async with scripted(tmp_path, deadline_s=0.5) as engine:
-            first = await told(engine, "until-cancel")
+            first = await run_script(engine, "until-cancel")
             assert first.end == "job-deadline: job: not done within job_deadline_s, 0.5 s, final"
             await follow_up(engine)
 

@@ -40,7 +40,7 @@ class Api:
         return httpx.Client(base_url=self.url, timeout=30, **options)
 
     def act(self, work: Callable[[Parts], Awaitable[Any]]) -> Any:
-        """Do something to the same state as another process would, a worker say."""
+        """Change the same state as another process would, such as a worker."""
 
         async def run() -> Any:
             async with open_parts(self.settings) as parts:
@@ -58,8 +58,8 @@ async def begin(parts: Parts, job_id: str) -> Job:
 
 async def progress(parts: Parts, job_id: str, *, done: int) -> None:
     job = await begin(parts, job_id)
-    told = JobProgress(stage="track", done=done, total=4, fraction=0.5, rate=2.0, eta_s=3.5)
-    await parts.jobs.progress(job_id, job.attempt, told)
+    latest = JobProgress(stage="track", done=done, total=4, fraction=0.5, rate=2.0, eta_s=3.5)
+    await parts.jobs.progress(job_id, job.attempt, latest)
 
 
 async def finish(parts: Parts, job_id: str) -> None:

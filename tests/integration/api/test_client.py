@@ -68,7 +68,7 @@ def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: P
 
     worker = threading.Thread(target=api.act, args=(finish_the_next,))
     worker.start()
-    run_job(client, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
+    run_job(client, api.url, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
     worker.join()
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json", "overlay.mp4"}
 
@@ -90,7 +90,7 @@ def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
         client.download(job, "overlay-mp4", tmp_path / "o.mp4")
     with pytest.raises(Overloaded):
         client.submit(path)
-    with pytest.raises(Unavailable, match="expected its end"):
+    with pytest.raises(Unavailable, match="expected it to end"):
         client.wait(job, timeout_s=0.2)
     assert client.cancel(job).state == "canceled"
     with Client(api.url, retry_s=0) as stranger, pytest.raises(Unauthorized):
@@ -113,7 +113,7 @@ def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
             job = await client.submit(video, th_det=0.3)
             with pytest.raises(Conflict):
                 await job.result()
-            with pytest.raises(Unavailable, match="expected its end"):
+            with pytest.raises(Unavailable, match="expected it to end"):
                 await job.wait(timeout_s=0.2)
             ending = asyncio.to_thread(api.act, partial(finish, job_id=job.id))
             done, _ = await asyncio.gather(job.wait(timeout_s=20), ending)

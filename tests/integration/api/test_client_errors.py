@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
-from dualtrack.client.answers import retry_after_s
 from dualtrack.client.async_client import AsyncClient
 from dualtrack.client.client import Client
+from dualtrack.client.responses import retry_after_s
 from dualtrack.client.retries import Clock
 from dualtrack.error_codes import CLASS_OF_CODE, INTERNAL, status_of
 from dualtrack.errors import (
@@ -108,11 +108,11 @@ def test_an_error_comes_back_as_its_class(url: str, refusals: Refusals, code: st
     refusals.errors[:] = [raised]
     with pytest.raises(DualtrackError) as caught:
         get_models(url, retry_s=0)
-    told = (type(caught.value), caught.value.code, caught.value.detail)
+    received = (type(caught.value), caught.value.code, caught.value.detail)
     if status_of(type(raised), code) == INTERNAL:
-        assert told[:2] == (DualtrackError, "internal")
+        assert received[:2] == (DualtrackError, "internal")
     else:
-        assert told == (type(raised), code, "why")
+        assert received == (type(raised), code, "why")
 
 
 def test_a_code_of_a_newer_service_is_raised_as_its_status(url: str, refusals: Refusals) -> None:
@@ -173,7 +173,7 @@ def test_a_download_is_retried_too(url: str, refusals: Refusals, tmp_path: Path)
     [
         pytest.param(Unavailable("gone", retry_after_s=6), [6.0], id="until no try is left"),
         pytest.param(Unavailable("gone", retry_after_s=11), [], id="Retry-After beyond the client's time"),
-        pytest.param(Unavailable("full", code="disk-full"), [], id="a status that asks for no other try"),
+        pytest.param(Unavailable("full", code="disk-full"), [], id="a status that is not retried"),
     ],
 )
 def test_retries_end(url: str, refusals: Refusals, refusal: Unavailable, slept: list[float]) -> None:

@@ -234,8 +234,8 @@ def test_classes_are_those_of_a_detector_from_outside(tmp_path: Path, content: b
         assert http.get("/v1/models").json()["classes"] == [{"name": "crab", "vocabulary": "own"}]
         video_id = http.post("/v1/videos", content=content, headers=RAW).json()["id"]
         assert create(http, video_id, categories=["crab"])
-        asked = {"video_id": video_id, "parameters": {"categories": ["person"]}}
-        problem(http.post("/v1/jobs", json=asked), 422, "invalid-parameter")
+        request = {"video_id": video_id, "parameters": {"categories": ["person"]}}
+        problem(http.post("/v1/jobs", json=request), 422, "invalid-parameter")
 
 
 def test_job_for_an_unknown_video(http: httpx.Client) -> None:
@@ -319,10 +319,10 @@ def test_result_before_it_is_ready(api: Api, http: httpx.Client, video_id: str) 
     assert (body["state"], body["progress"]) == ("queued", None)
     api.act(partial(progress, job_id=job_id, done=2))
     answer = http.get(f"/v1/jobs/{job_id}/result")
-    told = problem(answer, 409, "not-ready")["progress"]
-    assert told == {"stage": "track", "done": 2, "total": 4, "fraction": 0.5, "rate": 2.0, "eta_s": 3.5}
+    reported = problem(answer, 409, "not-ready")["progress"]
+    assert reported == {"stage": "track", "done": 2, "total": 4, "fraction": 0.5, "rate": 2.0, "eta_s": 3.5}
     assert answer.headers["retry-after"]
-    assert http.get(f"/v1/jobs/{job_id}").json()["progress"] == told
+    assert http.get(f"/v1/jobs/{job_id}").json()["progress"] == reported
 
 
 def test_results_in_three_formats(api: Api, http: httpx.Client, video_id: str) -> None:
@@ -369,8 +369,8 @@ def test_result_that_a_newer_version_wrote(api: Api, http: httpx.Client, video_i
         (parts.blobs.result_folder(job_id, 1) / STORED).write_text('{"schema": 2, "tubelets": []}')
 
     api.act(finish_later)
-    told = problem(http.get(f"/v1/jobs/{job_id}/result"), 503, "newer-format")
-    assert told["detail"] == "result: schema 2 is newer than 1, the newest that this version reads"
+    answer = problem(http.get(f"/v1/jobs/{job_id}/result"), 503, "newer-format")
+    assert answer["detail"] == "result: schema 2 is newer than 1, the newest that this version reads"
 
 
 def test_result_that_was_damaged_is_no_fault_of_the_caller(api: Api, http: httpx.Client, video_id: str) -> None:
@@ -386,7 +386,7 @@ def test_result_that_was_damaged_is_no_fault_of_the_caller(api: Api, http: httpx
     assert [line["code"] for line in logged if line["event"] == "request failed"] == ["invalid-result"]
 
 
-def test_overlay_that_was_not_asked_for(api: Api, http: httpx.Client, video_id: str) -> None:
+def test_overlay_that_was_not_requested(api: Api, http: httpx.Client, video_id: str) -> None:
     job_id = create(http, video_id, overlay=False)
     api.act(partial(finish, job_id=job_id))
     problem(http.get(f"/v1/jobs/{job_id}/result?format=overlay-mp4"), 404, "no-overlay")

@@ -63,7 +63,7 @@ def test_curl_uploads_a_file(api: Api, tmp_path: Path) -> None:
 
 BAD_FILES = {
     "empty": b"",
-    "text": b"This is no video, whatever its name says.\n" * 40,
+    "text": b"This is not a video, despite its name.\n" * 40,
     "ffconcat": b"ffconcat version 1.0\nfile 'other.mp4'\n",
     "hls": b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:1,\nfile:///etc/passwd\n",
 }
@@ -87,7 +87,7 @@ def test_bad_file_is_a_problem_and_leaves_nothing(
 
 def bad_file(kind: str, tmp_path: Path) -> bytes:
     if kind == "truncated":
-        # The index of such a file stands at its end.
+        # the index of such a file is at its end
         content = clip(tmp_path / "a.mp4").read_bytes()
         return content[: len(content) * 6 // 10]
     if kind == "audio":

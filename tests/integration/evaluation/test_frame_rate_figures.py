@@ -18,7 +18,7 @@ from tests.unit.builders import labeled, tube
 RED = Rectangle(PALETTE[0], 20, 20, 40, 60, step_xy=(6, 2))
 
 
-def test_filling_is_told_from_copying(tmp_path: Path) -> None:
+def test_filling_differs_from_copying(tmp_path: Path) -> None:
     dataset = load_dataset(write_dataset(tmp_path, {"a": [RED]}))
     [video] = dataset.videos
 

@@ -91,7 +91,7 @@ def test_class_vectors_do_not_matter_whatever_their_length(tmp_path: Path) -> No
         pytest.param({"detector": JobParameters(th_det=0.3).pipeline_params().detector}, id="detector"),
     ],
 )
-def test_other_parameters_are_tracked_anew(change: dict, tmp_path: Path) -> None:
+def test_other_parameters_are_tracked_again(change: dict, tmp_path: Path) -> None:
     async def check(tracked: Tracked, walker: Candidate, _: Candidate) -> None:
         await tracked(walker)
         assert (await tracked(walker, run=replace(tracked.run, params=replace(tracked.run.params, **change))))[1] > 0
@@ -101,7 +101,7 @@ def test_other_parameters_are_tracked_anew(change: dict, tmp_path: Path) -> None
     asyncio.run(opened(tmp_path, check))
 
 
-def test_a_damaged_bundle_is_made_anew(tmp_path: Path) -> None:
+def test_a_damaged_bundle_is_recomputed(tmp_path: Path) -> None:
     async def check(tracked: Tracked, walker: Candidate, _: Candidate) -> None:
         (first,), _ = await tracked(walker)
         (bundle,) = (tmp_path / "cache").glob("*/tubelets-*")

@@ -113,7 +113,7 @@ def test_threshold_counts_for_given_detections(video: Path, tmp_path: Path) -> N
     assert run(video, written(tmp_path, score=0.3), tmp_path / "out", th_det=0.4)["tubelets"] == []
 
 
-def test_cache_tells_files_apart(video: Path, tmp_path: Path) -> None:
+def test_cache_distinguishes_files(video: Path, tmp_path: Path) -> None:
     used: list[str] = []
     cache = FolderCache(tmp_path / "cache", max_bytes=1 << 30, note=lambda note: used.append(note.key))
     files = [written(tmp_path, name=name) for name in ("crab", "shrimp")]

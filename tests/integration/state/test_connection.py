@@ -34,7 +34,7 @@ async def ask(url: str, *command: str) -> None:
         pytest.param("wrong", "invalid username-password pair", id="wrong"),
     ],
 )
-def test_a_wrong_password_is_told_in_the_servers_words(valkey: Valkey, password: str, words: str) -> None:
+def test_a_wrong_password_is_reported_in_the_servers_words(valkey: Valkey, password: str, words: str) -> None:
     asyncio.run(ask(valkey.url, "CONFIG", "SET", "requirepass", "right"))
     url = f"{valkey.url}?password={password}" if password else valkey.url
     with pytest.raises(Unavailable, match=words) as refused:
@@ -42,7 +42,7 @@ def test_a_wrong_password_is_told_in_the_servers_words(valkey: Valkey, password:
     assert str(valkey.socket) not in refused.value.detail
 
 
-def test_a_server_that_is_away_is_told_without_its_address(valkey: Valkey) -> None:
+def test_a_server_that_is_down_is_reported_without_its_address(valkey: Valkey) -> None:
     valkey.stop()
     with pytest.raises(Unavailable, match="ConnectionError") as refused:
         asyncio.run(ask(valkey.url, "PING"))

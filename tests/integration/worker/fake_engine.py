@@ -1,7 +1,7 @@
-"""An engine without models, for tests of the worker: reports steps and does what the video's bytes say.
+"""An engine without models, for tests of the worker: reports steps and follows the commands in the video file.
 
-`ok N`: N steps, then a result; `cache`: something for the cache, too. `die`: ends in the middle. `hang`: never answers
-again. `bad`: the video can't be used. `odd`: more steps than a float can count. `climb N`: each attempt dies at
+`ok N`: N steps, then a result; `cache`: also a note of a cache file. `die`: ends during the job. `hang`: sends
+nothing more. `bad`: the video can't be used. `odd`: more steps than a float can count. `climb N`: each attempt dies at
 the next of N checkpoints. `stuck N`: the same, but never gets beyond the first.
 """
 
@@ -20,7 +20,7 @@ runs: list[Do] = []
 ready = threading.Condition()
 
 
-def say(message: protocol.Answer) -> None:
+def send(message: protocol.EngineMessage) -> None:
     print(protocol.encode(message), end="", flush=True)
 
 
@@ -41,7 +41,7 @@ def cached(run: int, video: str) -> None:
     path = Path(settings["cache_dir"], video, "detections-1")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(7))
-    say(Cached(run, f"{video}/{path.name}", 7))
+    send(Cached(run, f"{video}/{path.name}", 7))
 
 
 def reached(run: int, video: str, *, further: bool) -> int:
@@ -51,7 +51,7 @@ def reached(run: int, video: str, *, further: bool) -> int:
     number = len(list(folder.glob("checkpoint-*"))) if further else 0
     path = folder / f"checkpoint-{number}"
     path.write_bytes(bytes(7))
-    say(Cached(run, f"{video}/{path.name}", 7, checkpoint=True))
+    send(Cached(run, f"{video}/{path.name}", 7, checkpoint=True))
     return number + 1
 
 
@@ -59,16 +59,16 @@ def work(command: Do) -> None:
     run, job = command.run, command.job
     what, *rest = Path(job["video"]).read_text().split()
     if what == "bad":
-        say(Failed(run, "malformed", "video: bad", final=True))
+        send(Failed(run, "malformed", "video: bad", final=True))
         return
     if what == "odd":
-        say(Step(run, "detect", 10**400, 1))
+        send(Step(run, "detect", 10**400, 1))
     steps = int(rest[0]) if rest else 3
     for step in range(steps):
         if run in canceled and what != "hang":
-            say(Failed(run, "canceled", "job: canceled", final=True))
+            send(Failed(run, "canceled", "job: canceled", final=True))
             return
-        say(Step(run, "detect", step + 1, steps))
+        send(Step(run, "detect", step + 1, steps))
         if what == "die" and step == 1:
             os._exit(9)
         if what in {"climb", "stuck"} and reached(run, Path(job["video"]).name, further=what == "climb") <= steps:
@@ -79,13 +79,13 @@ def work(command: Do) -> None:
     out = Path(job["out"])
     out.mkdir(parents=True, exist_ok=True)
     (out / FILES[ResultFormat.COCO_RLE].stored).write_text('{"tubelets": []}')
-    say(Done(run))
+    send(Done(run))
 
 
 start = protocol.decode(sys.stdin.readline())
 assert isinstance(start, protocol.Start)
 settings = start.settings
-say(Ready())
+send(Ready())
 threading.Thread(target=read, daemon=True).start()
 while True:
     with ready:

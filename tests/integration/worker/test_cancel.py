@@ -12,7 +12,7 @@ from dualtrack.digest import sha256_of
 from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
-from service.worker.engine_main import Answers, Cancels, JobEngine
+from service.worker.engine_main import Cancels, JobEngine, Reporter
 from tests.support.annotated import context, write_video
 from tests.support.scenes import Rectangle
 
@@ -39,22 +39,22 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     opened = context(tmp_path / "scratch")
     client = Counting(opened.networks.client)
     cancels = Cancels()
-    said: list[protocol.Answer] = []
+    sent: list[protocol.EngineMessage] = []
     calls_before = 0
 
-    def say(message: protocol.Answer) -> None:
+    def send(message: protocol.EngineMessage) -> None:
         nonlocal calls_before
-        said.append(message)
+        sent.append(message)
         if isinstance(message, protocol.Step) and message.stage == stage and message.run not in cancels:
             cancels.add(message.run)
             calls_before = client.calls
 
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
-    engine = JobEngine(replace(opened, networks=counted, limits=patient), Answers(say), cancels)
+    engine = JobEngine(replace(opened, networks=counted, limits=patient), Reporter(send), cancels)
     video, out = tmp_path / "a.mp4", tmp_path / "out"
     job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}}
     asyncio.run(engine.run(protocol.Do(1, job)))
-    *steps, last = said
+    *steps, last = sent
     assert isinstance(last, protocol.Failed)
     assert last.code == "canceled"
     stages = [step.stage for step in steps if isinstance(step, protocol.Step)]

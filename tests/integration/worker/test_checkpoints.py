@@ -91,7 +91,7 @@ def test_a_killed_job_goes_on(
 
 
 @pytest.mark.parametrize(("stage", "killed_at"), [("detect", 9), ("track", 14)])
-def test_a_damaged_checkpoint_means_starting_anew(
+def test_a_damaged_checkpoint_means_starting_over(
     stage: str, killed_at: int, clip: Path, unbroken: Unbroken, tmp_path: Path
 ) -> None:
     attempt(clip, tmp_path, stage, str(killed_at))

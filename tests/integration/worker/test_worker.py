@@ -77,7 +77,7 @@ class Bench:
         return self.job(job_id)
 
     def series(self) -> dict[str, float]:
-        """What the API's /metrics say of the workers."""
+        """The metrics of the API by series."""
         lines = httpx.get(f"{self.api.url}/metrics", trust_env=False).text.splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 

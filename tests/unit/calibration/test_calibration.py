@@ -46,7 +46,7 @@ def test_a1_depends_on_other_objects_and_a4_does_not() -> None:
     assert a4[SKATEBOARD] == pytest.approx(0.60)
 
 
-def test_unreliable_class_loses_and_the_label_is_taken_anew() -> None:
+def test_unreliable_class_loses_and_the_label_is_chosen_again() -> None:
     calibrated = calibrate(example(), CalibrationParams())
     spurious = calibrated[2].candidate(4)
     assert spurious.label == PERSON

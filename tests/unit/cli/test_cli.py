@@ -74,8 +74,8 @@ def test_every_setting_has_its_variable_and_says_what_it_does() -> None:
     assert [name for name, text in explained.items() if not text] == []
 
 
-def modules_of(words: list[str]) -> set[str]:
-    code = f"import sys; from service.cli.main import build_app; build_app({words!r}); print(*sys.modules)"
+def modules_of(arguments: list[str]) -> set[str]:
+    code = f"import sys; from service.cli.main import build_app; build_app({arguments!r}); print(*sys.modules)"
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 

@@ -11,6 +11,7 @@ from service.cli import parameter_files
 from service.cli.main import build_app
 from service.cli.parameters import parse_parameters
 from service.pipeline.parameters.job_parameters import JobParameters
+from service.pipeline.parameters.request_names import TABLE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -77,3 +78,10 @@ def test_the_help_says_where_parameters_are_listed(command: str) -> None:
 @pytest.mark.parametrize("path", parameter_files.FILES)
 def test_what_is_generated_is_up_to_date(path: str) -> None:
     assert (ROOT / path).read_text() == parameter_files.FILES[path](), "run: python -m service.cli.parameter_files"
+
+
+def test_every_parameter_of_the_method_has_a_link_to_its_section() -> None:
+    sections = parameter_files.method_sections()
+    assert set(sections) == set(TABLE)
+    assert sections["th_cc"] == "[3](method.md#3-class-calibration)"
+    assert sections["couple"] == "[5.4](method.md#54-fusion)"

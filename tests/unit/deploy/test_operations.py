@@ -22,7 +22,7 @@ def test_every_test_it_names_exists() -> None:
     assert named <= known
 
 
-def test_every_alert_is_told() -> None:
+def test_every_alert_is_documented() -> None:
     (group,) = yaml.safe_load((ROOT / "deploy" / "monitoring" / "rules.yml").read_text())["groups"]
     alerts = {rule["alert"] for rule in group["rules"] if "alert" in rule}
     assert {name for name in alerts if f"`{name}`" not in TEXT} == set()

@@ -1,6 +1,7 @@
 """The table of codes against every place in the source that raises an error or writes a problem."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import pytest
 import dualtrack
 import service
 from dualtrack import errors
-from dualtrack.error_codes import CLASS_OF_CODE, CODES_OF_CLASS, class_of, status_of
+from dualtrack.error_codes import CAUSES_WITHOUT_ERROR, CLASS_OF_CODE, CODES_OF_CLASS, class_of, status_of
 from dualtrack.errors import Conflict, DualtrackError, InvalidInput, JobFailed, Unavailable
 
 CLASSES = {
@@ -72,6 +73,36 @@ def test_every_code_that_is_raised_is_in_the_table() -> None:
     found = list(sites())
     assert {"disk-full", "model-dead", "no-frames", "job-canceled"} <= {site.code for site in found}
     assert not [site for site in found if site.code not in CLASS_OF_CODE]
+
+
+def literal_codes(source: str) -> set[str]:
+    """Codes in documents that the source writes, such as a job's `error`: `{"code": CODE, …}`."""
+    dicts = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Dict)]
+    pairs = [pair for each in dicts for pair in zip(each.keys, each.values, strict=True)]
+    return {
+        str(value.value)
+        for key, value in pairs
+        if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant)
+    }
+
+
+def lua_codes(source: str) -> set[str]:
+    """Causes that a script counts: `failures:service:CAUSE`."""
+    return set(re.findall(r"'failures:\w+:([a-z-]+)'", source))
+
+
+def test_codes_in_documents_and_scripts_are_found() -> None:
+    assert literal_codes("""x = json.dumps({"code": "made-up", "detail": code})""") == {"made-up"}
+    assert lua_codes("count('failures:service:made-up')\ncount('failures:service:' .. ARGV[4])") == {"made-up"}
+
+
+def test_every_code_in_documents_and_scripts_is_in_the_table() -> None:
+    root = Path(service.__path__[0])
+    written = set().union(*(literal_codes(path.read_text()) for path in root.rglob("*.py")))
+    counted = set().union(*(lua_codes(path.read_text()) for path in root.rglob("*.lua")))
+    assert ("too-many-attempts" in written, "worker-died" in counted) == (True, True)
+    assert written <= set(CLASS_OF_CODE)
+    assert counted <= {*CLASS_OF_CODE, *CAUSES_WITHOUT_ERROR}
 
 
 def test_the_table_has_the_class_that_is_raised() -> None:

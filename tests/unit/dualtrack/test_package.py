@@ -79,7 +79,7 @@ def test_a_child_finds_our_packages_and_not_those_of_its_folder(tmp_path: Path) 
 
 def test_another_system_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(ConfigurationError, match=r"^engine: expected Linux, got win32; the client .* works here$"):
+    with pytest.raises(ConfigurationError, match=r"^engine: expected Linux, got win32; the client .* runs here$"):
         require_linux("engine")
     with pytest.raises(ConfigurationError, match="expected Linux"):
         dualtrack.Engine()

@@ -70,7 +70,7 @@ def test_every_kind_of_message_has_a_line_above() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "expected"),
     [
         pytest.param("", "expected a line of JSON, got ''", id="nothing"),
         pytest.param("Warning: slow", "expected a line of JSON, got 'Warning: slow'", id="no JSON"),
@@ -81,7 +81,7 @@ def test_every_kind_of_message_has_a_line_above() -> None:
         pytest.param('{"done": true}', "unknown message None", id="no name"),
         pytest.param('{"message": "pause", "run": 3}', "unknown message 'pause', expected one of start", id="unknown"),
         pytest.param('{"message": ["done"]}', r"unknown message \['done'\]", id="a name that is no text"),
-        pytest.param('{"message": "done"}', "done has the fields run, got ''", id="a field is missing"),
+        pytest.param('{"message": "done"}', "done: expected the fields run, got ''", id="a field is missing"),
         pytest.param('{"message": "done", "run": 3, "at": 1}', "got 'run, at'", id="a field too many"),
         pytest.param('{"message": "done", "run": "3"}', "done.run must be int, got '3'", id="a number as text"),
         pytest.param(
@@ -92,8 +92,8 @@ def test_every_kind_of_message_has_a_line_above() -> None:
         ),
     ],
 )
-def test_other_lines_are_refused(line: str | bytes, words: str) -> None:
-    with pytest.raises(ProtocolError, match=f"^engine protocol: .*{words}"):
+def test_other_lines_are_refused(line: str | bytes, expected: str) -> None:
+    with pytest.raises(ProtocolError, match=f"^engine protocol: .*{expected}"):
         decode(line)
 
 
@@ -109,9 +109,9 @@ def test_other_lines_are_refused(line: str | bytes, words: str) -> None:
         pytest.param('{"message": "start", "format": 1, "settings": {}}', "1", id="older worker"),
     ],
 )
-def test_a_greeting_of_another_format_is_refused_with_both_numbers(line: str, number: str) -> None:
-    words = f"the other side uses format {number}, this side format 2"
-    with pytest.raises(ProtocolError, match=f"^engine protocol: {re.escape(words)}$"):
+def test_a_first_message_of_another_format_is_refused_with_both_numbers(line: str, number: str) -> None:
+    expected = f"the other side uses format {number}, this side format 2"
+    with pytest.raises(ProtocolError, match=f"^engine protocol: {re.escape(expected)}$"):
         decode(line)
 
 

@@ -54,13 +54,13 @@ def test_a_card_of_trained_weights_is_complete(graph: str) -> None:
         assert cv2.imread(str(path)) is not None
 
 
-def test_of_an_engine_the_card_tells_of_the_graph_that_it_is_built_from() -> None:
+def test_the_card_of_an_engine_describes_its_source_graph() -> None:
     entry = manifest_entry(load_manifest(ROOT / REPOSITORY), "siamese_rpn")
     text = model_card("siamese_rpn", "lite", "1", {**entry, "sha256": "engine", "source_sha256": "graph"}, {})
     assert "sha256 `graph`" in text
 
 
-def test_cards_are_written_anew_without_an_export(tmp_path: Path) -> None:
+def test_cards_are_rewritten_without_an_export(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_bytes((ROOT / REPOSITORY / MANIFEST).read_bytes())
     for graph in GRAPHS:
         (tmp_path / graph).mkdir()

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from service.media.children.child_main import Document, child_main, say
+from service.media.children.child_main import Document, child_main, send
 
 
 def spin(_: Document) -> Document:
@@ -25,7 +25,7 @@ def hold(_: Document) -> Document:
 def act(job: Document) -> Document:
     script = job["script"]
     if script.startswith("SIG"):
-        say({"progress": 7})
+        send({"progress": 7})
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.Signals[script])
         signal.pause()

@@ -20,7 +20,7 @@ def age(root: Path, key: str, seconds: float) -> None:
     os.utime(path, (path.stat().st_atime, path.stat().st_mtime - seconds))
 
 
-def test_the_least_recently_used_goes_first_and_is_told(tmp_path: Path) -> None:
+def test_the_least_recently_used_is_evicted_first_and_reported(tmp_path: Path) -> None:
     notes: list[CacheNote] = []
     cache = FolderCache(tmp_path, max_bytes=2 * SIZE + 5, note=notes.append)
     cache.put(A, bytes(10))

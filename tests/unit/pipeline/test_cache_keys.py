@@ -129,7 +129,7 @@ def test_every_parameter_is_in_the_keys_of_those_that_depend_on_it(params, stage
         ],
     ],
 )
-def test_other_models_are_told_apart(manifest: Manifest) -> None:
+def test_other_models_are_distinguished(manifest: Manifest) -> None:
     assert differing(replace(a_run(), networks=networks(manifest))) == NETWORKS
 
 
@@ -165,7 +165,7 @@ def at_rate(run: Run, track_fps: float) -> Run:
     return replace(run, params=replace(run.params, track_fps=track_fps))
 
 
-def test_frames_of_a_video_are_told_apart() -> None:
+def test_frames_of_a_video_are_distinguished() -> None:
     """Segments of one length, and those of another rate that cover the same frames."""
     run = a_run()
     runs = [
@@ -205,7 +205,7 @@ def given_file(path: Path, text: str, known: ClassVector | None = None) -> Given
 OWN_CLASSES = '{"annotations": [], "categories": [{"id": 1, "name": "%s"}]}'
 
 
-def test_sources_of_candidates_are_told_apart(tmp_path: Path) -> None:
+def test_sources_of_candidates_are_distinguished(tmp_path: Path) -> None:
     outside = described_detector(tmp_path / "a", score="s", graph=b"1")
     sources = [
         None,
@@ -255,24 +255,24 @@ class Elsewhere(FakeClient):
     runtime = "fake on another processor"
 
 
-def test_another_execution_provider_is_told_apart() -> None:
+def test_another_execution_provider_is_distinguished() -> None:
     other = Networks(Elsewhere(MANIFEST.dims), MANIFEST)
     assert differing(replace(a_run(), networks=other)) == NETWORKS
 
 
-def test_the_provider_of_a_detector_from_outside_is_told_apart(tmp_path: Path) -> None:
+def test_the_provider_of_a_detector_from_outside_is_distinguished(tmp_path: Path) -> None:
     described_detector(tmp_path / "a", score="s", graph=b"1")
     file = load_detector_file(tmp_path / "a" / "detector.toml")
     one, two = (OutsideDetector(file, cast("OnnxFile", SimpleNamespace(runtime=name))) for name in "ab")
     assert one.source != two.source != one.vector.source
 
 
-def test_checkpoints_of_a_run_are_told_apart() -> None:
+def test_checkpoints_of_a_run_are_distinguished() -> None:
     key = a_run().checkpoints.key
     assert len({key(name) for name in ("detect 0", "detect 8", "track a 8", "track b 8")}) == 4
 
 
-def test_stages_are_told_apart() -> None:
+def test_stages_are_distinguished() -> None:
     assert len({key.rpartition("-")[2] for key in keys(a_run()).values()}) == len(ALL)
 
 

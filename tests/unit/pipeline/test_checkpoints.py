@@ -135,7 +135,7 @@ def test_no_piece_is_left_at_the_end() -> None:
     assert cache.kept == {}
 
 
-def test_who_is_told_of_a_file_learns_that_it_is_a_checkpoint(tmp_path: Path) -> None:
+def test_notes_on_files_mark_checkpoints(tmp_path: Path) -> None:
     notes: list[CacheNote] = []
     cache = FolderCache(tmp_path, max_bytes=1000, note=notes.append)
     cache.put("v/result", b"1")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dualtrack.errors import ConfigurationError, ContractViolation
-from service.pipeline.detection.answers import boxes_of, grids_of, scores_of
 from service.pipeline.detection.description import Description, DetectorFile, InputRule, load_detector_file
+from service.pipeline.detection.output_tensors import boxes_of, grids_of, scores_of
 from service.pipeline.detection.outside import found, open_detector
 from service.pipeline.detection.placement import Placement, input_of, place
 from service.pipeline.parameters.params import DetectorParams
@@ -301,7 +301,7 @@ def test_no_graph_at_all(tmp_path: Path) -> None:
 
 
 def test_descriptions_in_the_docs_are_right() -> None:
-    text = (REPOSITORY.parent / "docs" / "bring-your-own.md").read_text()
+    text = (REPOSITORY.parent / "docs" / "how-to" / "own-detector.md").read_text()
     blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     models = [Description.model_validate(tomllib.loads(block)).model.name for block in blocks]
-    assert models == ["yolo.onnx", "maskrcnn.onnx"]
+    assert models == ["yolo11n.onnx", "yolov5s.onnx", "yolox_s.onnx", "maskrcnn.onnx"]

@@ -141,7 +141,7 @@ def test_reading_draws_no_mask(tmp_path: Path) -> None:
     assert small.masks == large.masks == b" [[0,0,10000.0,0,10000.0,10000.0,0,10000.0]]"
 
 
-def test_version_tells_contents_and_meanings_apart(tmp_path: Path) -> None:
+def test_version_distinguishes_contents_and_meanings(tmp_path: Path) -> None:
     documents: list[object] = [[BOX], [{**BOX, "score": 0.6}], {"categories": "coco", "annotations": [BOX]}]
     versions = [read(tmp_path, document).vector.source for document in documents]
     assert len(set(versions)) == 3

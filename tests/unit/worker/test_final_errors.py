@@ -3,7 +3,7 @@
 import pytest
 
 from dualtrack import errors, protocol
-from service.worker.engine_main import Answers
+from service.worker.engine_main import Reporter
 
 
 @pytest.mark.parametrize(
@@ -21,5 +21,5 @@ from service.worker.engine_main import Answers
 )
 def test_what_is_final(error: errors.DualtrackError, final: bool) -> None:
     said: list[protocol.Answer] = []
-    Answers(said.append).failed(error)
+    Reporter(said.append).failed(error)
     assert said == [protocol.Failed(0, error.code, "x", final)]

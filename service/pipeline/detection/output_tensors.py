@@ -1,4 +1,4 @@
-"""What a described detector's tensors say: boxes and class vectors of one frame, by plain arithmetic."""
+"""Interprets the output tensors of an external detector: boxes, class vectors and masks of one frame."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -116,7 +116,7 @@ def check_count(tensor: str, rows: int, boxes: int) -> None:
 
 
 def _top_class(outputs: Outputs, rule: ScoreRule, labels: str, numbers: tuple[int, ...]) -> F32:
-    """One score and one label per row -> vectors with one entry; a label that is no class gives zeros."""
+    """One score and label per row -> vectors with one nonzero entry; an unknown label gives zeros."""
     scores = _without_batch(outputs, rule.tensor, 1)
     called = _without_batch(outputs, labels, 1).astype(np.int64) - rule.first_label
     if len(called) != len(scores):
@@ -136,7 +136,7 @@ def _rows(outputs: Outputs, rule: ColumnsRule) -> F32:
 
 
 def _without_batch(outputs: Outputs, name: str, ndim: int) -> NDArray[Any]:
-    """A tensor with `ndim` axes; a batch of one, and a channel of one after the detections, are left out."""
+    """A tensor with `ndim` axes, without a batch axis of 1 and a channel axis of 1 after the detections."""
     array = outputs[name]
     if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBERS:
         kind = f"{array.dtype} values" if isinstance(array, np.ndarray) else type(array).__name__
