@@ -82,7 +82,7 @@ CODES_OF_CLASS: Mapping[type[DualtrackError], tuple[str, ...]] = {
         "unreachable",
     ),
     Canceled: ("canceled",),
-    JobFailed: ("detections-deleted", "too-many-attempts"),
+    JobFailed: ("detections-deleted", "job-deadline", "too-many-attempts"),
     InferenceError: ("inference-failed",),
     ContractViolation: ("contract-violation",),
     InferenceTimeout: ("inference-timeout",),

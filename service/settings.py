@@ -286,6 +286,18 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds a worker that is shutting down may spend on its current job before requeuing it.",
     )
+    engine_silent_s: float = Field(
+        120.0,
+        gt=0,
+        description="Seconds without a message and without CPU time, its children's included, after which a job's "
+        "engine process is considered frozen and killed; twice `inference_deadline_s` if that is longer.",
+    )
+    job_deadline_s: float = Field(
+        6 * 3600.0,
+        ge=0,
+        description="Maximum duration of one attempt at a job, in seconds, after which the job fails permanently; "
+        "0 disables the limit.",
+    )
     result_ttl_s: int = Field(
         7 * 24 * 3600, gt=0, le=MOST_S, description="Seconds for which jobs, videos, results and cached data are kept."
     )

@@ -126,7 +126,8 @@ class Engine:
             InvalidDetections: the detections file does not exist or can't be used.
             InvalidParameter: a parameter is unknown or out of range.
             ConfigurationError: the models or settings can't be used, or the engine is closed.
-            InferenceError: inference failed; an `EngineDied` if the process ended.
+            InferenceError: inference failed; an `EngineDied` if the process ended or was frozen.
+            Unavailable: the disk is full, or a decoder was killed or got no processor time; a later call may succeed.
 
         Example:
             >>> with dualtrack.Engine() as engine:

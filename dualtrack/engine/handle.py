@@ -10,11 +10,13 @@ from typing import Any
 
 from dualtrack import protocol
 from dualtrack.children import child_environment, python_command
+from dualtrack.engine.idle import until_frozen
 from dualtrack.error_codes import error_of_code
 from dualtrack.errors import Canceled, EngineDied, JobFailed
 
 COMMAND = python_command("service.worker.engine_main")
 START_S = 120.0
+SILENT_S = 120.0
 CANCEL_S = 1.0
 STOP_S = 5.0
 LINE_BYTES = 1 << 20
@@ -30,12 +32,24 @@ class EngineHandle:
             absent come from the environment. `scratch` is the folder for decoded frames and features, which is removed
             when the process is killed; without it the process creates and removes its own.
         command: the program to start; tests start another one.
+        silent_s: seconds without a message and without processor time, its own or its children's, after which an
+            engine with a job is taken for frozen, and killed. One that computes for longer between two messages, on
+            however slow a machine, is not.
+        deadline_s: seconds that a job may take; None: any time.
     """
 
-    def __init__(self, settings: Document, command: Sequence[str] = COMMAND) -> None:
+    def __init__(
+        self,
+        settings: Document,
+        command: Sequence[str] = COMMAND,
+        *,
+        silent_s: float = SILENT_S,
+        deadline_s: float | None = None,
+    ) -> None:
         self._settings, self._command = settings, command
+        self._silent_s, self._deadline_s = silent_s, deadline_s
         self._process: Process | None = None
-        self._runs = 0
+        self._runs = self._heard = 0
 
     async def start(self) -> None:
         """Start the process unless it is running, and wait until its models are loaded.
@@ -90,18 +104,22 @@ class EngineHandle:
 
         Raises:
             Canceled: the job was stopped because `canceled` was set.
-            JobFailed: the job failed.
-            EngineDied: the process ended.
+            JobFailed: the job failed, or took longer than `deadline_s`.
+            EngineDied: the process ended, or was frozen.
             ConfigurationError: the process started, but its models or settings can't be used.
         """
         await self._start_unless(canceled)
         try:
-            ended = await self._attend(job, report, note, canceled)
+            async with asyncio.timeout(self._deadline_s) as deadline:
+                ended = await self._attend(job, report, note, canceled)
         except BaseException as error:
             # whatever the error, even one in the caller's callbacks: the process may still be working on this run
             await self.kill()
             if isinstance(error, EngineDied) and canceled.is_set():
                 raise Canceled(CANCELED) from error
+            if isinstance(error, TimeoutError) and deadline.expired():
+                limit = f"job: not done within job_deadline_s, {self._deadline_s:g} s"
+                raise JobFailed(limit, code="job-deadline", final=True) from error
             raise
         finally:
             if canceled.is_set():
@@ -147,10 +165,17 @@ class EngineHandle:
         _write(process, protocol.Do(run, job))
         # watched from here on, including while a long line waits for the engine to read it
         stop = asyncio.create_task(self._stop_when(canceled, run, process))
+        frozen = asyncio.create_task(self._stop_frozen(process))
         try:
             await _flush(process)
             return await self._follow(run, report, note)
+        except EngineDied as error:
+            if frozen.done():
+                raise EngineDied(f"engine: no message and no processor time for {self._silent_s:g} s") from error
+            raise
         finally:
+            frozen.cancel()
+            await asyncio.wait({frozen})
             stop.cancel()
             await asyncio.wait({stop})
             if not stop.cancelled():
@@ -176,6 +201,12 @@ class EngineHandle:
                     raise EngineDied(f"engine: expected a message about a run, got {protocol.name_of(message)}")
         code = self._process.returncode if self._process else None
         raise EngineDied(f"engine: the process ended during a job (exit code {code})")
+
+    async def _stop_frozen(self, process: Process) -> None:
+        """Kill the process if it freezes."""
+        await until_frozen(process.pid, self._silent_s, lambda: self._heard)
+        if process.returncode is None:
+            process.kill()
 
     async def _stop_when(self, canceled: asyncio.Event, run: int, process: Process) -> None:
         """Wait for a cancel, forward it, and kill the process if the run does not end soon after."""
@@ -221,6 +252,7 @@ class EngineHandle:
             # nothing, or an incomplete line of a process that was killed
             await self._process.wait()
             return None
+        self._heard += 1
         try:
             return protocol.decode(line)
         except protocol.ProtocolError as error:

@@ -10,6 +10,7 @@ from typing import Any, Self
 from dualtrack.result.document import parse, pieces
 from dualtrack.result.file import ResultFile
 from dualtrack.result.model import Category, Chunk, Document, Head, Tubelet, Video
+from dualtrack.whole_file import written_whole
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,16 +113,13 @@ class Result:
             path: path of the file; an existing file is replaced once the new one is complete.
 
         Raises:
-            OSError: the file can't be written; an existing file is left unchanged.
+            OSError: the file can't be written; an existing file is left unchanged, and no part of the new one remains.
 
         Example:
             >>> result.save("result.json")
         """
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        with part.open("w") as file:
+        with written_whole(Path(path)) as part, part.open("w") as file:
             file.writelines(pieces(self.head, self.tubelets))
-        part.replace(path)
 
 
 def load(path: Path | str) -> Result:

@@ -32,6 +32,7 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.vocabulary import Vocabulary, match_vocabulary
 from service.pipeline.context import PipelineContext
 from service.pipeline.detection.given import GivenDetections
+from service.pipeline.detection.records import records_of
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters.request_names import TABLE
 from service.pipeline.run import Run, VideoResult, detect_all, process_video
@@ -159,8 +160,7 @@ def _joined_run(runs: Sequence[Run], candidates: Sequence[Detections], vocabular
     name = f"joined:{','.join(run.cache_name for run in runs)}"
     given = GivenDetections(
         replace(vector, source=f"{name} {vector.source}"),
-        tuple(candidates),
-        tuple(np.zeros(len(frame), np.bool_) for frame in candidates),
+        records_of(candidates, runs[0].clip.frame_hw, len(vector.classes)),
     )
     return replace(
         runs[0],

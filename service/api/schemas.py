@@ -83,7 +83,7 @@ class CachedStageOut(BaseModel):
     model_config = ConfigDict(title="CachedStage")
 
     stage: str = Field(
-        description="`clip`, `shots`, `detections`, `tubelets` or `checkpoint`.", examples=["detections"]
+        description="`clip`, `shots`, `given`, `detections`, `tubelets` or `checkpoint`.", examples=["detections"]
     )
     size_bytes: int = Field(description="On disk.")
     used_at: datetime = Field(description="When it was last used.")

@@ -18,6 +18,11 @@ class InferenceClient(Protocol):
     (deadline, concurrency limit, retry) wrap a client.
     """
 
+    @property
+    def runtime(self) -> str:
+        """Names the program and the hardware that run the graphs: results of two that differ are not the same bytes."""
+        ...
+
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """Run `spec`'s graph.
 

@@ -60,6 +60,7 @@ class OnnxRuntimeClient:
                 f"{manifest.file}; TensorRT engines need Triton (set DUALTRACK_TRITON_URL)"
             )
         self._closed = False
+        self.runtime = _runtime(providers)
         self._sessions = {
             name: _open(f"model {name}", manifest.graph_path(name), providers, threads) for name in manifest.graphs
         }
@@ -104,6 +105,7 @@ class OnnxFile:
     def __init__(self, path: Path, *, providers: Sequence[str], threads: int) -> None:
         _check_providers(providers)
         self._what = f"detector {path.name}"
+        self.runtime = _runtime(providers)
         self._session = _open(self._what, path, providers, threads)
 
     @property
@@ -155,6 +157,11 @@ def _found(tensor: onnxruntime.NodeArg) -> FoundTensor:
     dtype = tensor.type.removeprefix("tensor(").removesuffix(")")
     shape = tuple(axis if isinstance(axis, int) else None for axis in tensor.shape)
     return FoundTensor(tensor.name, DTYPES.get(dtype, dtype), shape)
+
+
+def _runtime(providers: Sequence[str]) -> str:
+    """See `InferenceClient.runtime`."""
+    return f"onnxruntime {onnxruntime.__version__} {' '.join(providers)}"
 
 
 def _check_providers(providers: Sequence[str]) -> None:

@@ -17,6 +17,11 @@ class WithDeadline:
     def __init__(self, inner: InferenceClient, *, seconds: float) -> None:
         self._inner, self._seconds = inner, seconds
 
+    @property
+    def runtime(self) -> str:
+        """The inner client's."""
+        return self._inner.runtime
+
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
         try:
@@ -35,6 +40,11 @@ class WithLimit:
 
     def __init__(self, inner: InferenceClient, *, calls: int) -> None:
         self._inner, self._turns = inner, asyncio.Semaphore(calls)
+
+    @property
+    def runtime(self) -> str:
+        """The inner client's."""
+        return self._inner.runtime
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
@@ -60,6 +70,11 @@ class WithRetry:
 
     def __init__(self, inner: InferenceClient, *, tries: int, pause_s: float, most_pause_s: float = 2.0) -> None:
         self._inner, self._tries, self._pause_s, self._most_pause_s = inner, tries, pause_s, most_pause_s
+
+    @property
+    def runtime(self) -> str:
+        """The inner client's."""
+        return self._inner.runtime
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""

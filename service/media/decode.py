@@ -40,7 +40,7 @@ async def decode(
 
     Raises:
         InvalidVideo: it can't be decoded or exceeds a limit; if the decoder died, the message names the frame.
-        Unavailable: the disk is full.
+        Unavailable: the disk is full, or see `run_child`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     _check_room(info, limits, network_hw, directory)

@@ -18,6 +18,7 @@ async def probe(path: Path, limits: VideoLimits) -> VideoInfo:
     Raises:
         InvalidVideo: `code` says why: empty-file, unsupported-container, unsupported-codec, no-video, no-frames,
             malformed, too-large, too-small, too-many-frames, too-long, file-too-large, timeout, decode-failed.
+        Unavailable: the machine's fault, see `run_child`.
     """
     size = path.stat().st_size
     if size > limits.max_bytes:

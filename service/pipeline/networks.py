@@ -29,6 +29,11 @@ class Networks:
         """Specs of all graphs by name."""
         return graph_specs(self.manifest.dims)
 
+    @property
+    def source(self) -> str:
+        """Names these weights and what runs them: another execution provider rounds in another way."""
+        return f"{self.manifest.identity} {self.client.runtime}"
+
     async def run(self, graph: str, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """Run one graph; raises like `InferenceClient.infer`."""
         return await self.client.infer(self.specs[graph], inputs)

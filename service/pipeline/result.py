@@ -11,6 +11,7 @@ from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.result import document as documents
 from dualtrack.result.file import ResultFile, write_result
 from dualtrack.result.model import Category, Chunk, Entry, Head, TubeletHead, Video
+from dualtrack.whole_file import written_whole
 from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
 from service.structures.masks import bounding_box
 from service.structures.tubelets import LabeledTubelet, Tubelet
@@ -26,14 +27,19 @@ def write_results(folder: Path, result: VideoResult, run: Run, parameters: Mappi
         result: output of `process_video`.
         run: the run over the whole video.
         parameters: effective value of every parameter.
+
+    Raises:
+        OSError: the disk is full or refuses; nothing of the result stays.
     """
     path = folder / FILES[ResultFormat.COCO_RLE].stored
     tubelets = [item.tubelet for item in result.tubelets]
-    write_result(path, head_of(result, run, parameters), lambda place, frames: entries_of(tubelets[place], frames))
-    written = ResultFile.open(path)
-    with (folder / FILES[ResultFormat.YTVIS].stored).open("w") as file:
-        file.writelines(ytvis.pieces(written.head, written.tubelets()))
-    return written
+    # both files or none: a disk that fills up in between leaves neither
+    with written_whole(path) as part, written_whole(folder / FILES[ResultFormat.YTVIS].stored) as ytvis_part:
+        write_result(part, head_of(result, run, parameters), lambda place, frames: entries_of(tubelets[place], frames))
+        written = ResultFile.open(part)
+        with ytvis_part.open("w") as file:
+            file.writelines(ytvis.pieces(written.head, written.tubelets()))
+    return ResultFile.open(path)
 
 
 def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Head:

@@ -12,7 +12,6 @@ A killed run resumes by running again: finished detections and tubelets are in t
 (`store/checkpoints`). Decoding, the cheap stages and the steps since the last checkpoint run again.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,7 +35,7 @@ from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.progress import Report, StageProgress
 from service.pipeline.store.cache import StageCache, recall
 from service.pipeline.store.checkpoints import Checkpoints, PiecewiseCheckpoints
-from service.pipeline.store.codec import pack_detections, unpack_detections
+from service.pipeline.store.codec import pack_detections, pack_shots, unpack_detections, unpack_shots
 from service.pipeline.store.keys import checkpoint_key, detections_key, shots_key, tubelets_key
 from service.pipeline.tracks.caching import CachingTracker, SeedTracker
 from service.pipeline.tracks.tracker import Tracker
@@ -98,9 +97,12 @@ class Run:
 
     @property
     def source(self) -> str:
-        """What candidates depend on besides video and parameters; the bundled weights compute masks of given boxes."""
-        weights = self.networks.manifest.identity
-        return weights if self.detector_override is None else f"{weights}+{self.detector_override.vector.source}"
+        """What candidates and tubelets depend on besides video and parameters: weights, and what runs them.
+
+        That is also true of detections that were given: the bundled networks make masks of boxes, and the tubelets.
+        """
+        own = self.networks.source
+        return own if self.detector_override is None else f"{own}+{self.detector_override.source}"
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -173,7 +175,7 @@ async def process_video(whole: Run) -> VideoResult:
     result.tubelets.extend(await fill.fill_settled([], finished))
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
     if shots.needs_frames:
-        run.cache.put(shots_key(run.cache_name, params), json.dumps(shots.found).encode())
+        run.cache.put(shots_key(run.cache_name, params), pack_shots(shots.found))
     return result
 
 
@@ -199,7 +201,7 @@ def shot_changes(run: Run) -> ShotChanges:
     """Shot changes, from the cache if this video was searched before; none if the parameters disable them."""
     if not run.params.chunks.shots:
         return ShotChanges(run.clip, known=())
-    return ShotChanges(run.clip, recall(run.cache, shots_key(run.cache_name, run.params), json.loads))
+    return ShotChanges(run.clip, recall(run.cache, shots_key(run.cache_name, run.params), unpack_shots))
 
 
 async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], ChunkNote]:

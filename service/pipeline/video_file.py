@@ -4,7 +4,6 @@ A video that was processed before is not probed, and only decoded if a stage nee
 file itself.
 """
 
-import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.context import PipelineContext
 from service.pipeline.detection.detector import Detector
-from service.pipeline.detection.given import read_detections
+from service.pipeline.detection.given import open_detections
 from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters
 from service.pipeline.progress import Report, StageProgress
 from service.pipeline.result import write_results
@@ -54,11 +53,13 @@ async def segment(
         InvalidDetections: the detections file can't be used.
         InvalidParameter: no category matches a class of the detector.
         InferenceError: a graph failed.
+        Unavailable: a decoder was killed or got no processor time, or its disk is full.
+        OSError: the disk is full or refuses; no part of a result stays.
     """
     key = clip_key(sha256, context.limits)
     facts = recall(context.cache, key, ClipFacts.unpack)
     info = await probe(video, context.limits) if facts is None else facts.probed
-    given = await asyncio.to_thread(_given, detections, info, context)
+    given = await _given(detections, sha256, info, context)
     vocabulary = choose(context.vector if given is None else given.vector, parameters.categories)
     open_now = partial(open_clip, video, info, context, parameters, report)
     clip = await open_now() if facts is None else KnownClip(facts, _canvas(info, parameters).network_hw, open_now)
@@ -116,6 +117,16 @@ def _canvas(info: VideoInfo, parameters: JobParameters) -> Canvas:
     return fit((info.height, info.width), short_side=detector.short_side, long_side=detector.long_side)
 
 
-def _given(detections: Path | None, info: VideoInfo, context: PipelineContext) -> Detector | None:
+async def _given(detections: Path | None, sha256: str, info: VideoInfo, context: PipelineContext) -> Detector | None:
     """The detector that replaces the bundled one, if any."""
-    return context.detector if detections is None else read_detections(detections, info, context.vector)
+    if detections is None:
+        return context.detector
+    return await open_detections(
+        detections,
+        info,
+        context.vector,
+        video=sha256,
+        cache=context.cache,
+        scratch=context.scratch,
+        limits=context.limits,
+    )

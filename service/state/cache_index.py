@@ -22,7 +22,7 @@ from service.state.connection import translated
 
 @dataclass(frozen=True, slots=True)
 class CachedStage:
-    """One cached result: `clip`, `shots`, `detections`, `tubelets` or `checkpoint`, its size and last use."""
+    """One cached result: `clip`, `shots`, `given`, `detections`, `tubelets` or `checkpoint`, its size and last use."""
 
     stage: str
     size_bytes: int

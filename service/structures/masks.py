@@ -5,6 +5,7 @@ A mask is in pixels of its frame, and includes the frame's size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 from pycocotools import mask as coco
@@ -131,7 +132,7 @@ def from_coco(value: object, size_hw: tuple[int, int]) -> Rle:
         ValueError: it is not valid, or does not match the frame.
     """
     height, width = size_hw
-    if isinstance(value, list) and value and all(_is_polygon(polygon) for polygon in value):
+    if is_polygons(value):
         merged = coco.merge(coco.frPyObjects(value, height, width))
         return Rle(size_hw, bytes(merged["counts"]))
     if not isinstance(value, dict):
@@ -144,6 +145,11 @@ def from_coco(value: object, size_hw: tuple[int, int]) -> Rle:
     if not all(type(run) is int and run >= 0 for run in runs) or sum(runs) != height * width:
         raise ValueError(f"expected counts whose runs cover {height} x {width} pixels, got {counts!r:.80}")
     return Rle(size_hw, bytes(coco.frPyObjects({"size": size, "counts": runs}, height, width)["counts"]))
+
+
+def is_polygons(value: object) -> TypeGuard[list[list[float]]]:
+    """Whether a `segmentation` is polygons that can be drawn."""
+    return isinstance(value, list) and bool(value) and all(_is_polygon(polygon) for polygon in value)
 
 
 def _is_polygon(value: object) -> bool:

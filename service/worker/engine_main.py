@@ -18,7 +18,8 @@ from typing import NoReturn, TextIO
 from uuid import uuid4
 
 from dualtrack import protocol
-from dualtrack.errors import Canceled, DualtrackError, InvalidInput, InvalidResult
+from dualtrack.errors import Canceled, ContractViolation, DualtrackError, InvalidInput, InvalidResult, Unavailable
+from service.media.children.child_main import FULL
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import parse_stored
@@ -130,6 +131,10 @@ class JobEngine:
             self._reporter.done()
         except DualtrackError as error:
             self._reporter.failed(error)
+        except OSError as error:
+            # the disk's fault, not the job's: another attempt may find it mended
+            code = "disk-full" if error.errno in FULL else "unavailable"
+            self._reporter.failed(Unavailable(f"engine: {error}", code=code))
 
     def _report(self, run: int, progress: StageProgress) -> None:
         self._check_cancel(run)
@@ -142,7 +147,7 @@ class JobEngine:
 
 def _is_final(error: DualtrackError) -> bool:
     """Whether another attempt would fail in the same way; a result that can't be read back is a fault of the disk."""
-    return isinstance(error, InvalidInput | Canceled) and not isinstance(error, InvalidResult)
+    return isinstance(error, InvalidInput | Canceled | ContractViolation) and not isinstance(error, InvalidResult)
 
 
 async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels, reporter: Reporter) -> None:

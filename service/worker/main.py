@@ -50,7 +50,13 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
-            engine = EngineHandle({**settings.engine_settings().to_json(), "scratch": str(scratch)}, engine_command)
+            engine = EngineHandle(
+                {**settings.engine_settings().to_json(), "scratch": str(scratch)},
+                engine_command,
+                # an engine that waits for Triton is idle, too, for as long as one call may take
+                silent_s=max(settings.engine_silent_s, 2 * settings.inference_deadline_s),
+                deadline_s=settings.job_deadline_s or None,
+            )
             runner = JobRunner(
                 parts.jobs, parts.videos, parts.detections, parts.blobs, parts.cache, engine, parts.counters
             )

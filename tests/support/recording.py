@@ -62,6 +62,10 @@ class RecordingClient:
         self._inner = inner
         self.calls: list[Call] = []
 
+    @property
+    def runtime(self) -> str:
+        return self._inner.runtime
+
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         outputs = await self._inner.infer(spec, inputs)
         self.calls.append(Call(spec.name, dict(inputs), outputs))

@@ -189,7 +189,7 @@ def test_frozen_server_is_a_timeout_that_names_the_model(serve: Serve) -> None:
         os.killpg(server.process.pid, signal.SIGSTOP)
         try:
             asked = time.monotonic()
-            with pytest.raises(InferenceTimeout, match=r"mask_rcnn: Triton at .* no answer within the deadline"):
+            with pytest.raises(InferenceTimeout, match=r"mask_rcnn: Triton at .* did not respond within the deadline"):
                 ask(server, lambda client: client.infer(DETECTOR, one_frame()), deadline_s=1.5)
             assert time.monotonic() - asked < 4
         finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dualtrack.errors import InferenceTimeout, Unavailable
 from service.inference.repository.manifest import load_manifest
 from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
@@ -50,9 +51,15 @@ def ours() -> set[str]:
     return {path.name for path in SHM.glob(f"{PREFIX}*")}
 
 
+def regions_of(client: TritonClient) -> int:
+    """How many regions a client holds: one page to try it out, and one for every call at the same time."""
+    assert client._regions is not None
+    return len(list(SHM.glob(f"{client._regions._owner}-*")))
+
+
 @contextlib.asynccontextmanager
-async def sharing(url: str, *, max_bytes: int = 1 << 28):
-    client = TritonClient(url, deadline_s=30)
+async def sharing(url: str, *, max_bytes: int = 1 << 28, deadline_s: float = 30):
+    client = TritonClient(url, deadline_s=deadline_s)
     try:
         assert await client.share(max_bytes)
         yield client
@@ -138,13 +145,53 @@ def test_a_restarted_server_gets_the_regions_again(tmp_path: Path, triton_python
             first = stack.enter_context(triton(REPOSITORY, tmp_path, triton_python, ports=ports))
             async with sharing(first.grpc_url) as client:
                 before = await client.infer(spec, inputs)
+                held = regions_of(client)
                 os.killpg(first.process.pid, signal.SIGKILL)
                 first.process.wait()
-                stack.enter_context(triton(REPOSITORY, tmp_path, triton_python, ports=ports))
+                for _ in range(3):
+                    with pytest.raises(Unavailable):
+                        await client.infer(spec, inputs)
+                # a folder of its own: the first one's backend may be a moment longer alive than its server
+                (tmp_path / "again").mkdir()
+                stack.enter_context(triton(REPOSITORY, tmp_path / "again", triton_python, ports=ports))
                 await asyncio.sleep(1.5)
                 after = await client.infer(spec, inputs)
                 np.testing.assert_array_equal(before["templates"], after["templates"])
+                assert regions_of(client) == held
 
-    held = ours()
+    earlier = ours()
     asyncio.run(work())
-    assert ours() <= held
+    assert ours() <= earlier
+
+
+def test_regions_of_calls_that_a_frozen_server_did_not_answer_are_given_back(
+    tmp_path: Path, triton_python: Path
+) -> None:
+    spec = SPECS["siamese_rpn_template"]
+    inputs = inputs_for(spec, Sizes(tracks=2))
+
+    async def work() -> None:
+        with triton(REPOSITORY, tmp_path, triton_python) as server:
+            async with sharing(server.grpc_url, deadline_s=2) as client:
+                before = await client.infer(spec, inputs)
+                held = regions_of(client)
+                os.killpg(server.process.pid, signal.SIGSTOP)
+                for _ in range(2):
+                    with pytest.raises((InferenceTimeout, Unavailable)):
+                        await client.infer(spec, inputs)
+                canceled = asyncio.create_task(client.infer(spec, inputs))
+                await asyncio.sleep(0.2)
+                canceled.cancel()
+                await asyncio.gather(canceled, return_exceptions=True)
+                assert regions_of(client) > held
+                os.killpg(server.process.pid, signal.SIGCONT)
+                while client._lost:
+                    after = await client.infer(spec, inputs)
+                np.testing.assert_array_equal(before["templates"], after["templates"])
+                status = await client._client.get_system_shared_memory_status()
+                assert len(status.regions) == len(client._registered) == regions_of(client)
+                assert regions_of(client) <= held
+
+    earlier = ours()
+    asyncio.run(work())
+    assert ours() <= earlier

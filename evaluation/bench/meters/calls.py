@@ -49,6 +49,11 @@ class CallMeter:
     calls: list[Call] = field(default_factory=list)
     inputs: dict[str, list[dict[str, NDArray[np.generic]]]] = field(default_factory=dict)
 
+    @property
+    def runtime(self) -> str:
+        """The inner client's."""
+        return self.inner.runtime
+
     async def infer(self, spec: GraphSpec, inputs: Arrays) -> Tensors:
         """See `InferenceClient.infer`."""
         kept = self.inputs.setdefault(spec.name, [])

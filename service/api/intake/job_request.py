@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from dualtrack.errors import InvalidParameter
 from service.api.deps import UploadSlots
@@ -22,8 +22,10 @@ from service.api.metrics.api import ApiMetrics
 from service.api.schemas import JobRequest
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
-from service.pipeline.detection.given import read_detections
+from service.pipeline.detection.given import check_detections
+from service.pipeline.detection.records import vector_to_json
 from service.pipeline.parameters.job_parameters import JobParameters
+from service.pipeline.store.keys import given_key
 from service.state.blobs import Received
 from service.state.job import stored_parameters
 from service.wiring import Parts
@@ -33,6 +35,8 @@ FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file":
 EXPECTED_PARTS = "at most one part each of 'parameters', 'detections', and 'file' or 'video_id'"
 DEPRECATION = "@1796083200"  # 2026-12-01T00:00:00Z
 """The value of `Deprecation` (RFC 9745): since when the old names of parameters are deprecated."""
+CONNECTED_S = 0.5
+"""How often it is checked whether the client is still there while its detections are read."""
 IDEMPOTENCY_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,128})"?')
 log = structlog.get_logger()
 Model = TypeVar("Model", bound=BaseModel)
@@ -104,12 +108,16 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
     async with AsyncExitStack() as block:
         if kind == body.JSON:
             asked = _Asked(_validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES))))
+            if asked.job.detections is not None:
+                # reading detections costs as much as an upload
+                block.enter_context(slots.hold())
         elif kind == body.FORM:
             block.enter_context(slots.hold())
             asked = await _from_form(request, parts, metrics, block)
         else:
             raise body.unsupported(request, body.JSON, body.FORM)
-        await _check_and_store(asked, parts, block)
+        await _while_connected(request, _check(asked, parts, block))
+        await _store(asked, parts, block)
         if asked.job.parameters.deprecations:
             log.warning("deprecated parameters", names=asked.job.parameters.deprecations)
         yield NewJob(asked.job.video_id, asked.job.parameters, asked.job.detections, key)
@@ -117,6 +125,23 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
 
 def _given(parameters: JobParameters) -> dict[str, Any]:
     return parameters.model_dump(mode="json", exclude_none=True)
+
+
+async def _while_connected(request: Request, work: Coroutine[None, None, None]) -> None:
+    """Do some work, the body having been read; it ends when the client leaves.
+
+    Raises:
+        ClientDisconnect: it has left.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=CONNECTED_S))[0]:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+        task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -167,17 +192,23 @@ def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = (
         raise RequestValidationError(found) from error
 
 
-async def _check_and_store(asked: _Asked, parts: Parts, block: AsyncExitStack) -> None:
-    """The video is there, the detections are of this video, the categories are known; then what came is stored."""
+async def _check(asked: _Asked, parts: Parts, block: AsyncExitStack) -> None:
+    """The video is there, the detections are of this video, the categories are known."""
     job = asked.job
     video = asked.video.video if asked.video is not None else await parts.videos.get(job.video_id)
     vector = parts.classes
     if job.detections is not None:
         # what came with the form is stored below, once it fits
         path = asked.detections.path if asked.detections else await _held(job.detections, parts, block)
-        given = await asyncio.to_thread(read_detections, path, VideoInfo.from_json(video.info), vector)
-        vector = given.vector
+        info, settings = VideoInfo.from_json(video.info), parts.settings
+        key = given_key(job.video_id, job.detections, info, vector_to_json(vector))
+        cache = {"root": str(settings.cache_dir), "max_bytes": settings.cache_max_bytes, "key": key}
+        vector = await check_detections(path, info, vector, settings.limits, {"cache": cache})
     choose(vector, job.parameters.categories)
+
+
+async def _store(asked: _Asked, parts: Parts, block: AsyncExitStack) -> None:
+    """Store what came with the form."""
     if asked.detections is not None:
         await _held(asked.detections.sha256, parts, block, asked.detections.path)
     if asked.video is not None:

@@ -39,6 +39,11 @@ class FakeClient:
     def __init__(self, dims: ModelDims) -> None:
         self._dims, self._names, self._closed = dims, frozenset(graph_specs(dims)), False
 
+    @property
+    def runtime(self) -> str:
+        """See `InferenceClient.runtime`."""
+        return "fake"
+
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
         if self._closed:

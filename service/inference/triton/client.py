@@ -3,6 +3,7 @@
 import asyncio
 import mmap
 from collections.abc import Collection, Mapping
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ class _RegionUnknown(InferenceError):
     """The server does not know a region that was registered, since it has restarted."""
 
 
+class Forgetting(Enum):
+    """What came of asking the server to forget a region."""
+
+    DONE = "done"  # or it did not know it
+    IN_USE = "in use"  # by a request
+    UNANSWERED = "unanswered"
+
+
 class TritonClient:
     """One connection to a server.
 
@@ -70,7 +79,11 @@ class TritonClient:
         self._closed = False
         self._regions: Regions | None = None
         self._registered: set[str] = set()
+        self._lost: list[Region] = []
+        """Regions of calls that got no answer: the server may still write to them. Also those that make room."""
         self._client = triton.InferenceServerClient(url, channel_args=CHANNEL)
+        self.runtime = "triton"
+        """See `InferenceClient.runtime`; `check` finds out the rest."""
 
     async def check(self, manifest: Manifest) -> None:
         """Compare the server's models with the specs and the manifest.
@@ -80,6 +93,7 @@ class TritonClient:
             ConfigurationError: release, file or tensors of a model differ; names model, tensor, expected and found.
         """
         specs = graph_specs(manifest.dims)
+        placed: set[str] = set()
         for name in manifest.graphs:
             try:
                 config = await self._client.get_model_config(name, self._number, client_timeout=self._deadline_s)
@@ -88,6 +102,12 @@ class TritonClient:
                 raise self._absent(name, error) from error
             _compare_release(manifest, name, config.config)
             _compare(specs[name], metadata)
+            placed.add(_placement(config.config))
+        try:
+            server = await self._client.get_server_metadata(client_timeout=self._deadline_s)
+        except InferenceServerException as error:
+            raise _translated(error, "server", self._url) from error
+        self.runtime = f"triton {server.version} {', '.join(sorted(placed))}"
 
     def _absent(self, name: str, error: InferenceServerException) -> DualtrackError:
         text = error.message() or ""
@@ -135,8 +155,12 @@ class TritonClient:
         region = self._regions.take(plan.size) if self._regions is not None and plan.size else None
         if region is None:
             outputs = _outputs(spec, await self._call(spec, inputs))
+            if self._regions is not None:
+                # others take up the room of one that large; the next call finds it free
+                self._lost += self._regions.retire(plan.size)
         else:
             outputs = await self._through(region, plan, spec, inputs)
+        await self._reclaim()
         check_outputs(spec, outputs, inputs)
         return outputs
 
@@ -144,19 +168,25 @@ class TritonClient:
         self, region: Region, plan: Layout, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]
     ) -> Tensors:
         """Make one call with large tensors in a region."""
-        plan.fill(region, inputs)
+        asked = False
         try:
+            plan.fill(region, inputs)
             await self._register(region, spec.name)
+            asked = True
             try:
                 answer = await self._call(spec, inputs, (region, plan))
             except _RegionUnknown:  # registered with an earlier server process
+                asked = False
                 self._registered.clear()
                 await self._register(region, spec.name)
+                asked = True
                 answer = await self._call(spec, inputs, (region, plan))
-        except (Unavailable, InferenceTimeout):
-            raise  # do not reuse the region, as the server may still write to it
-        except DualtrackError:
-            self._give(region)
+        except BaseException as error:
+            answered = isinstance(error, DualtrackError) and not isinstance(error, Unavailable | InferenceTimeout)
+            if answered or not asked:
+                self._give(region)
+            else:  # also after a cancel: the server may go on with the request, and write to the region
+                self._lost.append(region)
             raise
         outputs = {**_outputs(spec, answer, set(plan.outputs)), **plan.read(region)}
         self._give(region)
@@ -220,17 +250,34 @@ class TritonClient:
                 raise _translated(error, what, self._url) from error
         self._registered.add(region.name)
 
+    async def _reclaim(self) -> None:
+        """Have the room of lost regions again, now that the server answers: it forgets those that it is done with."""
+        lost, self._lost = self._lost, []
+        for region in lost:
+            if self._regions is not None and await self._forget(region.name) == Forgetting.DONE:
+                self._registered.discard(region.name)
+                # not used again: a server that was replaced may still be at work on it
+                self._regions.discard(region)
+            else:
+                self._lost.append(region)
+
     async def _unregister(self, name: str) -> None:
         """Unregister a region; the server refuses while a request is using it."""
         for _ in range(IN_USE_TRIES):
-            try:
-                await self._client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
-            except InferenceServerException as error:
-                if IN_USE not in (error.message() or ""):
-                    return
-                await asyncio.sleep(IN_USE_PAUSE_S)
-            else:
+            if await self._forget(name) != Forgetting.IN_USE:
                 return
+            await asyncio.sleep(IN_USE_PAUSE_S)
+
+    async def _forget(self, name: str) -> "Forgetting":
+        """Ask the server to forget a region."""
+        try:
+            await self._client.unregister_system_shared_memory(name, client_timeout=CLOSE_S)
+        except InferenceServerException as error:
+            if IN_USE in (error.message() or ""):
+                return Forgetting.IN_USE
+            status = str(error.status()).removeprefix("StatusCode.")
+            return Forgetting.UNANSWERED if status in {*GONE, "DEADLINE_EXCEEDED"} else Forgetting.DONE
+        return Forgetting.DONE
 
     def _give(self, region: Region) -> None:
         if self._regions is not None:
@@ -303,6 +350,14 @@ def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
         )
     parameters = {key: value.string_value for key, value in config.parameters.items()}
     check_parameters(manifest, model, parameters, "the server")
+
+
+def _placement(config: Any) -> str:
+    """What runs a model, and on what: its backend, the kinds of its instances, its accelerators."""
+    kinds = {group.Kind.Name(group.kind) for group in config.instance_group}
+    accelerators = config.optimization.execution_accelerators
+    named = [*accelerators.gpu_execution_accelerator, *accelerators.cpu_execution_accelerator]
+    return " ".join([config.backend, *sorted(kinds), *(item.name for item in named)])
 
 
 def _compare(spec: GraphSpec, metadata: object) -> None:

@@ -66,6 +66,20 @@ class Regions:
         """Return a region for reuse; must not be called while the server may still write to it."""
         self._free.append(region)
 
+    def retire(self, size: int) -> list[Region]:
+        """Free regions that take up the room for one of `size`; the caller discards them, or gives them back."""
+        retired: list[Region] = []
+        room = self._max_bytes - self._bytes
+        while self._free and room < size <= self._max_bytes:
+            retired.append(self._free.pop(0))
+            room += retired[-1].data.size
+        return retired
+
+    def discard(self, region: Region) -> None:
+        """Give up a region that others may still write to: its name, its room, and the memory once nobody maps it."""
+        (self._folder / region.name).unlink(missing_ok=True)
+        self._bytes -= region.data.size
+
     def close(self) -> None:
         """Remove all files; arrays still in use remain valid."""
         self._free.clear()

@@ -11,30 +11,46 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from dualtrack.errors import InvalidVideo
+from dualtrack.errors import InvalidInput, InvalidVideo
 from service.processes.parent import die_with_parent
 
 PR_SET_NO_NEW_PRIVS = 38
 OPEN_FILES = 64
+CPU_GRACE_S = 5
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 Document = dict[str, Any]
 
 
-def child_main(work: Callable[[Document], Document]) -> None:
-    """Entry point of a child: read the job, set limits, run it, and write the result."""
+NO_MEMORY = InvalidVideo("video: decoding needs more memory than allowed", code="too-large")
+
+
+def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = NO_MEMORY) -> None:
+    """Entry point of a child: read the job, set limits, run it, and write the result.
+
+    Args:
+        work: does the job.
+        no_memory: the error if it needs more memory than allowed.
+    """
     job: Document = json.loads(sys.stdin.readline())
     _confine(job["memory_bytes"], job["cpu_s"], job.get("file_bytes", 0))
+    send({"began": True})
     try:
         answer: Document = {"result": work(job)}
-    except InvalidVideo as error:
-        answer = {"error": {"code": error.code, "detail": error.detail}}
+    except InvalidInput as error:
+        answer = _refusal(error)
     except MemoryError:
-        answer = {"error": {"code": "too-large", "detail": "video: decoding needs more memory than allowed"}}
+        answer = _refusal(no_memory)
     except OSError as error:
-        if error.errno not in FULL:
+        if type(error).__module__.startswith("av."):  # PyAV's own errors are OSErrors, too
             raise
-        answer = {"full": f"disk: no space for the decoder's output: {error.strerror}"}
+        full = error.errno in FULL
+        what = f"no space for the decoder's output: {error.strerror}" if full else str(error)
+        answer = {"unavailable": {"code": "disk-full" if full else "unavailable", "detail": f"disk: {what}"}}
     send(answer)
+
+
+def _refusal(error: InvalidInput) -> Document:
+    return {"error": {"code": error.code, "detail": error.detail}}
 
 
 def send(message: Document) -> None:
@@ -47,11 +63,12 @@ def _confine(memory_bytes: int, cpu_s: int, file_bytes: int) -> None:
     """Set limits on memory, time and files, disable new privileges, and die with the parent."""
     for kind, value in (
         (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, cpu_s),
         (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (value, value))
+    # the soft limit's signal is SIGXCPU; at the hard one comes SIGKILL, as from outside
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + CPU_GRACE_S))
     die_with_parent()
     ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

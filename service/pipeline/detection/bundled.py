@@ -39,6 +39,11 @@ class BundledDetector:
         """The manifest's classes."""
         return bundled(self.manifest)
 
+    @property
+    def source(self) -> str:
+        """See `Detector.source`."""
+        return self.vector.source
+
     def detect(
         self, clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:

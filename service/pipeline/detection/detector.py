@@ -24,6 +24,11 @@ class Detector(Protocol):
         """The classes of the detector."""
         ...
 
+    @property
+    def source(self) -> str:
+        """Names what candidates depend on besides video, parameters and bundled networks; part of the cache keys."""
+        ...
+
     def detect(
         self, clip: FrameSource, canvas: Canvas, networks: Networks, params: DetectorParams, features: FeatureCache
     ) -> AsyncIterator[Detections]:

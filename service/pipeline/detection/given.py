@@ -1,67 +1,36 @@
 """Candidates from a file instead of the detector: COCO results with the frame index as `image_id`."""
 
-import hashlib
-import json
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from dualtrack.digest import sha256_of
 from dualtrack.errors import InvalidDetections
-from dualtrack.result.model import Category
-from service.inference.repository.manifest import OWN, ModelClass
+from service.media.children.guard import DETECTIONS, run_child
 from service.media.frames.frame_source import FrameSource
+from service.media.limits import VideoLimits
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector
-from service.pipeline.categories.tables import TABLES, category_table
 from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import strongest
+from service.pipeline.detection.records import Records, unpack_records, vector_from_json, vector_to_json
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.params import DetectorParams
-from service.structures.arrays import F32, Bool
-from service.structures.boxes import clip as clip_boxes
+from service.pipeline.store.cache import StageCache, recall
+from service.pipeline.store.keys import given_key
 from service.structures.canvas import Canvas
-from service.structures.detections import Candidate, Detections
-from service.structures.masks import Rle, bounding_box, filled, from_coco
+from service.structures.detections import Detections
+from service.structures.masks import Rle
 
-MOST_CATEGORIES = 5000
-MOST_SCORES = 50_000_000
-"""Maximum number of values in all class vectors of a file: 200 MB."""
-Score = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[float, Field(gt=0, le=1e6)]
-Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
-T = TypeVar("T")
-
-
-class CategoryRecord(BaseModel):
-    """One entry of the file's `categories`."""
-
-    id: int
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class DetectionRecord(BaseModel):
-    """One detection in COCO's results format; other members are ignored.
-
-    Attributes:
-        image_id: index of the frame, from 0.
-        bbox: x y width height in pixels of the frame after rotation; optional if there is a mask.
-        segmentation: RLE or polygons of the frame's size.
-        scores: the full class vector in order of the categories, instead of `category_id` and `score`.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    image_id: Annotated[int, Field(ge=0)]
-    category_id: int | None = None
-    score: Score | None = None
-    bbox: tuple[Coordinate, Coordinate, Side, Side] | None = None
-    segmentation: dict[str, Any] | list[Any] | None = None
-    scores: list[Score] | None = None
+CHECK_MEMORY = 2 << 30
+CHECK_CPU_S = 60
+CHECKED_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +38,17 @@ class GivenDetections:
     """The candidates of a file; see `Detector`.
 
     Attributes:
-        vector: its classes; the source is a hash of the file.
-        frames: candidates of every frame; those without a mask have the filled box.
-        boxes_only: (N,) for each frame, which candidates have no mask.
+        vector: its classes; the source is the file's content.
+        records: every frame's candidates, as the file has them.
     """
 
     vector: ClassVector
-    frames: tuple[Detections, ...]
-    boxes_only: tuple[Bool, ...]
+    records: Records
+
+    @property
+    def source(self) -> str:
+        """See `Detector.source`."""
+        return self.vector.source
 
     async def detect(
         self,
@@ -88,151 +60,95 @@ class GivenDetections:
     ) -> AsyncIterator[Detections]:
         """See `Detector.detect`; threshold and maximum number apply as for a detector."""
         for place, index in enumerate(clip.indices):
-            if index >= len(self.frames):
-                # the decoder found more frames than the probe counted packets
-                yield _joined(place, [], len(self.vector.classes))
-                continue
-            frame, boxes_only = replace(self.frames[index], frame=place), self.boxes_only[index]
-            keep = strongest(frame.probs, params)
-            kept = frame.select(keep)
-            missing = np.flatnonzero(boxes_only[keep])
-            if len(missing):
-                here = await features.get(frame.frame)
-                made = await masks_of_boxes(kept.boxes[missing], here, canvas, networks)
-                replaced = dict(zip(missing.tolist(), made, strict=True))
-                kept = replace(kept, masks=tuple(replaced.get(i, mask) for i, mask in enumerate(kept.masks)))
-            yield kept
+            # none where the decoder found more frames than the probe had counted packets
+            records = self.records.of_frame(index)
+            probs = self.records.probs(records)
+            keep = strongest(probs, params)
+            masks = [self.records.mask(records[int(i)]) for i in keep]
+            boxes = np.zeros((len(keep), 4), np.float32)
+            for row, (i, mask) in enumerate(zip(keep, masks, strict=True)):
+                boxes[row] = self.records.box(records[int(i)], mask)
+            missing = [row for row, mask in enumerate(masks) if mask is None]
+            made: Iterator[Rle] = iter(())
+            if missing:
+                here = await features.get(place)
+                made = iter(await masks_of_boxes(boxes[missing], here, canvas, networks))
+            whole = tuple(next(made) if mask is None else mask for mask in masks)
+            yield Detections(place, boxes, probs[keep], whole)
 
 
-def read_detections(path: Path, video: VideoInfo, known: ClassVector) -> GivenDetections:
-    """Read and check a file of detections.
+async def check_detections(
+    path: Path, info: VideoInfo, known: ClassVector, limits: VideoLimits, target: dict[str, Any]
+) -> ClassVector:
+    """Check a file of detections in a process with limits, which stores its records for the engine.
 
     Args:
-        path: a JSON list of records with `category_id`s of the detector's results; or an object with `annotations`,
-            such a list, and `categories`, a list of `id` and `name`, or the name of a bundled set.
-        video: the video of the detections.
-        known: the detector's classes, to which a bare list refers.
+        path: see `records.read_records`.
+        info: of the video that the detections are of.
+        known: the detector's classes, which a bare list means.
+        limits: how long the process may say nothing.
+        target: where the records go: `out`, a file, or `cache` with `root`, `max_bytes` and `key`.
+
+    Returns:
+        What the class vectors mean.
 
     Raises:
-        InvalidDetections: the file can't be used; the message names the record, what was expected and what was found.
+        InvalidDetections: the file can't be used, or takes more time or memory than allowed.
+        Unavailable: the disk is full, or see `run_child`.
+    """
+    job = {
+        "path": str(path),
+        "frames": info.frames,
+        "size_hw": [info.height, info.width],
+        "known": vector_to_json(known),
+        "memory_bytes": CHECK_MEMORY,
+        "cpu_s": CHECK_CPU_S,
+        "file_bytes": CHECKED_BYTES,
+        **target,
+    }
+    module = "service.pipeline.detection.check"
+    return vector_from_json(await run_child(module, job, wall_s=limits.wall_s, subject=DETECTIONS))
+
+
+async def open_detections(
+    path: Path,
+    info: VideoInfo,
+    known: ClassVector,
+    *,
+    video: str,
+    cache: StageCache,
+    scratch: Path,
+    limits: VideoLimits,
+) -> GivenDetections:
+    """The detections of a file: the records that were stored when it was checked, or else it is checked now.
+
+    Args:
+        path: the file.
+        info: of the video that the detections are of.
+        known: the detector's classes, which a bare list means.
+        video: sha256 of the video.
+        cache: has the records, or keeps them.
+        scratch: folder for them on the way.
+        limits: see `check_detections`.
+
+    Raises:
+        InvalidDetections, Unavailable: as `check_detections`.
     """
     try:
-        content = path.read_bytes()
-        document = json.loads(content)
-    except (OSError, ValueError, RecursionError) as error:
+        digest = await asyncio.to_thread(sha256_of, path)
+    except OSError as error:
         raise InvalidDetections(f"detections: expected a JSON file: {error}") from error
-    # the meaning of a bare list also depends on the detector
-    source = f"detections {hashlib.sha256(content).hexdigest()}"
-    vector = replace(known, source=f"{source} {known.source}")
-    if isinstance(document, dict):
-        vector = _vector(source, document.get("categories"))
-        document = document.get("annotations")
-    if not isinstance(document, list):
-        wanted = "a list of records, or an object with the lists 'categories' and 'annotations'"
-        raise InvalidDetections(f"detections: expected {wanted}, got {type(document).__name__}")
-    if len(document) * len(vector.classes) > MOST_SCORES:
-        most = MOST_SCORES // len(vector.classes)
-        wanted = f"at most {most} records with {len(vector.classes)} categories each"
-        raise InvalidDetections(f"detections: expected {wanted}, got {len(document)}")
-    reader = _Reader(vector.categories, video)
-    found: list[list[Candidate]] = [[] for _ in range(video.frames)]
-    boxes_only: list[list[bool]] = [[] for _ in range(video.frames)]
-    for index, record in enumerate(_valid(list[DetectionRecord], document, "record")):
-        candidate = reader.candidate(index, record)
-        found[candidate.frame].append(candidate)
-        boxes_only[candidate.frame].append(not record.segmentation)
-    frames = tuple(_joined(frame, rows, len(vector.classes)) for frame, rows in enumerate(found))
-    return GivenDetections(vector, frames, tuple(np.array(flags, np.bool_) for flags in boxes_only))
-
-
-class _Reader:
-    """Converts records of one video to candidates."""
-
-    def __init__(self, categories: Sequence[Category], video: VideoInfo) -> None:
-        self._columns = {category.id: column for column, category in enumerate(categories)}
-        self._frames, self._hw = video.frames, (video.height, video.width)
-
-    def candidate(self, index: int, record: DetectionRecord) -> Candidate:
-        """The candidate of record number `index`."""
-        if record.image_id >= self._frames:
-            raise _wrong(index, "image_id", f"a frame from 0 to {self._frames - 1}", record.image_id)
-        mask = self._mask(index, record.segmentation)
-        box = self._box(index, record, mask)
-        return Candidate(record.image_id, box, self._probs(index, record), mask or filled(box, self._hw))
-
-    def _mask(self, index: int, segmentation: object) -> Rle | None:
-        if not segmentation:
-            return None
+    key = given_key(video, digest, info, vector_to_json(known))
+    kept = await asyncio.to_thread(recall, cache, key, unpack_records)
+    if kept is None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        out = scratch / f"{uuid4().hex}.records"
         try:
-            return from_coco(segmentation, self._hw)
-        except ValueError as error:
-            raise InvalidDetections(f"detections: record {index}: segmentation: {error}") from error
-
-    def _box(self, index: int, record: DetectionRecord, mask: Rle | None) -> F32:
-        if record.bbox is None:
-            if mask is None:
-                raise _wrong(index, "bbox", "x y width height, or a segmentation", None)
-            return bounding_box(mask)
-        x, y, width, height = record.bbox
-        box: F32 = clip_boxes(np.array([[x, y, x + width, y + height]], np.float32), self._hw)[0]
-        if box[2] <= box[0] or box[3] <= box[1]:
-            frame = f"a box inside the frame of {self._hw[1]} x {self._hw[0]} pixels"
-            raise _wrong(index, "bbox", frame, list(record.bbox))
-        return box
-
-    def _probs(self, index: int, record: DetectionRecord) -> F32:
-        count = len(self._columns)
-        if record.scores is not None:
-            if len(record.scores) != count:
-                raise _wrong(index, "scores", f"{count} numbers, one per category", f"{len(record.scores)} numbers")
-            return np.array(record.scores, np.float32)
-        if record.score is None:
-            raise _wrong(index, "score", "a number from 0 to 1, or 'scores'", None)
-        column = self._columns.get(-1 if record.category_id is None else record.category_id)
-        if column is None:
-            some = ", ".join(str(number) for number in list(self._columns)[:5])
-            raise _wrong(index, "category_id", f"one of the {count} category ids ({some}, …)", record.category_id)
-        probs = np.zeros(count, np.float32)
-        probs[column] = record.score
-        return probs
-
-
-def _vector(source: str, value: object) -> ClassVector:
-    """The file's own categories, or those of the bundled set it names."""
-    for name in TABLES:
-        if value == name:
-            table = category_table(name)
-            return ClassVector(source, tuple(ModelClass(text, name) for text in table.names), table.categories)
-    if not isinstance(value, list) or not 1 <= len(value) <= MOST_CATEGORIES:
-        wanted = f"a list of 1 to {MOST_CATEGORIES} entries with 'id' and 'name', or one of {', '.join(TABLES)}"
-        raise InvalidDetections(f"detections: categories: expected {wanted}, got {value!r:.80}")
-    records = _valid(list[CategoryRecord], value, "categories: entry")
-    if len({record.id for record in records}) != len(records):
-        raise InvalidDetections("detections: categories: expected unique ids, got a duplicate")
-    categories = tuple(Category(record.id, record.name) for record in records)
-    return ClassVector(source, tuple(ModelClass(category.name, OWN) for category in categories), categories)
-
-
-def _joined(frame: int, rows: Sequence[Candidate], classes: int) -> Detections:
-    return Detections(
-        frame,
-        np.array([row.box for row in rows], np.float32).reshape(len(rows), 4),
-        np.array([row.probs for row in rows], np.float32).reshape(len(rows), classes),
-        tuple(row.mask for row in rows),
-    )
-
-
-def _valid(kind: type[T], value: object, entry: str) -> T:
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        index, *field = first["loc"]
-        where = ".".join(str(part) for part in field)
-        message = f"{where}: {first['msg']}, got {first['input']!r:.80}" if where else f"{first['msg']}"
-        raise InvalidDetections(f"detections: {entry} {index}: {message}") from error
-
-
-def _wrong(index: int, field: str, wanted: str, got: object) -> InvalidDetections:
-    came = "nothing" if got is None else got
-    return InvalidDetections(f"detections: record {index}: {field}: expected {wanted}, got {came}")
+            await check_detections(path, info, known, limits, {"out": str(out)})
+            data = out.read_bytes()
+        finally:
+            out.unlink(missing_ok=True)
+        cache.put(key, data)
+        kept = unpack_records(data)
+    records, vector = kept
+    return GivenDetections(vector, records)

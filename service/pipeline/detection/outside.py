@@ -15,7 +15,7 @@ from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.detection.box_masks import masks_of_boxes
 from service.pipeline.detection.bundled import MASK_THRESH, strongest
 from service.pipeline.detection.description import Description, DetectorFile, load_detector_file
-from service.pipeline.detection.output_tensors import boxes_of, grids_of, scores_of
+from service.pipeline.detection.output_tensors import boxes_of, check_count, check_units, grids_of, scores_of
 from service.pipeline.detection.placement import Placement, input_of, place
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
@@ -46,6 +46,11 @@ class OutsideDetector:
     def vector(self) -> ClassVector:
         """The description's classes."""
         return self.file.vector
+
+    @property
+    def source(self) -> str:
+        """See `Detector.source`: description, graph, and what runs it, which need not be what runs the networks."""
+        return f"{self.vector.source} {self.graph.runtime}"
 
     async def detect(
         self,
@@ -105,16 +110,21 @@ def found(
         file: the parsed description.
         where: the frame's placement in the input, and its original height and width.
         params: threshold and maximum number.
+
+    Raises:
+        ContractViolation: a tensor does not match the description; the message names it.
     """
     placement, frame_hw = where
     description = file.description
     boxes = boxes_of(outputs, description.boxes, placement.input_hw)
     probs = np.clip(scores_of(outputs, file), 0, 1)
+    check_count(description.scores.tensor, len(probs), len(boxes))
+    check_units(outputs, description.boxes, np.flatnonzero(probs.max(axis=1, initial=0) >= params.th_det))
     in_frame = clip_boxes(placement.to_frame(boxes, frame_hw), frame_hw)
     # boxes in the padding are empty; NaN also fails the comparison
     there = np.flatnonzero(((in_frame[:, 2:] > in_frame[:, :2]).all(axis=1)) & np.isfinite(probs).all(axis=1))
     keep = _apart(in_frame, probs, there.astype(np.int64), description.nms_iou, params)
-    masks = _masks(outputs, description, keep, in_frame[keep], where)
+    masks = _masks(outputs, description, keep, in_frame[keep], where, count=len(boxes))
     return Detections(index, in_frame[keep], probs[keep], masks)
 
 
@@ -134,13 +144,15 @@ def _masks(
     keep: I64,
     boxes: F32,
     where: tuple[Placement, tuple[int, int]],
+    *,
+    count: int,
 ) -> tuple[Rle, ...]:
     """Masks of the kept boxes; the filled boxes if the graph has no masks."""
     placement, frame_hw = where
     rule = description.masks
     if rule is None:
         return tuple(filled(box, frame_hw) for box in boxes)
-    grids = grids_of(outputs, rule, keep)
+    grids = grids_of(outputs, rule, keep, boxes=count)
     if rule.space == "box" and rule.coefficients is None:
         return tuple(
             encode(paste_probability(grid, box, frame_hw) >= MASK_THRESH)

@@ -1,9 +1,17 @@
 """Cache on disk, with a byte budget, of results that later runs of the same video can reuse.
 
-`keys` defines the keys. A run never fails because the cache is full, not writable, or has unreadable files.
+`keys` defines the keys. A file consists of two lines and the stored bytes:
+
+    dualtrack cache 2       its format
+    9f86d0…                 SHA-256 of the bytes
+    …
+
+A run never fails because the cache is full, not writable, or has damaged files: a damaged file is removed, and its
+content is computed again.
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
@@ -12,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from dualtrack.whole_file import written_whole
+
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-FORMAT = 1
+FORMAT = 2
 """Format number of the files. Increment on any change of their encoding (`codec`, `ClipFacts`, `pack_round`)."""
 HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
 """Header of a file; files without it have format 0, from before formats were numbered."""
+DIGEST_LINE = hashlib.sha256().digest_size * 2 + 1
 
 
 class StageCache(Protocol):
@@ -37,11 +48,13 @@ class StageCache(Protocol):
 
 
 def recall(cache: StageCache, key: str, unpack: Callable[[bytes], T], *, checkpoint: bool = False) -> T | None:
-    """The value stored under `key`; None if there is none or `unpack` can't read it."""
+    """The value stored under `key`; None if there is none. A value that `unpack` can't read is removed."""
     data = cache.get(key, checkpoint=checkpoint)
     try:
         return None if data is None else unpack(data)
-    except ValueError:
+    except ValueError as error:
+        log.warning("cache %s: removed, to be computed again: %s", key, error)
+        cache.drop(key)
         return None
 
 
@@ -87,7 +100,7 @@ class FolderCache:
         self._root, self._max_bytes, self._note = root, max_bytes, note
 
     def get(self, key: str, *, checkpoint: bool = False) -> bytes | None:
-        """The bytes stored under `key`, or None; also None for a file of another format."""
+        """The bytes stored under `key`, or None; also None for another format, and for a damaged file, which goes."""
         path = self._root / key
         try:
             file = path.read_bytes()
@@ -97,23 +110,26 @@ class FolderCache:
             os.utime(path)
         except OSError:
             return None
+        except ValueError as error:
+            log.warning("cache %s: removed, to be computed again: %s", key, error)
+            self.drop(key)
+            return None
         self._note(CacheNote(key, len(file), checkpoint))
         return data
 
     def put(self, key: str, data: bytes, *, checkpoint: bool = False) -> None:
         """Store `data` unless it alone exceeds the budget or writing fails."""
-        file = b"dualtrack cache %d\n" % FORMAT + data
+        file = b"dualtrack cache %d\n%s\n%s" % (FORMAT, hashlib.sha256(data).hexdigest().encode(), data)
         if len(file) > self._max_bytes:
             return
         path = self._root / key
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(file)
-            partial.replace(path)
+            with written_whole(path) as partial:
+                partial.write_bytes(file)
         except OSError:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            with contextlib.suppress(OSError):  # the video has other files here
+                path.parent.rmdir()
             return
         self._note(CacheNote(key, len(file), checkpoint))
         with contextlib.suppress(OSError):
@@ -149,9 +165,19 @@ class FolderCache:
 
 
 def _content(key: str, file: bytes) -> bytes | None:
-    """The content without the header; None if the file has another format."""
+    """The content without the header; None if the file has another format.
+
+    Raises:
+        ValueError: the content differs from what was written.
+    """
     header = HEADER.match(file)
     number = 0 if header is None else int(header[1])
     if number > FORMAT:
         log.warning("cache %s: its format %d is newer than %d, the newest that this version reads", key, number, FORMAT)
-    return file[header.end() :] if header is not None and number == FORMAT else None
+    if header is None or number != FORMAT:
+        return None
+    start = header.end() + DIGEST_LINE
+    data = file[start:]
+    if file[header.end() : start] != hashlib.sha256(data).hexdigest().encode() + b"\n":
+        raise ValueError(f"its {len(data)} bytes do not match their checksum")
+    return data

@@ -1,6 +1,7 @@
 """Encodes detections and tubelets to bytes, through named arrays. Floats are preserved exactly."""
 
 import io
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -17,13 +18,34 @@ from service.structures.tubelets import Tubelet
 Arrays = dict[str, NDArray[Any]]
 
 
+UNREADABLE = (
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    # zipfile's: NotImplementedError for a method that it does not have, and for an encrypted member
+    RuntimeError,
+    # numpy's, on a shape that nothing has room for
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What Python, zipfile and numpy raise on bytes that are not what they should be, besides ValueError."""
+
+
 @contextmanager
-def readable() -> Iterator[None]:
-    """Convert numpy's exceptions for invalid bytes to ValueError."""
+def readable(what: str = "stored arrays") -> Iterator[None]:
+    """Convert all exceptions for invalid bytes to ValueError.
+
+    Args:
+        what: names the bytes in the error.
+    """
     try:
         yield
-    except (OSError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"stored arrays: can't be read: {error}") from error
+    except UNREADABLE as error:
+        raise ValueError(f"{what}: can't be read: {error}") from error
 
 
 def pack_detections(frames: Sequence[Detections]) -> bytes:
@@ -81,6 +103,20 @@ def unpack_tubelets(data: bytes) -> list[Tubelet]:
         seed = Candidate(int(frame), arrays["seed_box"][i], arrays["seed_probs"][i], seed_mask)
         tubelets.append(Tubelet(seed, tuple(rest), arrays["boxes"][i], arrays["scores"][i]))
     return tubelets
+
+
+def pack_shots(first_frames: Sequence[int]) -> bytes:
+    """First frames of the shots of a video -> bytes."""
+    return json.dumps(list(first_frames)).encode()
+
+
+@readable("stored shots")
+def unpack_shots(data: bytes) -> list[int]:
+    """The inverse of `pack_shots`; raises as `unpack_detections` does."""
+    found = json.loads(data)
+    if not isinstance(found, list) or any(type(frame) is not int for frame in found):
+        raise ValueError(f"stored shots: expected a list of frames, got {found!r:.80}")
+    return found
 
 
 def masks_to_arrays(masks: Sequence[Rle | None]) -> Arrays:

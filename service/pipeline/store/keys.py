@@ -1,15 +1,19 @@
 """Cache keys of a run's results: a hash of everything a result depends on.
 
-That is the video's content, the models' release and the parameters; for tubelets, the parameters of detector and
-tracker (`CachingTracker`). With another `th_seq` all tubelets are found, with another `th_cc` the detections and the
-tubelets of the same seeds. A key is `video/stage-hash`: all entries of a video are in one folder, removed with it.
+That is the video's content, the models' release, what runs them, the program and the parameters; for tubelets, the
+parameters of detector and tracker (`CachingTracker`). With another `th_seq` all tubelets are found, with another
+`th_cc` the detections and the tubelets of the same seeds. A key is `video/stage-hash`: all entries of a video are in
+one folder, removed with it.
 """
 
 import hashlib
 import json
 from dataclasses import asdict
+from importlib.metadata import version
 
+import dualtrack
 from service.media.limits import VideoLimits
+from service.media.video_info import VideoInfo
 from service.pipeline.parameters.params import PipelineParams
 
 FRAMES = 2
@@ -21,6 +25,8 @@ CLIP = 2
 """Counts up when a probe or a decoder says something else of the same video: times, rate, damage."""
 SHOTS = 2
 """Counts up when other shot changes are found in the same frames."""
+PROGRAM = {"dualtrack": dualtrack.__version__, "av": version("av")}
+"""What decodes and computes, part of every key: two versions that share a cache never use each other's results."""
 
 
 def clip_key(video: str, limits: VideoLimits) -> str:
@@ -28,12 +34,25 @@ def clip_key(video: str, limits: VideoLimits) -> str:
     return _key("clip", video, "", {"limits": asdict(limits), "facts": CLIP})
 
 
+def given_key(video: str, digest: str, info: VideoInfo, known: dict[str, object]) -> str:
+    """Key of the checked records of a file of detections.
+
+    Args:
+        video: see `detections_key`.
+        digest: sha256 of the file.
+        info: what the file was checked against.
+        known: the detector's classes, which a bare list means.
+    """
+    sizes = {"frames": info.frames, "height": info.height, "width": info.width}
+    return _key("given", video, digest, {"video": sizes, "known": known})
+
+
 def detections_key(video: str, source: str, params: PipelineParams) -> str:
     """Key of the candidates of a video.
 
     Args:
         video: sha256 of its content, or `sha256:variant` to separate other derived data in the same folder.
-        source: what candidates depend on in addition to the video: the identity of the weights (`Run.source`).
+        source: what candidates depend on in addition to the video: weights and what runs them (`Run.source`).
         params: of all stages.
     """
     return _key("detections", video, source, {"detector": asdict(params.detector)})
@@ -58,6 +77,6 @@ def shots_key(video: str, params: PipelineParams) -> str:
 
 
 def _key(stage: str, video: str, source: str, parameters: dict[str, object]) -> str:
-    text = json.dumps([FRAMES, stage, video, source, parameters], sort_keys=True)
+    text = json.dumps([FRAMES, PROGRAM, stage, video, source, parameters], sort_keys=True)
     folder, _, _ = video.partition(":")
     return f"{folder}/{stage}-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -9,6 +9,7 @@ import numpy as np
 from service.media.frames.clip import Clip
 from service.media.frames.frame_source import FrameSource
 from service.media.video_info import VideoInfo
+from service.pipeline.store.codec import readable
 from service.structures.arrays import F64, U8
 
 
@@ -38,12 +39,10 @@ class ClipFacts:
         Raises:
             ValueError: the bytes are invalid or damaged.
         """
-        try:
+        with readable("clip facts"):
             document = json.loads(data)
             probed, times = VideoInfo.from_json(document["probed"]), document["timestamps"]
             return cls(probed, np.array(times, np.float64), document["damage"])
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"clip facts: can't be read: {error}") from error
 
 
 def facts_of(clip: FrameSource, probed: VideoInfo) -> ClipFacts:

@@ -1,8 +1,10 @@
 """What every client of the networks keeps to: the fake, onnxruntime in process, a real Triton."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,18 @@ def run(backend: Backend, work: Callable[[InferenceClient], Any]) -> Any:
             await client.close()
 
     return asyncio.run(opened())
+
+
+def test_the_runtime_names_program_version_and_hardware(backend: Backend) -> None:
+    async def runtime(client: InferenceClient) -> str:
+        return client.runtime
+
+    wanted = {
+        "fake": "fake",
+        "onnxruntime": rf"onnxruntime {re.escape(version('onnxruntime'))} CPUExecutionProvider",
+        "triton": r"triton \d+\.\d+\.\d+ \w+ KIND_(CPU|GPU)",
+    }
+    assert re.fullmatch(wanted[backend.name], run(backend, runtime))
 
 
 @pytest.mark.parametrize("graph", SPECS)

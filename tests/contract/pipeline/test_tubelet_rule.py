@@ -46,6 +46,7 @@ class Made:
 
     scene: Scene
     vector: ClassVector = CLASSES
+    source: str = "made up"
 
     async def detect(self, clip: object, *_: object) -> AsyncIterator[Detections]:
         for found in self.scene.detections:

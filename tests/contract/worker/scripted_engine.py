@@ -1,7 +1,8 @@
 """An engine without models: runs the commands in a job's `script` (or in its video) one by one.
 
 `step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: send the message of that name. `until-cancel`: send steps
-until the job is canceled. `deaf`: send nothing more. `exit`, `kill`: end during the job. `malformed`, `unknown`,
+until the job is canceled. `deaf`: send nothing more. `spin`, `child`: compute without
+a message, here or in a child. `exit`, `kill`: end during the job. `malformed`, `unknown`,
 `command`, `huge`, `half`, `newer`: send a line that is not a valid message of an engine. `next-run`: send the rest as
 messages about the next run. `late`: send messages about the previous run. `result`: write a result without tubelets
 to `out`. The program's arguments are the commands to run at the start.
@@ -10,6 +11,7 @@ to `out`. The program's arguments are the commands to run at the start.
 import os
 import queue
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -103,6 +105,13 @@ class Scripted:
 
     def deaf(self) -> None:
         signal.pause()
+
+    def spin(self) -> None:
+        while time.process_time() < 0.8:
+            pass
+
+    def child(self) -> None:
+        subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.8: pass"], check=True)
 
     def exit(self) -> None:
         os._exit(9)

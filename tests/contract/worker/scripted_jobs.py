@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dualtrack.engine.handle import EngineHandle
+from dualtrack.engine.handle import SILENT_S, EngineHandle
 from dualtrack.errors import DualtrackError, JobFailed
 from dualtrack.protocol import Cached, Step
 
@@ -25,9 +25,12 @@ class Outcome:
 
 
 @contextlib.asynccontextmanager
-async def scripted(folder: Path, *start: str) -> AsyncIterator[EngineHandle]:
+async def scripted(
+    folder: Path, *start: str, silent_s: float = SILENT_S, deadline_s: float | None = None
+) -> AsyncIterator[EngineHandle]:
     """A handle whose engine follows the script `start` when it starts."""
-    engine = EngineHandle({"scratch": str(folder / "scratch")}, [sys.executable, str(SCRIPTED), *(start or ["ready"])])
+    command = [sys.executable, str(SCRIPTED), *(start or ["ready"])]
+    engine = EngineHandle({"scratch": str(folder / "scratch")}, command, silent_s=silent_s, deadline_s=deadline_s)
     try:
         yield engine
     finally:

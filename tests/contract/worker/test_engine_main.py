@@ -1,6 +1,7 @@
 """The real engine process with the bundled models, line by line."""
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,23 @@ def test_one_job_after_the_other_until_the_input_ends(engine: JobEngine, video: 
     assert {step.stage for step in steps if isinstance(step, Step)} >= {"decode", "detect"}
     assert (engine.folder / "out2" / STORED).exists()
     assert engine.close() == 0
+
+
+def test_a_disk_that_is_full_fails_the_attempt_and_leaves_no_file_and_the_engine(
+    engine: JobEngine, video: Path
+) -> None:
+    engine.send(engine.start)
+    engine.receive(Ready)
+    # no file may grow beyond this: not the result's, and not those of the cache
+    resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (50, resource.RLIM_INFINITY))
+    engine.send(engine.job(1, video))
+    *_, full = engine.receive(Done, Failed)
+    assert isinstance(full, Failed)
+    assert (full.run, full.code, full.final) == (1, "disk-full", False)
+    assert {path for path in engine.folder.rglob("*") if path.is_file()} == {engine.folder / "engine.log", video}
+    resource.prlimit(engine.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    engine.send(engine.job(2, video))
+    assert engine.receive(Done, Failed)[-1] == Done(2)
 
 
 def test_settings_that_are_left_out_come_from_the_environment(engine: JobEngine, video: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import Tubelet
 from tests.support.annotated import context, write_dataset, write_video
 from tests.support.recording import MemoryCache, stage_of
+from tests.support.results import document_in
 from tests.support.scenes import Rectangle
 
 HIDDEN = Rectangle(PALETTE[0], 6, 60, 16, 16, step_xy=(22, 0), hidden=range(3, 6))
@@ -109,6 +111,33 @@ def test_a_damaged_bundle_is_recomputed(tmp_path: Path) -> None:
         assert (await tracked(walker))[1] == 0
 
     asyncio.run(opened(tmp_path, check))
+
+
+def test_a_flipped_bit_in_every_cached_file_changes_no_result(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [STILL], FRAMES)
+    given = context(tmp_path / "scratch", FolderCache(tmp_path / "cache", max_bytes=1 << 28))
+
+    def found(name: str) -> dict[str, Any]:
+        work = segment(
+            tmp_path / "clip.mp4",
+            tmp_path / name,
+            sha256="d" * 64,
+            context=given,
+            parameters=JobParameters(overlay=False),
+            report=lambda _: None,
+        )
+        asyncio.run(work)
+        return document_in(tmp_path / name)
+
+    first = found("first")
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    whole = {path: path.read_bytes() for path in files}
+    for path, content in whole.items():
+        damaged = bytearray(content)
+        damaged[-len(damaged) // 4] ^= 8
+        path.write_bytes(damaged)
+    assert found("again") == first
+    assert {path: path.read_bytes() for path in files} == whole
 
 
 def test_all_that_is_kept_of_a_file_lies_under_the_digest_that_the_caller_gives(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ class Still:
     """A detector that finds the same object in every frame, and counts the class vectors that are still held."""
 
     def __init__(self, inner: Detector) -> None:
-        self.vector = inner.vector
+        self.vector, self.source = inner.vector, inner.source
         self.held: list[weakref.ref[np.ndarray]] = []
         self.most = 0
 

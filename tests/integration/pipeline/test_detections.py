@@ -119,8 +119,9 @@ def test_cache_distinguishes_files(video: Path, tmp_path: Path) -> None:
     files = [written(tmp_path, name=name) for name in ("crab", "shrimp")]
     names = [run(video, file, tmp_path / "out", cache)["tubelets"][0]["category"] for file in (*files, None, files[0])]
     assert names == ["crab", "shrimp", "person", "crab"]
-    assert len(set(used)) == 2 + 6  # the clip and its shots, and detections and tubelets of three sources
-    assert used[-2:] == used[:2]
+    # the clip and its shots, detections and tubelets of three sources, and the records of two
+    assert len(set(used)) == 2 + 6 + 2
+    assert used[-2:] == used[1:3]
 
 
 def test_masks_of_another_size_are_refused(video: Path, tmp_path: Path) -> None:

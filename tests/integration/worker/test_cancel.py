@@ -24,7 +24,7 @@ class Counting:
     """A client that counts its calls."""
 
     def __init__(self, inner: Any) -> None:
-        self.inner, self.calls = inner, 0
+        self.inner, self.calls, self.runtime = inner, 0, inner.runtime
 
     async def infer(self, spec: Any, inputs: Any) -> Any:
         self.calls += 1

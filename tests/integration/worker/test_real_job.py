@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -112,16 +111,15 @@ def decoders() -> list[int]:
     return [pid for pid in children() if b"service.media.children.decode" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def test_a_decoder_that_dies_fails_its_job_and_no_other(api: Api, http: httpx.Client, tmp_path: Path) -> None:
+def test_a_decoder_that_is_killed_costs_an_attempt_and_not_the_job(
+    api: Api, http: httpx.Client, tmp_path: Path
+) -> None:
     job = submit(http, cut(tmp_path / "long.mp4", 48, hw=(720, 960)), th_det=0.3)
     scratch = api.settings.data_dir / "scratch"
     wait_for(lambda: any(path.stat().st_size for path in scratch.glob("*/*/frames")), 60)
     for pid in decoders():
         os.kill(pid, signal.SIGKILL)
-    failed = ended(http, job)
-    assert failed["state"] == "failed"
-    assert failed["attempt"] == 1
-    assert failed["error"]["code"] == "decode-failed"
-    assert re.search(r"exited at frame \d+ .*SIGKILL", failed["error"]["detail"])
+    done = ended(http, job)
+    assert (done["state"], done["attempt"]) == ("done", 2)
     assert not list(scratch.glob("*/*"))
     assert ended(http, submit(http, cut(tmp_path / "next.mp4", 3)))["state"] == "done"

@@ -1,5 +1,6 @@
 """Regions: re-use, bounds, and what is left when their owner dies."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -7,8 +8,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from dualtrack.errors import Unavailable
+from service.inference.repository.manifest import load_manifest
+from service.inference.specs import graph_specs
+from service.inference.triton.client import TritonClient
 from service.inference.triton.shared_memory import Regions, is_stale, sweep
+from tests.contract.inference.backends import Sizes, inputs_for
+from tests.support.pipelines import REPOSITORY
 
 OWNER = """
 import sys, time
@@ -53,6 +61,40 @@ def test_no_room_is_no_region(tmp_path: Path) -> None:
     assert regions.take(8_000) is not None
     assert regions.take(8_000) is None
     regions.close()
+
+
+def test_free_regions_make_room_for_one_that_fits_none_of_them(tmp_path: Path) -> None:
+    regions = Regions(max_bytes=100_000, folder=tmp_path)
+    held, *small = (regions.take(size) for size in (20_000, 30_000, 40_000))
+    assert regions.take(50_000) is None
+    assert regions.retire(50_000) == []
+    for region in small:
+        assert region is not None
+        regions.give(region)
+    for region in regions.retire(50_000):
+        regions.discard(region)
+    assert regions.take(50_000) is not None
+    assert regions.take(40_000) is None
+    assert held is not None
+    assert regions.retire(100_001) == []
+    regions.close()
+    assert files(tmp_path) == []
+
+
+def test_calls_that_never_reach_a_server_leave_their_regions(tmp_path: Path) -> None:
+    spec = graph_specs(load_manifest(REPOSITORY).dims)["mask_rcnn"]
+
+    async def work() -> None:
+        client = TritonClient("127.0.0.1:1", deadline_s=5)
+        client._regions = Regions(max_bytes=1 << 28, folder=tmp_path)
+        for _ in range(6):
+            with pytest.raises(Unavailable):
+                await client.infer(spec, inputs_for(spec, Sizes(images=2)))
+        assert len([name for name in files(tmp_path) if not name.endswith(".lock")]) == 1
+        await client.close()
+
+    asyncio.run(work())
+    assert files(tmp_path) == []
 
 
 def test_a_sweep_takes_what_a_killed_owner_left_and_nothing_else(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -16,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 
 from dualtrack.errors import InvalidVideo, Unavailable
-from evaluation.bench.meters.processes import children, resident
+from evaluation.bench.meters.processes import resident
 from service.media.children.guard import run_child
 from service.media.decode import decode
 from service.media.frames.clip import Clip
@@ -245,30 +244,6 @@ def test_a_frame_that_is_missing_in_the_middle(tmp_path: Path) -> None:
     assert len(clip) == len(wanted) == 11
     assert all(np.array_equal(clip.frame(index), image) for index, image in enumerate(wanted))
     clip.close()
-
-
-def test_a_decoder_that_dies_names_its_frame(tmp_path: Path) -> None:
-    frames = 300  # more than a second's work: the signal comes in the middle, however busy the machine is
-    path = plain(tmp_path / "v.mp4", frames, hw=(720, 1280))
-    seen: list[int] = []
-
-    def kill_at_7(done: int) -> None:
-        seen.append(done)
-        if done == 7:
-            for pid in children():
-                os.kill(pid, signal.SIGKILL)
-
-    async def work() -> None:
-        info = await probe(path, LIMITS)
-        await decode(path, info, LIMITS, network_hw=(288, 384), directory=tmp_path / "f", on_frame=kill_at_7)
-
-    with pytest.raises(InvalidVideo) as died:
-        asyncio.run(work())
-    # what was on its way when the signal came counts, too
-    assert 7 <= seen[-1] < frames
-    assert died.value.detail == f"video: the decoder exited at frame {seen[-1]} without a result (killed by SIGKILL)"
-    assert died.value.code == "decode-failed"
-    assert not list((tmp_path / "f").iterdir())
 
 
 @pytest.mark.parametrize(("frames", "match"), [(12, "first [0-9]+ frames exceed the limit"), (3000, "at least")])

@@ -7,11 +7,11 @@ import pytest
 
 from service.pipeline.parameters.params import preset
 from service.pipeline.store import cache as stage_cache
-from service.pipeline.store.cache import CacheNote, FolderCache
+from service.pipeline.store.cache import CacheNote, FolderCache, recall
 from service.pipeline.store.keys import detections_key, tubelets_key
 
 A, B, C = "v/detections-a", "v/tubelets-b", "w/detections-c"
-SIZE = 10 + len(b"dualtrack cache 1\n")
+SIZE = 10 + len(b"dualtrack cache 2\n") + 64 + 1
 """Of a file with ten bytes in it."""
 
 
@@ -67,13 +67,13 @@ def test_a_file_of_a_newer_format_is_named_and_not_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     notes: list[CacheNote] = []
-    monkeypatch.setattr(stage_cache, "FORMAT", 2)
+    monkeypatch.setattr(stage_cache, "FORMAT", 3)
     FolderCache(tmp_path, max_bytes=100).put(A, b"x")
     monkeypatch.undo()
     cache = FolderCache(tmp_path, max_bytes=100, note=notes.append)
     assert cache.get(A) is None
     assert notes == []
-    assert caplog.messages == [f"cache {A}: its format 2 is newer than 1, the newest that this version reads"]
+    assert caplog.messages == [f"cache {A}: its format 3 is newer than 2, the newest that this version reads"]
     cache.put(A, b"y")
     assert cache.get(A) == b"y"
 
@@ -89,7 +89,7 @@ def test_a_write_that_fails_leaves_no_file(tmp_path: Path) -> None:
     [
         pytest.param(b"PK\x03\x04", id="of before formats had numbers"),
         pytest.param(b"", id="nothing"),
-        pytest.param(b"dualtrack cache 0\nx", id="older"),
+        pytest.param(b"dualtrack cache 1\nx", id="older"),
         pytest.param(b"dualtrack cache 1", id="cut off within the header"),
         pytest.param(b"dualtrack cache one\nx", id="a number that is none"),
     ],
@@ -99,6 +99,41 @@ def test_a_file_of_an_older_format_is_not_found(tmp_path: Path, caplog: pytest.L
     (tmp_path / A).write_bytes(file)
     assert FolderCache(tmp_path, max_bytes=100).get(A) is None
     assert caplog.messages == []
+
+
+def test_a_file_with_any_bit_flipped_is_not_found_and_can_be_made_again(tmp_path: Path) -> None:
+    notes: list[CacheNote] = []
+    cache = FolderCache(tmp_path, max_bytes=1000, note=notes.append)
+    cache.put(A, b"data")
+    whole = (tmp_path / A).read_bytes()
+    for place in range(len(whole) * 8):
+        (tmp_path / A).parent.mkdir(exist_ok=True)
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        (tmp_path / A).write_bytes(damaged)
+        assert cache.get(A) is None, place
+        behind_the_header = place // 8 >= len(b"dualtrack cache 2\n")
+        assert (tmp_path / A).exists() == (not behind_the_header)
+        assert (notes[-1] == CacheNote(A, None)) == behind_the_header
+        cache.put(A, b"data")
+        assert cache.get(A) == b"data"
+
+
+@pytest.mark.parametrize("length", [0, 10, 18, 50, 82, 83, 86])
+def test_a_file_that_was_cut_off_is_not_found(tmp_path: Path, length: int) -> None:
+    cache = FolderCache(tmp_path, max_bytes=1000)
+    cache.put(A, b"data")
+    whole = (tmp_path / A).read_bytes()
+    (tmp_path / A).write_bytes(whole[:length])
+    assert (len(whole), cache.get(A)) == (87, None)
+
+
+def test_what_can_not_be_read_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = FolderCache(tmp_path, max_bytes=1000)
+    cache.put(A, b"no number")
+    assert recall(cache, A, int) is None
+    assert not (tmp_path / A).exists()
+    assert caplog.messages[0].startswith(f"cache {A}: removed, to be computed again: invalid literal")
 
 
 @pytest.mark.parametrize("key", [detections_key, tubelets_key])

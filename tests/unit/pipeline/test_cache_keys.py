@@ -8,11 +8,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from service.inference.fake.client import FakeClient
+from service.inference.onnx_runtime import OnnxFile
 from service.inference.repository.manifest import Manifest, display_names, load_manifest
 from service.media.frames.clip import Clip
 from service.media.limits import VideoLimits
@@ -20,7 +23,9 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.choice import choose
 from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
-from service.pipeline.detection.given import GivenDetections, read_detections
+from service.pipeline.detection.given import GivenDetections
+from service.pipeline.detection.outside import OutsideDetector
+from service.pipeline.detection.records import read_records, records_of, vector_to_json
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
@@ -28,7 +33,7 @@ from service.pipeline.parameters.params import preset
 from service.pipeline.run import Run, detect_all, seed_tracker, shot_changes, thinned
 from service.pipeline.store import keys as cache_keys
 from service.pipeline.store.codec import pack_detections
-from service.pipeline.store.keys import clip_key
+from service.pipeline.store.keys import clip_key, given_key
 from service.pipeline.store.known_clip import ClipFacts, KnownClip
 from service.pipeline.tracks.caching import seed_name
 from service.structures.detections import Candidate, Detections
@@ -46,6 +51,7 @@ NETWORKS = {"detections", "tubelets", "checkpoint"}
 """What the networks had a part in."""
 ALL = NETWORKS | {"shots"}
 NOTHING = Detections(0, np.zeros((0, 4), np.float32), np.zeros((0, 1), np.float32), ())
+NO_RECORDS = records_of([], (INFO.height, INFO.width), 1)
 Change = Callable[[Run], Run]
 
 
@@ -187,12 +193,13 @@ def described_detector(folder: Path, *, score: str, graph: bytes) -> GivenDetect
     (folder / "model.onnx").write_bytes(graph)
     rules = f'input = {{name = "x", size = [64, 64]}}\nboxes = {{tensor = "b"}}\nscores = {{tensor = "{score}"}}'
     (folder / "detector.toml").write_text(f'model = "model.onnx"\nclasses = ["a"]\n{rules}\n')
-    return GivenDetections(load_detector_file(folder / "detector.toml").vector, (), ())
+    return GivenDetections(load_detector_file(folder / "detector.toml").vector, NO_RECORDS)
 
 
 def given_file(path: Path, text: str, known: ClassVector | None = None) -> GivenDetections:
     path.write_text(text)
-    return read_detections(path, INFO, known or bundled(MANIFEST))
+    records, vector = read_records(path, FRAMES, (INFO.height, INFO.width), known or bundled(MANIFEST))
+    return GivenDetections(vector, records)
 
 
 OWN_CLASSES = '{"annotations": [], "categories": [{"id": 1, "name": "%s"}]}'
@@ -236,6 +243,30 @@ def test_what_was_made_of_other_frames_of_the_same_video_is_not_used(monkeypatch
     assert not {*keys(a_run()).values(), clip_key("a", VideoLimits())} & {*before.values(), facts}
 
 
+def test_what_another_program_made_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, facts = keys(a_run()), clip_key("a", VideoLimits())
+    for part in cache_keys.PROGRAM:
+        with monkeypatch.context() as changed:
+            changed.setitem(cache_keys.PROGRAM, part, "other")
+            assert not {*keys(a_run()).values(), clip_key("a", VideoLimits())} & {*before.values(), facts}
+
+
+class Elsewhere(FakeClient):
+    runtime = "fake on another processor"
+
+
+def test_another_execution_provider_is_distinguished() -> None:
+    other = Networks(Elsewhere(MANIFEST.dims), MANIFEST)
+    assert differing(replace(a_run(), networks=other)) == NETWORKS
+
+
+def test_the_provider_of_a_detector_from_outside_is_distinguished(tmp_path: Path) -> None:
+    described_detector(tmp_path / "a", score="s", graph=b"1")
+    file = load_detector_file(tmp_path / "a" / "detector.toml")
+    one, two = (OutsideDetector(file, cast("OnnxFile", SimpleNamespace(runtime=name))) for name in "ab")
+    assert one.source != two.source != one.vector.source
+
+
 def test_checkpoints_of_a_run_are_distinguished() -> None:
     key = a_run().checkpoints.key
     assert len({key(name) for name in ("detect 0", "detect 8", "track a 8", "track b 8")}) == 4
@@ -243,6 +274,15 @@ def test_checkpoints_of_a_run_are_distinguished() -> None:
 
 def test_stages_are_distinguished() -> None:
     assert len({key.rpartition("-")[2] for key in keys(a_run()).values()}) == len(ALL)
+
+
+def test_checked_records_depend_on_file_video_and_classes() -> None:
+    known = vector_to_json(bundled(MANIFEST))
+    infos = [INFO, replace(INFO, frames=7), replace(INFO, height=7), replace(INFO, width=7)]
+    found = [given_key("a", "d", info, known) for info in infos]
+    found += [given_key("b", "d", INFO, known), given_key("a", "e", INFO, known), given_key("a", "d", INFO, {})]
+    assert len(set(found)) == len(found)
+    assert {key.partition("-")[0] for key in found} == {"a/given", "b/given"}
 
 
 def test_facts_of_a_clip_depend_on_its_content_and_every_limit() -> None:

@@ -5,8 +5,11 @@ import pytest
 
 from service.pipeline.store.codec import (
     pack_detections,
+    pack_shots,
     pack_tubelets,
+    readable,
     unpack_detections,
+    unpack_shots,
     unpack_tubelets,
 )
 from service.pipeline.tracks.round import Round, pack_round, unpack_round
@@ -61,6 +64,40 @@ def test_what_is_cut_off_is_refused(length: int) -> None:
     ):
         with pytest.raises(ValueError, match=r"read|pickle"):
             unpack(data[:length])
+
+
+@pytest.mark.parametrize(
+    ("unpack", "data"),
+    [
+        pytest.param(unpack_detections, pack_detections([frame(0, (3, [0.1, 0.7, 0.2]))]), id="detections"),
+        pytest.param(unpack_tubelets, pack_tubelets([tube([1])]), id="tubelets"),
+    ],
+)
+def test_nothing_but_value_errors_comes_of_flipped_bits(unpack, data: bytes) -> None:
+    """Every bit of the entries of the archive, where zipfile's own errors come from."""
+    refused = 0
+    for place in range(data.index(b"PK\x01\x02"), len(data)):
+        for bit in range(8):
+            damaged = bytearray(data)
+            damaged[place] ^= 1 << bit
+            try:
+                unpack(bytes(damaged))
+            except ValueError:
+                refused += 1
+    assert refused > 1000
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"{}", b"[1, 2.0]", b"[true]", b'["1"]', b"[" * 100_000])
+def test_other_bytes_are_no_shots(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"read|Expecting|expected a list of frames"):
+        unpack_shots(data)
+    assert unpack_shots(pack_shots((3, 7))) == [3, 7]
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, NotImplementedError, OverflowError, MemoryError])
+def test_whatever_damaged_bytes_raise_is_a_value_error(error: type[Exception]) -> None:
+    with pytest.raises(ValueError, match="can't be read"), readable():
+        raise error
 
 
 def test_the_one_is_not_taken_for_the_other() -> None:

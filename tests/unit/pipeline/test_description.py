@@ -11,8 +11,9 @@ import pytest
 from dualtrack.errors import ConfigurationError, ContractViolation
 from service.pipeline.detection.description import Description, DetectorFile, InputRule, load_detector_file
 from service.pipeline.detection.output_tensors import boxes_of, grids_of, scores_of
-from service.pipeline.detection.outside import open_detector
-from service.pipeline.detection.placement import input_of, place
+from service.pipeline.detection.outside import found, open_detector
+from service.pipeline.detection.placement import Placement, input_of, place
+from service.pipeline.parameters.params import DetectorParams
 from tests.support.pipelines import REPOSITORY
 
 LEAST: dict[str, Any] = {
@@ -33,11 +34,17 @@ def described(folder: Path, **members: Any) -> DetectorFile:
 def toml(document: dict[str, Any]) -> str:
     """As much of TOML as these descriptions need: values first, then tables."""
     values = [f"{key} = {literal(value)}\n" for key, value in document.items() if not isinstance(value, dict)]
-    tables = [f"[{key}]\n{toml(value)}" for key, value in document.items() if isinstance(value, dict)]
+    tables = [
+        f"[{key}]\n" + "".join(f"{name} = {literal(item)}\n" for name, item in value.items())
+        for key, value in document.items()
+        if isinstance(value, dict)
+    ]
     return "".join(values + tables)
 
 
 def literal(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {literal(item)}" for name, item in value.items()) + "}"
     return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -152,6 +159,87 @@ def test_tensor_that_does_not_fit(shape: tuple[int, ...], said: str, tmp_path: P
         scores_of({"out": np.zeros(shape, np.float32)}, described(tmp_path))
 
 
+THREE = np.array([[[10, 10, 30, 30]] * 3], np.float32)
+PLACE = (Placement((64, 64), (64, 64), (0, 0)), (64, 64))
+BAD_TENSORS = {
+    "fewer boxes than scores": ({}, {"scores": np.full((1, 5, 2), 0.9)}, "scores: expected 3 rows, one per box, got 5"),
+    "fewer scores than boxes": ({}, {"scores": np.full((1, 2, 2), 0.9)}, "scores: expected 3 rows, one per box, got 2"),
+    "background beyond the columns": (
+        {"scores": {"tensor": "scores", "background": 9}},
+        {"scores": np.full((1, 3, 3), 0.9)},
+        "scores: expected a column 9 (background), got 3 columns",
+    ),
+    "background before the first": (
+        {"scores": {"tensor": "scores", "background": -4}},
+        {"scores": np.full((1, 3, 3), 0.9)},
+        "scores: expected a column -4 (background), got 3 columns",
+    ),
+    "objectness beyond the columns": (
+        {"scores": {"tensor": "scores", "objectness": 9, "columns": [0, 2]}},
+        {"scores": np.full((1, 3, 3), 0.9)},
+        "scores: expected at least 10 columns, got 3",
+    ),
+    "fewer labels than scores": (
+        {"scores": {"tensor": "scores", "labels": "labels"}},
+        {"scores": np.full((1, 3), 0.9), "labels": np.zeros((1, 2), np.int64)},
+        "labels: expected 3 labels, got 2",
+    ),
+    "fewer masks than boxes": (
+        {"masks": {"tensor": "masks"}},
+        {"masks": np.ones((2, 8, 8))},
+        "masks: expected 3 rows, one per box, got 2",
+    ),
+    "more masks than boxes": (
+        {"masks": {"tensor": "masks"}},
+        {"masks": np.ones((4, 8, 8))},
+        "masks: expected 3 rows, one per box, got 4",
+    ),
+    "masks without pixels": (
+        {"masks": {"tensor": "masks"}},
+        {"masks": np.ones((3, 0, 8))},
+        "masks: expected masks with pixels, got [3, 0, 8]",
+    ),
+    "fewer coefficients than boxes": (
+        {"masks": {"tensor": "masks", "space": "input", "coefficients": {"tensor": "weights"}}},
+        {"masks": np.ones((4, 8, 8)), "weights": np.ones((1, 2, 4))},
+        "weights: expected 3 rows, one per box, got 2",
+    ),
+    "boxes as shares": ({}, {"boxes": THREE / 64}, "boxes: expected pixels of the input (units), got shares of it: [0.156"),
+    "boxes in pixels": (
+        {"boxes": {"tensor": "boxes", "units": "relative"}},
+        {},
+        "boxes: expected shares of the input (units), got pixels: [10.0, 10.0, 30.0, 30.0]",
+    ),
+    "scores that are none": (
+        {},
+        {"scores": np.full((1, 3, 2), 7.5)},
+        "scores: expected probabilities from 0 to 1 (kind), got up to 7.5",
+    ),
+    "text": ({}, {"scores": np.full((1, 3, 2), "a")}, "scores: expected a tensor of numbers, got <U1 values"),
+    "a list": ({}, {"scores": [{0: 0.5}]}, "scores: expected a tensor of numbers, got list"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("members", "outputs", "said"), BAD_TENSORS.values(), ids=BAD_TENSORS)
+def test_what_does_not_fit_the_description_is_named(
+    members: dict[str, Any], outputs: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    file = described(tmp_path, **{"boxes": {"tensor": "boxes"}, "scores": {"tensor": "scores"}, **members})
+    good = {"boxes": THREE, "scores": np.full((1, 3, 2), 0.9)}
+    with pytest.raises(ContractViolation) as refused:
+        found(0, {**good, **outputs}, file, PLACE, DetectorParams())
+    assert said in refused.value.detail
+
+
+def test_what_fits_the_description_and_only_looks_odd_is_taken(tmp_path: Path) -> None:
+    file = described(tmp_path, boxes={"tensor": "boxes"}, scores={"tensor": "scores"})
+    boxes, scores = THREE.copy(), np.full((1, 3, 2), 0.9, np.float32)
+    boxes[0, 0] = [0, 0, 1, 1]
+    scores[0, 2] = -1  # padding
+    scores[0, 1] = 1.005
+    assert len(found(0, {"boxes": boxes, "scores": scores}, file, PLACE, DetectorParams())) == 2
+
+
 def test_other_number_of_classes(tmp_path: Path) -> None:
     file = described(tmp_path, scores={"tensor": "scores"})
     with pytest.raises(ContractViolation, match="scores: expected 2 classes, got 3 columns"):
@@ -165,7 +253,7 @@ def test_prototypes() -> None:
     protos = np.stack([np.full((2, 3), 50), np.full((2, 3), -50)]).astype(np.float32)
     rows = np.zeros((1, 2, 8), np.float32)
     rows[0, :, 6:] = [[1, 0], [0, 1]]
-    grids = grids_of({"out": rows, "protos": protos[None]}, rule, np.array([1, 0]))
+    grids = grids_of({"out": rows, "protos": protos[None]}, rule, np.array([1, 0]), boxes=2)
     assert grids.mean(axis=(1, 2)) == pytest.approx([0, 1], abs=1e-6)
 
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from dualtrack.errors import InvalidDetections
 from service.inference.repository.manifest import ModelClass
 from service.media.video_info import VideoInfo
-from service.pipeline.categories.class_vector import counted
-from service.pipeline.detection.given import GivenDetections, read_detections
+from service.pipeline.categories.class_vector import ClassVector, counted
+from service.pipeline.detection.given import GivenDetections
+from service.pipeline.detection.records import MOST_PER_FRAME, Records, read_records, unpack_records
 from service.pipeline.parameters.params import DetectorParams
+from service.structures.detections import Detections
 from service.structures.masks import area, decode, encode, filled, from_coco
 from tests.unit.builders import HW, mask
 
@@ -26,10 +28,30 @@ BOX = {"image_id": 0, "category_id": 1, "bbox": [5, 5, 10, 10], "score": 0.5}
 KNOWN = counted("weights 1", PERSON_CAR)
 
 
-def read(folder: Path, document: object) -> GivenDetections:
+class Found:
+    """What a file's records come to, frame by frame: all of them, with the filled box where there is no mask."""
+
+    def __init__(self, records: Records, vector: ClassVector) -> None:
+        self.records, self.vector = records, vector
+        self.frames = [self._frame(frame) for frame in range(VIDEO.frames)]
+
+    def _frame(self, frame: int) -> Detections:
+        rows = self.records.of_frame(frame)
+        masks = [self.records.mask(row) for row in rows]
+        boxes = [self.records.box(row, item) for row, item in zip(rows, masks, strict=True)]
+        whole = tuple(filled(box, HW) if item is None else item for box, item in zip(boxes, masks, strict=True))
+        return Detections(frame, np.array(boxes, np.float32).reshape(-1, 4), self.records.probs(rows), whole)
+
+
+def read(folder: Path, document: object) -> Found:
     file = folder / "detections.json"
     file.write_text(json.dumps(document))
-    return read_detections(file, VIDEO, KNOWN)
+    return read_file(file)
+
+
+def read_file(file: Path) -> Found:
+    """By way of the bytes that an engine reads."""
+    return Found(*unpack_records(Records.pack(*read_records(file, VIDEO.frames, HW, KNOWN))))
 
 
 def test_box_and_score_become_a_filled_mask_and_one_entry_of_the_vector(tmp_path: Path) -> None:
@@ -58,6 +80,11 @@ def test_polygons_and_run_lengths_as_lists(tmp_path: Path) -> None:
     assert [area(item) for item in found.frames[0].masks] == [100, 10]
 
 
+def test_a_box_in_the_corner_may_be_small_beside_others(tmp_path: Path) -> None:
+    found = read(tmp_path, [{**BOX, "bbox": [0, 0, 1, 1]}, BOX])
+    assert len(found.frames[0]) == 2
+
+
 def test_own_categories_and_those_of_a_bundled_set(tmp_path: Path) -> None:
     own = read(tmp_path, {"categories": [{"id": 7, "name": "crab"}], "annotations": [{**BOX, "category_id": 7}]})
     assert ([item.name for item in own.vector.classes], own.vector.categories[0].id) == (["crab"], 7)
@@ -75,10 +102,43 @@ def test_a_clip_may_have_more_frames_than_the_probe_counted(tmp_path: Path) -> N
     nothing: Any = None
 
     async def detected() -> list[int]:
-        found = given_file.detect(clip, nothing, nothing, DetectorParams(), nothing)
+        found = GivenDetections(given_file.vector, given_file.records).detect(
+            clip, nothing, nothing, DetectorParams(), nothing
+        )
         return [len(frame) async for frame in found]
 
     assert asyncio.run(detected()) == [1, 0, 0, 0, 0]
+
+
+def test_members_may_come_in_any_order_and_encoding(tmp_path: Path) -> None:
+    spaced = '\n{ "info" : {"a": [1, {}]}, "annotations" : [ %s , %s ] , "categories" : "coco" }\n'
+    text = spaced % (json.dumps({**BOX, "image_id": 2}), json.dumps(BOX))
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32-le"):
+        (tmp_path / "a.json").write_bytes(text.encode(encoding))
+        found = read_file(tmp_path / "a.json")
+        assert [len(frame) for frame in found.frames] == [1, 0, 1]
+        assert found.vector.categories[0].id == 1
+    (tmp_path / "a.json").write_bytes(b'{"annotations": 5, "annotations": [], "categories": "coco"}')
+    assert [len(frame) for frame in read_file(tmp_path / "a.json").frames] == [0, 0, 0]
+
+
+def test_records_of_a_frame_stay_in_the_files_order(tmp_path: Path) -> None:
+    scores, frames = [0.1, 0.2, 0.3, 0.4, 0.5], [2, 0, 2, 1, 0]
+    records = [{**BOX, "image_id": t, "score": score} for t, score in zip(frames, scores, strict=True)]
+    records[2] = {**records[2], "scores": [0.25, 0.75]}
+    found = read(tmp_path, records)
+    for frame, wanted in zip(found.frames, [[0.2, 0.5], [0.4], [0.1, 0.75]], strict=True):
+        assert frame.scores == pytest.approx(wanted)
+
+
+def test_reading_draws_no_mask(tmp_path: Path) -> None:
+    """What a record is kept as does not depend on the size of the frame."""
+    records = [{**BOX, "image_id": t} for t in range(3)]
+    records[1] = {**records[1], "segmentation": [[0, 0, 1e4, 0, 1e4, 1e4, 0, 1e4]]}
+    file = tmp_path / "detections.json"
+    file.write_text(json.dumps(records))
+    small, large = (read_records(file, 3, hw, KNOWN)[0] for hw in (HW, (4096, 2304)))
+    assert small.masks == large.masks == b" [[0,0,10000.0,0,10000.0,10000.0,0,10000.0]]"
 
 
 def test_version_distinguishes_contents_and_meanings(tmp_path: Path) -> None:
@@ -115,9 +175,25 @@ RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
         pytest.param([{**BOX, "bbox": [90, 0, 5, 5]}], "inside the frame of 60 x 40 pixels, got [90.0", id="outside"),
         pytest.param([{"image_id": 0, "category_id": 1, "score": 1}], "record 0: bbox: expected x y", id="nowhere"),
         pytest.param([{**BOX, "scores": [1.0]}], "record 0: scores: expected 2 numbers", id="short-vector"),
+        pytest.param(
+            [{**BOX, "bbox": [0.45, 0.3, 0.1, 0.4]}, {**BOX, "bbox": [0, 0, 1, 1.1]}],
+            "bbox: expected pixels of the frame, got shares of it: no value is above 1.5, the first bbox is [0.45, 0.3, 0.1, 0.4]",
+            id="relative",
+        ),
+        pytest.param(
+            [{**BOX, "segmentation": [[0.1, 0.1, 0.5, 0.1, 0.5, 0.9]]}],
+            "segmentation: expected pixels of the frame, got shares of it",
+            id="relative-polygon",
+        ),
         pytest.param([{**BOX, "segmentation": {**RLE, "size": [1, 1]}}], "expected an RLE of size [40, 60]", id="size"),
         pytest.param([{**BOX, "segmentation": {**RLE, "counts": "5"}}], "whose runs cover 40 x 60 pixels, got '5'", id="runs"),
         pytest.param([{**BOX, "segmentation": {**RLE, "counts": [-1, 2401]}}], "got [-1, 2401]", id="negative-run"),
+        pytest.param(
+            [BOX, *[{**BOX, "image_id": 1}] * (MOST_PER_FRAME + 1)],
+            f"record {MOST_PER_FRAME + 1}: image_id: expected at most {MOST_PER_FRAME} records of a frame, got more of frame 1",
+            id="too-many-in-a-frame",
+        ),
+        pytest.param({"categories": "coco", "annotations": {}}, "got dict", id="no-list"),
         pytest.param([{**BOX, "segmentation": [[1, 2, 3]]}], "polygons of at least three points", id="polygon"),
         pytest.param([{**BOX, "segmentation": [[0, 0, 1e9, 0, 1e9, 1e9]]}], "polygons", id="huge-polygon"),
     ],
@@ -128,16 +204,33 @@ def test_what_is_wrong_is_named(document: object, said: str, tmp_path: Path) -> 
     assert said in error.value.detail
 
 
-@pytest.mark.parametrize("content", [b"", b"[", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[",
+        b"\xff",
+        b"[" * 100_000,
+        b"[] 5",
+        b"{} 5",
+        b"5 5",
+        b'{"annotations": []',
+        b'{"annotations": [1 2]}',
+        b'{"annotations" []}',
+        b"{1: 2}",
+        b'{"a": 1,}',
+        b'{"categories": "coco", "annotations": ' + b"[" * 100_000,
+    ],
+)
 def test_no_json(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "detections.json").write_bytes(content)
     with pytest.raises(InvalidDetections, match="expected a JSON file"):
-        read_detections(tmp_path / "detections.json", VIDEO, KNOWN)
+        read_file(tmp_path / "detections.json")
 
 
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidDetections, match="No such file"):
-        read_detections(tmp_path / "none.json", VIDEO, KNOWN)
+        read_file(tmp_path / "none.json")
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=7, max_size=7), min_size=1, max_size=9))

@@ -1,0 +1,94 @@
+"""The API has files of detections read by a process with limits, which holds an upload slot and ends with its client."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from evaluation.bench.meters.processes import children
+from service.api import app
+from tests.integration.api.api_service import RAW, Api, clip, problem, running, wait_for
+
+BOX = {"image_id": 3, "category_id": 1, "score": 0.5, "bbox": [1, 2, 30, 20]}
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.setattr(app, "MAX_UPLOADS", 1)
+    with running(tmp_path / "api") as found:
+        yield found
+
+
+@pytest.fixture
+def video_id(api: Api, tmp_path: Path) -> str:
+    with api.http() as http:
+        answer = http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW)
+        return str(answer.json()["id"])
+
+
+def checkers() -> list[int]:
+    """Processes below this one that read detections."""
+    lines = ((pid, Path(f"/proc/{pid}/cmdline")) for pid in children())
+    return [pid for pid, path in lines if path.exists() and b"service.pipeline.detection.check" in path.read_bytes()]
+
+
+def form(video_id: str) -> dict[str, Any]:
+    return {"data": {"video_id": video_id}, "files": {"detections": json.dumps([BOX]).encode()}}
+
+
+def test_the_records_lie_in_the_cache_before_the_job_is_taken(api: Api, video_id: str) -> None:
+    with api.http() as http:
+        job = http.post("/v1/jobs", **form(video_id))
+        assert job.status_code == 202
+        kept = list((api.settings.cache_dir / video_id).glob("given-*"))
+        assert len(kept) == 1
+        again = {"video_id": video_id, "detections": job.json()["detections"]}
+        assert http.post("/v1/jobs", json=again).status_code == 202
+        assert list((api.settings.cache_dir / video_id).glob("given-*")) == kept
+
+
+@pytest.mark.parametrize("kind", ["form", "json"])
+def test_a_check_holds_an_upload_slot(kind: str, api: Api, video_id: str) -> None:
+    with api.http() as http:
+        detections = http.post("/v1/jobs", **form(video_id)).json()["detections"]
+        asked = form(video_id) if kind == "form" else {"json": {"video_id": video_id, "detections": detections}}
+        answers: list[httpx.Response] = []
+        first = threading.Thread(target=lambda: answers.append(http.post("/v1/jobs", **asked)))
+        first.start()
+        wait_for(lambda: bool(checkers()), 30)
+        held = checkers()
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        for other in (form(video_id), {"json": {"video_id": video_id, "detections": detections}}):
+            assert "Retry-After" in http.post("/v1/jobs", **other).headers
+            problem(http.post("/v1/jobs", **other), 429, "too-many-uploads")
+        assert http.post("/v1/jobs", json={"video_id": video_id}).status_code == 202
+        for pid in held:
+            os.kill(pid, signal.SIGCONT)
+        first.join()
+        assert [answer.status_code for answer in answers] == [202]
+
+
+def test_a_check_ends_with_its_client(api: Api, video_id: str) -> None:
+    with api.http() as http:
+        detections = http.post("/v1/jobs", **form(video_id)).json()["detections"]
+        asked = {"video_id": video_id, "detections": detections}
+
+        def leave() -> None:
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{api.url}/v1/jobs", json=asked, timeout=httpx.Timeout(30, read=2))
+
+        client = threading.Thread(target=leave)
+        client.start()
+        wait_for(lambda: bool(checkers()), 30)
+        for pid in checkers():
+            os.kill(pid, signal.SIGSTOP)
+        client.join()
+        wait_for(lambda: not checkers(), 15)
+        assert http.post("/v1/jobs", json=asked).status_code == 202
