@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from dualtrack.progress import OnProgress, Progress
 from dualtrack.result.result import Result
-
-if TYPE_CHECKING:
-    from dualtrack.client.async_client import AsyncClient
-    from dualtrack.client.client import Client
 
 ENDED = frozenset({"done", "failed", "canceled"})
 PROGRESS_FIELDS = tuple(each.name for each in fields(Progress))
@@ -53,6 +49,27 @@ def values_of(document: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+# protocols, so that the module of jobs does not import those of the clients, which import it
+class JobClient(Protocol):
+    """What a `Job` needs of the client that returned it; see `Client`."""
+
+    def wait(self, job: "Job", on_progress: OnProgress | None = None, *, timeout_s: float | None = None) -> "Job":
+        """See `Client.wait`."""
+        ...
+
+    def result(self, job: "Job") -> Result:
+        """See `Client.result`."""
+        ...
+
+    def download(self, job: "Job", result_format: str, path: Path | str) -> Path:
+        """See `Client.download`."""
+        ...
+
+    def cancel(self, job: "Job") -> "Job":
+        """See `Client.cancel`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(JobReport):
     """A job of a service, as `Client` returns it.
@@ -77,10 +94,10 @@ class Job(JobReport):
         ...     result = job.wait().result()
     """
 
-    client: "Client" = field(repr=False, compare=False)
+    client: JobClient = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], client: "Client") -> Self:
+    def of(cls, document: Mapping[str, Any], client: JobClient) -> Self:
         """Convert the service's JSON document of a job."""
         return cls(**values_of(document), client=client)
 
@@ -126,6 +143,28 @@ class Job(JobReport):
         return self.client.cancel(self)
 
 
+class AsyncJobClient(Protocol):
+    """What an `AsyncJob` needs of the client that returned it; see `AsyncClient`."""
+
+    async def wait(
+        self, job: "AsyncJob", on_progress: OnProgress | None = None, *, timeout_s: float | None = None
+    ) -> "AsyncJob":
+        """See `AsyncClient.wait`."""
+        ...
+
+    async def result(self, job: "AsyncJob") -> Result:
+        """See `AsyncClient.result`."""
+        ...
+
+    async def download(self, job: "AsyncJob", result_format: str, path: Path | str) -> Path:
+        """See `AsyncClient.download`."""
+        ...
+
+    async def cancel(self, job: "AsyncJob") -> "AsyncJob":
+        """See `AsyncClient.cancel`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncJob(JobReport):
     """A job of a service, as `AsyncClient` returns it: a `Job` whose methods are coroutines.
@@ -141,10 +180,10 @@ class AsyncJob(JobReport):
         >>> asyncio.run(main())
     """
 
-    client: "AsyncClient" = field(repr=False, compare=False)
+    client: AsyncJobClient = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], client: "AsyncClient") -> Self:
+    def of(cls, document: Mapping[str, Any], client: AsyncJobClient) -> Self:
         """Convert the service's JSON document of a job."""
         return cls(**values_of(document), client=client)
 
