@@ -49,7 +49,7 @@ def make_a_result(folder: Path) -> None:
 def run(command: list[str]) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        command, check=False, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=150
+        command, check=False, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
