@@ -31,7 +31,7 @@ def serve(
     host: Annotated[
         str | None,
         typer.Option(
-            help="Address to listen on; 0.0.0.0 accepts connections from anywhere. "
+            help="Address to listen on. One that other machines can reach, such as 0.0.0.0, needs DUALTRACK_API_KEY. "
             "Default: DUALTRACK_HOST or 127.0.0.1."
         ),
     ] = None,

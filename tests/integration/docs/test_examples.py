@@ -16,7 +16,7 @@ from tests.unit.docs.pages import ROOT
 
 def example(name: str, *words: object) -> list[str]:
     command = [sys.executable, str(ROOT / "examples" / name), *map(str, words)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 

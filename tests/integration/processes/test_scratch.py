@@ -26,5 +26,5 @@ def test_frames_of_a_killed_command_go_at_the_next_start(tmp_path: Path) -> None
     killed.kill()
     assert killed.wait() == -9
     assert list(scratch.glob("engine-*/*/frames"))
-    subprocess.run(command(plain(tmp_path / "b.mp4", 2), tmp_path), env=environment, check=True, timeout=120)
+    subprocess.run(command(plain(tmp_path / "b.mp4", 2), tmp_path), env=environment, check=True, timeout=900)
     assert not list(scratch.iterdir())
