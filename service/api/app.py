@@ -115,7 +115,6 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _add_layers(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> None:
     """The layers around the routes, innermost first."""
-    app.add_middleware(LingeringCloseMiddleware)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CompressionMiddleware)
     if settings.cors_origins:
@@ -134,6 +133,8 @@ def _add_layers(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> None:
         origins=settings.cors_origins,
         has_key=settings.api_key is not None,
     )
+    # around all that refuse or rewrite: an answer that it has delayed looks like a stream to the compression
+    app.add_middleware(LingeringCloseMiddleware)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_middleware(ForwardedMiddleware, trusted=settings.trusted_proxies, root_path=settings.root_path)
 

@@ -43,6 +43,7 @@ class Reversed:
 
     bundled: BundledDetector
     vector: ClassVector
+    source: str = "outside"
 
     async def detect(self, *arguments: Any) -> AsyncIterator[Detections]:
         async for found in self.bundled.detect(*arguments):

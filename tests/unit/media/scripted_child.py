@@ -26,7 +26,9 @@ def act(job: Document) -> Document:
     script = job["script"]
     if script.startswith("SIG"):
         send({"progress": 7})
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # one that ignores it may have started the tests, such as nohup
+        if script != "SIGKILL":
+            signal.signal(signal.Signals[script], signal.SIG_DFL)
         os.kill(os.getpid(), signal.Signals[script])
         signal.pause()
     found: Document = {"spin": spin, "wait": wait, "hold": hold}[script](job)
