@@ -236,14 +236,24 @@ def canceled_requests(server: Triton) -> float:
     return sum(float(line.split()[-1]) for line in counted)
 
 
+def pending_requests(server: Triton) -> float:
+    """How many requests of `mask_rcnn` wait in the server's queue."""
+    with urllib.request.urlopen(server.metrics_url) as answer:
+        lines = answer.read().decode().splitlines()
+    pending = [line for line in lines if line.startswith('nv_inference_pending_request_count{model="mask_rcnn"')]
+    return sum(float(line.split()[-1]) for line in pending)
+
+
 def test_cancel_reaches_the_server(serve: Serve) -> None:
     async def work(client: TritonClient) -> None:
         calls = [asyncio.create_task(client.infer(DETECTOR, inputs_for(DETECTOR, Sizes(images=8)))) for _ in range(3)]
-        await asyncio.sleep(1)
+        # one runs, two wait: the last of them is canceled
+        while await asyncio.to_thread(pending_requests, server) < 2 and not any(call.done() for call in calls):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         calls[2].cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
-    with serve(slow(1.5)) as server:
+    with serve(slow(4)) as server:
         ask(server, work)
         # the server counts the request when it takes it out of its queue, not when the client gives it up
         until = time.monotonic() + 20
