@@ -228,7 +228,7 @@ def test_a_shape_that_differs_is_named(v2, tmp_path):
         read_checkpoint(tmp_path / "text.safetensors")
     state = v2_file_with(v2[1].state_dict())
     save_file(state, tmp_path / "wide.safetensors")
-    with pytest.raises(ConfigurationError, match=r"shapes are not those of maskrcnn_resnet50_fpn_v2: .*cls_logits"):
+    with pytest.raises(ConfigurationError, match=r"shapes do not match maskrcnn_resnet50_fpn_v2: .*cls_logits"):
         read_checkpoint(tmp_path / "wide.safetensors")
 
 
@@ -255,7 +255,7 @@ def run_import(*words):
 def test_command_writes_a_whole_repository(imported, v1):
     folder, result = imported
     assert result.exit_code == 0, (result.output, result.exception)
-    assert "0 beyond the tolerance" in result.output
+    assert "0 exceed the tolerance" in result.output
     manifest, bundled = load_manifest(folder), load_manifest(REPOSITORY)
     assert manifest.architecture == "maskrcnn_resnet50_fpn"
     assert manifest.release == f"maskrcnn_resnet50_fpn-{hashlib.sha256(v1[0].read_bytes()).hexdigest()[:12]}"

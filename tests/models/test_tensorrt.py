@@ -60,7 +60,7 @@ def exported(request, tmp_path_factory):
 
 def test_one_command_writes_everything_up_to_the_engines(exported):
     out, result = exported
-    assert "0 beyond the tolerance" in result.output, result.output
+    assert "0 exceed the tolerance" in result.output, result.output
     manifest = load_manifest(out)
     assert (manifest.architecture, manifest.file, sorted(manifest.graphs)) == ("lite", "model.plan", GRAPHS)
     assert {path.parent.name for path in out.glob("*/config.pbtxt")} == set(GRAPHS)
