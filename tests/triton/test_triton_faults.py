@@ -247,10 +247,11 @@ def pending_requests(server: Triton) -> float:
 def test_cancel_reaches_the_server(serve: Serve) -> None:
     async def work(client: TritonClient) -> None:
         calls = [asyncio.create_task(client.infer(DETECTOR, inputs_for(DETECTOR, Sizes(images=8)))) for _ in range(3)]
-        # one runs, two wait: the last of them is canceled
+        # one runs, two wait, in any order: of two that are canceled at least one waits
         while await asyncio.to_thread(pending_requests, server) < 2 and not any(call.done() for call in calls):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        calls[2].cancel()
+        for call in calls[1:]:
+            call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
     with serve(slow(4)) as server:
@@ -259,7 +260,7 @@ def test_cancel_reaches_the_server(serve: Serve) -> None:
         until = time.monotonic() + 20
         while (count := canceled_requests(server)) < 1 and time.monotonic() < until:
             time.sleep(0.2)
-        assert count == 1
+        assert count >= 1
 
 
 def test_server_killed_and_started_again_in_mid_job(serve: Serve, tmp_path: Path) -> None:
