@@ -1,7 +1,7 @@
 """Users that POST a small clip, follow the job and read its result: `make load`.
 
 Every answer that is no success counts as a failure, except 429 with `Retry-After`: that is the service keeping
-its queue bounded, and the user waits as told. Locust exits with 1 if there was a failure.
+its queue bounded, and the user waits as `Retry-After` says. Locust exits with 1 if there was a failure.
 """
 
 import os
@@ -34,10 +34,10 @@ class Viewer(HttpUser):
         deadline = time.monotonic() + PATIENCE_S
         while job["state"] not in {"done", "failed", "canceled"} and time.monotonic() < deadline:
             url = f"{job['links']['self']}?wait=5"
-            told = self._json("GET", url, name="/v1/jobs/{id}?wait=5")
-            if told is None:
+            reported = self._json("GET", url, name="/v1/jobs/{id}?wait=5")
+            if reported is None:
                 return
-            job = told
+            job = reported
         self._read(job)
 
     def _create(self) -> dict[str, Any] | None:

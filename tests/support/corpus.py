@@ -33,7 +33,7 @@ OURS = frozenset({"too-many-attempts", "internal", "decode-failed", "timeout"})
 class Verdict:
     """What a file came to, and what speaks against that."""
 
-    told: str
+    outcome: str
     complaint: str | None = None
 
 
@@ -50,39 +50,39 @@ def judge(client: Client, path: Path, entry: dict[str, Any], parameters: dict[st
     return _taken(client, job, entry, scratch)
 
 
-def _refused(told: str, entry: dict[str, Any]) -> Verdict:
-    fine = entry["expect"] != "accept" or LIMIT.search(told)
-    return Verdict(told, None if fine else "must be taken")
+def _refused(outcome: str, entry: dict[str, Any]) -> Verdict:
+    fine = entry["expect"] != "accept" or LIMIT.search(outcome)
+    return Verdict(outcome, None if fine else "must be taken")
 
 
 def _failed(job: Job, entry: dict[str, Any]) -> Verdict:
     error = job.error or {"code": "internal", "detail": "no reason given"}
-    told = f"{job.state}: {error['code']}: {error['detail']}"
+    outcome = f"{job.state}: {error['code']}: {error['detail']}"
     if error["code"] in OURS:
-        return Verdict(told, "no verdict on the file")
+        return Verdict(outcome, "no verdict on the file")
     if entry["expect"] == "reject":
-        return Verdict(told, "must be refused at once")
-    return _refused(told, entry)
+        return Verdict(outcome, "must be refused at once")
+    return _refused(outcome, entry)
 
 
 def _taken(client: Client, job: Job, entry: dict[str, Any], scratch: Path) -> Verdict:
     result = client.result(job)
     frames, tubelets = result.video.frames, result.tubelets
-    told = f"{frames} frames, {len(tubelets)} tubelets"
+    outcome = f"{frames} frames, {len(tubelets)} tubelets"
     if result.video.damage:
-        told += f", damaged: {result.video.damage}"
+        outcome += f", damaged: {result.video.damage}"
     if entry["expect"] == "reject":
-        return Verdict(told, "must be refused")
+        return Verdict(outcome, "must be refused")
     if entry["expect"] == "accept" and frames != entry["frames_decodable"]:
-        return Verdict(told, f"{entry['frames_decodable']} frames expected")
+        return Verdict(outcome, f"{entry['frames_decodable']} frames expected")
     if job.attempt != 1:
-        return Verdict(told, f"took {job.attempt} attempts")
+        return Verdict(outcome, f"took {job.attempt} attempts")
     if len(json.loads(client.download(job, "ytvis", scratch / "ytvis.json").read_text())) != len(tubelets):
-        return Verdict(told, "another number of YouTube-VIS records")
+        return Verdict(outcome, "another number of YouTube-VIS records")
     if any(len(item["segmentations"]) != frames for item in result.document()["tubelets"]):
-        return Verdict(told, "a tubelet with another number of frames")
+        return Verdict(outcome, "a tubelet with another number of frames")
     drawn = _frames_of(client.download(job, "overlay-mp4", scratch / "overlay.mp4"))
-    return Verdict(told, None if drawn == frames else f"the overlay has {drawn} frames")
+    return Verdict(outcome, None if drawn == frames else f"the overlay has {drawn} frames")
 
 
 def _frames_of(video: Path) -> int:
@@ -103,7 +103,7 @@ def main(folder: Path, parameters: dict[str, Any]) -> int:
                 complaints += verdict.complaint is not None
                 mark = f"WRONG ({verdict.complaint})" if verdict.complaint else "ok"
                 seconds = time.monotonic() - start
-                print(f"{mark:4} {entry['file']} [{entry['expect']}] {seconds:.1f} s: {verdict.told}", flush=True)
+                print(f"{mark:4} {entry['file']} [{entry['expect']}] {seconds:.1f} s: {verdict.outcome}", flush=True)
     print(f"{len(entries)} files, {complaints} wrong")
     return int(complaints > 0)
 

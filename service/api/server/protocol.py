@@ -84,7 +84,7 @@ class DeadlineProtocol(H11Protocol):
             self._close_after_answer()
 
     def drop(self) -> None:
-        """Close the connection; a client that has sent part of a header is told why."""
+        """Close the connection; a client that has sent part of a header gets a 408 first."""
         self._header_came()
         if self.transport.is_closing():
             return

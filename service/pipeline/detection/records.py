@@ -88,7 +88,7 @@ class Records:
         scores: (N,) float64, that entry; of a whole vector its row in `vectors`.
         vectors: (M, K) float32, the class vectors that were given whole.
         masks: all masks joined: run lengths as COCO compresses them, or polygons as JSON.
-        mask_ends: (N,) int64, where each ends; a record without a mask has none of the bytes.
+        mask_ends: (N,) int64, end of each mask; for a record without a mask, the end of the previous one.
     """
 
     size_hw: tuple[int, int]

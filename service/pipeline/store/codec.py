@@ -25,9 +25,9 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     ArithmeticError,
-    # zipfile's: NotImplementedError for a method that it does not have, and for an encrypted member
+    # from zipfile, with its subclass for an unsupported compression method, and for an encrypted member
     RuntimeError,
-    # numpy's, on a shape that nothing has room for
+    # from numpy, for a shape that exceeds the memory
     MemoryError,
     zipfile.BadZipFile,
     zlib.error,

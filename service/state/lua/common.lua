@@ -33,7 +33,7 @@ local function changed(job, checkpoints, job_events, owner_events)
     redis.call('XADD', owner_events, 'MAXLEN', '~', OWNER_EVENTS, '*', unpack(event))
     redis.call('EXPIRE', owner_events, OWNER_EVENTS_TTL)
 end
--- A waiting job ends at once, a running one is told to stop. Answer: whether that changed the job.
+-- A waiting job ends at once, a running one is asked to stop. Returns whether that changed the job.
 local function cancel(job, queued, counters, id, now, counters_ttl)
     local state = redis.call('HGET', job, 'state')
     redis.call('ZREM', queued, id)

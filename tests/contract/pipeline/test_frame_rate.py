@@ -96,7 +96,7 @@ def test_chunks_are_filled_one_by_one_as_all_at_once(track_fps: float, long: Cli
     run = opened(long, track_fps, seen=seen)
     run = replace(run, params=replace(run.params, chunks=ChunkParams(frames=8, overlap=2)))
     found = asyncio.run(process_video(run))
-    told = list(seen)
+    reported = list(seen)
     assert len(found.chunks) > 1
     assert found.chunks[-1].chunk.end == len(long)
 
@@ -108,10 +108,10 @@ def test_chunks_are_filled_one_by_one_as_all_at_once(track_fps: float, long: Cli
     assert [entries(item) for item in found.tubelets] == [entries(item) for item in asyncio.run(at_once())]
     assert sorted(item.id for item in found.tubelets) == [1, 2, 3]
     for stage in ("detect", "calibrate", "track", "merge", "fill"):
-        done = [step.done for step in told if step.stage == stage]
+        done = [step.done for step in reported if step.stage == stage]
         assert done == sorted(done), stage
         assert done[-1] == len(long), stage
-    assert {step.total for step in told} == {len(long)}
+    assert {step.total for step in reported} == {len(long)}
 
 
 def entries(item: LabeledTubelet) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ ASKED = {"idempotency_key": "k", "fingerprint": "f"}
 async def expired(bench: Bench) -> str:
     """A job whose time was up."""
     job, _ = await bench.store(ttl_s=1).create("video", {}, **ASKED)
-    while await bench.redis.exists(redis_keys.job(job.id)):  # noqa: ASYNC110 (the server tells nobody)
+    while await bench.redis.exists(redis_keys.job(job.id)):  # noqa: ASYNC110 (the server sends no event when a key expires)
         await asyncio.sleep(0.05)
     return job.id
 

@@ -51,7 +51,7 @@ ANSWERS_AFTER = {
     "canceled": {"canceled": True, "release": True, "release-failed": True},
     "release": {"release": True, "release-failed": True},
 }
-"""What the newest attempt is told once it has ended, by how; every other call is refused."""
+"""What the newest attempt's calls return once it has ended, by how; every other call is refused."""
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -1,4 +1,4 @@
-"""What a state server that answers with a refusal is told as. Real Valkey."""
+"""Errors for a state server that refuses a command. Real Valkey."""
 
 import asyncio
 from collections.abc import Iterator

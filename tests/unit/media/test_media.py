@@ -126,9 +126,9 @@ def test_frames_in_any_order(tmp_path: Path) -> None:
     info = look(path)
 
     async def read() -> list[int]:
-        told: list[int] = []
+        reported: list[int] = []
         clip = await decode(
-            path, info, LIMITS, network_hw=(48, 64), directory=tmp_path / "frames", on_frame=told.append
+            path, info, LIMITS, network_hw=(48, 64), directory=tmp_path / "frames", on_frame=reported.append
         )
         assert len(clip) == info.frames == 6
         assert clip.frame(5).shape == clip.frame(0).shape == (48, 64, 3)
@@ -137,7 +137,7 @@ def test_frames_in_any_order(tmp_path: Path) -> None:
         clip.close()
         with pytest.raises(ValueError, match="closed"):
             clip.frame(0)
-        return told
+        return reported
 
     assert info.time_base == "1/10240"  # what the MP4 muxer makes of 10 frames a second
     assert asyncio.run(read())[-1] == 6

@@ -1,4 +1,4 @@
-"""Checkpoints: whose they are, which is found, and who is told of them."""
+"""Checkpoints: whose they are, which is found, and how they are reported."""
 
 import json
 from collections.abc import Sequence

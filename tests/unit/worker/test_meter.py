@@ -1,4 +1,4 @@
-"""What is told of a job's progress, and how well the time to its end is known after a few jobs."""
+"""The reported progress of a job, and how well the time to its end is known after a few jobs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -67,14 +67,14 @@ LARGE_JOB = {"decode": 120.0, "detect": 5.0, "calibrate": 0.05, "track": 8.0, "m
 
 
 def worst(plan: Plan, steps: list[Step]) -> float:
-    """The largest factor between the time to go as told and as it is."""
+    """The largest factor between the reported and the actual remaining time."""
     end = steps[-1][1]
     factors = []
     for now, meter in metered(plan, iter(steps)):
         assert meter.latest is not None
-        told, true = meter.latest.eta_s, end - now
-        if told is not None and true > 0.5:
-            factors.append(max(told / true, true / max(told, 0.1)))
+        reported, true = meter.latest.eta_s, end - now
+        if reported is not None and true > 0.5:
+            factors.append(max(reported / true, true / max(reported, 0.1)))
     assert len(factors) > FRAMES
     return max(factors)
 
