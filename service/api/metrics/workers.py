@@ -16,7 +16,7 @@ from dualtrack.errors import (
     InferenceTimeout,
     Unavailable,
 )
-from service.inference.triton.client import DEAD_CODE
+from service.inference.triton.statuses import DEAD_CODE
 from service.state.counters import EDGES_S, Counts
 from service.state.job import TERMINAL
 

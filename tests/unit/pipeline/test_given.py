@@ -16,7 +16,8 @@ from service.inference.repository.manifest import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.detection.given import GivenDetections
-from service.pipeline.detection.records import MOST_PER_FRAME, Records, read_records, unpack_records
+from service.pipeline.detection.records import Records, unpack_records
+from service.pipeline.detection.records_file import MOST_PER_FRAME, read_records
 from service.pipeline.parameters.params import DetectorParams
 from service.structures.detections import Detections
 from service.structures.masks import area, decode, encode, filled, from_coco
