@@ -41,8 +41,10 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
         return None
     try:
         parts = urlsplit(value.get_secret_value())
-        fits = parts.scheme in REDIS_SCHEMES and bool(parts.path if parts.scheme == "unix" else parts.hostname)
-        _ = parts.port
+        database = parts.scheme == "unix" or re.fullmatch(r"(/\d*)?/?", parts.path) is not None
+        named = bool(parts.path if parts.scheme == "unix" else parts.hostname)
+        fits = parts.scheme in REDIS_SCHEMES and named and database and parts.port != 0
+        fits = fits and _is_read_by_redis(value.get_secret_value())
     except ValueError:
         fits = False
     if not fits:
@@ -50,8 +52,30 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
+def _is_read_by_redis(url: str) -> bool:
+    """Whether the client has all options of the URL, which otherwise is found out at the first use."""
+    # imported here because most processes have no such URL
+    from redis.asyncio.connection import ConnectionPool  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    try:
+        pool = ConnectionPool.from_url(url)
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, AttributeError, RedisError):
+        return False
+    return True
+
+
+def _api_key(value: SecretStr | None) -> SecretStr | None:
+    """What the header `Authorization` can carry: others could never be sent, and nobody would know why."""
+    if value is not None and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", value.get_secret_value()):
+        raise ValueError("printable ASCII characters, without a space at the beginning or the end")
+    return value
+
+
 def _triton_url(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", value):
+    found = None if value is None else re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})", value)
+    if value is not None and (found is None or not 1 <= int(found[1]) <= 65535):
         raise ValueError("host:port")
     return value
 
@@ -114,9 +138,10 @@ def _lower(value: object) -> object:
 
 Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
 """A secret. An empty string counts as unset: that is what compose files pass for a variable that is not set."""
+ApiKey = Annotated[Secret, AfterValidator(_api_key)]
 RedisUrl = Annotated[Secret, AfterValidator(_redis_url)]
 TritonUrl = Annotated[str | None, AfterValidator(_triton_url)]
-DataFolder = Annotated[Path, AfterValidator(_absolute)]
+FilePath = Annotated[Path, AfterValidator(_absolute)]
 Host = Annotated[str, AfterValidator(_host)]
 PathPrefix = Annotated[str, AfterValidator(_prefix)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]

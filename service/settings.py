@@ -24,8 +24,9 @@ from service.media.limits import VideoLimits
 from service.processes.listening import is_loopback
 from service.setting_values import (
     MOST_S,
+    ApiKey,
     Bytes,
-    DataFolder,
+    FilePath,
     Host,
     HostNames,
     Limits,
@@ -35,7 +36,6 @@ from service.setting_values import (
     PathPrefix,
     RedisUrl,
     Seconds,
-    Secret,
     TritonUrl,
     Words,
 )
@@ -125,15 +125,15 @@ class Settings(BaseSettings):
         """Values of the caller, then environment variables, then files of secrets."""
         return init_settings, _Environment(settings_cls), file_secret_settings
 
-    data_dir: DataFolder = Field(
+    data_dir: FilePath = Field(
         Path.home() / ".local/share/dualtrack",
         description="Directory for videos, results, caches and the embedded Valkey's state.",
     )
-    model_repository: Path = Field(
+    model_repository: FilePath = Field(
         bundled("model_repository"),
         description="Model repository in Triton's layout, with a manifest.json.",
     )
-    detector: Path | None = Field(
+    detector: FilePath | None = Field(
         None, description="TOML file describing an external ONNX detector; unset uses the bundled one."
     )
     redis_url: RedisUrl = Field(
@@ -147,7 +147,7 @@ class Settings(BaseSettings):
         description="Address the API listens on; 0.0.0.0 and :: accept connections from anywhere.",
     )
     port: int = Field(8080, ge=0, le=65535, description="Port the API listens on.")
-    api_key: Secret = Field(
+    api_key: ApiKey = Field(
         None,
         description="Bearer token required on API requests; unset disables authentication, which needs a loopback "
         "`host` or `allow_anonymous`.",
@@ -220,7 +220,7 @@ class Settings(BaseSettings):
     feature_spill_bytes: Bytes = Field(
         4 << 30, ge=0, description="Disk budget for features that exceed the memory budget, in bytes."
     )
-    liveness_file: Path | None = Field(
+    liveness_file: FilePath | None = Field(
         None, description="File that a worker touches every 2 s, for a liveness probe; unset disables it."
     )
     checkpoint_frames: int = Field(
