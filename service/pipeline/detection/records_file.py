@@ -22,6 +22,7 @@ from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, category_table
 from service.pipeline.detection.json_text import JsonText
 from service.pipeline.detection.records import POLYGONS, WHOLE_VECTOR, Records
+from service.pipeline.parameters.exact import NUMBER
 from service.structures.boxes import clip as clip_boxes
 from service.structures.masks import from_coco, is_polygons
 
@@ -33,15 +34,16 @@ MOST_SCORES = 50_000_000
 MOST_RELATIVE = 1.5
 """A share of the frame is at most 1, or a little more where an object is cut off by the border."""
 REPORT_EVERY = 10_000
-Score = Annotated[float, Field(ge=0, le=1)]
-Side = Annotated[float, Field(gt=0, le=1e6)]
-Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
+Whole = Annotated[int, NUMBER]
+Score = Annotated[float, NUMBER, Field(ge=0, le=1)]
+Side = Annotated[float, NUMBER, Field(gt=0, le=1e6)]
+Coordinate = Annotated[float, NUMBER, Field(ge=-1e6, le=1e6)]
 
 
 class CategoryRecord(BaseModel):
     """One entry of the file's `categories`."""
 
-    id: int
+    id: Whole
     name: Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -57,8 +59,8 @@ class DetectionRecord(BaseModel):
 
     model_config = ConfigDict(allow_inf_nan=False)
 
-    image_id: Annotated[int, Field(ge=0)]
-    category_id: int | None = None
+    image_id: Annotated[int, NUMBER, Field(ge=0)]
+    category_id: Whole | None = None
     score: Score | None = None
     bbox: tuple[Coordinate, Coordinate, Side, Side] | None = None
     segmentation: dict[str, Any] | list[Any] | None = None
