@@ -53,6 +53,7 @@ class Job:
         detections: sha256 of the file that replaces the detector, or None.
         result: folder of the result below the blob store's root.
         video_deleted: the video was deleted; this remains if the same file is uploaded again.
+        request_id: of the HTTP request that created it, for the log; None if it is unknown.
         version: grows with every change.
         format: see `FORMAT`.
     """
@@ -71,6 +72,7 @@ class Job:
     finished_at: float | None
     cancel_requested: bool
     video_deleted: bool
+    request_id: str | None
     version: int
     format: int
 
@@ -122,6 +124,7 @@ def parse(fields: Mapping[str, str]) -> Job:
         finished_at=time_of("finished_at"),
         cancel_requested=fields.get("cancel") == "1",
         video_deleted=fields.get("video_deleted") == "1",
+        request_id=fields.get("request_id"),
         version=int(fields["version"]),
         format=number,
     )
