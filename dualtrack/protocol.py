@@ -21,8 +21,10 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, get_type_hints
 
-FORMAT = 2
+FORMAT = 3
 """Format number; it is incremented when a field is added, removed or renamed, or a message changes its meaning."""
+SILENT_S = 120.0
+"""Seconds of silence after which an engine is considered frozen, until it has sent its own setting."""
 NAME = "message"
 """Key of the message's name; no message has a field of this name."""
 Document = dict[str, Any]
@@ -69,9 +71,17 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine's first message: its models are loaded."""
+    """The engine's first message: its models are loaded.
+
+    Attributes:
+        format: format number of the engine.
+        silent_s: seconds without a message and without processor time after which it is considered frozen.
+        deadline_s: maximum duration of a run in seconds; 0: no limit.
+    """
 
     format: int = FORMAT
+    silent_s: float = SILENT_S
+    deadline_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,7 @@ KINDS: dict[str, type[Message]] = {
 JSON_TYPES: dict[object, tuple[type, ...]] = {
     bool: (bool,),
     int: (int,),
+    float: (float, int),
     str: (str,),
     int | None: (int, NoneType),
     Document: (dict,),

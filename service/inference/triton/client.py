@@ -25,7 +25,7 @@ from service.inference.triton.deployed import compare_release, compare_tensors, 
 from service.inference.triton.messages import outputs_of, request_of
 from service.inference.triton.shared_call import Layout, layout
 from service.inference.triton.shared_memory import Region, Regions, is_stale, sweep
-from service.inference.triton.statuses import DEAD_CODE, GONE, LEAVING, translated
+from service.inference.triton.statuses import GONE, LEAVING, not_reloaded, translated
 
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
@@ -129,9 +129,7 @@ class TritonClient:
             await self._client.unload_model(model)
             await self._client.load_model(model)
         except InferenceServerException as error:
-            raise Unavailable(
-                f"{model}: Triton at {self._url} can't reload it: {error.message()}", code=DEAD_CODE
-            ) from error
+            raise not_reloaded(error, model, self._url) from error
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""

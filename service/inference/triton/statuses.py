@@ -25,3 +25,8 @@ def translated(error: InferenceServerException, model: str, url: str) -> Dualtra
     if status in GONE or any(part in text for part in LEAVING):
         return Unavailable(f"{model}: Triton at {url} is unavailable: {text}", code="triton-unavailable")
     return InferenceError(f"{model}: Triton at {url}: {status}: {text}")
+
+
+def not_reloaded(error: InferenceServerException, model: str, url: str) -> Unavailable:
+    """The error for a model whose process has died, and which the server does not load again."""
+    return Unavailable(f"{model}: Triton at {url} can't reload it: {error.message()}", code=DEAD_CODE)
