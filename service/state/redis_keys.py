@@ -76,6 +76,11 @@ def deleted_video(video_id: str) -> str:
     return f"{PREFIX}:deleted:{video_id}"
 
 
+def video_uploads(video_id: str) -> str:
+    """String: 1 for a video that was uploaded once, 2 for one that was uploaded again."""
+    return f"{PREFIX}:video-uploads:{video_id}"
+
+
 def video_jobs(video_id: str) -> str:
     """Sorted set: jobs of a video by expiry time, so that they end with the video."""
     return f"{PREFIX}:jobs-of-video:{video_id}"

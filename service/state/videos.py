@@ -41,6 +41,7 @@ class VideoStore:
     def __init__(self, redis: Redis, blobs: BlobStore, cache: CacheIndex, *, ttl_s: int) -> None:
         self._redis, self._blobs, self._cache, self._ttl_s = redis, blobs, cache, ttl_s
         self._add, self._delete = script(redis, "add_video"), script(redis, "delete_video")
+        self._drop = script(redis, "drop_video")
 
     async def add(self, video: Video, content: Path) -> tuple[Video, bool]:
         """Store a video.
@@ -61,7 +62,11 @@ class VideoStore:
             while True:
                 with translated():
                     record = await self._add(
-                        keys=[redis_keys.video(video.id), redis_keys.deleted_video(video.id)],
+                        keys=[
+                            redis_keys.video(video.id),
+                            redis_keys.deleted_video(video.id),
+                            redis_keys.video_uploads(video.id),
+                        ],
                         args=[json.dumps(asdict(mine)), self._ttl_s, missing],
                     )
                 known = _parse(record)
@@ -73,6 +78,20 @@ class VideoStore:
         finally:
             if known is None or known.file != mine.file:
                 await self._blobs.delete(mine.file)
+
+    async def drop(self, video: Video) -> None:
+        """Forget a video that was just stored for a job that was not made, unless somebody else has uploaded it, too.
+
+        Raises:
+            Unavailable: Redis can't be reached; the video goes after its time to live.
+        """
+        with translated():
+            dropped = await self._drop(
+                keys=[redis_keys.video(video.id), redis_keys.video_uploads(video.id), redis_keys.video_jobs(video.id)],
+                args=[json.dumps(asdict(video))],
+            )
+        if dropped:
+            await self._blobs.delete(video.file)
 
     async def get(self, video_id: str) -> Video:
         """The video; each access renews its time to live.

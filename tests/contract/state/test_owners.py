@@ -248,3 +248,25 @@ async def test_deleting_what_is_not_there(stores: Stores) -> None:
     with pytest.raises(NotFound):
         await stores.videos.delete(sha256("a"))
     assert await stores.bench.held() == {}
+
+
+async def test_a_video_whose_job_was_not_made_is_dropped_unless_somebody_else_has_it(stores: Stores) -> None:
+    video, _ = await stores.upload("a")
+    await stores.videos.drop(video)
+    assert stores.files() == []
+    assert await stores.bench.redis.keys() == []
+    # it was not deleted by anybody: jobs can be created
+    for shared in ("again", "job"):
+        video, _ = await stores.upload("a")
+        if shared == "again":
+            await stores.upload("a")
+        else:
+            await stores.job(video.id)
+        await stores.videos.drop(video)
+        assert await stores.videos.get(video.id) == video
+        await stores.videos.delete(video.id)
+    assert stores.files() == []
+    # the record of another upload, after a deletion
+    old, _ = video, await stores.upload("a")
+    await stores.videos.drop(old)
+    assert stores.files() == ["a"]
