@@ -26,6 +26,8 @@ OWNER_EVENTS_TTL_S = 24 * 3600
 WORKERS = f"{PREFIX}:workers"
 """Sorted set of workers that take jobs by their last heartbeat, on the server's clock."""
 WORKER_TTL_S = 10
+REMOVALS = f"{PREFIX}:removals"
+"""Hash: deletions of videos whose files are not all removed yet; an entry goes with its last file."""
 IDEMPOTENCY_TTL_S = 24 * 3600
 """Maximum; a key can be reused once its job has expired."""
 

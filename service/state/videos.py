@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,9 @@ from service.state.blobs import VIDEOS, BlobStore, first_name
 from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
 from service.state.job import FORMAT
+
+DELETION_S = 60.0
+"""Age from which another process finishes a deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,12 @@ class VideoStore:
     async def delete(self, video_id: str) -> None:
         """Forget a video, stop its jobs, remove all files of it; its jobs answer `Gone` from now on.
 
+        If this process ends before all files are removed, `finish_deletions` does it.
+
         Raises:
             NotFound: it is unknown, expired or deleted.
         """
+        deletion = uuid.uuid4().hex
         with translated():
             answer = await self._delete(
                 keys=[
@@ -125,6 +132,7 @@ class VideoStore:
                     redis_keys.owner_events(redis_keys.OWNER),
                     redis_keys.QUEUED,
                     redis_keys.COUNTERS,
+                    redis_keys.REMOVALS,
                 ],
                 args=[
                     time.time(),
@@ -136,16 +144,39 @@ class VideoStore:
                     redis_keys.JOB_EVENTS_HEAD,
                     redis_keys.DETECTIONS_HEAD,
                     redis_keys.OWNERS_HEAD,
+                    deletion,
                 ],
             )
         if not answer:
             raise _unknown(video_id)
         record, jobs, detections = answer
-        for name in (_parse(record).file, *detections):
+        await self._remove(deletion, record, jobs, detections)
+
+    async def finish_deletions(self) -> None:
+        """Remove the files of videos that were deleted by processes that ended meanwhile.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        with translated():
+            left = cast("dict[str, str]", await self._redis.hgetall(redis_keys.REMOVALS))
+        for deletion, text in left.items():
+            entry = json.loads(text)
+            # a younger one is being done by the process that began it
+            if time.time() - float(entry["at"]) > DELETION_S:
+                # Lua writes an empty list as an empty object
+                await self._remove(deletion, entry["record"], list(entry["jobs"]), list(entry["files"]))
+
+    async def _remove(self, deletion: str, record: str, jobs: Sequence[str], files: Sequence[str]) -> None:
+        """Remove all files of a deleted video, and then the note that there are some."""
+        video = _parse(record)
+        for name in (video.file, *files):
             await self._blobs.delete(name)
-        await self._cache.forget(video_id)
+        await self._cache.forget(video.id)
         for job_id in jobs:
             await self._blobs.remove_results(job_id)
+        with translated():
+            await self._redis.hdel(redis_keys.REMOVALS, deletion)
 
 
 def _parse(record: str) -> Video:

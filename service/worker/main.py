@@ -99,6 +99,8 @@ async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
             await parts.workers.show(worker_id)
         if beat % RECONCILE_EVERY == 0:
             await parts.jobs.reconcile()
+        if beat % SWEEP_EVERY == 0:
+            await parts.videos.finish_deletions()
     if beat % RECONCILE_EVERY == 0:
         await asyncio.to_thread(sweep_scratch, _scratch(settings))
     if beat % SWEEP_EVERY == 0:

@@ -1,8 +1,8 @@
--- KEYS video, mark of a deleted video, video's jobs, owner's events, queued, counters
+-- KEYS video, mark of a deleted video, video's jobs, owner's events, queued, counters, removals
 -- ARGV now, TTL of the mark, TTL of counters, format, and what the keys of these begin with: jobs, their checkpoints,
--- their events, records of detections, their owners
+-- their events, records of detections, their owners; name of this deletion
 -- Returns the video's record, its jobs, and the detections files without other owners; nothing if the video does not exist.
-local video, mark, video_jobs, owner_events, queued, counters = unpack(KEYS)
+local video, mark, video_jobs, owner_events, queued, counters, removals = unpack(KEYS)
 local record = redis.call('GET', video)
 if not record then return {} end
 local jobs, files = redis.call('ZRANGE', video_jobs, 0, -1), {}
@@ -23,4 +23,6 @@ for _, id in ipairs(jobs) do
         if file then table.insert(files, file) end
     end
 end
+redis.call('HSET', removals, ARGV[10],
+    cjson.encode({record = record, jobs = jobs, files = files, at = tonumber(ARGV[1])}))
 return {record, jobs, files}
