@@ -1,8 +1,8 @@
 """Counters over all workers, in one Redis hash, as workers have no port for scraping.
 
 Fields: `jobs:{state}`, ended jobs by state; `artifacts:{kind}:{state}`, ended artifacts; `failures:{cause}:{code}`,
-failed attempts at jobs, with the cause `input` (another attempt would fail, too) or `service`; `seconds:{stage}:{edge}` and
-`seconds:{stage}:sum`, a histogram of the duration of stages in done jobs and artifacts; `work:{stage}:seconds` and
+failed attempts at jobs, with the cause `input` (another attempt would fail, too) or `service`; `seconds:{stage}:{edge}`
+and `seconds:{stage}:sum`, a histogram of the duration of stages in done jobs and artifacts; `work:{stage}:seconds` and
 `work:{stage}:units`, duration and amount of work of stages that were not cached. The scripts in `lua/` update the first
 three together with the state.
 """

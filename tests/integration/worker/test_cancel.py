@@ -52,7 +52,7 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
     engine = JobEngine(replace(opened, networks=counted, limits=patient), Reporter(send), cancels)
     video, out = tmp_path / "a.mp4", tmp_path / "out"
-    job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}}
+    job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}, "overlay": True}
     asyncio.run(engine.run(protocol.Do(1, job)))
     *steps, last = sent
     assert isinstance(last, protocol.Failed)
