@@ -178,8 +178,9 @@ def _until_drawn(
     now = JobReport(**values_of((yield from report(job))))
     latest: Progress | None = None
     while drawn := next((each for each in now.artifacts if each.kind == OVERLAY), None):
-        whole = replace(latest, done=latest.total, fraction=1.0, eta_s=0.0) if latest and drawn.ended else None
-        latest = drawn.progress or whole
+        latest = drawn.progress or latest
+        if latest is not None and drawn.state == "done":
+            latest = replace(latest, done=latest.total, fraction=1.0, eta_s=0.0)
         if on_progress is not None and latest is not None:
             on_progress(latest)
         if drawn.ended:
