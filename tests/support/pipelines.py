@@ -14,7 +14,8 @@ from service.pipeline.progress import Report
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import segment
 from service.settings import Settings
-from tests.support.results import document_in, draw_overlay
+from tests.support.overlays import draw_overlay
+from tests.support.results import document_in
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 

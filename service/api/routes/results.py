@@ -1,5 +1,7 @@
 """Results of a job, in three formats. The overlay is an artifact, which is made after the job is done."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +14,19 @@ from dualtrack.errors import Gone, NotFound
 from dualtrack.formats.table import BEFORE_SCHEMA_1, FILES, ResultFormat
 from dualtrack.result.file import ResultFile
 from dualtrack.result.model import SCHEMA
-from service.api.deps import JobId, PartsDep, Prefix
+from service.api.deps import JobId, PartsDep, Prefix, StoppingDep
 from service.api.openapi.responses import DESCRIPTIONS, refusals
 from service.api.openapi.results import OK, PARTIAL
 from service.api.problems import Problem, RequestProblem
 from service.api.schemas import ArtifactKind, ArtifactOut, progress_of
+from service.api.server.draining import unless_stopping
 from service.state.artifact import OF_JOB, OPEN, Artifact, ArtifactState
-from service.state.job import Job, JobState
+from service.state.job import TERMINAL, Job, JobState
 from service.wiring import Parts
 
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
+
+MAX_WAIT_S = 60
 
 FORMAT = (
     "`coco-rle`: JSON with every tubelet's masks as COCO RLE. `ytvis`: YouTube-VIS `results.json`. "
@@ -43,7 +48,11 @@ async def get_result(
     job_id: JobId,
     parts: PartsDep,
     prefix: Prefix,
+    stopping: StoppingDep,
     kind: Annotated[ResultFormat, Query(alias="format", description=FORMAT)] = ResultFormat.COCO_RLE,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job and the overlay.")
+    ] = 0,
     if_none_match: Annotated[
         str | None, Header(description="An `ETag`: if the result still has it, the answer is 304 without a body.")
     ] = None,
@@ -53,7 +62,7 @@ async def get_result(
     A job that is not done answers 409 with its progress; so does the overlay until it is drawn, with its artifact. An
     overlay that could not be drawn answers 409 `artifact-failed` with the reason.
     """
-    job = await parts.jobs.get(job_id)
+    job = await _awaited(parts, job_id, kind, wait, stopping)
     folder = result_folder(parts, job)
     path, version = folder / FILES[kind].stored, f"{job.id}-{job.attempt}-{kind}-{SCHEMA}"
     if kind is ResultFormat.OVERLAY_MP4 and (overlay := await _overlay(parts, job, prefix)) is not None:
@@ -72,6 +81,21 @@ async def get_result(
         return await run_in_threadpool(_file, path, kind, headers)
     except FileNotFoundError as error:
         raise Gone(f"job {job.id}: its result was deleted", code="result-deleted") from error
+
+
+async def _awaited(parts: Parts, job_id: str, kind: ResultFormat, wait: float, stopping: asyncio.Event) -> Job:
+    """The job once its result, or its overlay, can be read or never will be; or after `wait` seconds."""
+    deadline = time.monotonic() + wait
+    job = await parts.jobs.get(job_id)
+    while job.state not in TERMINAL or (kind is ResultFormat.OVERLAY_MP4 and job.open_artifacts):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        changed = await unless_stopping(parts.jobs.wait(job_id, left, version=job.version), stopping)
+        if changed is None:
+            break
+        job = changed
+    return job
 
 
 def result_folder(parts: Parts, job: Job) -> Path:

@@ -1,5 +1,6 @@
 """Artifacts over HTTP: shown with the job, requested, waited for, refused."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -77,7 +78,27 @@ def test_a_long_poll_with_a_version_follows_the_overlay(api: Api, http: httpx.Cl
         assert job["version"] > version
         version = job["version"]
     timer.join()
-    assert http.get(f"/v1/jobs/{job_id}?wait=60&version={job['version']}").json() == job
+    # nothing is left to wait for
+    version = http.get(f"/v1/jobs/{job_id}").json()["version"]
+    assert http.get(f"/v1/jobs/{job_id}?wait=60&version={version}").json()["version"] == version
+
+
+def test_a_result_is_waited_for(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    url = f"/v1/jobs/{job_id}/result?format=overlay-mp4"
+    problem(http.get(f"{url}&wait=0.1"), 409, "not-ready")
+    problem(http.get(f"{url}&wait=61"), 422, "invalid-parameter")
+
+    async def work(parts: Parts) -> None:
+        await finish(parts, job_id, drawn=False)
+        await asyncio.sleep(0.3)
+        await draw(parts, await name_of(parts, job_id))
+
+    worker = threading.Thread(target=api.act, args=(work,))
+    worker.start()
+    assert http.get(f"/v1/jobs/{job_id}/result?wait=30").json()["tubelets"] == []
+    assert http.get(f"{url}&wait=30").content == bytes(range(100))
+    worker.join()
 
 
 def test_requests_for_an_overlay(api: Api, http: httpx.Client, video_id: str) -> None:

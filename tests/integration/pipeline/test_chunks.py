@@ -33,7 +33,8 @@ from service.structures.masks import filled, from_json, iou_matrix
 from service.worker.meter import ProgressMeter, plan_of
 from tests.support.annotated import HW, context
 from tests.support.clips import PEDESTRIANS
-from tests.support.results import document_in, draw_overlay
+from tests.support.overlays import draw_overlay
+from tests.support.results import document_in
 from tests.support.scenes import GREY, Rectangle, draw
 
 RENDERED = Path(__file__).parent.parent.parent / "data" / "rendered" / "videos"

@@ -264,3 +264,12 @@ def test_a_child_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="killed by SIGKILL"):
         rendered(path, 60, kill)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_named_as_such_and_nothing_stays(tmp_path: Path) -> None:
+    path = with_sound(tmp_path / "v.mkv", "aac")
+    (tmp_path / "overlay.silent.mp4").symlink_to("/dev/full")
+    with pytest.raises(Unavailable) as full:
+        rendered(path, 8, lambda _: None)
+    assert full.value.code == "disk-full"
+    assert [each.name for each in tmp_path.iterdir()] == ["v.mkv"]
