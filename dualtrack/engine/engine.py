@@ -153,7 +153,8 @@ class Engine:
             values.setdefault("overlay", False)
         with self._lock, _folder(out) as folder:
             job: dict[str, Any] = {"video": str(path), "sha256": sha256_of(path), "out": str(folder)}
-            job |= {"parameters": values, "overlay": True}
+            # without a folder nobody would see the overlay, and its failure would cost the result
+            job |= {"parameters": values, "overlay": out is not None}
             if given is not None:
                 job["detections"] = str(given)
             # of an earlier call that was killed: what is there after a failure is of this one

@@ -21,6 +21,7 @@ from service.state.connection import script, translated
 from service.state.job import JobProgress, fields_of
 from service.state.jobs import RETRY_AFTER_S, Deliver, keys_of_job
 
+MOST_DUE = 1000
 SCRIPTS = ("create", "begin", "update", "finish", "release")
 log = structlog.get_logger()
 
@@ -110,11 +111,11 @@ class ArtifactStore:
         return {"waiting": int(waiting), "running": int(running)}
 
     async def due(self) -> list[str]:
-        """Names of the artifacts that can be begun: without a heartbeat for two leases, and waiting, oldest first."""
+        """Names of artifacts that can be begun: without a heartbeat for two leases, then waiting, oldest first."""
         with translated():
             latest = (await self._redis.time())[0] - self._silent_s
             silent = cast("list[str]", await self._redis.zrangebyscore(redis_keys.ARTIFACTS_RUNNING, 0, latest))
-            waiting = cast("list[str]", await self._redis.zrange(redis_keys.ARTIFACTS_WAITING, 0, -1))
+            waiting = cast("list[str]", await self._redis.zrange(redis_keys.ARTIFACTS_WAITING, 0, MOST_DUE - 1))
         return [*silent, *waiting]
 
     async def begin(self, name: str, *, holder: str = "") -> Artifact | None:

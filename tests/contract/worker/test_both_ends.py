@@ -13,6 +13,7 @@ from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import Canceled, DualtrackError
 from dualtrack.progress import Progress
 from dualtrack.protocol import Step
+from service.cli.main import main
 from tests.contract.worker.scripted_jobs import SCRIPTED
 
 COMMAND = [sys.executable, str(SCRIPTED), "ready"]
@@ -202,3 +203,19 @@ def test_an_interrupt_while_the_overlay_is_drawn_leaves_the_result(tmp_path: Pat
     with Scripted() as engine, pytest.raises(KeyboardInterrupt):
         engine.segment(video, out=out, on_progress=interrupt)
     assert [path.name for path in out.iterdir()] == ["tubelets.json"]
+
+
+def test_the_command_shows_the_result_of_a_failed_overlay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, out = tmp_path / "it.mp4", tmp_path / "out"
+    out.mkdir()
+    video.write_text("result step fail-overlay")
+    monkeypatch.setattr(dualtrack.Engine, "_command", COMMAND)
+    monkeypatch.setattr(sys, "argv", ["dualtrack", "segment", str(video), "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    shown = capsys.readouterr()
+    assert f"Results written to {out}/" in shown.out
+    assert "error: overlay-failed: overlay: decode-failed: frame 3 is broken; the result is complete, in" in shown.err
