@@ -194,7 +194,7 @@ class ArtifactOut(BaseModel):
     created_at: datetime = Field(description="When it was requested.")
     started_at: datetime | None = Field(description="When the current attempt started.")
     finished_at: datetime | None = Field(description="When it was done or failed.")
-    link: str = Field(description="Path of the file; it answers 409 until the artifact is done.")
+    link: str = Field(description="Path of the file; 409 until the artifact is done.")
 
     @classmethod
     def of(cls, artifact: Artifact, prefix: str = "") -> "ArtifactOut":

@@ -306,7 +306,7 @@ class JobStore:
     ) -> bool:
         of_job = redis_keys.artifacts_of(f"{OF_JOB}:{job_id}")
         records = [redis_keys.artifact(each.name) for each in artifacts]
-        asked: list[str] = [text for each in artifacts for text in (each.name, each.kind, each.options_text)]
+        wanted: list[str] = [text for each in artifacts for text in (each.name, each.kind, each.options_text)]
         counters, ttl_s = redis_keys.COUNTERS, redis_keys.COUNTERS_TTL_S
         keys = [*keys_of_job(job_id), redis_keys.RUNNING, counters, of_job, redis_keys.ARTIFACTS_WAITING, *records]
         args: list[str | float] = [
@@ -319,7 +319,7 @@ class JobStore:
             code,
             ttl_s,
             ARTIFACT_FORMAT,
-            *asked,
+            *wanted,
         ]
         with translated():
             held = await self._scripts["finish"](keys=keys, args=args)

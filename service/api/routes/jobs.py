@@ -97,8 +97,8 @@ async def get_job(
 ) -> JobOut:
     """A job: its state, progress and estimated time left, and its artifacts.
 
-    With `wait`, the answer comes once the job has ended; with `version` as well, also at its next change, and for an
-    ended job at the next change of an artifact that has not ended.
+    With `wait`, the response is sent once the job has ended; with `version` as well, also at its next change, and for
+    an ended job at the next change of an artifact that has not ended.
     """
     job = await unless_stopping(parts.jobs.wait(job_id, wait, version=version), stopping) if wait else None
     if job is None:

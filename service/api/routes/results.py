@@ -59,8 +59,8 @@ async def get_result(
 ) -> Response:
     """The result of a finished job.
 
-    A job that is not done answers 409 with its progress; so does the overlay until it is drawn, with its artifact. An
-    overlay that could not be drawn answers 409 `artifact-failed` with the reason.
+    409 with the progress if the job is not done, and with the artifact if the overlay is not drawn yet; 409
+    `artifact-failed` with the reason if the overlay could not be drawn.
     """
     job = await _awaited(parts, job_id, kind, wait, stopping)
     folder = result_folder(parts, job)

@@ -1,4 +1,4 @@
-"""Artifacts on a full server, after lost answers, beside others, and in a newer format."""
+"""Artifacts on a full server, after lost responses, beside others, and in a newer format."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -58,7 +58,7 @@ async def test_on_a_full_server_they_are_created_by_commits_begin_report_and_end
         pytest.param(lambda store, name: store.begin(name), 1, id="begin"),
     ],
 )
-async def test_a_lost_answer_before_the_end(bench: Bench, call: Call, attempt: int) -> None:
+async def test_a_lost_response_before_the_end(bench: Bench, call: Call, attempt: int) -> None:
     async with line_to(bench.url) as (line, redis):
         store = bench.artifacts(redis=redis, lease_s=SILENT)
         for prepare in (True, False):
@@ -72,7 +72,7 @@ async def test_a_lost_answer_before_the_end(bench: Bench, call: Call, attempt: i
 
 
 @pytest.mark.parametrize("call", ["commit", "fail", "release", "release-failed"])
-async def test_a_lost_answer_at_the_end(bench: Bench, call: str) -> None:
+async def test_a_lost_response_at_the_end(bench: Bench, call: str) -> None:
     async with line_to(bench.url) as (line, redis):
         store = bench.artifacts(redis=redis)
         assert await CALLS[call](store, await bench.running_artifact(), 1)

@@ -32,7 +32,7 @@ async def test_the_file_is_that_of_the_attempt_that_holds_it(bench: Bench) -> No
     assert (artifact.state, artifact.attempt, artifact.file) == (ArtifactState.DONE, 2, "file 2")
 
 
-ANSWERS_AFTER = {
+RETURNS_AFTER = {
     "commit": {"commit": True},
     "fail": {"fail": True, "release": True, "release-failed": True},
     "release": {"release": True, "release-failed": True},
@@ -41,12 +41,12 @@ ANSWERS_AFTER = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("ended", ANSWERS_AFTER)
+@pytest.mark.parametrize("ended", RETURNS_AFTER)
 async def test_attempt_ends_only_once(bench: Bench, ended: str, call: str) -> None:
     name = await bench.running_artifact()
     await CALLS[ended](bench.artifacts(), name, 1)
     before, delivered = await bench.held(), set(bench.delivered)
-    assert await CALLS[call](bench.artifacts(), name, 1) == {**REFUSED, **ANSWERS_AFTER[ended]}[call]
+    assert await CALLS[call](bench.artifacts(), name, 1) == {**REFUSED, **RETURNS_AFTER[ended]}[call]
     assert await bench.held() == before
     # the queue drops what comes under a key that it knows
     assert set(bench.delivered) == delivered
