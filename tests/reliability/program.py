@@ -1,7 +1,8 @@
-"""The service with the fake networks in place of the models: `python program.py serve PORT WORKERS | worker | engine`.
+"""The service with the fake networks in place of the models: `python program.py serve PORT WORKERS API | ANY`.
 
 `serve` supervises as `dualtrack serve` does, with any number of workers. Everything but the networks is the product's:
-decoders, cache, checkpoints, results, the API, the queue and the embedded Valkey.
+decoders, cache, checkpoints, results, the API, the queue and the embedded Valkey. API is `patient`, the product's,
+or `hasty`, with shorter deadlines for slow clients. ANY is a part that `serve` starts: `hasty`, `worker`, `engine`.
 """
 
 import asyncio
@@ -14,6 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from dualtrack.children import program_environment, python_command
+from service.api import __main__ as api_main
+from service.api.intake import body, pace
+from service.api.server.protocol import DeadlineProtocol
 from service.inference.fake.client import FakeClient
 from service.inference.repository.manifest import Manifest
 from service.pipeline import context
@@ -28,6 +32,8 @@ from service.worker import engine_main
 from service.worker.main import run_worker
 
 STOP_S = 60.0
+HEADER_S = 2.0
+"""Seconds for a header, for the next piece of a body, and until a slow body counts as slow."""
 
 
 def command(*words: str) -> tuple[str, ...]:
@@ -35,27 +41,34 @@ def command(*words: str) -> tuple[str, ...]:
     return (sys.executable, __file__, *words)
 
 
-def serve(port: int, workers: int) -> None:
-    settings = Settings(port=port)
+def serve(port: str, workers: str, api: str) -> None:
+    settings = Settings(port=int(port))
     os.umask(PRIVATE)
     with contextlib.ExitStack() as stack:
         descriptors = [stack.enter_context(each).fileno() for each in listen(settings.host, settings.port)]
-        asyncio.run(_serve(settings, descriptors, workers))
+        command_of_api = command("hasty") if api == "hasty" else python_command("service.api")
+        asyncio.run(_serve(settings, descriptors, command_of_api, int(workers)))
 
 
-async def _serve(settings: Settings, descriptors: Sequence[int], workers: int) -> None:
+async def _serve(settings: Settings, descriptors: Sequence[int], api: Sequence[str], workers: int) -> None:
     private_folder(settings.data_dir)
     async with embedded_valkey(settings.data_dir / "valkey") as url:
         environment = {**program_environment(), "DUALTRACK_REDIS_URL": url}
-        await until_stopped(_supervise(environment, descriptors, workers))
+        await until_stopped(_supervise(environment, descriptors, api, workers))
 
 
-async def _supervise(environment: dict[str, str], descriptors: Sequence[int], workers: int) -> None:
-    api = python_command("service.api", *map(str, descriptors))
+async def _supervise(environment: dict[str, str], descriptors: Sequence[int], api: Sequence[str], workers: int) -> None:
+    api = (*api, *map(str, descriptors))
     async with asyncio.TaskGroup() as group:
         group.create_task(keep_running(api, environment, stop_s=STOP_S, name="service.api", descriptors=descriptors))
         for _ in range(workers):
             group.create_task(keep_running(command("worker"), environment, stop_s=STOP_S))
+
+
+def hasty_api(descriptors: Sequence[str]) -> None:
+    DeadlineProtocol.header_s = body.CHUNK_TIMEOUT_S = HEADER_S
+    pace.SLOW_AFTER_S = HEADER_S
+    api_main.main(descriptors)
 
 
 async def fake_networks(_settings: context.EngineSettings, manifest: Manifest) -> Networks:
@@ -65,7 +78,9 @@ async def fake_networks(_settings: context.EngineSettings, manifest: Manifest) -
 def main(what: str, *words: str) -> None:
     match what:
         case "serve":
-            serve(*map(int, words))
+            serve(*words)
+        case "hasty":
+            hasty_api(words)
         case "worker":
             asyncio.run(run_worker(Settings(), engine_command=command("engine")))
         case "engine":

@@ -21,7 +21,7 @@ from tests.support.ports import free_ports
 PROGRAM = (sys.executable, str(Path(__file__).with_name("program.py")))
 """The service with the fake networks."""
 WORDS = {
-    "api": (b"service.api",),
+    "api": (b"service.api", b"program.py\0hasty"),
     "valkey": (b"valkey-server",),
     "worker": (b"service.cli.main\0worker", b"program.py\0worker"),
     "engine": (b"service.worker.engine_main", b"program.py\0engine"),
@@ -118,7 +118,13 @@ class Service:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *, workers: int = 1, models: bool = False, prefix: Sequence[str] = (), **settings: object
+    folder: Path,
+    *,
+    workers: int = 1,
+    models: bool = False,
+    hasty: bool = False,
+    prefix: Sequence[str] = (),
+    **settings: object,
 ) -> Iterator[Service]:
     """A service on an empty state in `folder`, ready when the block begins.
 
@@ -126,6 +132,7 @@ def serving(
         folder: for its data.
         workers: how many.
         models: `dualtrack serve` with the bundled models, and one worker; otherwise the fake networks.
+        hasty: the API has short deadlines for slow clients.
         prefix: of the supervisor's command.
         settings: by their names in `service.settings`.
     """
@@ -138,7 +145,7 @@ def serving(
     if models:
         command = (sys.executable, "-P", "-m", "service.cli.main", "serve", "--port", str(port))
     else:
-        command = (*PROGRAM, "serve", str(port), str(workers))
+        command = (*PROGRAM, "serve", str(port), str(workers), "hasty" if hasty else "patient")
     with log.open("wb") as file:
         process = subprocess.Popen([*prefix, *command], env=environment, cwd=folder, stdout=file, stderr=file)
     service = Service(folder, f"http://127.0.0.1:{port}", process, environment, log)
