@@ -38,6 +38,10 @@ class Service:
         folder: its data; also the working directory of all its processes, by which they are found.
         url: of the API.
         process: the supervisor.
+        environment: its own.
+        log: of all processes.
+        further: workers that nobody supervises.
+        root: where this process sees the root of the file system that the service sees.
     """
 
     folder: Path
@@ -46,6 +50,7 @@ class Service:
     environment: dict[str, str]
     log: Path
     further: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    root: str = ""
 
     def pids(self, part: str) -> list[int]:
         """The processes of a part that run now."""
@@ -83,7 +88,8 @@ class Service:
     def redis_url(self) -> str:
         """As its own processes got it: the socket may be in another folder, which has a shorter name."""
         text = Path(f"/proc/{self.one('api')}/environ").read_text()
-        return next(each.partition("=")[2] for each in text.split("\0") if each.startswith("DUALTRACK_REDIS_URL="))
+        url = next(each.partition("=")[2] for each in text.split("\0") if each.startswith("DUALTRACK_REDIS_URL="))
+        return url.replace("unix://", f"unix://{self.root}")
 
     def redis(self) -> "Redis":
         return Redis.from_url(self.redis_url, decode_responses=True)

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from service.state.job import MOST_PARAMETER_BYTES
-from tests.integration.api.api_service import problem
-from tests.reliability.following import Desk, desk, scene, since
+from tests.integration.api.api_service import problem, wait_for
+from tests.reliability.answers import PATIENCE_S
+from tests.reliability.following import Desk, desk, scene
 from tests.reliability.service_processes import Service, serving
 
 pytestmark = pytest.mark.reliability
@@ -21,14 +22,24 @@ NAMESPACE = ("unshare", "--map-root-user", "--mount")
 """A place where everybody may mount."""
 
 
+MOUNT = (
+    'mount -t tmpfs -o "size=$0" tmpfs "$1" && cd "$1" && mkdir -p "$2" && ln -s "$2" valkey && shift 2 && exec "$@"'
+)
+
+
 @contextmanager
-def small_disk(folder: Path, **settings: object) -> Iterator[Service]:
-    """A service whose data directory is a disk of its own, which only its processes see."""
-    mount = 'mount -t tmpfs -o "size=$0" tmpfs "$1" && cd "$1" && shift && exec "$@"'
-    prefix = (*NAMESPACE, "sh", "-c", mount, str(DISK_BYTES), str(folder))
-    with serving(folder, prefix=prefix, **settings) as service:
-        # its own view of the same folder
-        service.folder = Path(f"/proc/{service.process.pid}/root{folder}")
+def small_disk(folder: Path, valkey: str, **settings: object) -> Iterator[Service]:
+    """A service whose data directory is a disk of its own, which only its processes see.
+
+    Args:
+        folder: where the disk is mounted.
+        valkey: folder of Valkey, as seen from the disk.
+        settings: of the service.
+    """
+    prefix = (*NAMESPACE, "sh", "-c", MOUNT, str(DISK_BYTES), str(folder), valkey)
+    with serving(folder, prefix=prefix, min_free_bytes=0, **settings) as service:
+        service.root = f"/proc/{service.process.pid}/root"
+        service.folder = Path(f"{service.root}{folder}")
         yield service
 
 
@@ -57,56 +68,57 @@ def can_mount() -> bool:
         return False
 
 
+needs_disk = pytest.mark.skipif(not can_mount(), reason="needs user namespaces in which a disk can be mounted")
+
+
 def parts(service: Service) -> list[Path]:
     """Files that are not whole."""
     return [path for path in service.folder.rglob("*") if path.suffix == ".part"]
 
 
-@pytest.mark.skipif(not can_mount(), reason="needs user namespaces in which a disk can be mounted")
+@needs_disk
 def test_a_full_disk(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    with small_disk(folder, min_free_bytes=0, max_attempts=1000) as service, desk(service) as at:
-        clip = scene(tmp_path / "a.mp4")
-        video = at.upload(clip)
-        before = at.counts()
-        path = at.submit(clip)
-        at.until_it_works(path)
+    with small_disk(tmp_path / "data", str(tmp_path / "elsewhere")) as service, desk(service) as at:
+        clip, other = scene(tmp_path / "a.mp4"), scene(tmp_path / "b.mp4", shift=1).read_bytes()
+        at.upload(clip)
         with full(service.folder):
-            content = scene(tmp_path / "b.mp4", shift=1).read_bytes()
-            answer = at.caller.once("POST", "/v1/videos", content=content * 8, headers=RAW)
-            assert answer is not None
-            problem(answer, 507, "disk-full")
-            assert parts(service) == []
-            for target in (f"/v1/videos/{video}", path, "/livez"):
-                assert at.caller.call("GET", target).status_code == 200
-            at.until_logged("attempt failed")
+            for method, target, options in (
+                ("POST", "/v1/videos", {"content": other, "headers": RAW}),
+                ("POST", "/v1/videos", {"files": {"file": ("b.mp4", other)}}),
+                ("POST", "/v1/jobs", {"files": {"file": ("b.mp4", other)}}),
+            ):
+                answer = at.caller.once(method, target, **options)
+                assert answer is not None
+                problem(answer, 507, "disk-full")
+            path = create(at, at.video_id(clip)).headers["location"]
+            job = at.until_it_ends(path)
+            assert (job["state"], job["attempt"], job["error"]["code"]) == ("failed", 3, "too-many-attempts")
+            assert "disk-full" in job["error"]["detail"]
             assert at.results(path) == set()
-        job = at.until_it_ends(path)
-        assert job["state"] == "done"
-        assert at.results(path) == {str(job["attempt"])}
-        assert since(before, at.counts())["jobs:done"] == 1
-        assert at.caller.call("POST", "/v1/videos", content=content, headers=RAW).status_code == 201
-        assert at.until_it_ends(at.submit(tmp_path / "b.mp4"))["state"] == "done"
+            assert parts(service) == []
+        assert at.counts() == {"jobs:failed": 1, "failures:service:disk-full": 3}
+        for shift in (0, 1):
+            assert at.until_it_ends(at.submit(scene(tmp_path / "c.mp4", shift=shift)))["state"] == "done"
         assert parts(service) == []
 
 
-def test_less_room_than_is_kept_free(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", min_free_bytes=1 << 60, workers=0) as service, desk(service) as at:
-        content = scene(tmp_path / "a.mp4").read_bytes()
-        for request in (
-            lambda: at.caller.once("POST", "/v1/videos", content=content, headers=RAW),
-            lambda: at.caller.once("POST", "/v1/jobs", files={"file": ("a.mp4", content)}),
-        ):
-            answer = request()
-            assert answer is not None
-            problem(answer, 507, "disk-full")
-        assert parts(service) == []
+@needs_disk
+def test_a_full_disk_that_the_state_server_is_on(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with small_disk(tmp_path / "data", "state") as service, desk(service) as at:
+        clip = scene(tmp_path / "a.mp4", 4)
+        first = at.submit(clip)
+        assert at.until_it_ends(first)["state"] == "done"
+        with full(service.folder):
+            wait_for(lambda: create(at, at.video_id(clip)).status_code == 503, PATIENCE_S)
+            for target in (first, f"{first}/result", "/livez"):
+                assert at.caller.call("GET", target).status_code == 200
+        assert at.until_it_ends(at.submit(clip))["state"] == "done"
 
 
 def test_a_full_state_server(tmp_path: Path) -> None:
-    # without a worker: every job that is accepted stays
-    with serving(tmp_path / "data", workers=1, max_queue=100_000) as service, desk(service) as at:
-        first = at.submit(scene(tmp_path / "a.mp4", 600))
+    with serving(tmp_path / "data", max_queue=100_000) as service, desk(service) as at:
+        first = at.submit(scene(tmp_path / "a.mp4"))
         at.until_it_works(first)
         video, doomed = (at.upload(scene(tmp_path / f"{shift}.mp4", 4, shift=shift)) for shift in (1, 2))
         waiting = [create(at, video).headers["location"] for _ in range(3)]

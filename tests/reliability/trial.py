@@ -38,12 +38,12 @@ def trial(folder: Path, plan: Plan, *, jobs: int, kills: int, workers: int = 1, 
     expected = undisturbed(folder / "calm", plan, models=models, workers=workers)
     # no attempt fails by itself: as many may be killed as are
     settings = {"max_attempts": kills + 1, "checkpoint_frames": 2, "lease_s": 2}
-    with valkey_in_memory(folder / "storm"):
-        with serving(folder / "storm", models=models, workers=workers, **settings) as service:
-            storm = Storm(service, plan, jobs, tuple(kills_of(plan.seed, kills)))
-            storm.run()
-            verdict = judge(storm, expected)
-            look_at_rest(service, verdict)
+    data = folder / "storm"
+    with valkey_in_memory(data), serving(data, models=models, workers=workers, **settings) as service:
+        storm = Storm(service, plan, jobs, tuple(kills_of(plan.seed, kills)))
+        storm.run()
+        verdict = judge(storm, expected)
+        look_at_rest(service, verdict)
     return verdict
 
 

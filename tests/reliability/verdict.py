@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -159,12 +159,3 @@ def look_at_rest(service: Service, verdict: Verdict) -> None:
         verdict.left_over.append(f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}")
         os.kill(pid, signal.SIGKILL)
     verdict.left_over += [str(path) for path in scratch.rglob("*")]
-
-
-@contextlib.contextmanager
-def shared_memory(verdict: Verdict) -> Iterator[None]:
-    """Regions in shared memory that are there after the block and were not before."""
-    folder = Path("/dev/shm")
-    before = set(folder.glob("dualtrack-*"))
-    yield
-    verdict.left_over += [str(path) for path in set(folder.glob("dualtrack-*")) - before]
