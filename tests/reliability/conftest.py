@@ -29,12 +29,19 @@ def abused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         wait_for(lambda: open_files(api) - files < MOST_OPEN, PATIENCE_S)
 
 
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    """One for all: each costs the certificates of the machine."""
+    with httpx.Client(timeout=PATIENCE_S, trust_env=False, limits=httpx.Limits(max_connections=100)) as client:
+        yield client
+
+
 @pytest.fixture
-def service(abused: Service) -> Iterator[Service]:
+def service(abused: Service, http: httpx.Client) -> Iterator[Service]:
     """After every test it serves, and has logged no fault."""
     logged = abused.log.stat().st_size
     yield abused
-    assert httpx.get(f"{abused.url}/livez", timeout=PATIENCE_S).status_code == 200
+    assert http.get(f"{abused.url}/livez").status_code == 200
     with abused.log.open() as log:
         log.seek(logged)
         assert "Traceback" not in log.read()

@@ -48,9 +48,9 @@ def test_a_hundred_requests_at_once_on_one_connection(service: Service) -> None:
     assert answer.count(b"HTTP/1.1 200 ") == 100
 
 
-def test_hundreds_of_silent_connections_keep_nobody_out(service: Service) -> None:
+def test_hundreds_of_silent_connections_keep_nobody_out(service: Service, http: httpx.Client) -> None:
     with connections(service.url, 600) as silent:
-        assert httpx.get(f"{service.url}/livez", timeout=PATIENCE_S).status_code == 200
+        assert http.get(f"{service.url}/livez").status_code == 200
         assert [rest(each) for each in silent] == [b""] * 600
 
 
@@ -66,16 +66,12 @@ def test_hundreds_of_long_polls_are_answered(at: Desk, tmp_path: Path) -> None:
         assert {head_of(rest(each))[0] for each in polls} == {200}
 
 
-def test_a_crowd_of_uploads_is_refused_in_order(service: Service) -> None:
+def test_a_crowd_of_uploads_is_refused_in_order(service: Service, http: httpx.Client) -> None:
     answers = Answers()
 
     def upload(number: int) -> int:
-        sent = httpx.post(
-            f"{service.url}/v1/videos",
-            content=b"no video %d" % number * 10_000,
-            headers={"Content-Type": "video/mp4"},
-            timeout=PATIENCE_S,
-        )
+        content = b"no video %d" % number * 10_000
+        sent = http.post(f"{service.url}/v1/videos", content=content, headers={"Content-Type": "video/mp4"})
         answers.note("upload", sent.status_code, sent.headers)
         return sent.status_code
 

@@ -79,7 +79,9 @@ def test_a_zombie_commits_nothing_and_leaves_nothing(frozen: tuple[str, ...], at
     assert at.until_it_ends(path) == job
     # the zombie works again
     assert is_done(at.until_it_ends(at.submit(scene(tmp_path / "b.mp4", 4))), attempts=1)
-    assert since(before, at.counts())["jobs:done"] == 2
+    counted = since(before, at.counts())
+    assert counted["jobs:done"] == 2
+    assert counted["failures:service:worker-died"] >= 1
     # one worker is left, which has nothing to do
     scratch = service.folder / "scratch"
     wait_for(lambda: len(list(scratch.glob("*.lock"))) == 1, PATIENCE_S)
