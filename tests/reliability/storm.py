@@ -311,5 +311,9 @@ def digests(storm: Storm) -> dict[str, tuple[str, ...]]:
 
 
 def _downloaded(caller: Caller, job: Accepted, kind: str) -> str:
-    answer = caller.call("GET", f"{job.path}/result", params={"format": kind})
+    deadline = time.monotonic() + PATIENCE_S
+    # what is made of a result after the job may come later than the job's end
+    while (answer := caller.call("GET", f"{job.path}/result", params={"format": kind})).status_code == 409:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(PAUSE_S)
     return hashlib.sha256(answer.content).hexdigest() if answer.status_code == 200 else f"{answer.status_code}"

@@ -153,6 +153,8 @@ def test_stopped_worker_gives_its_job_back_or_ends_it(drain_s: int, attempt: int
     with serving(tmp_path / "data", drain_s=drain_s, max_attempts=1, lease_s=600) as service, desk(service) as at:
         path = at.submit(scene(tmp_path / "a.mp4"))
         at.until_it_works(path)
+        if attempt == 2:  # so that it does not end before the signal comes
+            service.send("engine", signal.SIGSTOP)
         stopped = service.send("worker", signal.SIGTERM)
         job = at.until_it_ends(path)
         assert (job["state"], job["attempt"]) == ("done", attempt)
