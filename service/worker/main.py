@@ -80,7 +80,7 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
             try:
                 await engine.start()
                 log.info("worker ready", worker=worker_id)
-                await until_stopped(_work(parts, worker_id, lane), drain_s=settings.drain_s)
+                await until_stopped(_work(parts, worker_id, lane), drain_s=settings.drain_s, give_up=runner.give_back)
             finally:
                 await engine.kill()
                 with contextlib.suppress(Unavailable):

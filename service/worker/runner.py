@@ -99,9 +99,27 @@ class JobRunner:
         self._artifacts, self._wake = artifacts, wake
         self._jobs, self._videos, self._detections, self._blobs = jobs, videos, detections, blobs
         self._cache, self._engine, self._counters = cache, engine, counters
+        self._delivery: asyncio.Task[Any] | None = None
+        self._gives_back = False
 
     async def run(self, job_id: str) -> None:
         """Handle one delivery; does nothing if `begin` returns no job."""
+        if self._gives_back:
+            # not acknowledged, so that the queue delivers it to another worker
+            raise asyncio.CancelledError
+        self._delivery = asyncio.current_task()
+        try:
+            await self._deliver(job_id)
+        finally:
+            self._delivery = None
+
+    def give_back(self) -> None:
+        """The worker stops: release the running job to another worker, and begin no other."""
+        if not self._gives_back and self._delivery is not None:
+            self._delivery.cancel()
+        self._gives_back = True
+
+    async def _deliver(self, job_id: str) -> None:
         holder = uuid.uuid4().hex
         try:
             job = await until_redis_responds(lambda: self._jobs.begin(job_id, holder=holder))
