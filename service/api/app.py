@@ -109,7 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (health.router, docs.router, page.router):
         app.include_router(router)
     handle_errors(app)
-    document.install(app)
+    document.install(app, has_key=settings.api_key is not None)
     return app
 
 
