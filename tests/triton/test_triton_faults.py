@@ -285,7 +285,7 @@ def test_server_killed_and_started_again_in_mid_job(serve: Serve, tmp_path: Path
                     progress = client.job(job).progress
                     return progress is not None and progress.stage == "detect" and progress.done >= 8
 
-                wait_for(detecting, 60)
+                wait_for(detecting)
                 os.killpg(first.process.pid, signal.SIGKILL)
                 time.sleep(1)
                 assert client.job(job).state == "running"

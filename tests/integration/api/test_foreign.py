@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.integration.api.api_service import RAW, Api, clip, finish, problem, running
+from tests.support.patience import get
 
 ORIGIN = "https://pages.example"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -112,7 +112,7 @@ def test_pages_of_the_named_origins_may_read_answers(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/jobs/", "/livez/", "/tubes/livez/", "/tubes"])
 def test_a_redirect_stays_here(proxied: Api, path: str) -> None:
-    answer = httpx.get(f"{proxied.url}{path}", headers={"Host": "evil.example"}, follow_redirects=False)
+    answer = get(f"{proxied.url}{path}", headers={"Host": "evil.example"}, follow_redirects=False)
     assert answer.status_code == 307
     wanted = "/tubes/" if path == "/tubes" else "/tubes/" + path.removeprefix("/tubes/").strip("/")
     assert answer.headers["location"] == wanted
