@@ -27,7 +27,7 @@ from service.api.layers.forwarded import ForwardedMiddleware
 from service.api.layers.head import HeadMiddleware
 from service.api.layers.origins import OriginMiddleware
 from service.api.metrics.api import ApiMetrics
-from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
+from service.api.middleware import FaultMiddleware, LingeringCloseMiddleware, RequestMiddleware
 from service.api.openapi import document
 from service.api.problems import RequestProblem
 from service.api.routes import docs, health, jobs, models, page, results, videos
@@ -117,6 +117,8 @@ def _add_layers(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> None:
     """The layers around the routes, innermost first."""
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CompressionMiddleware)
+    # within the next: a page of another origin may read of a fault, too
+    app.add_middleware(FaultMiddleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.api.routes import models
 from tests.integration.api.api_service import RAW, Api, clip, finish, problem, running
 from tests.support.patience import get
 
@@ -97,6 +98,10 @@ def test_another_site_changes_nothing(api: Api, headers: dict[str, str], accepte
         assert http.get("/v1/models").status_code == 200
 
 
+async def broken(_: object) -> None:
+    raise OverflowError
+
+
 def test_pages_of_the_named_origins_may_read_answers(api: Api) -> None:
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     with api.http() as http:
@@ -105,6 +110,11 @@ def test_pages_of_the_named_origins_may_read_answers(api: Api) -> None:
         answer = http.get("/v1/jobs/x", headers={"Origin": ORIGIN})
         assert problem(answer, 404, "unknown-job")
         assert answer.headers["access-control-allow-origin"] == ORIGIN
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(models, "current_release", broken)
+            fault = http.get("/v1/models", headers={"Origin": ORIGIN})
+        assert problem(fault, 500, "internal")
+        assert fault.headers["access-control-allow-origin"] == ORIGIN
         other = http.get("/v1/jobs/x", headers={"Origin": "http://evil.example"})
         assert "access-control-allow-origin" not in other.headers
         problem(http.options("/v1/jobs", headers={**asked, "Origin": "http://evil.example"}), 400)
