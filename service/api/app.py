@@ -72,7 +72,8 @@ Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`; its lifespan opens and closes everything that it needs.
 
-    `state.failure` is the error that ended the lifespan's start, if one did; `state.stopping` is for the server to set.
+    `state.failure` is the error that ended the lifespan's start, if one did; `state.leaving` and `state.stopping` are
+    for the server to set.
 
     Raises:
         ConfigurationError: others can reach it, and it has no key.
@@ -102,7 +103,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
         redoc_url=None,
     )
-    app.state.metrics, app.state.failure, app.state.stopping = metrics, None, asyncio.Event()
+    app.state.metrics, app.state.failure = metrics, None
+    app.state.leaving, app.state.stopping = asyncio.Event(), asyncio.Event()
     _add_layers(app, settings, metrics)
     for router in (videos.router, jobs.router, results.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Sequence
 
 import structlog
+from fastapi import FastAPI
 
 from dualtrack.errors import DualtrackError
 from service.api.app import create_app
@@ -52,11 +53,16 @@ def _serve(settings: Settings, descriptors: Sequence[int]) -> None:
         logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.failure is None)
         structlog.get_logger("dualtrack.api").info("starting", url=url)
         try:
-            DrainingServer(server_config(app, settings), app.state.stopping).run(sockets=sockets)
+            _server(app, settings).run(sockets=sockets)
         except SystemExit:
             if app.state.failure is None:
                 raise
             raise app.state.failure from None
+
+
+def _server(app: FastAPI, settings: Settings) -> DrainingServer:
+    config = server_config(app, settings)
+    return DrainingServer(config, app.state.stopping, app.state.leaving, unready_s=settings.unready_s)
 
 
 def _raise_open_files() -> None:

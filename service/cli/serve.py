@@ -73,6 +73,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
 
 async def _supervise(environment: dict[str, str], settings: Settings, sockets: Sequence[socket.socket]) -> None:
     stop_s = settings.drain_s + STOP_S
+    leave_s = settings.unready_s + stop_s
     # the sockets stay open here: while one API process ends and the next starts, connections wait in their queue
     descriptors = [each.fileno() for each in sockets]
     api = python_command("service.api", *map(str, descriptors))
@@ -80,7 +81,7 @@ async def _supervise(environment: dict[str, str], settings: Settings, sockets: S
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                keep_running(api, environment, stop_s=stop_s, name="service.api", descriptors=descriptors)
+                keep_running(api, environment, stop_s=leave_s, name="service.api", descriptors=descriptors)
             )
             group.create_task(keep_running(worker, environment, stop_s=stop_s))
             group.create_task(_announce(url_of(sockets, settings.host)))

@@ -158,7 +158,9 @@ def server(app: FastAPI, settings: Settings | None = None) -> Iterator[tuple[str
     config = server_config(app, settings or Settings())
     # what a test leaves unanswered is cut off soon
     config.timeout_graceful_shutdown = 1
-    running_server = DrainingServer(config, getattr(app.state, "stopping", asyncio.Event()))
+    chosen = settings or Settings()
+    events = [getattr(app.state, name, asyncio.Event()) for name in ("stopping", "leaving")]
+    running_server = DrainingServer(config, *events, unready_s=chosen.unready_s)
     thread = threading.Thread(target=lambda: running_server.run(sockets=[listener]))
     thread.start()
     try:

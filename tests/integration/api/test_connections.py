@@ -1,6 +1,7 @@
 """Connections that are silent, slow or broken: each is ended, and all others are served."""
 
 import contextlib
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from service.api.server import config
 from service.api.server.protocol import DeadlineProtocol
 from service.api.server.waiting import Waiting
 from tests.integration.api.api_service import RAW, Api, clip, running, server, wait_for
-from tests.support.patience import PATIENCE_S
+from tests.support.patience import PATIENCE_S, get
 
 HEADER = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPLOAD = b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nContent-Type: video/mp4\r\nContent-Length: 1000000\r\n\r\nx"
@@ -187,6 +188,18 @@ def test_a_process_that_stops_answers_what_it_has_accepted(
             got = rest(each)
             assert b"HTTP/1.1 200 " in got
             assert b"connection: close" in got.lower()
+
+
+def test_a_process_that_leaves_says_so_before_it_stops(api: Api) -> None:
+    settings = api.settings.model_copy(update={"unready_s": PATIENCE_S})
+    with server(create_app(settings), settings) as (url, leaving):
+        assert "api" not in get(f"{url}/readyz").json()["checks"]
+        leaving.handle_exit(signal.SIGTERM, None)
+        unready = get(f"{url}/readyz")
+        assert (unready.status_code, unready.json()["checks"]["api"]) == (503, "stopping")
+        assert get(f"{url}/v1/models").status_code == 200
+        leaving.handle_exit(signal.SIGTERM, None)
+        wait_for(lambda: not leaving.servers or not leaving.servers[0].is_serving())
 
 
 def accepted(connection: socket.socket) -> bool:
