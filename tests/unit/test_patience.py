@@ -37,8 +37,10 @@ PROGRAMS = ("load", "support/corpus.py", "support/patience.py")
 NEVER = "what it limits never comes: only the event counts, not when"
 PACE = "a pause between two looks at a condition, or between two messages"
 ABSENCE = "time for what must not happen: on a slow machine it may miss a fault, but makes none"
+ENDS = "only to end what hangs"
 EXCEPTIONS = {
     "contract/inference/test_policies.py": {"test_deadline": NEVER, "test_close_reaches_the_inner_client": NEVER},
+    "contract/state/artifacts/test_owner.py": {"test_nothing_refers_to_an_expired_one": PACE, "_polls": ABSENCE},
     "contract/state/test_events.py": {"waiting": ABSENCE, "reading": PACE},
     "contract/state/test_expiry.py": {"expired": PACE},
     "contract/worker/scripted_engine.py": {"until_cancel": PACE},
@@ -48,7 +50,12 @@ EXCEPTIONS = {
         "until_it_computed": PACE,
     },
     "integration/api/api_service.py": {"server": "ends what a test has left unanswered"},
-    "integration/api/test_client.py": {"act": NEVER, "test_errors_are_ours": NEVER},
+    "integration/api/test_artifacts.py": {"work": PACE},
+    "integration/api/test_client.py": {
+        "act": NEVER,
+        "test_errors_are_ours": NEVER,
+        "test_download_waits_for_the_overlay": NEVER,
+    },
     "integration/api/test_connections.py": {
         "deadline": NEVER,
         "test_the_next_header_of_a_kept_connection_has_a_deadline_too": NEVER,
@@ -57,7 +64,10 @@ EXCEPTIONS = {
     },
     "integration/processes/test_heartbeat.py": {"main": ABSENCE},
     "integration/worker/fake_engine.py": {"work": PACE},
-    "integration/worker/test_worker.py": {"test_killed_worker_another_attempt_finishes_with_one_result": NEVER},
+    "reliability/answers.py": {"PAUSE_S": PACE, "call": ENDS},
+    "reliability/following.py": {"until": ENDS},
+    "reliability/program.py": {"HEADER_S": "of clients that send no header; the others send it at once"},
+    "reliability/storm.py": {"_wait_for": ENDS, "_last": ENDS, "_downloaded": ENDS},
     "schema/hooks.py": {"CUT_SHORT_S": "of a long poll that has nothing to wait for"},
     "triton/server.py": {
         "STOP_S": "ends what a test has left running",

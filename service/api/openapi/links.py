@@ -5,14 +5,19 @@ from typing import Any
 Links = dict[str, dict[str, Any]]
 
 ID = "$response.body#/id"
-OF_VIDEO: Links = {
+FROM_VIDEO: Links = {
     "video": {"operationId": "get_video", "parameters": {"video_id": ID}},
     "job": {"operationId": "create_job", "requestBody": {"video_id": ID}},
     "deletion": {"operationId": "delete_video", "parameters": {"video_id": ID}},
 }
-OF_JOB: Links = {
+FROM_JOB: Links = {
     "job": {"operationId": "get_job", "parameters": {"job_id": ID}},
     "result": {"operationId": "get_result", "parameters": {"job_id": ID}},
+    "artifact": {
+        "operationId": "create_artifact",
+        "parameters": {"job_id": ID},
+        "requestBody": {"kind": "overlay"},
+    },
     "cancellation": {"operationId": "cancel_job", "parameters": {"job_id": ID}},
     "video": {"operationId": "get_video", "parameters": {"video_id": "$response.body#/video_id"}},
 }

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from service.api.deps import MetricsDep, PartsDep, Prefix, SlotsDep, VideoId
 from service.api.intake import video_request
 from service.api.openapi.bodies import VIDEO_BODY
-from service.api.openapi.links import OF_VIDEO
+from service.api.openapi.links import FROM_VIDEO
 from service.api.openapi.responses import refusals
 from service.api.schemas import VideoOut
 
@@ -25,9 +25,9 @@ LOCATION = {"Location": {"description": "Path of the video.", "schema": {"type":
             "description": "The same file is already stored.",
             "model": VideoOut,
             "headers": LOCATION,
-            "links": OF_VIDEO,
+            "links": FROM_VIDEO,
         },
-        201: {"description": "The video is stored.", "headers": LOCATION, "links": OF_VIDEO},
+        201: {"description": "The video is stored.", "headers": LOCATION, "links": FROM_VIDEO},
         **refusals(400, 408, 413, 415, 429, 507),
     },
     openapi_extra=VIDEO_BODY,
