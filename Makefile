@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 # images that podman builds: its own format has no HEALTHCHECK
 export BUILDAH_FORMAT ?= docker
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser test-reliability storm docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser test-reliability storm docs test-docs mutations load schema compose-check compose-test up down setup wheel lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip "$(CLIP)" --out "$(OUT)"
@@ -69,6 +69,9 @@ mutations: setup                        ## shows that tests can fail: guards rem
 
 load: setup                             ## a minute of load on a local service
 	$(BIN)/python -m tests.load.run
+
+schema: setup                           ## all checks of schemathesis on a local service; OPTIONS=--examples=200
+	$(BIN)/python -m tests.schema.run $(OPTIONS)
 
 compose-check: setup                    ## compose file, Dockerfiles, image build where podman or docker is at hand
 	$(BIN)/python -m docker.check
