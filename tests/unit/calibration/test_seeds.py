@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.calibration.params import ProposalParams
+from service.calibration.params import ProposalParams, Strategy
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
 from service.structures.detections import Candidate
 from tests.unit.builders import frame, mask, tube
@@ -64,6 +64,21 @@ def test_candidates_left_over_by_the_cap(most: int, left: bool) -> None:
     frames = [frame(0, *[(x, [0.5 + x / 1000, 0, 0]) for x in range(0, 50, 12)])]
     tubelets = [tube(range(1))] * most
     assert left_over(frames, tubelets, ProposalParams(strategy="greedy", max_seeds=most)) == left
+
+
+@pytest.mark.parametrize("strategy", ["greedy", "track_and_suppress"])
+def test_nothing_is_left_over_below_the_cap(strategy: Strategy) -> None:
+    """A candidate that is still there then was not left out by the cap."""
+    params = ProposalParams(strategy=strategy, max_seeds=2)
+    frames = [frame(0, (0, [0.9, 0, 0]), (20, [0.8, 0, 0]), (40, [0.7, 0, 0]))]
+    assert not left_over(frames, [tube([0], length=1)], params)
+    assert left_over(frames, [tube([0], length=1), tube([0], x=20, length=1)], params)
+
+
+def test_explained_candidates_are_not_left_over() -> None:
+    params = ProposalParams(max_seeds=2)
+    frames = [frame(0, (0, [0.9, 0, 0]), (20, [0.8, 0, 0]), (21, [0.7, 0, 0]))]
+    assert not left_over(frames, [tube([0], length=1), tube([0], x=20, length=1)], params)
 
 
 def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:

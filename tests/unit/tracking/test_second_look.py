@@ -39,6 +39,19 @@ def test_between_two_tiles_there_is_no_seam() -> None:
     assert (grid[:, -1] == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("box", "is_large"),
+    [
+        pytest.param([300, 300, 400, 400], False, id="a-small-box-far-from-the-origin"),
+        pytest.param([300, 300, 556, 400], False, id="as-wide-as-four-windows"),
+        pytest.param([300, 300, 400, 557], True, id="a-pixel-higher"),
+    ],
+)
+def test_the_longer_side_counts(box: list[float], is_large: bool) -> None:
+    found = large(np.array([box], np.float32), SIDE, FusionParams(second_look=4))
+    assert (found.tolist(), found.dtype) == ([0] if is_large else [], np.int64)
+
+
 def test_only_large_boxes_are_looked_at_again() -> None:
     boxes = np.array([[0, 0, 256, 100], [0, 0, 100, 257], [5, 5, 300, 300], [9, 9, 9, 9]], np.float32)
     assert large(boxes, SIDE, FusionParams()).tolist() == [1, 2]

@@ -1,5 +1,7 @@
 """docs/method.md, sections 6 and 7: final class and score, tubelet NMS on hand-made tubes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from service.structures.tubelets import Tubelet
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletIou, TubeletParams
 from service.tracking.tubelet_nms import suppress, tubelet_iou
-from tests.unit.builders import frame, labeled, tube
+from tests.unit.builders import frame, labeled, mask, tube
 
 BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
 KINDS: tuple[TubeletIou, ...] = ("all", "union", "both", "stvol")
@@ -28,6 +30,18 @@ def test_tubelet_iou(a: Tubelet, b: Tubelet, expected: tuple[float, ...]) -> Non
     for kind, value in zip(KINDS, expected, strict=True):
         assert tubelet_iou(a, b, kind) == pytest.approx(value, abs=1e-6), kind
         assert tubelet_iou(b, a, kind) == pytest.approx(value, abs=1e-6), kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tubelets_without_frames_have_nothing_in_common(kind: TubeletIou) -> None:
+    nothing = tube([0], length=1).part(0, 0)
+    assert tubelet_iou(nothing, nothing, kind) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pixel_is_an_object(kind: TubeletIou) -> None:
+    speck = replace(tube([0], length=1), masks=(mask(0, size=1),))
+    assert tubelet_iou(speck, speck, kind) == 1
 
 
 def test_better_one_stays() -> None:

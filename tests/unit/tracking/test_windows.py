@@ -22,6 +22,17 @@ def test_crop_then_paste_gives_the_mask_back() -> None:
     np.testing.assert_array_equal(pasted >= 0.5, mask)
 
 
+@pytest.mark.parametrize("step", [1, 2, 4, 16])
+def test_cropped_samples_are_shares_of_their_pixels(step: int) -> None:
+    """A sample that covers step x step whole pixels; 16 is beyond the resolution at which shares are sampled."""
+    mask = np.random.default_rng(step).random((12 * step, 20 * step)) < 0.5
+    corner = np.array([3 * step, 2 * step])
+    found = crop_mask(mask, np.array([*corner, *(corner + 8 * step)], np.float32), 8)
+    inside = mask[2 * step : 10 * step, 3 * step : 11 * step]
+    assert found.tolist() == inside.reshape(8, step, 8, step).mean(axis=(1, 3)).tolist()
+    assert found.dtype == np.float32
+
+
 def test_window_across_the_border() -> None:
     pasted = paste_probability(np.ones((8, 8), np.float32), np.array([-16, -16, 16, 16], np.float32), (40, 40))
     assert pasted[:16, :16].min() == 1
