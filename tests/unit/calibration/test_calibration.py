@@ -59,6 +59,10 @@ def test_relabel_off_keeps_the_label() -> None:
     assert calibrated[2].candidate(4).label == HORSE
 
 
+def test_calibrated_vectors_are_float32() -> None:
+    assert {each.probs.dtype for each in calibrate(example(), CalibrationParams(beta=0.3))} == {np.dtype(np.float32)}
+
+
 def test_beta_one_changes_nothing() -> None:
     for before, after in zip(example(), calibrate(example(), CalibrationParams(beta=1)), strict=True):
         np.testing.assert_array_equal(before.probs, after.probs)

@@ -87,6 +87,11 @@ def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:
     assert [len(each) for each in left] == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
+def test_nothing_is_left_of_an_empty_frame() -> None:
+    left = unexplained([frame(0), frame(1, (0, [0.9, 0, 0]))], [tube([0], length=2)], PARAMS)
+    assert [len(each) for each in left] == [0, 1]
+
+
 @pytest.mark.parametrize(
     "seed_of",
     [

@@ -126,6 +126,15 @@ def test_too_small_a_mask_counts_as_none() -> None:
     assert found.frames == tuple(range(0, LENGTH, STEP))
 
 
+@pytest.mark.parametrize(
+    ("width", "frames"), [pytest.param(1, (0, 1, 2, 3, 4), id="a-pixel"), pytest.param(0, (0, 4), id="an-empty-mask")]
+)
+def test_an_object_of_a_pixel_is_there(width: int, frames: tuple[int, ...]) -> None:
+    pixel = encode(np.pad(np.ones((1, width), np.bool_), ((20, HW[0] - 21), (30, HW[1] - 30 - width))))
+    found = filled(moving, tubelet([pixel, pixel]), length=5, params=FusionParams(kind="instance", min_area=0))
+    assert found.frames == frames
+
+
 def test_boxes_as_masks_stay_boxes() -> None:
     boxes = [
         encode(np.pad(np.ones((20, 30), np.bool_), ((20, 80), (10 + 8 * t, 160 - 8 * t)))) for t in range(0, 13, 4)

@@ -21,6 +21,14 @@ MIDDLE = (12 * 25 + 12) * 5 + 2
 
 def test_anchor_sizes() -> None:
     assert anchor_sizes().tolist() == [[104, 32], [88, 40], [64, 64], [40, 80], [32, 96]]
+    assert anchor_sizes().dtype == np.float32
+
+
+def test_sizes_change_by_a_factor_of_54_at_most() -> None:
+    deltas = np.array([[[0, 0, -4, 4], [0, 0, -99, 99]]], np.float32)
+    boxes = decode(anchor_grid()[[MIDDLE, MIDDLE]], deltas)
+    assert boxes[0, 0].tolist() == boxes[0, 1].tolist() == pytest.approx([0, 0, 64 * np.exp(-4), 64 * np.exp(4)])
+    assert boxes.dtype == np.float32
 
 
 def test_anchor_order_and_center() -> None:
@@ -52,6 +60,7 @@ def test_box_follows_the_best_anchor() -> None:
     found, scores = rank(box, windows, *answer(shifted), SiameseParams(window_influence=0), (400, 400))
     step = 40 * (windows[0, 2] - windows[0, 0]) / 255
     assert (found[0, 0] + found[0, 2]) / 2 == pytest.approx(125 + step, abs=0.1)
+    assert (found.dtype, scores.dtype) == (np.float32, np.float32)
     assert scores == pytest.approx([0.9])
 
 

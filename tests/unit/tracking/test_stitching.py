@@ -155,6 +155,24 @@ def test_chains_and_parts_go_together_one_to_one(chains: list[int], new: list[in
     assert [chain.last.tubelet.masks[0] for chain in over] == [mask(x) for x in chains if x not in goes_on_as]
 
 
+def test_of_equal_pairs_the_first_chain_gets_the_first_part() -> None:
+    """Enough of them that an unstable sort would mix them up."""
+    two_places = [tube(range(4), x=x, length=4) for x in [0] * 8 + [20] * 8]
+    before = [begun(part) for part in parts(*two_places)]
+    live, _ = stitch(before, parts(*(replace(each, start=2) for each in two_places)), Chunk(2, 6, 2), 0.5, count(1))
+    assert [chain.id for chain in live] == [chain.id for chain in before]
+
+
+def test_what_is_settled_is_packed() -> None:
+    """An hour of objects has to fit in memory."""
+    tubelet = tube(range(6), length=6)
+    (chain,), _ = stitch([begun(*parts(tubelet))], parts(replace(tubelet, start=2)), Chunk(2, 8, 4), 0.5, count(1))
+    assert [type(piece.masks) for piece in chain.before] == [PackedMasks]
+    packed = pack(finish_chain(chain, PARAMS))
+    assert type(packed.tubelet.masks) is PackedMasks
+    assert same(packed, finish_chain(chain, PARAMS))
+
+
 @pytest.mark.parametrize(("stitch_iou", "live"), [(0.25, 1), (float(np.nextafter(0.25, 1)), 2)])
 def test_a_pair_at_the_smallest_iou_is_one(stitch_iou: float, live: int) -> None:
     """10-px squares 6 px apart: IoU 4 / 16."""
