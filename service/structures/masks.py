@@ -67,7 +67,7 @@ def encode_part(part: Bool, corner_xy: tuple[int, int], size_hw: tuple[int, int]
     ends = [edges[:1], inner, edges[-1:]]
     runs = np.diff(np.concatenate([[0], *ends, [height * width]]))
     # pycocotools omits an empty run at the end
-    runs = runs[:-1] if len(runs) > 1 and runs[-1] == 0 else runs
+    runs = runs[:-1] if runs[-1] == 0 else runs
     packed = coco.frPyObjects({"size": [height, width], "counts": runs.astype(np.uint32)}, height, width)
     return Rle((height, width), bytes(packed["counts"]))
 
