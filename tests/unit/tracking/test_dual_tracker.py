@@ -101,7 +101,7 @@ def test_a_candidate_at_leave_does_not_take_a_lost_track_over(score: float, foun
     again = redetected(
         state(lost=True, lost_frames=1), BOX[None], np.array([score], np.float32), LostParams(leave=0.75)
     )
-    assert again.lost is not found
+    assert again.lost is (not found)
 
 
 @pytest.mark.parametrize(("mask_thresh", "visible"), [(0.5, True), (ABOVE_HALF, False)])
@@ -138,7 +138,7 @@ def test_back_in_its_own_window_above_leave() -> None:
 def test_found_again_above_leave(score: float, found: bool) -> None:
     lost = state(lost=True, lost_frames=3)
     again = redetected(lost, np.array([BOX + 5, BOX + 20]), np.array([0.1, score], np.float32), LOST)
-    assert again.lost is not found
+    assert again.lost is (not found)
     if found:
         np.testing.assert_array_equal(again.box, BOX + 20)
         assert again.lost_frames == 0
@@ -151,7 +151,7 @@ def test_found_again_only_where_it_can_have_got_to(lost_frames: int, reach: floa
     aside = BOX + np.array([60, 0, 60, 0], np.float32)  # one and a half of its sizes away
     lost = state(lost=True, lost_frames=lost_frames)
     again = redetected(lost, aside[None], np.array([0.9], np.float32), LostParams(reach=reach))
-    assert again.lost is not found
+    assert again.lost is (not found)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_reach_is_the_distance_of_the_centers(aside: tuple[int, int], lost_frame
     lost = state(lost=True, lost_frames=lost_frames, box=np.array([260, 240, 350, 280], np.float32))
     candidate = np.concatenate([center + aside - [10, 5], center + aside + [10, 5]]).astype(np.float32)
     again = redetected(lost, candidate[None], np.array([0.9], np.float32), LostParams(reach=0.25))
-    assert again.lost is not found
+    assert again.lost is (not found)
 
 
 def test_found_again_at_the_best_candidate_within_reach() -> None:
@@ -203,6 +203,19 @@ def test_direction_stops_after_max_frames() -> None:
         track = after_siamese(track, BOX, 0.0, params)
     assert track.stopped(params.siamese.lost)
     assert not track.stopped(LostParams())
+
+
+@pytest.mark.parametrize(
+    ("lost_frames", "max_frames", "stopped"),
+    [
+        pytest.param(0, 1, False, id="tracked"),
+        pytest.param(1, 1, True, id="lost-in-one-frame"),
+        pytest.param(1, 2, False, id="a-frame-too-few"),
+        pytest.param(99, 0, False, id="never"),
+    ],
+)
+def test_frames_until_a_direction_stops(lost_frames: int, max_frames: int, stopped: bool) -> None:
+    assert state(lost=True, lost_frames=lost_frames).stopped(LostParams(max_frames=max_frames)) is stopped
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,9 @@ PIXELS = pytest.mark.parametrize(
         pytest.param([-9, -9, 1, 2], slice(0, 2), slice(0, 1), id="across-the-corner"),
         pytest.param([7, 6, 99, 99], slice(6, 8), slice(7, 10), id="across-the-other-corner"),
         pytest.param([-9, -9, -2, -2], slice(0, 0), slice(0, 0), id="outside"),
+        pytest.param([-9, 2, -2, 5], slice(0, 0), slice(0, 0), id="to-the-left"),
+        pytest.param([1, -9, 4, -2], slice(0, 0), slice(0, 0), id="above"),
+        pytest.param([11, 2, 15, 5], slice(0, 0), slice(0, 0), id="to-the-right"),
         pytest.param([3.6, 3.6, 4.4, 4.4], slice(0, 0), slice(0, 0), id="between-centers"),
     ],
 )

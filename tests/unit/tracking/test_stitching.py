@@ -15,7 +15,16 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import Votes, label_tubelet
 from service.tracking.params import ChunkParams, ScoreEstimator, TubeletParams
-from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, overlap_iou, pack, stitch
+from service.tracking.stitching import (
+    Chain,
+    ChunkTubelet,
+    chunk_tubelet,
+    finish_chain,
+    label_in_chunk,
+    overlap_iou,
+    pack,
+    stitch,
+)
 from tests.unit.builders import candidate, frame, mask, tube
 
 PARAMS = TubeletParams()
@@ -118,6 +127,18 @@ def test_score_and_class_come_from_all_segments_each_frame_once() -> None:
     (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)])
     assert found.label == 0
     assert found.score == pytest.approx((6 * 0.6 + 4 * 0.1) / 10)
+
+
+@pytest.mark.parametrize("score", ["matched_zero", "matched_skip", "seed"])
+def test_within_a_chunk_class_and_score_are_those_of_its_frames(score: ScoreEstimator) -> None:
+    params = TubeletParams(score=score)
+    frames = [frame(t, (0, SEEN if t < 2 else [0.1, 0.9, 0])) for t in range(8)]
+    whole = tube(range(1, 7))
+    found = label_in_chunk(chunk_tubelet(3, whole, frames, Chunk(20, 28), params), params)
+    expected = label_tubelet(whole, frames, params)
+    assert (found.id, found.label, found.score) == (3, expected.label, pytest.approx(expected.score))
+    assert (found.tubelet.start, found.tubelet.frames) == (20, tuple(range(21, 27)))
+    assert found.tubelet.seed.frame == whole.seed.frame + 20
 
 
 def test_nothing_goes_on_over_a_shot_change() -> None:
