@@ -20,7 +20,7 @@ def seen(window: np.ndarray, side: int) -> np.ndarray:
 
 def test_joined_tiles_are_the_window_with_more_samples() -> None:
     grid = joined(np.stack([seen(tile, SIDE) for tile in tiles(WINDOW, SIDE)]))
-    assert grid.shape == (112, 112)
+    assert (grid.shape, grid.dtype) == ((112, 112), np.float32)
     assert grid == pytest.approx(seen(WINDOW, 112), abs=1e-4)
 
 

@@ -122,6 +122,17 @@ def test_proposals_left_out_change_nothing(sharpness: int, penalty_k: float, mon
     assert [array.tobytes() for array in some] == [array.tobytes() for array in every]
 
 
+def test_proposals_that_cannot_win_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their scores are well below the best one's: even in the middle of the window they could not make up for it."""
+    box = np.array([[100, 100, 150, 150]], np.float32)
+    scores, deltas = answer(MIDDLE)
+    scores[0, scores[0] < 0.9] = 0.5
+    decoded: list[int] = []
+    monkeypatch.setattr(siamese_ranking, "decode", lambda *given: decoded.append(given[1].shape[1]) or decode(*given))
+    rank(box, search_windows(box), scores, deltas, SiameseParams(), (400, 400))
+    assert decoded == [siamese_ranking.LIKELY]
+
+
 def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
     box = np.array([[380, 380, 399, 399]], np.float32)
     found, _ = rank(box, search_windows(box), *answer(ANCHORS - 3), SiameseParams(window_influence=0), (400, 400))
@@ -135,5 +146,5 @@ def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
         SiameseParams(),
         (400, 400),
     )
-    assert found.shape == (0, 4)
-    assert scores.shape == (0,)
+    assert (found.shape, found.dtype) == ((0, 4), np.float32)
+    assert (scores.shape, scores.dtype) == ((0,), np.float32)

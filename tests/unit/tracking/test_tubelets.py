@@ -39,6 +39,12 @@ def test_tubelets_without_frames_have_nothing_in_common(kind: TubeletIou) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_tubelets_of_different_lengths_are_not_compared(kind: TubeletIou) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        tubelet_iou(tube(range(4), length=5), tube(range(4), length=4), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_pixel_is_an_object(kind: TubeletIou) -> None:
     speck = replace(tube([0], length=1), masks=(mask(0, size=1),))
     assert tubelet_iou(speck, speck, kind) == 1

@@ -41,6 +41,14 @@ def test_cropped_samples_are_shares_of_their_pixels(step: int) -> None:
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("at", [0.1, 0.25, 0.47])
+def test_a_sample_between_two_pixels_has_its_share_of_both(at: float) -> None:
+    mask = np.zeros((8, 16), np.bool_)
+    mask[:, 8:] = True
+    found = crop_mask(mask, np.array([at, 0, at + 8, 8], np.float32), 8)
+    assert found[3] == pytest.approx([0, 0, 0, 0, 0, 0, 0, at], abs=1e-5)
+
+
 def test_window_across_the_border() -> None:
     pasted = paste_probability(np.ones((8, 8), np.float32), np.array([-16, -16, 16, 16], np.float32), (40, 40))
     assert pasted[:16, :16].min() == 1
