@@ -102,7 +102,7 @@ def decode_part(rle: Rle) -> tuple[Bool, tuple[int, int]]:
     """
     height = rle.size_hw[0]
     x1, y1, x2, y2 = (int(edge) for edge in bounding_box(rle))
-    if x1 == x2 or y1 == y2:
+    if x1 == x2:
         return np.zeros((0, 0), np.bool_), (0, 0)
     # ends of the runs, relative to the first column of the mask; runs of 0 and of 1 alternate
     ends = np.clip(np.cumsum(_runs_of(rle.counts)) - x1 * height, 0, (x2 - x1) * height)

@@ -107,9 +107,9 @@ def test_counts() -> None:
 
 
 def test_a_change_is_listed_once(tmp_path: Path) -> None:
-    entry = '[[equivalent]]\nfunction = "f"\nold = "1"\nnew = "2"\nreason = "any"\n'
+    entry = '[[equivalent]]\nfunction = "f"\nold = "1"\nnew = ["2", "3"]\nreason = "any"\n'
     (tmp_path / "table.toml").write_text(entry)
-    assert equivalents(tmp_path / "table.toml") == {Change("f", "1", "2"): "any"}
+    assert equivalents(tmp_path / "table.toml") == {Change("f", "1", "2"): "any", Change("f", "1", "3"): "any"}
     (tmp_path / "table.toml").write_text(entry * 2)
     with pytest.raises(ValueError, match="listed twice"):
         equivalents(tmp_path / "table.toml")

@@ -51,12 +51,16 @@ def change_of(name: str, diff: str) -> Change:
 def equivalents(table: Path) -> dict[Change, str]:
     """The changes that no test can notice, with the reason.
 
-    The table is a TOML file of `[[equivalent]]` entries with `function`, `old`, `new` and `reason`.
+    The table is a TOML file of `[[equivalent]]` entries with `function`, `old`, `new` and `reason`; `new` is a list, each
+    entry of which replaces `old`.
     """
-    entries = tomllib.loads(table.read_text()).get("equivalent", [])
-    listed = {Change(each["function"], each["old"].strip(), each["new"].strip()): each["reason"] for each in entries}
-    if len(listed) != len(entries):
-        raise ValueError(f"{table}: a change is listed twice")
+    listed: dict[Change, str] = {}
+    for entry in tomllib.loads(table.read_text()).get("equivalent", []):
+        for new in entry["new"]:
+            change = Change(entry["function"], entry["old"], new)
+            if change in listed:
+                raise ValueError(f"{table}: listed twice: {_line(change)}")
+            listed[change] = entry["reason"]
     return listed
 
 

@@ -31,6 +31,11 @@ def test_greedy_leaves_a_seed_per_place_and_groups_one_per_object() -> None:
     assert [c.frame for c in leaders] == [3]
 
 
+def test_leaders_are_sorted_best_first() -> None:
+    frames = [frame(0, (0, [0.5, 0, 0]), (20, [0.9, 0, 0]), (40, [0.7, 0, 0]))]
+    assert [float(leader.box[0]) for leader in group_leaders(frames, PARAMS)] == [20, 40, 0]
+
+
 def test_objects_that_some_frame_shows_together_come_first() -> None:
     # one object whose chain breaks between frames 3 and 4, and a neighbor that is there before and after
     broken = [0, 0, 0, 0, 20, 20, 20, 20]

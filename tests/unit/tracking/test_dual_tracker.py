@@ -49,6 +49,7 @@ def test_mask_is_cut_at_the_box_in_the_original_frame() -> None:
     assert mask.sum() == 20 * 20
     assert outcome.box.tolist() == [20, 20, 40, 40]
     assert moved.probability.sum() == 40 * 40  # the product is what is fed back
+    assert (moved.window.tolist(), moved.embedding.min()) == (WINDOW.tolist(), 1), "with its window and embedding"
 
 
 def test_margin_widens_the_cut() -> None:
@@ -249,6 +250,16 @@ def test_mask_pulls_the_box_only_from_the_smallest_iou_on(width: int, x2: float)
     moved, outcome = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
     assert outcome.mask is not None
     assert moved.box.tolist() == [40, 40, x2, 80]
+
+
+@pytest.mark.parametrize("couple", [0.0, 0.5])
+def test_without_fusion_the_box_is_that_of_the_mask(couple: float) -> None:
+    """Also where the two do not agree."""
+    probability = np.zeros((64, 64), np.float32)
+    probability[50:60, 2:12] = 1
+    params = TrackerParams(fusion=FusionParams(kind="none", couple=couple))
+    moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    assert moved.box.tolist() == [32, 80, 42, 90]
 
 
 def test_a_finer_mask_is_shown_and_the_first_one_is_fed_back() -> None:

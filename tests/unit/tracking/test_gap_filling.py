@@ -120,6 +120,16 @@ def test_one_tracked_frame_alone() -> None:
     assert found.frames == (0, 1, 2)
 
 
+def test_every_tracked_frame_is_looked_at_once() -> None:
+    read: list[int] = []
+    known = tubelet(tracked(moving))
+    filling = Filling(known, range(0, LENGTH, STEP), LENGTH, Carrier(Canvas(HW, HW)), FusionParams())
+    for t in filling.take(known, over=True):
+        if t % STEP:
+            filling.fill(t, lambda t: read.append(t) or picture(moving, t))
+    assert sorted(read) == list(range(LENGTH))
+
+
 def test_too_small_a_mask_counts_as_none() -> None:
     masks = tracked(moving)
     found = filled(moving, tubelet(masks), params=FusionParams(min_area=10_000))

@@ -122,6 +122,17 @@ def test_proposals_left_out_change_nothing(sharpness: int, penalty_k: float, mon
     assert [array.tobytes() for array in some] == [array.tobytes() for array in every]
 
 
+def test_tracks_of_a_batch_do_not_influence_each_other() -> None:
+    rng = np.random.default_rng(5)
+    corners, sides = rng.uniform(0, 300, (5, 2)), rng.uniform(10, 200, (5, 2))
+    boxes = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)
+    given = boxes, search_windows(boxes), rng.random((5, ANCHORS), np.float32), rng.normal(0, 1, (5, ANCHORS, 4))
+    each = [rank(*(array[i : i + 1] for array in given), SiameseParams(), (400, 300)) for i in range(5)]
+    found, scores = rank(*given, SiameseParams(), (400, 300))
+    assert found.tolist() == [one.tolist() for (one,), _ in each]
+    assert scores.tolist() == [one for _, (one,) in each]
+
+
 def test_proposals_that_cannot_win_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their scores are well below the best one's: even in the middle of the window they could not make up for it."""
     box = np.array([[100, 100, 150, 150]], np.float32)

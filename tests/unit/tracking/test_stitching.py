@@ -229,6 +229,7 @@ def test_overlap_iou_counts_pixels_over_the_frames() -> None:
     a, b = tube([0, 1], length=3), replace(tube([0], x=5, length=2), start=1)
     iou = overlap_iou([a], [a, b], range(1, 2))
     np.testing.assert_allclose(iou, [[1, 1 / 3]])
+    np.testing.assert_array_equal(overlap_iou([tube([0, 1])], [tube([0])], range(3)), [[1 / 2]])
     assert overlap_iou([a], [b], range(2, 3)) == [[0]]
     assert overlap_iou([], [b], range(2)).shape == (0, 1)
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,12 @@ def test_context_of_a_search_window_is_half_of_both_sides() -> None:
     assert window.tolist() == pytest.approx([35 - side / 2, 30 - side / 2, 35 + side / 2, 30 + side / 2], rel=1e-5)
     tiny = search_windows(np.array([[5, 5, 5, 5.5]], np.float32))[0]
     assert tiny[2] - tiny[0] == pytest.approx(2 * 255 / 127, rel=1e-5)
+
+
+@pytest.mark.parametrize("windows", [search_windows, lambda boxes: pixel_windows(boxes, 1.5)], ids=["search", "pixel"])
+def test_boxes_of_a_batch_do_not_influence_each_other(windows: Callable[[np.ndarray], np.ndarray]) -> None:
+    boxes = np.array([[10, 20, 60, 40], [5, 5, 7, 9], [0, 0, 300, 500]], np.float32)
+    assert windows(boxes).tolist() == [windows(box[None])[0].tolist() for box in boxes]
 
 
 def test_windows_are_float32_and_none_for_no_boxes() -> None:
