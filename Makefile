@@ -61,7 +61,7 @@ mutations: setup                        ## shows that tests can fail: guards rem
 	$(BIN)/python -m tests.mutations
 	$(BIN)/python -m tests.mutations.lua
 
-mutants: setup $(VENV)/.mutants         ## a fixed quarter of mutmut's mutants of the pure core; OPTIONS='--part 2', OPTIONS=stitching
+mutants: setup $(VENV)/.mutants         ## a fixed half of mutmut's mutants of the pure core; OPTIONS='--parts 2', OPTIONS=stitching
 	$(BIN)/python -m tests.mutations.generated $(OPTIONS)
 
 load: setup                             ## a minute of load on a local service

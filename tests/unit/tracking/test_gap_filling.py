@@ -10,6 +10,7 @@ from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
 from service.structures.masks import Rle, area, bounding_box, decode, encode
 from service.structures.masks import filled as filled_rectangle
+from service.structures.packed_masks import PackedMasks
 from service.structures.tubelets import Tubelet
 from service.tracking.flow_interpolation import SIDE, Carrier, WindowView
 from service.tracking.gap_filling import Filling, tracked_step
@@ -128,6 +129,16 @@ def test_every_tracked_frame_is_looked_at_once() -> None:
         if t % STEP:
             filling.fill(t, lambda t: read.append(t) or picture(moving, t))
     assert sorted(read) == list(range(LENGTH))
+
+
+def test_what_is_settled_is_packed() -> None:
+    """Objects that are there for an hour have to fit in memory."""
+    known = tubelet(tracked(moving))
+    filling = Filling(known.part(0, 3), range(0, LENGTH, STEP), LENGTH, Carrier(Canvas(HW, HW)), FusionParams())
+    filling.take(known.part(0, 3), over=False)
+    filling.take(known.part(3, 4), over=True)
+    assert [type(piece.masks) for piece in filling._filled] == [PackedMasks, list]
+    assert type(filling.tubelet(known).masks) is PackedMasks
 
 
 def test_too_small_a_mask_counts_as_none() -> None:
