@@ -87,8 +87,8 @@ class Filling:
         """
         filled = joined(self._filled)
         masks, boxes, scores = list(filled.masks), filled.boxes.copy(), filled.scores.copy()
-        first, last = (self._frame(place) - filled.start for place in (tracked.start, tracked.end - 1))
-        own = slice(first, last + 1, self._tracked.step)
+        # the tubelet ends before the next tracked frame
+        own = slice(self._frame(tracked.start) - filled.start, None, self._tracked.step)
         masks[own], boxes[own], scores[own] = tracked.masks, tracked.boxes, tracked.scores
         seed = replace(tracked.seed, frame=self._frame(tracked.seed.frame))
         return Tubelet(seed, PackedMasks(masks), boxes, scores, filled.start)
