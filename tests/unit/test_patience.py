@@ -31,7 +31,7 @@ NAMES = (
 CLOCKS = frozenset({"monotonic", "perf_counter"})
 HTTPX = frozenset({"get", "post", "head", "delete", "Client", "AsyncClient"})
 """Its own limit is 5 s: `tests.support.patience` has some without."""
-PROGRAMS = ("load", "support/corpus.py", "support/patience.py")
+PROGRAMS = ("load", "mutations", "support/corpus.py", "support/patience.py")
 """They measure, or are what tests wait with."""
 
 NEVER = "what it limits never comes: only the event counts, not when"
