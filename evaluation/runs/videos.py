@@ -1,7 +1,7 @@
 """Runs a method, or the trackers alone, on annotated videos; the result is one record per clip."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
 from evaluation.metrics.figures import figures_of
+from evaluation.metrics.identity import identity_counts
 from evaluation.metrics.strata import check_field, stratum_figures
 from evaluation.metrics.ytvis import match_clips
 from evaluation.runs.given import Given, given_clips
@@ -51,7 +52,8 @@ class Evaluation:
     Attributes:
         dataset: the annotations.
         videos: those evaluated.
-        clips: one record per video, of `match_clip` or `given_clips`, from which metrics are computed.
+        clips: one record per video, of `match_clip` with `identity_counts` as `identity`, or of `given_clips`, from
+            which metrics are computed.
         found: YouTube-VIS records of all videos; empty with `given`.
         counts: amount of data, and speed.
         strata: metrics by value of the request's `by`.
@@ -83,11 +85,21 @@ async def evaluate_videos(request: Request, context: PipelineContext, notify: No
         counts: dict[str, float] = {"videos": len(videos), "tracks": sum(len(clip["tracks"]) for clip in clips)}
     else:
         found, speed = await _methods_records(request, dataset, videos, context, notify)
-        clips = match_clips(dataset, videos, found)
+        clips = [
+            {**clip, "identity": _identity(dataset, video, found)}
+            for clip, video in zip(match_clips(dataset, videos, found), videos, strict=True)
+        ]
         instances = sum(len(dataset.annotations_of(video)) for video in videos)
         counts = {"seconds_per_frame": round(speed, 4), "videos": len(videos), "instances": instances}
     strata = {} if request.by is None else stratum_figures(clips, videos, request.by)
     return Evaluation(dataset, videos, clips, found, counts, strata)
+
+
+def _identity(dataset: Dataset, video: AnnotatedVideo, found: Sequence[Document]) -> Document:
+    """Switches of one video's tubelets between its annotated instances."""
+    best_first = sorted((item for item in found if item["video_id"] == video.id), key=lambda item: -item["score"])
+    objects = [item["segmentations"] for item in dataset.annotations_of(video) if not item.get("iscrowd", 0)]
+    return identity_counts([item["segmentations"] for item in best_first], objects)
 
 
 async def _methods_records(
