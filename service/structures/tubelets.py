@@ -1,11 +1,11 @@
 """Tubelets: objects over the frames of a chunk or of the video."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from service.structures.arrays import F32
+from service.structures.arrays import F16, F32
 from service.structures.detections import Candidate
 from service.structures.masks import Rle
 
@@ -22,6 +22,8 @@ class Tubelet:
         scores: (T,) float32 in [0, 1], the Siamese score q_t; 1 at the frame of a seed, 0 where the mask is None.
         start: frame of the video at which the T entries begin. They need not reach the end of the video: with
             thousands of short tubelets in an hour-long video nearly all entries would be empty.
+        looks: (T, E) float16, the mean pixel embedding of the object in each frame, zeros where the mask is None;
+            (T, 0) if it is unknown. Rules across the tubelets of a chunk read it.
     """
 
     seed: Candidate
@@ -29,14 +31,19 @@ class Tubelet:
     boxes: F32
     scores: F32
     start: int = 0
+    looks: F16 = field(default_factory=lambda: np.zeros((0, 0), np.float16))
 
     def __post_init__(self) -> None:
         length = len(self.masks)
+        if not self.looks.size:
+            object.__setattr__(self, "looks", np.zeros((length, 0), np.float16))
         if self.boxes.shape != (length, 4) or self.scores.shape != (length,):
             raise ValueError(
                 f"tubelet: expected boxes ({length}, 4) and scores ({length},), "
                 f"got {self.boxes.shape} and {self.scores.shape}"
             )
+        if len(self.looks) != length:
+            raise ValueError(f"tubelet.looks: expected ({length}, E), got {self.looks.shape}")
 
     @property
     def end(self) -> int:
@@ -57,7 +64,12 @@ class Tubelet:
         """The part from frame `first` to `end` - 1 of the video, which must be within its entries."""
         places = slice(first - self.start, end - self.start)
         return replace(
-            self, masks=self.masks[places], boxes=self.boxes[places], scores=self.scores[places], start=first
+            self,
+            masks=self.masks[places],
+            boxes=self.boxes[places],
+            scores=self.scores[places],
+            start=first,
+            looks=self.looks[places],
         )
 
 
