@@ -151,6 +151,9 @@ def test_a_stranger_where_the_walker_would_come_back_is_another_object(tmp_path:
     frames = {unpack_tubelets(data)[0].frames for data in bundle(tmp_path / "clip", stranger).values()}
     assert (0, 1, 2) in frames
     assert (6, 7) in frames
+    walkers = with_categories("walker")
+    found = bundle(tmp_path / "walkers", lambda run: walkers(stranger(run)))
+    assert {unpack_tubelets(data)[0].frames for data in found.values()} == {(0, 1, 2)}
     unchecked = with_params("tracker", siamese=SiameseParams(lost=LostParams(reach=0, agree=0)))
     found = bundle(tmp_path / "unchecked", lambda run: unchecked(stranger(run)))
     assert (0, 1, 2, 6, 7) in {unpack_tubelets(data)[0].frames for data in found.values()}
