@@ -94,7 +94,7 @@ class Parameters(TypedDict, total=False):
 
     lost_agree: float
     """How much class vector and pixel embedding must agree with the key detection for a lost target to be found again;
-    after short gaps less. Otherwise the sweep ends. 0 disables the check. 0 to 1. Default: 0.6; preset `paper`: 0."""
+    after short gaps less. Otherwise the sweep ends. 0 disables the check. 0 to 1. Default: 0.45; preset `paper`: 0."""
 
     fusion: Literal["box", "none", "instance"]
     """How the two trackers are fused: `box` cuts the mask at the tracked box; `none` uses the pixel tracker alone,

@@ -54,7 +54,7 @@ class LostParams:
             "found again; after short gaps less. Otherwise the sweep ends. 0 disables the check.",
             "lost_agree",
         ),
-    ] = 0.6
+    ] = 0.45
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -10,7 +10,7 @@ from service.structures.masks import Rle, iou_matrix
 from service.tracking.dual_tracker import TrackState
 from service.tracking.params import LostParams
 
-HALFWAY = 4.0
+HALFWAY = 8.0
 """Lost frames after which half of `lost_agree` is required; all of it is required after infinitely many."""
 STEP = 0.25
 """Distance, in sizes of the object, that counts as one lost frame."""

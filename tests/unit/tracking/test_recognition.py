@@ -64,15 +64,15 @@ def test_a_distance_counts_as_frames(frames: int, box: np.ndarray, expected: flo
     ("frames", "box", "look", "expected"),
     [
         pytest.param(1, BOX, 1.3, True, id="after a moment almost anything"),
-        pytest.param(4, BOX, 0.95, True, id="after four frames half"),
-        pytest.param(4, BOX, 0.96, False, id="and not less"),
-        pytest.param(30, BOX, 0.6, False, id="after thirty frames more"),
-        pytest.param(30, BOX, 0.5, True, id="which the same object has"),
+        pytest.param(8, BOX, 0.95, True, id="after eight frames half"),
+        pytest.param(8, BOX, 0.96, False, id="and not less"),
+        pytest.param(30, BOX, 0.7, False, id="after thirty frames more"),
+        pytest.param(30, BOX, 0.65, True, id="which the same object has"),
         pytest.param(1, FAR, 0.95, False, id="far away more at once"),
     ],
 )
 def test_the_longer_the_gap_the_more_must_agree(frames: int, box: np.ndarray, look: float, expected: bool) -> None:
-    # exp(-0.95²) = 0.406, exp(-0.96²) = 0.398, exp(-0.6²) = 0.698, exp(-0.5²) = 0.779
+    # exp(-0.95²) = 0.406, exp(-0.96²) = 0.398, exp(-0.7²) = 0.613, exp(-0.65²) = 0.655
     assert recognized(SEED, seen(look, 0.9, 0.1), lost(frames), box, PARAMS) == expected
 
 
