@@ -20,9 +20,11 @@ from pycocotools import mask as coco
 from evaluation.data.dataset import Document
 from evaluation.metrics.crossings import Crossing, Switches, crossings
 from evaluation.metrics.overlaps import Masks, overlaps
-from service.structures.arrays import F32, F64, I64
+from service.structures.arrays import F32, F64, I64, Bool
 
 COVERS = 0.5
+NEAR = 3
+"""Distance in annotated frames up to which an uncertain frame marks a switch."""
 NOTHING = -1
 
 
@@ -41,13 +43,19 @@ class Switch:
     after: int
 
 
-def identity_counts(tubelets: Sequence[Masks], objects: Sequence[Masks]) -> Document:
+def identity_counts(
+    tubelets: Sequence[Masks], objects: Sequence[Masks], uncertain: Sequence[Sequence[bool]]
+) -> Document:
     """Counts of one clip by name; `identity_figures` adds up those of several clips.
 
     Args:
         tubelets: masks by annotated frame, best tubelet first.
         objects: masks of the annotated instances, without crowds.
+        uncertain: of every tubelet, whether each annotated frame belongs to an uncertain span.
     """
+    shape = len(tubelets), len(tubelets[0]) if tubelets else 0
+    marks = np.array(uncertain, np.bool_).reshape(shape)
+    shown = np.array([[bool(mask) for mask in masks] for masks in tubelets], np.bool_).reshape(shape)
     covered = covered_instances(overlaps(tubelets, objects).frames)
     switches = switches_of(covered)
     crossed = crossing_switches(covered, crossings([_boxes(masks) for masks in objects]))
@@ -58,12 +66,22 @@ def identity_counts(tubelets: Sequence[Masks], objects: Sequence[Masks]) -> Docu
         "tubelets": len(tubelets),
         "tubelet_switches": len(switches),
         "switched_tubelets": len({switch.tubelet for switch in switches}),
+        "marked_switches": sum(is_marked(switch, marks) for switch in switches),
+        "tubelet_frames": int(shown.sum()),
+        "uncertain_frames": int((shown & marks).sum()),
     }
 
 
 def identity_figures(clips: Sequence[Document]) -> dict[str, float]:
-    """The sums of the counts of several clips."""
-    return {name: sum(clip[name] for clip in clips) for name in identity_counts([], [])}
+    """The sums of the counts of several clips, and `uncertain_share`: of the frames with a mask."""
+    sums = {name: sum(clip[name] for clip in clips) for name in identity_counts([], [], [])}
+    return {**sums, "uncertain_share": sums["uncertain_frames"] / max(sums["tubelet_frames"], 1)}
+
+
+def is_marked(switch: Switch, uncertain: Bool) -> bool:
+    """Whether an uncertain frame, (P, T), lies between the frames of a switch or at most `NEAR` beside them."""
+    beside = slice(max(switch.before - NEAR, 0), switch.after + NEAR + 1)
+    return bool(uncertain[switch.tubelet, beside].any())
 
 
 def covered_instances(frames: F64) -> I64:

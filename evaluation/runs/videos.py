@@ -18,6 +18,8 @@ from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.context import PipelineContext
+from service.structures.tubelets import LabeledTubelet
+from service.tracking.confidence import uncertain_spans
 
 Notify = Callable[[str], None]
 
@@ -84,32 +86,35 @@ async def evaluate_videos(request: Request, context: PipelineContext, notify: No
         clips = await given_clips(dataset, videos, request.given, request.parameters, context, notify)
         counts: dict[str, float] = {"videos": len(videos), "tracks": sum(len(clip["tracks"]) for clip in clips)}
     else:
-        found, speed = await _methods_records(request, dataset, videos, context, notify)
-        clips = [
-            {**clip, "identity": _identity(dataset, video, found)}
-            for clip, video in zip(match_clips(dataset, videos, found), videos, strict=True)
-        ]
+        found, identities, speed = await _methods_records(request, dataset, videos, context, notify)
+        matched = match_clips(dataset, videos, found)
+        clips = [{**clip, "identity": own} for clip, own in zip(matched, identities, strict=True)]
         instances = sum(len(dataset.annotations_of(video)) for video in videos)
         counts = {"seconds_per_frame": round(speed, 4), "videos": len(videos), "instances": instances}
     strata = {} if request.by is None else stratum_figures(clips, videos, request.by)
     return Evaluation(dataset, videos, clips, found, counts, strata)
 
 
-def _identity(dataset: Dataset, video: AnnotatedVideo, found: Sequence[Document]) -> Document:
-    """Switches of one video's tubelets between its annotated instances."""
-    best_first = sorted((item for item in found if item["video_id"] == video.id), key=lambda item: -item["score"])
-    objects = [item["segmentations"] for item in dataset.annotations_of(video) if not item.get("iscrowd", 0)]
-    return identity_counts([item["segmentations"] for item in best_first], objects)
+def identity_of(labeled: Sequence[LabeledTubelet], annotations: Sequence[Document], frames: Sequence[int]) -> Document:
+    """`identity_counts` of one video's tubelets over its annotated `frames`."""
+    best_first = sorted(labeled, key=lambda item: -item.score)
+    shown = [item.tubelet for item in best_first if any(item.tubelet.mask_at(t) is not None for t in frames)]
+    masks = [[None if (mask := tubelet.mask_at(t)) is None else mask.json() for t in frames] for tubelet in shown]
+    objects = [item["segmentations"] for item in annotations if not item.get("iscrowd", 0)]
+    spans = [uncertain_spans(tubelet) for tubelet in shown]
+    marks = [[any(first <= t <= last for first, last in own) for t in frames] for own in spans]
+    return identity_counts(masks, objects, marks)
 
 
 async def _methods_records(
     request: Request, dataset: Dataset, videos: tuple[AnnotatedVideo, ...], context: PipelineContext, notify: Notify
-) -> tuple[list[Document], float]:
-    """Records of all videos, and seconds per annotated frame."""
+) -> tuple[list[Document], list[Document], float]:
+    """Records of all videos, counts of identities of each, and seconds per annotated frame."""
     vocabulary = match_vocabulary(context.vector.classes, dataset.categories)
     if unknown := sorted(dataset.occurring().intersection(vocabulary.unknown)):
         notify(f"categories that the detector does not have: {', '.join(unknown)}")
     found: list[Document] = []
+    identities: list[Document] = []
     seconds, frames = 0.0, 0
     for number, video in enumerate(videos, start=1):
         start = time.perf_counter()
@@ -117,10 +122,11 @@ async def _methods_records(
             sort = request.parameters.deepsort_params()
             labeled = await run_method(run, request.method, vocabulary, sort=sort)
         found += records(labeled, video.id, vocabulary, video.frames)
+        identities.append(identity_of(labeled, dataset.annotations_of(video), video.frames))
         seconds += time.perf_counter() - start
         frames += len(video.frames)
         notify(f"{number}/{len(videos)} {video.name}: {seconds / frames:.2f} s/frame")
-    return found, seconds / max(frames, 1)
+    return found, identities, seconds / max(frames, 1)
 
 
 def console_notifier() -> Notify:

@@ -24,6 +24,8 @@ class Tubelet:
             thousands of short tubelets in an hour-long video nearly all entries would be empty.
         looks: (T, E) float16, the mean pixel embedding of the object in each frame, zeros where the mask is None;
             (T, 0) if it is unknown. Rules across the tubelets of a chunk read it.
+        confidence: (T,) float32 in [0, 1], how sure it is that this is still the same object (`tracking.confidence`);
+            1 by default.
     """
 
     seed: Candidate
@@ -32,18 +34,24 @@ class Tubelet:
     scores: F32
     start: int = 0
     looks: F16 = field(default_factory=lambda: np.zeros((0, 0), np.float16))
+    confidence: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         length = len(self.masks)
         if not self.looks.size:
             object.__setattr__(self, "looks", np.zeros((length, 0), np.float16))
+        if not self.confidence.size:
+            object.__setattr__(self, "confidence", np.ones(length, np.float32))
         if self.boxes.shape != (length, 4) or self.scores.shape != (length,):
             raise ValueError(
                 f"tubelet: expected boxes ({length}, 4) and scores ({length},), "
                 f"got {self.boxes.shape} and {self.scores.shape}"
             )
-        if len(self.looks) != length:
-            raise ValueError(f"tubelet.looks: expected ({length}, E), got {self.looks.shape}")
+        if len(self.looks) != length or self.confidence.shape != (length,):
+            raise ValueError(
+                f"tubelet: expected looks ({length}, E) and confidence ({length},), "
+                f"got {self.looks.shape} and {self.confidence.shape}"
+            )
 
     @property
     def end(self) -> int:
@@ -70,18 +78,20 @@ class Tubelet:
             scores=self.scores[places],
             start=first,
             looks=self.looks[places],
+            confidence=self.confidence[places],
         )
 
 
 def joined(pieces: Sequence[Tubelet]) -> Tubelet:
-    """Concatenate pieces without gaps between them; the seed is their best one, the first of equal ones."""
+    """Concatenate pieces without gaps between them; the seed is their best one, the first of equal ones. No looks."""
     if len(pieces) == 1:
         return pieces[0]
     masks = [mask for piece in pieces for mask in piece.masks]
     boxes: F32 = np.concatenate([piece.boxes for piece in pieces])
     scores: F32 = np.concatenate([piece.scores for piece in pieces])
+    confidence: F32 = np.concatenate([piece.confidence for piece in pieces])
     seed = max((piece.seed for piece in pieces), key=lambda seed: seed.score)
-    return Tubelet(seed, masks, boxes, scores, pieces[0].start)
+    return Tubelet(seed, masks, boxes, scores, pieces[0].start, confidence=confidence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

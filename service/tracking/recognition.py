@@ -63,12 +63,15 @@ def recognized(seed: Appearance, found: Appearance, lost: TrackState, box: F32, 
 
 def agreement(a: Appearance, b: Appearance) -> float:
     """Similarity of two appearances in [0, 1]: the lower one of embedding and class vector, those that both have."""
-    similar = 1.0
-    if len(a.look) and len(b.look):
-        distance = a.look.astype(np.float32) - b.look.astype(np.float32)
-        similar = float(np.exp(-(distance @ distance)))
+    similar = similarity(a.look, b.look) if len(a.look) and len(b.look) else 1.0
     norms = float(np.linalg.norm(a.raw) * np.linalg.norm(b.raw)) if len(a.raw) == len(b.raw) else 0.0
     return min(similar, float(a.raw @ b.raw) / norms) if norms > 0 else similar
+
+
+def similarity(a: F16, b: F16) -> float:
+    """Similarity of two mean embeddings (E,) in (0, 1]."""
+    distance = a.astype(np.float32) - b.astype(np.float32)
+    return float(np.exp(-(distance @ distance)))
 
 
 def absence(lost: TrackState, box: F32) -> float:

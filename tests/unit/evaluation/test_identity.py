@@ -18,7 +18,8 @@ def masks(places: Places) -> list[dict[str, object] | None]:
 
 
 def counts(*tubelets: Places) -> dict[str, int]:
-    return identity_counts([masks(places) for places in tubelets], [masks(RIGHT), masks(LEFT)])
+    nothing = [[False] * len(RIGHT)] * len(tubelets)
+    return identity_counts([masks(places) for places in tubelets], [masks(RIGHT), masks(LEFT)], nothing)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,22 @@ def test_figures_add_up_clips() -> None:
     assert both["tubelets"] == 4
     assert both["switched_tubelets"] == 2
     assert identity_figures([]) == dict.fromkeys(both, 0)
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "marked", "share"),
+    [
+        pytest.param([], 0, 0, id="nowhere"),
+        pytest.param([1], 0, 1 / 12, id="four frames before the last one on the former"),
+        pytest.param([2], 1, 1 / 12, id="three before it"),
+        pytest.param([6], 1, 0, id="in between, without a mask"),
+        pytest.param([10, 11], 1, 2 / 12, id="three after the first one on the next"),
+        pytest.param([11], 0, 1 / 12, id="four after it"),
+    ],
+)
+def test_an_uncertain_frame_nearby_marks_a_switch(uncertain: list[int], marked: int, share: float) -> None:
+    changes = (*RIGHT[:6], None, *LEFT[7:])
+    marks = [t in uncertain for t in range(len(RIGHT))]
+    found = identity_figures([identity_counts([masks(changes)], [masks(RIGHT), masks(LEFT)], [marks])])
+    assert (found["tubelet_switches"], found["marked_switches"]) == (1, marked)
+    assert found["uncertain_share"] == pytest.approx(share)
