@@ -1,6 +1,7 @@
 """Frames between tracked ones: what is filled in is where the object really is, and nothing is made up."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -234,3 +235,13 @@ def test_the_nearer_frame_counts_more(before: WindowView, after: WindowView, sha
     carrier = Carrier(Canvas(HW, HW))
     mask = decode(carrier.between(before, after, np.zeros(HW, np.uint8), share))
     assert mask[50].nonzero()[0].max() + 1 == x
+
+
+def test_between_tracked_frames_the_lower_confidence_counts() -> None:
+    whole = tracked(moving)
+    sure = np.linspace(0.2, 0.9, len(whole)).astype(np.float32)
+    sure[1] = 0.1
+    found = filled(moving, replace(tubelet(whole), confidence=sure)).confidence
+    assert found[::STEP].tolist() == sure.tolist()
+    assert found[: 2 * STEP].tolist() == [sure[0]] + [sure[1]] * (2 * STEP - 1)
+    assert found[-1] == sure[-1]
