@@ -315,5 +315,8 @@ def _downloaded(caller: Caller, job: Accepted, kind: str) -> str:
     # what is made of a result after the job may come later than the job's end
     while (answer := caller.call("GET", f"{job.path}/result", params={"format": kind})).status_code == 409:
         assert time.monotonic() < deadline, answer.text
+        if answer.json()["code"] == "artifact-failed":
+            # the workers of all its attempts were killed
+            caller.call("POST", f"{job.path}/artifacts", json={"kind": "overlay"})
         time.sleep(PAUSE_S)
     return hashlib.sha256(answer.content).hexdigest() if answer.status_code == 200 else f"{answer.status_code}"
