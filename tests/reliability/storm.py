@@ -32,6 +32,13 @@ VICTIMS = ("worker", "engine", "api", "valkey")
 FEEDERS, READERS = 2, 2
 MOST_WAITING = 6
 """Jobs that may be unfinished when the next one is created: so creation and work overlap."""
+UNDER_WAY = (
+    redis_keys.QUEUED,
+    redis_keys.RUNNING,
+    redis_keys.ARTIFACTS_WAITING,
+    redis_keys.ARTIFACTS_RUNNING,
+)
+"""Sets that are empty when everything has ended."""
 SPACING = (1, 6)
 """Fewest and most events of running jobs between two kills."""
 
@@ -217,7 +224,8 @@ class Storm:
         for event, fields in self._read_events():
             with self._lock:
                 self.events.append(event)
-                self.artifacts[fields.get("artifact", "")] += fields.get("artifact_state") == ArtifactState.DONE
+                if fields.get("artifact_state") == ArtifactState.DONE:
+                    self.artifacts[fields["artifact"]] += 1
                 if event.last:
                     self._ended.add(event.job_id)
                 first = event.state is JobState.RUNNING and event.job_id not in self._running
@@ -288,7 +296,11 @@ class Storm:
                 job.last = self._last(caller, job)
                 if job.last["state"] == JobState.DONE:
                     job.digests = tuple(_downloaded(caller, job, kind) for kind in job.ask.formats)
-        self._wait_for(lambda: self._unfinished() == 0)
+        # also jobs whose create was not answered, and what is drawn of theirs
+        with self.service.redis() as redis:
+            self._wait_for(lambda: not any(redis.exists(name) for name in UNDER_WAY))
+            [(newest, _)] = redis.xrevrange(redis_keys.owner_events(redis_keys.OWNER), count=1)
+        self._wait_for(lambda: self.events[-1].cursor == newest)
 
     def _last(self, caller: Caller, job: Accepted) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S
