@@ -290,6 +290,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds a worker that is shutting down may spend on its current job before requeuing it.",
     )
+    unready_s: Seconds = Field(
+        0.0,
+        ge=0,
+        description="Seconds for which the API, after SIGTERM, still serves requests while `/readyz` is 503, so that a "
+        "load balancer sends it no more; a second SIGTERM ends them.",
+    )
     engine_silent_s: float = Field(
         120.0,
         gt=0,

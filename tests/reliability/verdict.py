@@ -164,7 +164,7 @@ def look_at_rest(service: Service, verdict: Verdict) -> None:
     if code != 0:
         verdict.left_over.append(f"the supervisor ended with {code}")
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: not service.processes(), 30)
+        wait_for(lambda: not service.processes(), PATIENCE_S)
     for pid in service.processes():
         verdict.left_over.append(f"process {pid}: {Path(f'/proc/{pid}/cmdline').read_bytes()!r}")
         os.kill(pid, signal.SIGKILL)

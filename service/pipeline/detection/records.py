@@ -24,7 +24,7 @@ from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.categories.tables import TABLES, category_table
 from service.pipeline.detection.json_text import JsonText
 from service.pipeline.store.codec import Arrays, pack_arrays, readable, unpack_arrays
-from service.structures.arrays import F32, I64
+from service.structures.arrays import F32, I64, Bool
 from service.structures.boxes import clip as clip_boxes
 from service.structures.detections import Detections
 from service.structures.masks import Rle, bounding_box, from_coco, is_polygons
@@ -119,6 +119,11 @@ class Records:
         given = np.flatnonzero(~whole)
         probs[given, columns[given]] = scores[given]
         return probs
+
+    def whole(self, records: range) -> Bool:
+        """Which of these records (n,) have a class vector, not just a category and a score."""
+        whole: Bool = self.columns[records.start : records.stop] == WHOLE_VECTOR
+        return whole
 
     def mask(self, record: int) -> Rle | None:
         """A record's mask, drawn now if it was given by polygons; None without one."""
