@@ -55,7 +55,9 @@ class Do:
     Attributes:
         run: number of the run.
         job: `video` (path) and its `sha256`, `out` (folder of the results), `parameters`; optionally `detections`
-            (path) and `counted_ids` (whether their category ids are those of jobs before schema 1).
+            (path), `counted_ids` (whether their category ids are those of jobs before schema 1) and `overlay` (whether
+            to draw the overlay, too, if the parameters request one; if it can't be drawn, the run fails with the code
+            `overlay-failed`, and the result stays).
     """
 
     run: int

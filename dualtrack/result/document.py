@@ -132,7 +132,9 @@ def video_of(document: Mapping[str, Any]) -> Video:
 
 def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
     """Convert the members of a tubelet to its head."""
-    return _of(TubeletHead, {"category_id": None, **item})
+    spans = item.get("uncertain")
+    uncertain = None if spans is None else tuple((first, last) for first, last in spans)
+    return _of(TubeletHead, {"category_id": None, **item, "uncertain": uncertain})
 
 
 def box_of(value: Sequence[float] | None) -> Box | None:
@@ -151,7 +153,10 @@ def _tubelet_json(tubelet: Tubelet, video: Video, length: int | None) -> Documen
         "track_boxes": [entry and entry.track_box for entry in entries],
         "track_scores": [entry and entry.track_score for entry in entries],
     }
-    known = {name: value for name, value in asdict(head).items() if name != "category_id" or value is not None}
+    if head.uncertain is not None:
+        lists["confidences"] = [entry and entry.confidence for entry in entries]
+    absent = {name for name in ("category_id", "uncertain") if getattr(head, name) is None}
+    known = {name: value for name, value in asdict(head).items() if name not in absent}
     known["score"] = round(head.score, SCORE_DIGITS)
     offset = {"offset": head.first_frame} if length is None else {}
     return {**known, **offset, **{name: padded(values, head, length) for name, values in lists.items()}}
@@ -164,17 +169,22 @@ def _tubelet_of(item: Mapping[str, Any], video: Video, schema: int, *, own_ids: 
     # before schema 1, `boxes` were the tracker's boxes
     tracked = item["track_boxes" if schema else "boxes"][here]
     tight = item["boxes"][here] if schema else [None] * len(tracked)
-    rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], strict=True)
+    confidences = item["confidences"][here] if "confidences" in item else [None] * len(tracked)
+    rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], confidences, strict=True)
     return Tubelet(head, tuple(_entry_of(*row) for row in rows), video)
 
 
 def _entry_of(
-    mask: Mapping[str, Any] | None, box: Sequence[float] | None, track_box: Sequence[float] | None, score: float | None
+    mask: Mapping[str, Any] | None,
+    box: Sequence[float] | None,
+    track_box: Sequence[float] | None,
+    score: float | None,
+    confidence: float | None,
 ) -> Entry | None:
     tracked = box_of(track_box)
     if mask is None or tracked is None or score is None:
         return None
-    return Entry(mask["counts"], box_of(box), tracked, score)
+    return Entry(mask["counts"], box_of(box), tracked, score, confidence)
 
 
 def _of(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -27,10 +27,10 @@ from service.api.layers.forwarded import ForwardedMiddleware
 from service.api.layers.head import HeadMiddleware
 from service.api.layers.origins import OriginMiddleware
 from service.api.metrics.api import ApiMetrics
-from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
+from service.api.middleware import FaultMiddleware, LingeringCloseMiddleware, RequestMiddleware
 from service.api.openapi import document
 from service.api.problems import RequestProblem
-from service.api.routes import docs, health, jobs, models, page, results, videos
+from service.api.routes import artifacts, docs, health, jobs, models, page, results, videos
 from service.settings import Settings
 from service.wiring import open_parts, watched
 
@@ -63,7 +63,8 @@ SUMMARY = "Online video instance segmentation: send a video, receive instance tu
 DESCRIPTION = """\
 Upload a video (`POST /v1/videos`), create a job (`POST /v1/jobs`), wait for it (`GET /v1/jobs/{job_id}?wait=60`) and
 download its result (`GET /v1/jobs/{job_id}/result`). A *tubelet* is one object over the video: its category, its score
-and its mask in every frame.
+and its mask in every frame. The overlay, the video with the objects drawn on it, is an *artifact* of the job: it is
+drawn after the job is done, and its failure does not affect the result.
 
 Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 """
@@ -72,7 +73,8 @@ Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`; its lifespan opens and closes everything that it needs.
 
-    `state.failure` is the error that ended the lifespan's start, if one did; `state.stopping` is for the server to set.
+    `state.failure` is the error that ended the lifespan's start, if one did; `state.leaving` and `state.stopping` are
+    for the server to set.
 
     Raises:
         ConfigurationError: others can reach it, and it has no key.
@@ -102,14 +104,15 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
         redoc_url=None,
     )
-    app.state.metrics, app.state.failure, app.state.stopping = metrics, None, asyncio.Event()
+    app.state.metrics, app.state.failure = metrics, None
+    app.state.leaving, app.state.stopping = asyncio.Event(), asyncio.Event()
     _add_layers(app, settings, metrics)
-    for router in (videos.router, jobs.router, results.router, models.router):
+    for router in (videos.router, jobs.router, results.router, artifacts.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])
     for router in (health.router, docs.router, page.router):
         app.include_router(router)
     handle_errors(app)
-    document.install(app)
+    document.install(app, has_key=settings.api_key is not None)
     return app
 
 
@@ -117,6 +120,8 @@ def _add_layers(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> None:
     """The layers around the routes, innermost first."""
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CompressionMiddleware)
+    # within the next: a page of another origin may read of a fault, too
+    app.add_middleware(FaultMiddleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -43,6 +43,7 @@ from service.structures.canvas import Canvas, fit
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
+from service.tracking.confidence import with_confidence
 from service.tracking.gap_filling import tracked_step
 from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, label_in_chunk, pack, stitch
 from service.tracking.tubelet_nms import suppress
@@ -205,7 +206,7 @@ def shot_changes(run: Run) -> ShotChanges:
 
 
 async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], ChunkNote]:
-    """Detect → calibrate → select and track → label → suppress."""
+    """Detect → calibrate → select and track → label → compare → suppress."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     detections = await detect_all(run, features)
     named = detections
@@ -223,9 +224,10 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         for number, tubelet in enumerate(tubelets, start=1)
         if tubelet.frames
     }
-    kept = suppress([label_in_chunk(part, params) for part in parts.values()], params)
+    labeled = with_confidence([label_in_chunk(part, params) for part in parts.values()])
+    kept = suppress(labeled, params)
     note = ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
-    return [parts[item.id] for item in kept], note
+    return [replace(parts[item.id], tubelet=item.tubelet) for item in kept], note
 
 
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:

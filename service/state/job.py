@@ -54,7 +54,8 @@ class Job:
         result: folder of the result below the blob store's root.
         video_deleted: the video was deleted; this remains if the same file is uploaded again.
         request_id: of the HTTP request that created it, for the log; None if it is unknown.
-        version: grows with every change.
+        version: grows with every change, its artifacts' included.
+        open_artifacts: number of its artifacts that wait or are being made.
         format: see `FORMAT`.
     """
 
@@ -74,6 +75,7 @@ class Job:
     video_deleted: bool
     request_id: str | None
     version: int
+    open_artifacts: int
     format: int
 
 
@@ -126,5 +128,6 @@ def parse(fields: Mapping[str, str]) -> Job:
         video_deleted=fields.get("video_deleted") == "1",
         request_id=fields.get("request_id"),
         version=int(fields["version"]),
+        open_artifacts=int(fields.get("open_artifacts", 0)),
         format=number,
     )

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from dualtrack.errors import NotFound, Unavailable
 from service.state import redis_keys
+from service.state.artifact import OF_JOB, OF_VIDEO
 from service.state.blobs import VIDEOS, BlobStore, first_name
 from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
@@ -133,6 +134,9 @@ class VideoStore:
                     redis_keys.QUEUED,
                     redis_keys.COUNTERS,
                     redis_keys.REMOVALS,
+                    redis_keys.artifacts_of(f"{OF_VIDEO}:{video_id}"),
+                    redis_keys.ARTIFACTS_WAITING,
+                    redis_keys.ARTIFACTS_RUNNING,
                 ],
                 args=[
                     time.time(),
@@ -145,6 +149,8 @@ class VideoStore:
                     redis_keys.DETECTIONS_HEAD,
                     redis_keys.OWNERS_HEAD,
                     deletion,
+                    redis_keys.ARTIFACT_HEAD,
+                    redis_keys.artifacts_of(f"{OF_JOB}:"),
                 ],
             )
         if not answer:
@@ -173,8 +179,10 @@ class VideoStore:
         for name in (video.file, *files):
             await self._blobs.delete(name)
         await self._cache.forget(video.id)
+        await self._blobs.remove_artifacts(f"{OF_VIDEO}:{video.id}")
         for job_id in jobs:
             await self._blobs.remove_results(job_id)
+            await self._blobs.remove_artifacts(f"{OF_JOB}:{job_id}")
         with translated():
             await self._redis.hdel(redis_keys.REMOVALS, deletion)
 

@@ -10,14 +10,14 @@ from pydantic.json_schema import models_json_schema
 from service.api.openapi.bodies import FORMS
 from service.api.openapi.refs import PREFIX, TEMPLATE, with_refs
 from service.api.openapi.results import result_components
-from service.api.schemas import JobRequest, ProblemDetails
+from service.api.schemas import ArtifactRequest, JobRequest, ProblemDetails
 
 LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 SERVERS = [{"url": "/", "description": "The service that this document comes from."}]
 TAGS = [
     {"name": "videos", "description": "Upload videos, look them up, delete them. A video's id is its SHA-256."},
     {"name": "jobs", "description": "Create a job, follow its progress, cancel it. One job segments one video."},
-    {"name": "results", "description": "Download the result of a job."},
+    {"name": "results", "description": "Download the result of a job, or request a file that is made from it."},
     {"name": "models", "description": "The networks in use."},
     {"name": "service", "description": "Health checks and metrics; none of them needs an API key."},
 ]
@@ -35,18 +35,18 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def install(app: FastAPI) -> None:
-    """Give `app` its OpenAPI document."""
+def install(app: FastAPI, *, has_key: bool) -> None:
+    """Give `app` its OpenAPI document; with `has_key` it says that the key is needed."""
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, has_key=has_key)
         return app.openapi_schema
 
     app.openapi = build  # type: ignore[method-assign] # FastAPI's documented way to extend the document
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, *, has_key: bool) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(
         title=app.title,
         version=app.version,
@@ -58,15 +58,16 @@ def _document(app: FastAPI) -> dict[str, Any]:
         license_info=LICENSE,
     )
     _, definitions = models_json_schema(
-        [(JobRequest, "validation"), (ProblemDetails, "validation")], ref_template=TEMPLATE
+        [(JobRequest, "validation"), (ArtifactRequest, "validation"), (ProblemDetails, "validation")],
+        ref_template=TEMPLATE,
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update({**definitions["$defs"], **FORMS, **result_components()})
     components["securitySchemes"] = SECURITY
     for path, item in document["paths"].items():
         for operation in item.values() if path.startswith("/v1/") else ():
-            # Either none or the key: whether one is needed is a setting.
-            operation["security"] = [{}, {"api_key": []}]
+            # whether a key is needed is a setting: without one, requests may carry one or not
+            operation["security"] = [{"api_key": []}] if has_key else [{}, {"api_key": []}]
     return _named_by_title(document)
 
 

@@ -9,9 +9,11 @@ from starlette.requests import Request
 from service.api.deps import JobId, MetricsDep, PartsDep, Prefix, SlotsDep, StoppingDep
 from service.api.intake import job_request
 from service.api.openapi.bodies import JOB_BODY
+from service.api.openapi.links import FROM_JOB
 from service.api.openapi.responses import RETRY_AFTER, refusals
 from service.api.schemas import JobOut
 from service.api.server.draining import unless_stopping
+from service.state.artifact import OF_JOB, OPEN
 from service.state.job import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -35,7 +37,11 @@ LOCATION = {"Location": {"description": "Path of the job.", "schema": {"type": "
     "",
     status_code=status.HTTP_202_ACCEPTED,
     responses={
-        202: {"description": "The job is queued.", "headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS}},
+        202: {
+            "description": "The job is queued.",
+            "headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS},
+            "links": FROM_JOB,
+        },
         **refusals(400, 404, 408, 410, 413, 415, 429, 507),
     },
     openapi_extra=JOB_BODY,
@@ -53,6 +59,8 @@ async def create_job(
         Header(
             alias="Idempotency-Key",
             description="A key of your choice; repeating the request with it returns the same job.",
+            # the reader of the header checks it
+            json_schema_extra={"pattern": job_request.IDEMPOTENCY_KEY},
         ),
     ] = None,
 ) -> JobOut:
@@ -78,7 +86,7 @@ async def create_job(
     response.headers.update(asked.deprecation_headers())
     if not created:
         response.headers["Idempotency-Replayed"] = "true"
-    return JobOut.of(job, prefix)
+    return JobOut.of(job, [] if created else await parts.artifacts.of(f"{OF_JOB}:{job.id}"), prefix)
 
 
 @router.get("/{job_id}", response_description="The job.", responses=refusals(404, 410))
@@ -95,14 +103,19 @@ async def get_job(
         int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` differs from this one.")
     ] = None,
 ) -> JobOut:
-    """A job: its state, progress and estimated time left. With `wait`, the answer comes once the job has ended."""
+    """A job: its state, progress and estimated time left, and its artifacts.
+
+    With `wait`, the response is sent once the job has ended; with `version` as well, also at its next change, and for
+    an ended job at the next change of an artifact that has not ended.
+    """
     job = await unless_stopping(parts.jobs.wait(job_id, wait, version=version), stopping) if wait else None
     if job is None:
         job = await parts.jobs.get(job_id)
+    artifacts = await parts.artifacts.of(f"{OF_JOB}:{job_id}")
     response.headers["Cache-Control"] = "no-store"
-    if job.state not in TERMINAL:
+    if job.state not in TERMINAL or any(each.state in OPEN for each in artifacts):
         response.headers["Retry-After"] = POLL_AFTER_S
-    return JobOut.of(job, prefix)
+    return JobOut.of(job, artifacts, prefix)
 
 
 @router.delete(
@@ -112,5 +125,6 @@ async def get_job(
     responses=refusals(404, 410),
 )
 async def cancel_job(job_id: JobId, parts: PartsDep, prefix: Prefix) -> JobOut:
-    """Cancel a queued or running job. A job that has ended is not changed."""
-    return JobOut.of(await parts.jobs.cancel(job_id), prefix)
+    """Cancel a queued or running job. A job that has ended is not changed, nor are its artifacts."""
+    job = await parts.jobs.cancel(job_id)
+    return JobOut.of(job, await parts.artifacts.of(f"{OF_JOB}:{job_id}"), prefix)

@@ -74,7 +74,8 @@ class GivenDetections:
                 here = await features.get(place)
                 made = iter(await masks_of_boxes(boxes[missing], here, canvas, networks))
             whole = tuple(next(made) if mask is None else mask for mask in masks)
-            yield Detections(place, boxes, probs[keep], whole)
+            raw = np.where(self.records.whole(records)[keep, None], probs[keep], np.float32(0))
+            yield Detections(place, boxes, probs[keep], whole, raw)
 
 
 async def check_detections(

@@ -16,7 +16,7 @@ from dualtrack.result.model import Category
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.class_vector import ClassVector
 from service.pipeline.store.codec import Arrays, pack_arrays, readable, unpack_arrays
-from service.structures.arrays import F32, I64
+from service.structures.arrays import F32, I64, Bool
 from service.structures.detections import Detections
 from service.structures.masks import Rle, bounding_box, from_coco
 
@@ -69,6 +69,11 @@ class Records:
         given = np.flatnonzero(~whole)
         probs[given, columns[given]] = scores[given]
         return probs
+
+    def whole(self, records: range) -> Bool:
+        """Which of these records (n,) have a class vector, not just a category and a score."""
+        whole: Bool = self.columns[records.start : records.stop] == WHOLE_VECTOR
+        return whole
 
     def mask(self, record: int) -> Rle | None:
         """A record's mask, drawn now if it was given by polygons; None without one."""

@@ -17,6 +17,7 @@ from service.inference.open import open_client
 from service.inference.repository.manifest import FORMAT, display_names, load_manifest, load_releases, verify
 from service.inference.repository.triton_parameters import check_parameters
 from service.inference.specs import graph_specs
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 
 
@@ -28,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 def open_here(path: Path, *, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> InferenceClient:
     manifest = load_manifest(path)
-    return asyncio.run(open_client(manifest, triton_url=None, providers=providers, threads=1, deadline_s=5))
+    return asyncio.run(open_client(manifest, triton_url=None, providers=providers, threads=1, deadline_s=PATIENCE_S))
 
 
 def test_bundled_repository_is_whole() -> None:

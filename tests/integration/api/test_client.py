@@ -11,6 +11,7 @@ import pytest
 
 from dualtrack.client.async_client import AsyncClient
 from dualtrack.client.client import Client
+from dualtrack.client.job import Job
 from dualtrack.digest import sha256_of
 from dualtrack.errors import (
     Conflict,
@@ -23,10 +24,12 @@ from dualtrack.errors import (
     Unavailable,
 )
 from dualtrack.progress import Progress
-from service.cli.submit import run_job
+from service.cli.submit import fetch_overlay, run_job
 from service.state import redis_keys
+from service.state.job import JobProgress
 from service.wiring import Parts
-from tests.integration.api.api_service import Api, clip, finish, progress, running
+from tests.integration.api.api_service import Api, clip, draw, finish, progress, running
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +46,24 @@ def client(api: Api) -> Iterator[Client]:
 
 def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) -> None:
     job = client.submit(clip(tmp_path / "a.mp4"), th_det=0.3)
-    timers = [
-        threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job.id, done=2))),
-        threading.Timer(0.8, lambda: api.act(partial(finish, job_id=job.id))),
-    ]
-    for timer in timers:
-        timer.start()
     seen: list[Progress] = []
-    done = client.wait(job, seen.append, timeout_s=20)
-    for timer in timers:
-        timer.join()
+    half = threading.Event()
+
+    def work() -> None:
+        api.act(partial(progress, job_id=job.id, done=2))
+        assert half.wait(PATIENCE_S)
+        api.act(partial(finish, job_id=job.id))
+
+    def see(latest: Progress) -> None:
+        seen.append(latest)
+        if latest.done == 2:
+            half.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    done = client.wait(job, see, timeout_s=PATIENCE_S)
+    worker.join()
     assert done.state == "done"
-    assert 2 in [each.done for each in seen]
     assert (seen[-1].done, seen[-1].fraction) == (4, 1.0)
     assert done.result() == client.result(job.id)
     assert done.result().tubelets == ()
@@ -64,14 +73,88 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
 
 def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:
     async def finish_the_next(parts: Parts) -> None:
-        _, job_id, _ = await parts.redis.bzpopmin(redis_keys.QUEUED, timeout=2.5)
+        _, job_id, _ = await parts.redis.bzpopmin(redis_keys.QUEUED, timeout=PATIENCE_S)
         await finish(parts, job_id)
 
     worker = threading.Thread(target=api.act, args=(finish_the_next,))
     worker.start()
-    run_job(client, api.url, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
+    job, _ = run_job(client, api.url, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
     worker.join()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json"}
+    fetch_overlay(client, job, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json", "overlay.mp4"}
+
+
+async def undrawn(parts: Parts, job_id: str) -> str:
+    """End a job whose overlay is still to be drawn; the overlay's name."""
+    await finish(parts, job_id, drawn=False)
+    (artifact,) = await parts.artifacts.of(f"job:{job_id}")
+    return artifact.name
+
+
+def test_download_waits_for_the_overlay(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4", seed=3))
+    name = api.act(partial(undrawn, job_id=job.id))
+    done = client.wait(job)
+    assert [(each.kind, each.state) for each in done.artifacts] == [("overlay", "waiting")]
+    with pytest.raises(Unavailable, match=r"expected its overlay within 0\.1 s, got state waiting") as late:
+        done.download("overlay-mp4", tmp_path / "o.mp4", timeout_s=0.1)
+    assert late.value.code == "timeout"
+    assert not (tmp_path / "o.mp4").exists()
+
+    async def work(parts: Parts) -> None:
+        artifact = await parts.artifacts.begin(name)
+        assert artifact is not None
+        await parts.artifacts.progress(name, 1, JobProgress("render", 1, 4, 0.25, 2.0, 1.5))
+        assert await asyncio.to_thread(shown.wait, PATIENCE_S)
+        await parts.artifacts.release(name, 1)
+        await draw(parts, name)
+
+    seen: list[Progress] = []
+    shown = threading.Event()
+
+    def see(latest: Progress) -> None:
+        seen.append(latest)
+        shown.set()
+
+    worker = threading.Thread(target=api.act, args=(work,))
+    worker.start()
+    path = client.download(job.id, "overlay-mp4", tmp_path / "o.mp4", on_progress=see)
+    worker.join()
+    assert path.read_bytes() == bytes(range(100))
+    assert seen[0] == Progress("render", 1, 4, 0.25, 2.0, 1.5)
+    assert (seen[-1].done, seen[-1].fraction, seen[-1].eta_s) == (4, 1.0, 0.0)
+    assert client.job(job).artifacts[0].size_bytes == 100
+
+
+def test_an_overlay_that_failed_is_named_and_requested_again(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4", seed=4))
+    name = api.act(partial(undrawn, job_id=job.id))
+
+    async def fail_it(parts: Parts) -> None:
+        await parts.artifacts.begin(name)
+        await parts.artifacts.fail(name, 1, {"code": "decode-failed", "detail": "frame 3 is broken"})
+
+    api.act(fail_it)
+    with pytest.raises(Conflict, match="its overlay failed: decode-failed: frame 3 is broken") as failed:
+        client.download(job, "overlay-mp4", tmp_path / "o.mp4")
+    assert failed.value.code == "artifact-failed"
+    assert client.job(job).artifacts[0].error == {"code": "decode-failed", "detail": "frame 3 is broken"}
+    assert client.result(job).tubelets == ()
+    assert job.create_artifact().state == "waiting"
+    api.act(partial(draw, name=name))
+    assert client.download(job, "overlay-mp4", tmp_path / "o.mp4").exists()
+    with pytest.raises(InvalidParameter, match="kind"):
+        client.create_artifact(job, "zip")
+
+
+def test_the_job_of_a_service_without_artifacts(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4", seed=5))
+    with api.http(headers={"Authorization": "Bearer s3cret"}) as http:
+        document = http.get(f"/v1/jobs/{job.id}").json()
+    job.cancel()
+    del document["artifacts"]
+    assert Job.of(document, client).artifacts == ()
 
 
 def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
@@ -117,10 +200,11 @@ def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
             with pytest.raises(Unavailable, match="expected it to end"):
                 await job.wait(timeout_s=0.2)
             ending = asyncio.to_thread(api.act, partial(finish, job_id=job.id))
-            done, _ = await asyncio.gather(job.wait(timeout_s=20), ending)
+            done, _ = await asyncio.gather(job.wait(timeout_s=PATIENCE_S), ending)
             assert (await done.result()).tubelets == ()
             path = await done.download("overlay-mp4", tmp_path / "o.mp4")
             assert path.read_bytes() == bytes(range(100))
+            assert (await done.create_artifact()).state == "done"
             with pytest.raises(InvalidParameter, match="format: expected one of coco-rle"):
                 await done.download("avi", tmp_path / "o.avi")
             assert (await done.cancel()).state == "done"

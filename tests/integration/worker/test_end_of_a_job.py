@@ -49,6 +49,7 @@ def runner(parts: Parts, engine: Engine) -> JobRunner:
         parts.cache,
         cast("EngineHandle", engine),
         parts.counters,
+        parts.artifacts,
     )
 
 

@@ -30,6 +30,7 @@ from service.inference.triton.deployed import compare_release
 from service.pipeline.parameters.params import DetectorParams
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit
+from tests.support.patience import PATIENCE_S
 
 SPECS = [
     pytest.param(spec, id=f"{architecture}-{name}")
@@ -246,7 +247,9 @@ def test_the_service_says_what_is_wrong_with_engines_that_are_not_built_or_not_s
     manifest = load_manifest(engines(tmp_path))
     with pytest.raises(ConfigurationError, match=r"model\.plan, which does not exist; `dualtrack export engines`"):
         verify(manifest)
-    opening = open_client(manifest, triton_url=None, providers=["CPUExecutionProvider"], threads=1, deadline_s=1)
+    opening = open_client(
+        manifest, triton_url=None, providers=["CPUExecutionProvider"], threads=1, deadline_s=PATIENCE_S
+    )
     with pytest.raises(ConfigurationError, match=r"has model\.plan; TensorRT engines need Triton"):
         asyncio.run(opening)
 

@@ -99,16 +99,29 @@ def test_no_detections_at_all(tmp_path: Path) -> None:
 
 def test_a_clip_may_have_more_frames_than_the_probe_counted(tmp_path: Path) -> None:
     given_file = read(tmp_path, [{**BOX, "segmentation": mask(20).json()}])
-    clip: Any = SimpleNamespace(indices=range(VIDEO.frames + 2))
+    assert [len(frame) for frame in detected(given_file, VIDEO.frames + 2)] == [1, 0, 0, 0, 0]
+
+
+def test_a_category_with_a_score_is_no_class_vector(tmp_path: Path) -> None:
+    rle = mask(20).json()
+    given_file = read(
+        tmp_path, [{**BOX, "segmentation": rle}, {"image_id": 0, "scores": [0.25, 0.75], "segmentation": rle}]
+    )
+    (found, *_) = detected(given_file, VIDEO.frames)
+    assert found.probs.tolist() == [[0.25, 0.75], [0.5, 0]]
+    assert found.raw.tolist() == [[0.25, 0.75], [0, 0]]
+
+
+def detected(given_file: Found, frames: int) -> list[Detections]:
+    """What the pipeline gets of a file whose records all have masks."""
+    clip: Any = SimpleNamespace(indices=range(frames))
     nothing: Any = None
 
-    async def detected() -> list[int]:
-        found = GivenDetections(given_file.vector, given_file.records).detect(
-            clip, nothing, nothing, DetectorParams(), nothing
-        )
-        return [len(frame) async for frame in found]
+    async def work() -> list[Detections]:
+        found = GivenDetections(given_file.vector, given_file.records)
+        return [frame async for frame in found.detect(clip, nothing, nothing, DetectorParams(), nothing)]
 
-    assert asyncio.run(detected()) == [1, 0, 0, 0, 0]
+    return asyncio.run(work())
 
 
 def test_members_may_come_in_any_order_and_encoding(tmp_path: Path) -> None:
