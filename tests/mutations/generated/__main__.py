@@ -1,9 +1,9 @@
 """Runs a sample of the mutants that mutmut makes of the pure core.
 
-python -m tests.mutations.generated                  the fixed sample, parts 0 and 1 of 4
-python -m tests.mutations.generated --parts 2        another part: how good are the tests where nobody looked?
-python -m tests.mutations.generated stitching _pairs all mutants whose function contains a word
-python -m tests.mutations.generated --parts 0 1 -- stitching   of those the ones in the sample
+python -m tests.mutations.generated                      the fixed sample, parts 0 and 1 of 4
+python -m tests.mutations.generated --parts 2            another part: how good are the tests where nobody looked?
+python -m tests.mutations.generated stitching _pairs     all mutants whose function contains a word
+python -m tests.mutations.generated chunks --parts 0 1   those of them that are in the sample
 
 Exit code 0: enough die, and of the fixed sample all survivors are listed in `equivalent.toml`. 1: not so. 2: mutmut
 could not run. `mutants/` has mutmut's files afterwards: `mutmut show NAME`, `mutmut browse`.
