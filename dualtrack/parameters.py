@@ -42,9 +42,9 @@ class Parameters(TypedDict, total=False):
     max_per_frame: int
     """Maximum number of detections kept per frame. 1 to 50. Default: 20."""
 
-    estimator: Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-    """Class calibration: how a class's average score over the chunk is computed. Default: `frame_max`; preset `paper`:
-    `all_candidates`."""
+    estimator: Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames", "best_window"]
+    """Class calibration: how a class's average score over the chunk is computed. Default: `best_window`; preset
+    `paper`: `all_candidates`."""
 
     th_cc: float
     """Class calibration: a class is reliable in a chunk if its average score there is above this; the scores of all

@@ -1,12 +1,14 @@
-"""The set tests/data/brief is what its script writes."""
+"""The set tests/data/brief is what its script writes, and objects that are seen briefly keep their scores."""
 
 import json
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
 from evaluation.data.dataset import load_dataset
+from tests.support import fake_runs
 from tests.support.brief import CLIPS, FOLDER, annotations
 
 CODING = 12
@@ -25,3 +27,10 @@ def test_videos_are_those_of_the_script(name: str) -> None:
     wanted = CLIPS[name].images()
     assert found.shape == wanted.shape
     assert np.abs(found.astype(int) - wanted).mean() < CODING
+
+
+@pytest.mark.parametrize("name", ["passes", "passes_at_a_border"])
+def test_a_brief_object_scores_as_high_as_a_steady_one(name: str, tmp_path: Path) -> None:
+    found = fake_runs.process(CLIPS[name].images(), tmp_path / "clip").tubelets
+    assert sorted(item.label for item in found) == [0, 2]
+    assert [item.score for item in found] == pytest.approx([0.95, 0.95], abs=0.01)
