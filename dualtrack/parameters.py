@@ -126,6 +126,10 @@ class Parameters(TypedDict, total=False):
     class_agnostic: bool
     """Tubelet NMS: compare tubelets of different classes, too. Default: true."""
 
+    label: Literal["mean", "mode"]
+    """How a tubelet's class is chosen: `mean` takes the class with the largest mean score, and lists other likely
+    classes; `mode` takes the most frequent label, and lists no others. Default: `mean`; preset `paper`: `mode`."""
+
     score: Literal["matched_zero", "matched_skip", "seed"]
     """How per-frame scores are combined into a tubelet's score. Default: `matched_zero`."""
 

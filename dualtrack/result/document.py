@@ -15,6 +15,7 @@ from dualtrack.result.model import (
     Box,
     Category,
     Chunk,
+    ClassScore,
     Document,
     Entry,
     Head,
@@ -132,7 +133,8 @@ def video_of(document: Mapping[str, Any]) -> Video:
 
 def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
     """Convert the members of a tubelet to its head."""
-    return _of(TubeletHead, {"category_id": None, **item})
+    classes = tuple(_of(ClassScore, {"category_id": None, **each}) for each in item.get("classes", ()))
+    return _of(TubeletHead, {"category_id": None, **item, "classes": classes})
 
 
 def box_of(value: Sequence[float] | None) -> Box | None:
@@ -151,10 +153,15 @@ def _tubelet_json(tubelet: Tubelet, video: Video, length: int | None) -> Documen
         "track_boxes": [entry and entry.track_box for entry in entries],
         "track_scores": [entry and entry.track_score for entry in entries],
     }
-    known = {name: value for name, value in asdict(head).items() if name != "category_id" or value is not None}
-    known["score"] = round(head.score, SCORE_DIGITS)
+    known = {**_known(asdict(head)), "classes": [_known(asdict(each)) for each in head.classes]}
     offset = {"offset": head.first_frame} if length is None else {}
     return {**known, **offset, **{name: padded(values, head, length) for name, values in lists.items()}}
+
+
+def _known(values: Document) -> Document:
+    """Without an unknown `category_id`, and with a rounded score."""
+    found = {name: value for name, value in values.items() if name != "category_id" or value is not None}
+    return {**found, "score": round(found["score"], SCORE_DIGITS)}
 
 
 def _tubelet_of(item: Mapping[str, Any], video: Video, schema: int, *, own_ids: bool) -> Tubelet:

@@ -12,6 +12,7 @@ from rich.console import Console
 from dualtrack.errors import InvalidParameter
 from dualtrack.outputs import writable_file, writable_folder
 from evaluation.data.dataset import Document
+from evaluation.metrics.ytvis import per_class
 from evaluation.output.report import write_report
 from evaluation.output.tables import figure_table, stratum_table
 from evaluation.runs.detector import detector_metrics
@@ -75,6 +76,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
 ) -> None:
     """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric).
 
+    A tubelet counts for every category that it may belong to, as --results writes it; in AP_single and AP50_single it
+    counts for its own category only, and in AP_agnostic for any.
+
     Every frame of a video file is tracked, and a video is one chunk: track_fps, chunk_frames, chunk_overlap, shots and
     stitch_iou have no effect. To score what a service computes from a fast video, evaluate a file at about 12 frames
     per second.
@@ -119,7 +123,7 @@ async def _evaluate(request: Request, results_file: Path | None, report: Path | 
             return await detector_metrics(request.path, context.networks, request.limit, request.by)
         evaluation = await evaluate_videos(request, context, console_notifier())
     if results_file is not None:
-        results_file.write_text(json.dumps(evaluation.found))
+        results_file.write_text(json.dumps(per_class(evaluation.found)))
     if report is None:
         return evaluation.document()
     return {**evaluation.document(), "errors": asdict(write_report(report, evaluation, title, request.by))}

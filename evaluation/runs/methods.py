@@ -78,7 +78,11 @@ def _params(run: Run, method: Method) -> PipelineParams:
 def records(
     labeled: Sequence[LabeledTubelet], video_id: int, vocabulary: Vocabulary, frames: Sequence[int]
 ) -> list[dict[str, object]]:
-    """YouTube-VIS records over the annotated `frames`; tubelets without a mask there are omitted."""
+    """YouTube-VIS records over the annotated `frames`, one per tubelet; tubelets without a mask there are omitted.
+
+    A further member, `classes`, has category id and score of all classes; `evaluation.metrics.ytvis.per_class` makes a
+    record of each.
+    """
     kept = []
     for item in labeled:
         masks = [item.tubelet.mask_at(t) for t in frames]
@@ -88,6 +92,7 @@ def records(
                     "video_id": video_id,
                     "category_id": vocabulary.category_ids[item.label],
                     "score": item.score,
+                    "classes": [[vocabulary.category_ids[label], score] for label, score in item.classes],
                     "segmentations": [None if mask is None else mask.json() for mask in masks],
                 }
             )

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, StreamingResponse
 
 from dualtrack.errors import Gone, NotFound
+from dualtrack.formats import ytvis
 from dualtrack.formats.table import BEFORE_SCHEMA_1, FILES, ResultFormat
 from dualtrack.result.file import ResultFile
 from dualtrack.result.model import SCHEMA
@@ -19,10 +20,12 @@ from service.api.problems import Problem, RequestProblem
 from service.api.schemas import progress_of
 from service.state.job import Job, JobState
 
+SINGLE_CLASS = "With `format=ytvis`: one record per tubelet, with its own category alone."
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 FORMAT = (
-    "`coco-rle`: JSON with every tubelet's masks as COCO RLE. `ytvis`: YouTube-VIS `results.json`. "
+    "`coco-rle`: JSON with every tubelet's masks as COCO RLE. `ytvis`: YouTube-VIS `results.json`, with a record for "
+    "each category that a tubelet may belong to. "
     "`overlay-mp4`: the video with the objects drawn on it."
 )
 
@@ -41,6 +44,7 @@ async def get_result(
     job_id: JobId,
     parts: PartsDep,
     kind: Annotated[ResultFormat, Query(alias="format", description=FORMAT)] = ResultFormat.COCO_RLE,
+    single_class: Annotated[bool, Query(description=SINGLE_CLASS)] = False,
     if_none_match: Annotated[
         str | None, Header(description="An `ETag`: if the result still has it, the answer is 304 without a body.")
     ] = None,
@@ -51,7 +55,8 @@ async def get_result(
         raise _not_there(job)
     if kind is ResultFormat.OVERLAY_MP4 and job.parameters.get("overlay") is False:
         raise NotFound(f"job {job.id}: it was asked for no overlay", code="no-overlay")
-    etag = f'"{job.id}-{job.attempt}-{kind}-{SCHEMA}"'
+    own_class = single_class and kind is ResultFormat.YTVIS
+    etag = f'"{job.id}-{job.attempt}-{kind}{"-single" if own_class else ""}-{SCHEMA}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
@@ -59,6 +64,8 @@ async def get_result(
     try:
         if kind is ResultFormat.COCO_RLE:
             return await run_in_threadpool(_document, folder, headers)
+        if own_class:
+            return await run_in_threadpool(_single_class, folder, headers)
         return await run_in_threadpool(_file, folder, kind, headers)
     except FileNotFoundError as error:
         raise Gone(f"job {job.id}: its result was deleted", code="result-deleted") from error
@@ -66,15 +73,26 @@ async def get_result(
 
 def _document(folder: Path, headers: dict[str, str]) -> Response:
     """The JSON document of a result, made while it is sent."""
-    file = FILES[ResultFormat.COCO_RLE]
-    stored = folder / file.stored
-    result = ResultFile.open(stored if stored.exists() else folder / BEFORE_SCHEMA_1)
+    return _streamed(_stored(folder).document(), ResultFormat.COCO_RLE, headers)
+
+
+def _single_class(folder: Path, headers: dict[str, str]) -> Response:
+    """YouTube-VIS records with one category per tubelet, made while they are sent."""
+    result = _stored(folder)
+    records = ytvis.pieces(result.head, result.opened_tubelets(), single_class=True)
+    return _streamed(records, ResultFormat.YTVIS, headers)
+
+
+def _stored(folder: Path) -> ResultFile:
+    stored = folder / FILES[ResultFormat.COCO_RLE].stored
+    return ResultFile.open(stored if stored.exists() else folder / BEFORE_SCHEMA_1)
+
+
+def _streamed(pieces: Iterator[str], kind: ResultFormat, headers: dict[str, str]) -> Response:
+    file = FILES[kind]
     disposition = {"Content-Disposition": f'inline; filename="{file.name}"'}
-    return StreamingResponse(_bytes(result), headers=headers | disposition, media_type=file.media_type)
-
-
-def _bytes(result: ResultFile) -> Iterator[bytes]:
-    return (piece.encode() for piece in result.document())
+    sent = (piece.encode() for piece in pieces)
+    return StreamingResponse(sent, headers=headers | disposition, media_type=file.media_type)
 
 
 def _file(folder: Path, kind: ResultFormat, headers: dict[str, str]) -> Response:

@@ -29,6 +29,13 @@ def test_videos_are_those_of_the_script(name: str) -> None:
     assert np.abs(found.astype(int) - wanted).mean() < CODING
 
 
+def test_an_object_between_two_classes_has_both(tmp_path: Path) -> None:
+    """The other car's color is between those of the fake's classes 2, 5 and 4; the person's is near that of 4."""
+    found = fake_runs.process(CLIPS["look_alikes_cross"].images(), tmp_path / "clip").tubelets
+    assert [[label for label, _ in item.classes] for item in found] == [[0, 4], [2, 5, 4], [2, 5, 4]]
+    assert all(item.score > second > 0.05 for item in found for _, second in item.others)
+
+
 @pytest.mark.parametrize("name", ["passes", "passes_at_a_border"])
 def test_a_brief_object_scores_as_high_as_a_steady_one(name: str, tmp_path: Path) -> None:
     found = fake_runs.process(CLIPS[name].images(), tmp_path / "clip").tubelets

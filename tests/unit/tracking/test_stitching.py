@@ -113,9 +113,16 @@ def test_objects_are_numbered_as_they_are_found() -> None:
     }
 
 
-def test_score_and_class_come_from_all_segments_each_frame_once() -> None:
+def test_scores_and_classes_come_from_all_chunks_each_frame_once() -> None:
     frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
     (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)])
+    assert found.classes == pytest.approx(np.array([(1, (6 * 0.2 + 4 * 0.9) / 10), (0, (6 * 0.6 + 4 * 0.1) / 10)]))
+
+
+def test_by_the_most_frequent_label_each_frame_votes_once() -> None:
+    frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
+    mode = TubeletParams(label="mode")
+    (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)], mode)
     assert found.label == 0
     assert found.score == pytest.approx((6 * 0.6 + 4 * 0.1) / 10)
 
