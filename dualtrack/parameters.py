@@ -133,6 +133,10 @@ class Parameters(TypedDict, total=False):
     score: Literal["matched_zero", "matched_skip", "seed"]
     """How per-frame scores are combined into a tubelet's score. Default: `matched_zero`."""
 
+    rescale: bool
+    """Rescale the scores of tubelets so that about half of those with a score of 0.5 are true objects; with the bundled
+    detector only. Default: true; preset `paper`: false."""
+
     match_iou: float
     """Mask IoU above which a detection supports a tubelet's class and score. 0 to 1. Default: 0.7; preset `paper`:
     0.5."""

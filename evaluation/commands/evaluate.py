@@ -77,7 +77,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric).
 
     A tubelet counts for every category that it may belong to, as --results writes it; in AP_single and AP50_single it
-    counts for its own category only, and in AP_agnostic for any.
+    counts for its own category only, and in AP_agnostic for any. score_ece is the calibration error of tubelet scores;
+    found_above_… and false_above_…: the share of annotated objects with a tubelet above that score (tubelet IoU from
+    0.5, any category), and the number of other tubelets above it.
 
     Every frame of a video file is tracked, and a video is one chunk: track_fps, chunk_frames, chunk_overlap, shots and
     stitch_iou have no effect. To score what a service computes from a fast video, evaluate a file at about 12 frames

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.data.dataset import Document
+from evaluation.metrics.thresholds import threshold_figures
 from evaluation.metrics.ytvis import figures
 
 COUNTS = ("crossings", "switches", "unanswered_crossings")
@@ -15,7 +16,7 @@ def figures_of(clips: Sequence[Document]) -> dict[str, float]:
     """Means over tracks for clips of `--given`, else the metrics of tubelets; empty without clips."""
     if not clips:
         return {}
-    return mean_figures(clips) if "tracks" in clips[0] else figures(clips)
+    return mean_figures(clips) if "tracks" in clips[0] else {**figures(clips), **threshold_figures(clips)}
 
 
 def mean_figures(clips: Sequence[Document]) -> dict[str, float]:

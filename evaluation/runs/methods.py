@@ -47,11 +47,11 @@ async def run_method(
         ]
         # DeepSORT propagates no masks, so frames without a match must not lower the score (E1s,
         # docs/method.md, section 6)
-        params = replace(run.params.tubelets, score="matched_skip")
+        params = replace(run.tubelet_params, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
     own = replace(run, params=_params(run, method))
     tubelets = await track_all(own, calibrated, seed_tracker(own, detections, kept.features))
-    return finish(tubelets, calibrated, run.params.tubelets)
+    return finish(tubelets, calibrated, run.tubelet_params)
 
 
 def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary: Vocabulary) -> list[Detections]:

@@ -10,6 +10,7 @@ from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, iou_matrix
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.params import TubeletParams
+from service.tracking.score_scale import rescaled
 
 FLOOR = 0.05
 """Score above which a further class is listed."""
@@ -64,7 +65,7 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
     The scores of all classes are the mean of the matched class vectors. `matched_zero` (E1z): frames without a match
     count as 0. `matched_skip` (E1s): they are skipped. `seed` (E3): the seed's vector. A tubelet without any match gets
     the seed's vector divided by the number of frames. The tubelet's own class is the one with the highest score; by the
-    rule `mode` it is the most frequent label, and the only class.
+    rule `mode` it is the most frequent label, and the only class. With `rescale` the scores are those of `score_scale`.
 
     Args:
         tubelet: of the frames.
@@ -77,6 +78,7 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
 def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabeledTubelet:
     """The same as `label_tubelet`, from the statistics."""
     means = _mean_scores(votes, tubelet.seed, params)
+    means = rescaled(means) if params.rescale else means
     if params.label == "mode":
         label = _most_frequent(votes) if votes.matched and params.score != "seed" else tubelet.seed.label
         return LabeledTubelet(tubelet, label, float(means[label]))

@@ -151,6 +151,13 @@ class TubeletParams:
     score: Annotated[ScoreEstimator, Parameter("How per-frame scores are combined into a tubelet's score.")] = (
         "matched_zero"
     )
+    rescale: Annotated[
+        bool,
+        Parameter(
+            "Rescale the scores of tubelets so that about half of those with a score of 0.5 are true objects; with "
+            "the bundled detector only."
+        ),
+    ] = True
     match_iou: Annotated[Share, Parameter("Mask IoU above which a detection supports a tubelet's class and score.")] = (
         0.7
     )

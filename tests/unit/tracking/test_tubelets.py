@@ -1,5 +1,7 @@
 """docs/method.md, sections 6 and 7: final class and score, tubelet NMS on hand-made tubes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from service.tracking.tubelet_nms import suppress, tubelet_iou
 from tests.unit.builders import frame, labeled, tube
 
 BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
+MEANS = TubeletParams(rescale=False)
 KINDS: tuple[TubeletIou, ...] = ("all", "union", "both", "stvol")
 
 
@@ -60,7 +63,7 @@ def frames():
 )
 @pytest.mark.parametrize("rule", ["mean", "mode"])
 def test_the_score_is_the_mean_of_the_class(rule: LabelRule, estimator: ScoreEstimator, score: float) -> None:
-    item = label_tubelet(tube(range(8)), frames(), TubeletParams(score=estimator, label=rule))
+    item = label_tubelet(tube(range(8)), frames(), replace(MEANS, score=estimator, label=rule))
     assert item.label == 0
     assert item.score == pytest.approx(score)
 
@@ -71,48 +74,48 @@ def test_the_score_is_the_mean_of_the_class(rule: LabelRule, estimator: ScoreEst
 def test_the_largest_mean_and_the_most_frequent_label_can_differ(rule: LabelRule, label: int, score: float) -> None:
     """Class 0 is the label of four frames, by a little; class 1 of two, by far."""
     found = [frame(t, (0, [0.4, 0.3, 0] if t < 4 else [0.2, 0.9, 0])) if t < 6 else frame(t) for t in range(8)]
-    item = label_tubelet(tube(range(8)), found, TubeletParams(label=rule))
+    item = label_tubelet(tube(range(8)), found, replace(MEANS, label=rule))
     assert (item.label, item.score) == (label, pytest.approx(score))
 
 
 def test_other_classes_are_listed_by_score() -> None:
-    item = label_tubelet(tube(range(8)), frames(), TubeletParams())
+    item = label_tubelet(tube(range(8)), frames(), MEANS)
     assert item.classes == pytest.approx(np.array([(0, (4 * 0.6 + 2 * 0.3) / 8), (1, (4 * 0.2 + 2 * 0.9) / 8)]))
 
 
 def test_the_most_frequent_label_is_listed_alone() -> None:
-    assert label_tubelet(tube(range(8)), frames(), TubeletParams(label="mode")).others == ()
+    assert label_tubelet(tube(range(8)), frames(), replace(MEANS, label="mode")).others == ()
 
 
 @pytest.mark.parametrize(("second", "listed"), [(FLOOR, False), (float(np.nextafter(FLOOR, 1)), True)])
 def test_a_class_at_the_floor_is_not_listed(second: float, listed: bool) -> None:
     votes = Votes(1, 1, np.array([1, 0]), np.array([0.5, 0.0]), np.array([0.5, second]))
-    assert label_by(votes, tube(range(1)), TubeletParams()).others == (((1, second),) if listed else ())
+    assert label_by(votes, tube(range(1)), MEANS).others == (((1, second),) if listed else ())
 
 
 def test_a_tubelet_far_below_the_floor_still_has_its_class() -> None:
     votes = Votes(100, 1, np.array([0, 1]), np.array([0.0, 0.5]), np.array([0.0, 0.5]))
-    assert label_by(votes, tube(range(8)), TubeletParams()).classes == ((1, 0.005),)
+    assert label_by(votes, tube(range(8)), MEANS).classes == ((1, 0.005),)
 
 
 def test_at_most_ten_classes_are_listed() -> None:
     means = np.linspace(0.9, 0.3, 12)
     votes = Votes(1, 1, np.eye(12, dtype=np.int64)[0], np.eye(12)[0] * 0.9, means)
-    assert [label for label, _ in label_by(votes, tube(range(1)), TubeletParams()).classes] == list(range(10))
+    assert [label for label, _ in label_by(votes, tube(range(1)), MEANS).classes] == list(range(10))
 
 
 def test_of_equal_means_the_lower_class_comes_first() -> None:
     votes = Votes(2, 2, np.array([0, 1, 1]), np.array([0, 0.4, 0.4]), np.array([0.2, 0.4, 0.4]))
-    assert [label for label, _ in label_by(votes, tube(range(2)), TubeletParams()).classes] == [1, 2, 0]
+    assert [label for label, _ in label_by(votes, tube(range(2)), MEANS).classes] == [1, 2, 0]
 
 
 def test_tie_of_labels_goes_to_the_larger_sum() -> None:
     tied = [frame(t, (0, [0.6, 0.2, 0] if t < 2 else [0.3, 0.9, 0])) for t in range(4)]
-    assert label_tubelet(tube(range(4), length=4), tied, TubeletParams(label="mode")).label == 1
+    assert label_tubelet(tube(range(4), length=4), tied, replace(MEANS, label="mode")).label == 1
 
 
 def test_unsupported_tubelet_keeps_the_seeds_class_with_a_low_score() -> None:
-    item = label_tubelet(tube(range(8), x=40), frames(), TubeletParams())
+    item = label_tubelet(tube(range(8), x=40), frames(), MEANS)
     assert (item.label, item.score, item.others) == (0, pytest.approx(0.8 / 8), ())
 
 
