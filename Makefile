@@ -17,12 +17,12 @@ export OMP_NUM_THREADS ?= 1
 # images that podman builds: its own format has no HEALTHCHECK
 export BUILDAH_FORMAT ?= docker
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser test-reliability storm docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip "$(CLIP)" --out "$(OUT)"
 
-test: check test-fast test-triton test-generators
+test: check test-fast test-reliability test-triton test-generators
 
 check: setup lint                       ## format, lint, types, imports
 lint: setup
@@ -33,7 +33,13 @@ lint: setup
 
 .PHONY: test-fast
 test-fast: setup
-	$(BIN)/pytest -m "not triton and not models and not generators and not browser and not docs"
+	$(BIN)/pytest -m "not triton and not models and not generators and not browser and not docs and not reliability"
+
+test-reliability: setup                 ## a real service that is killed, frozen, filled up and abused
+	$(BIN)/pytest -m reliability tests/reliability
+
+storm: setup                            ## the long form, a quarter of an hour: OPTIONS="--jobs 250 --kills 60 --seed 1"
+	$(BIN)/python -m tests.reliability $(OPTIONS)
 
 test-triton: setup $(TRITON)/.done      ## a real Triton server on the bundled repository
 	DUALTRACK_TEST_TRITON_PYTHON=$(TRITON)/bin/python $(BIN)/pytest -m triton

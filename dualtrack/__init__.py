@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dualtrack.client.artifact import Artifact
     from dualtrack.client.async_client import AsyncClient
     from dualtrack.client.client import Client
     from dualtrack.client.job import AsyncJob, Job
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         JobFailed,
         NewerFormat,
         NotFound,
+        OverlayFailed,
         Overloaded,
         TooLarge,
         Unauthorized,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from dualtrack.result.result import Result, load
 
 MODULE_OF = {
+    **dict.fromkeys(("Artifact",), "dualtrack.client.artifact"),
     **dict.fromkeys(("Client",), "dualtrack.client.client"),
     **dict.fromkeys(("AsyncClient",), "dualtrack.client.async_client"),
     **dict.fromkeys(("AsyncJob", "Job"), "dualtrack.client.job"),
@@ -65,6 +68,7 @@ MODULE_OF = {
 ERRORS = "dualtrack.errors"
 
 __all__ = [
+    "Artifact",
     "AsyncClient",
     "AsyncJob",
     "Canceled",
@@ -92,6 +96,7 @@ __all__ = [
     "JobFailed",
     "NewerFormat",
     "NotFound",
+    "OverlayFailed",
     "Overloaded",
     "Parameters",
     "Progress",

@@ -15,6 +15,7 @@
     ├── Overloaded              a queue is full; try again later
     ├── Unavailable             temporarily unavailable: the service, Redis, Triton or disk space
     ├── Canceled                the job was canceled
+    ├── OverlayFailed           the overlay could not be drawn; the result itself is complete
     ├── JobFailed               the engine reported that a job failed, and whether a retry can help
     ├── InferenceError          inference failed
     │   ├── ContractViolation   a tensor differs from its specification
@@ -152,6 +153,12 @@ class Canceled(DualtrackError):
     """The job was canceled."""
 
     code = "canceled"
+
+
+class OverlayFailed(DualtrackError):
+    """The overlay could not be drawn; the result is complete. The message has the reason, and the result's folder."""
+
+    code = "overlay-failed"
 
 
 class JobFailed(DualtrackError):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any, get_type_hints
 
-FORMAT = 2
+FORMAT = 3
 """Format number; it is incremented when a field is added, removed or renamed, or a message changes its meaning."""
 NAME = "message"
 """Key of the message's name; no message has a field of this name."""
@@ -53,7 +53,9 @@ class Do:
     Attributes:
         run: number of the run.
         job: `video` (path) and its `sha256`, `out` (folder of the results), `parameters`; optionally `detections`
-            (path) and `counted_ids` (whether their category ids are those of jobs before schema 1).
+            (path), `counted_ids` (whether their category ids are those of jobs before schema 1) and `overlay` (whether
+            to draw the overlay, too, if the parameters request one; if it can't be drawn, the run fails with the code
+            `overlay-failed`, and the result stays).
     """
 
     run: int

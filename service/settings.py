@@ -274,9 +274,13 @@ class Settings(BaseSettings):
     min_free_bytes: Bytes = Field(
         256 << 20, ge=0, description="Free disk space, in bytes, below which uploads are rejected."
     )
-    max_queue: int = Field(64, gt=0, description="Maximum number of queued jobs; further ones are rejected with 429.")
+    max_queue: int = Field(
+        64,
+        gt=0,
+        description="Maximum number of queued jobs, and of artifacts that are requested; further ones get 429.",
+    )
     max_attempts: int = Field(
-        3, gt=0, description="Attempts without a new checkpoint after which a job fails permanently."
+        3, gt=0, description="Attempts without a new checkpoint after which a job or an artifact fails permanently."
     )
     lease_s: Seconds = Field(
         15.0, gt=0, description="Seconds without a heartbeat after which a worker's job is handed to another worker."

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -21,6 +22,7 @@ from service.pipeline.detection.description import load_detector_file
 from service.processes.heartbeat import heartbeat
 from service.settings import Settings
 from service.state import redis_keys
+from service.state.artifacts import ArtifactStore
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.connection import connect, translated
@@ -35,6 +37,8 @@ log = structlog.get_logger()
 
 JOB_TASK = "run_job"
 """Name of the task in the queue; deliveries of earlier versions carry it, too, so it must not change."""
+ARTIFACT_TASK = "make_artifact"
+"""Name of the task that makes an artifact, in the same queue."""
 CANCELS = f"{redis_keys.DOCKET}:cancel:*"
 """Channels to which docket's workers subscribe before they take jobs; Redis users need this very pattern."""
 CHECK_EVERY_S, STALE_S, FIRST_S = 2.0, 60.0, 5.0
@@ -51,6 +55,7 @@ class Parts:
     redis: Redis
     docket: Docket
     jobs: JobStore
+    artifacts: ArtifactStore
     videos: VideoStore
     detections: DetectionsStore
     blobs: BlobStore
@@ -84,20 +89,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         for line in warnings:
             log.warning(line)
         async with Docket(name=redis_keys.DOCKET, url=url) as docket:
-            docket.register(_run_nothing, names=[JOB_TASK])
-
-            async def deliver(job_id: str, key: str) -> None:
-                for pause in DELIVERY_PAUSES_S:
-                    # after a restart of the server, the queue's old connections fail at their next use
-                    with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
-                        await _deliver(docket, job_id, key)
-                        return
-                    await asyncio.sleep(pause)
-                await _deliver(docket, job_id, key)
-
+            docket.register(_run_nothing, names=[JOB_TASK, ARTIFACT_TASK])
             jobs = JobStore(
                 redis,
-                deliver,
+                partial(_deliver, docket, JOB_TASK),
                 max_queue=settings.max_queue,
                 max_attempts=settings.max_attempts,
                 ttl_s=settings.result_ttl_s,
@@ -109,6 +104,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     redis=redis,
                     docket=docket,
                     jobs=jobs,
+                    artifacts=ArtifactStore(
+                        redis,
+                        partial(_deliver, docket, ARTIFACT_TASK),
+                        max_queue=settings.max_queue,
+                        max_attempts=settings.max_attempts,
+                        lease_s=settings.lease_s,
+                    ),
                     videos=VideoStore(redis, blobs, cache, ttl_s=settings.result_ttl_s),
                     detections=DetectionsStore(redis, blobs, ttl_s=settings.result_ttl_s),
                     blobs=blobs,
@@ -193,14 +195,21 @@ async def watched(parts: Parts) -> AsyncIterator[Readiness]:
         yield readiness
 
 
-async def _deliver(docket: Docket, job_id: str, key: str) -> None:
+async def _deliver(docket: Docket, task: str, name: str, key: str) -> None:
+    """Hand the id of a job, or the name of an artifact, to the queue."""
     # by name: a worker has put its own function under it
-    await docket.add(JOB_TASK, key=key)(job_id)
+    for pause in DELIVERY_PAUSES_S:
+        # after a restart of the server, the queue's old connections fail at their next use
+        with contextlib.suppress(RedisConnectionError, RedisTimeoutError):
+            await docket.add(task, key=key)(name)
+            return
+        await asyncio.sleep(pause)
+    await docket.add(task, key=key)(name)
 
 
-async def _run_nothing(job_id: str) -> None:
-    """The task in processes that only deliver jobs; a worker registers the function that runs them under its name."""
-    raise ConfigurationError(f"job {job_id}: delivered to a process that is not a worker")
+async def _run_nothing(name: str) -> None:
+    """The tasks in processes that only deliver; a worker registers the functions that do them under their names."""
+    raise ConfigurationError(f"{name}: delivered to a process that is not a worker")
 
 
 def _classes(settings: Settings, manifest: Manifest) -> ClassVector:

@@ -14,6 +14,7 @@ BROUGHT_IN: Mapping[str, str] = {
     **{f"results/models/{graph}.md": f"model_repository/{graph}/README.md" for graph in GRAPHS},
     "operations/containers.md": "docker/README.md",
     "operations/kubernetes.md": "deploy/kubernetes/README.md",
+    "operations/reliability.md": "RELIABILITY.md",
     "project/architecture.md": "ARCHITECTURE.md",
     "project/changelog.md": "CHANGELOG.md",
     "project/contributing.md": "CONTRIBUTING.md",

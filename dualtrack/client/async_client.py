@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 
 from dualtrack.client import operations
+from dualtrack.client.artifact import Artifact, artifact_of
 from dualtrack.client.connection import connect, failure
 from dualtrack.client.job import AsyncJob
 from dualtrack.client.operations import Call, Hash, Operation
@@ -111,9 +112,21 @@ class AsyncClient:
         """Read the result of a finished job; see `Client.result`."""
         return Result.from_document(await self._run(operations.result(job)))
 
-    async def download(self, job: AsyncJob | str, result_format: str, path: PathLike) -> Path:
+    async def download(
+        self,
+        job: AsyncJob | str,
+        result_format: str,
+        path: PathLike,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
         """Download a file of a finished job's result; see `Client.download`."""
-        return await self._run(operations.download(job, result_format, Path(path)))
+        return await self._run(operations.download(job, result_format, Path(path), on_progress, timeout_s, self._clock))
+
+    async def create_artifact(self, job: AsyncJob | str, kind: str = "overlay") -> Artifact:
+        """Request a file that is made from a finished job's result; see `Client.create_artifact`."""
+        return artifact_of(await self._run(operations.create_artifact(job, kind)))
 
     async def cancel(self, job: AsyncJob | str) -> AsyncJob:
         """Cancel a queued or running job; see `Client.cancel`."""

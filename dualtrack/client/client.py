@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 
 from dualtrack.client import operations
+from dualtrack.client.artifact import Artifact, artifact_of
 from dualtrack.client.connection import connect, failure
 from dualtrack.client.job import Job
 from dualtrack.client.operations import Call, Hash, Operation
@@ -203,8 +204,16 @@ class Client:
         """
         return Result.from_document(self._run(operations.result(job)))
 
-    def download(self, job: Job | str, result_format: str, path: PathLike) -> Path:
-        """Download a file of a finished job's result.
+    def download(
+        self,
+        job: Job | str,
+        result_format: str,
+        path: PathLike,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
+        """Download a file of a finished job's result; waits for the overlay while it is being drawn.
 
         Args:
             job: job or its id.
@@ -212,20 +221,48 @@ class Client:
                 `results.json`) or `overlay-mp4` (the video with the objects drawn on it).
             path: path of the file to write, in an existing folder; an existing file is replaced once the download is
                 complete.
+            on_progress: called with a `dualtrack.Progress` while the overlay is being drawn; an exception it raises
+                ends the wait.
+            timeout_s: maximum time to wait for the overlay, in seconds; default: no limit.
 
         Returns:
             The path of the file.
 
         Raises:
             InvalidParameter: the format is unknown.
-            NotFound: the service has no such job, or the job was created without an overlay (code `no-overlay`).
-            Conflict: the job is not done (code `not-ready`), failed (`job-failed`) or was canceled (`job-canceled`).
+            NotFound: the service has no such job, or the job was created without an overlay (code `no-overlay`);
+                `create_artifact` requests one.
+            Conflict: the job is not done (code `not-ready`), failed (`job-failed`) or was canceled (`job-canceled`), or
+                the overlay can't be drawn (`artifact-failed`; the message has the reason).
+            Unavailable: the overlay is not drawn within `timeout_s` seconds (code `timeout`).
             Gone: the result or the job's video was deleted.
 
         Example:
             >>> path = client.download(job, "overlay-mp4", "overlay.mp4")
         """
-        return self._run(operations.download(job, result_format, Path(path)))
+        return self._run(operations.download(job, result_format, Path(path), on_progress, timeout_s, self._clock))
+
+    def create_artifact(self, job: Job | str, kind: str = "overlay") -> Artifact:
+        """Request a file that is made from a finished job's result; one that failed is made again.
+
+        Args:
+            job: job or its id.
+            kind: `overlay`, the video with the objects drawn on it.
+
+        Returns:
+            The artifact; `download` waits for it.
+
+        Raises:
+            InvalidParameter: the kind is unknown.
+            Conflict: the job is not done (code `not-ready`), failed (`job-failed`) or was canceled (`job-canceled`).
+            NotFound: the service has no such job.
+            Gone: the job's video was deleted.
+
+        Example:
+            >>> artifact = client.create_artifact(job)
+            >>> path = client.download(job, "overlay-mp4", "overlay.mp4")
+        """
+        return artifact_of(self._run(operations.create_artifact(job, kind)))
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a queued or running job. A job that has ended is not changed.

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from dualtrack.client.artifact import Artifact, artifact_of, progress_of
 from dualtrack.progress import OnProgress, Progress
 from dualtrack.result.result import Result
 
 ENDED = frozenset({"done", "failed", "canceled"})
-PROGRESS_FIELDS = tuple(each.name for each in fields(Progress))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,8 @@ class JobReport:
         attempt: number of the current attempt; 0 before the first. It grows when a worker dies and another takes over.
         progress: progress of the job; None before it starts.
         error: `code` and `detail` of the error of a failed job; None unless the job failed.
-        version: number that grows with every change of the job.
+        version: number that grows with every change of the job and its artifacts.
+        artifacts: files that are made from the result after the job is done, such as the overlay.
     """
 
     id: str
@@ -33,6 +34,7 @@ class JobReport:
     progress: Progress | None
     error: Mapping[str, Any] | None
     version: int
+    artifacts: tuple[Artifact, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -42,11 +44,11 @@ class JobReport:
 
 def values_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Convert the service's JSON document of a job to the fields of `JobReport`; unknown members are ignored."""
-    values = {each.name: document[each.name] for each in fields(JobReport)}
-    progress = values["progress"]
-    if progress is not None:
-        values["progress"] = Progress(**{name: progress[name] for name in PROGRESS_FIELDS})
-    return values
+    # services before artifacts have no such member
+    known = {"artifacts": (), **document}
+    values = {each.name: known[each.name] for each in fields(JobReport)}
+    artifacts = tuple(artifact_of(each) for each in values["artifacts"])
+    return {**values, "progress": progress_of(values["progress"]), "artifacts": artifacts}
 
 
 # protocols, so that the module of jobs does not import those of the clients, which import it
@@ -61,8 +63,20 @@ class JobClient(Protocol):
         """See `Client.result`."""
         ...
 
-    def download(self, job: "Job", result_format: str, path: Path | str) -> Path:
+    def download(
+        self,
+        job: "Job",
+        result_format: str,
+        path: Path | str,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
         """See `Client.download`."""
+        ...
+
+    def create_artifact(self, job: "Job", kind: str = "overlay") -> Artifact:
+        """See `Client.create_artifact`."""
         ...
 
     def cancel(self, job: "Job") -> "Job":
@@ -83,7 +97,8 @@ class Job(JobReport):
         attempt: number of the current attempt; 0 before the first. It grows when a worker dies and another takes over.
         progress: progress of the job; None before it starts.
         error: `code` and `detail` of the error of a failed job; None unless the job failed.
-        version: number that grows with every change of the job.
+        version: number that grows with every change of the job and its artifacts.
+        artifacts: files that are made from the result after the job is done, such as the overlay.
         client: client that returned the job.
 
     Example:
@@ -120,7 +135,14 @@ class Job(JobReport):
         """
         return self.client.result(self)
 
-    def download(self, result_format: str, path: Path | str) -> Path:
+    def download(
+        self,
+        result_format: str,
+        path: Path | str,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
         """Download a file of the finished job's result; arguments and errors are those of `Client.download`.
 
         Returns:
@@ -129,7 +151,18 @@ class Job(JobReport):
         Example:
             >>> path = job.download("overlay-mp4", "overlay.mp4")
         """
-        return self.client.download(self, result_format, path)
+        return self.client.download(self, result_format, path, on_progress=on_progress, timeout_s=timeout_s)
+
+    def create_artifact(self, kind: str = "overlay") -> Artifact:
+        """Request a file that is made from the finished job's result; errors are those of `Client.create_artifact`.
+
+        Returns:
+            The artifact; `download` waits for it.
+
+        Example:
+            >>> artifact = job.create_artifact("overlay")
+        """
+        return self.client.create_artifact(self, kind)
 
     def cancel(self) -> "Job":
         """Cancel the job if it has not ended; errors are those of `Client.cancel`.
@@ -156,8 +189,20 @@ class AsyncJobClient(Protocol):
         """See `AsyncClient.result`."""
         ...
 
-    async def download(self, job: "AsyncJob", result_format: str, path: Path | str) -> Path:
+    async def download(
+        self,
+        job: "AsyncJob",
+        result_format: str,
+        path: Path | str,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
         """See `AsyncClient.download`."""
+        ...
+
+    async def create_artifact(self, job: "AsyncJob", kind: str = "overlay") -> Artifact:
+        """See `AsyncClient.create_artifact`."""
         ...
 
     async def cancel(self, job: "AsyncJob") -> "AsyncJob":
@@ -195,9 +240,20 @@ class AsyncJob(JobReport):
         """Read the result of the finished job; see `Job.result`."""
         return await self.client.result(self)
 
-    async def download(self, result_format: str, path: Path | str) -> Path:
+    async def download(
+        self,
+        result_format: str,
+        path: Path | str,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout_s: float | None = None,
+    ) -> Path:
         """Download a file of the finished job's result; see `Job.download`."""
-        return await self.client.download(self, result_format, path)
+        return await self.client.download(self, result_format, path, on_progress=on_progress, timeout_s=timeout_s)
+
+    async def create_artifact(self, kind: str = "overlay") -> Artifact:
+        """Request a file that is made from the finished job's result; see `Job.create_artifact`."""
+        return await self.client.create_artifact(self, kind)
 
     async def cancel(self) -> "AsyncJob":
         """Cancel the job if it has not ended; see `Job.cancel`."""

@@ -28,6 +28,8 @@ T = TypeVar("T")
 Document = Any
 """A JSON document from the service."""
 LONG_POLL_S = 20.0
+OVERLAY = "overlay"
+"""Kind of the artifact that is the format `overlay-mp4`."""
 NOT_STORED = frozenset({"unknown-video", "video-deleted"})
 
 
@@ -127,16 +129,30 @@ def result(job: JobReport | str) -> Operation[Any]:
     return (yield Call("GET", f"/v1/jobs/{_id(job)}/result"))
 
 
-def download(job: JobReport | str, result_format: str, path: Path) -> Operation[Path]:
-    """Download a file of a result; returns its path."""
+def download(
+    job: JobReport | str,
+    result_format: str,
+    path: Path,
+    on_progress: OnProgress | None,
+    timeout_s: float | None,
+    clock: Clock,
+) -> Operation[Path]:
+    """Download a file of a result, the overlay once it is drawn; returns its path."""
     if result_format not in set(ResultFormat):
         raise InvalidParameter(f"format: expected one of {', '.join(ResultFormat)}; got {result_format}")
+    if result_format == ResultFormat.OVERLAY_MP4:
+        yield from _until_drawn(job, on_progress, timeout_s, clock)
     part = path.with_name(path.name + ".part")
     try:
         yield Call("GET", f"/v1/jobs/{_id(job)}/result", {"params": {"format": str(result_format)}}, save_to=part)
         return part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def create_artifact(job: JobReport | str, kind: str) -> Operation[Document]:
+    """Request an artifact; returns it."""
+    return (yield Call("POST", f"/v1/jobs/{_id(job)}/artifacts", {"json": {"kind": kind}}))
 
 
 def cancel(job: JobReport | str) -> Operation[Document]:
@@ -152,6 +168,29 @@ def delete_video(video_id: str) -> Operation[None]:
 def models() -> Operation[Any]:
     """Read the description of the networks in use."""
     return (yield Call("GET", "/v1/models"))
+
+
+def _until_drawn(
+    job: JobReport | str, on_progress: OnProgress | None, timeout_s: float | None, clock: Clock
+) -> Operation[None]:
+    """Wait until the overlay of a job is neither waiting nor being drawn."""
+    deadline = None if timeout_s is None else clock.now() + timeout_s
+    now = JobReport(**values_of((yield from report(job))))
+    latest: Progress | None = None
+    while drawn := next((each for each in now.artifacts if each.kind == OVERLAY), None):
+        latest = drawn.progress or latest
+        if latest is not None and drawn.state == "done":
+            latest = replace(latest, done=latest.total, fraction=1.0, eta_s=0.0)
+        if on_progress is not None and latest is not None:
+            on_progress(latest)
+        if drawn.ended:
+            return
+        left_s = LONG_POLL_S if deadline is None else deadline - clock.now()
+        if left_s <= 0:
+            raise Unavailable(
+                f"job {now.id}: expected its overlay within {timeout_s:g} s, got state {drawn.state}", code="timeout"
+            )
+        now = JobReport(**values_of((yield from report(now, min(LONG_POLL_S, left_s), now.version))))
 
 
 def _creation(digest: str, detections: Path | None, key: str, parameters: Mapping[str, Any]) -> Call:

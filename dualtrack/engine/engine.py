@@ -19,7 +19,14 @@ from dualtrack.children import require_serving
 from dualtrack.digest import sha256_of
 from dualtrack.engine.handle import COMMAND, EngineHandle
 from dualtrack.error_codes import error_of_code
-from dualtrack.errors import ConfigurationError, InvalidDetections, InvalidVideo, JobFailed
+from dualtrack.errors import (
+    ConfigurationError,
+    DualtrackError,
+    InvalidDetections,
+    InvalidVideo,
+    JobFailed,
+    OverlayFailed,
+)
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.outputs import writable_folder
 from dualtrack.parameters import Parameters
@@ -128,6 +135,8 @@ class Engine:
             ConfigurationError: the models or settings can't be used, or the engine is closed.
             InferenceError: inference failed; an `EngineDied` if the process ended or was frozen.
             Unavailable: the disk is full, or a decoder was killed or got no processor time; a later call may succeed.
+            OverlayFailed: the overlay can't be drawn; the result's files are complete in `out`, and `dualtrack.load`
+                reads them.
 
         Example:
             >>> with dualtrack.Engine() as engine:
@@ -143,10 +152,23 @@ class Engine:
         if out is None:
             values.setdefault("overlay", False)
         with self._lock, _folder(out) as folder:
-            job = {"video": str(path), "sha256": sha256_of(path), "out": str(folder), "parameters": values}
+            job: dict[str, Any] = {"video": str(path), "sha256": sha256_of(path), "out": str(folder)}
+            # without a folder nobody would see the overlay, and its failure would cost the result
+            job |= {"parameters": values, "overlay": out is not None}
             if given is not None:
                 job["detections"] = str(given)
-            self._run(job, on_progress or _ignore)
+            # of an earlier call that was killed: what is there after a failure is of this one
+            _stored(folder).unlink(missing_ok=True)
+            try:
+                self._run(job, on_progress or _ignore)
+            except BaseException as error:
+                if out is None or not _stored(folder).exists():
+                    raise
+                # the result was complete before the overlay failed, or was interrupted
+                _collect(folder, keep=True)
+                if not isinstance(error, DualtrackError):
+                    raise
+                raise OverlayFailed(f"{_overlay_reason(error)}; the result is complete, in {out}/") from error
             return _collect(folder, keep=out is not None)
 
     def _run(self, job: dict[str, Any], on_progress: OnProgress) -> None:
@@ -207,6 +229,8 @@ def segment(
         ConfigurationError: this is not Linux, neither of the extras `cpu` and `gpu` is installed, or the models or
             settings can't be used.
         InferenceError: inference failed; an `EngineDied` if the process ended.
+        OverlayFailed: the overlay can't be drawn; the result's files are complete in `out`, and `dualtrack.load` reads
+            them.
 
     Example:
         >>> import dualtrack
@@ -264,13 +288,20 @@ def _folder(out: PathLike | None) -> Iterator[Path]:
 
 def _collect(folder: Path, *, keep: bool) -> Result:
     """Read the result in a folder; with `keep`, replace the stored file by the JSON document."""
-    file = FILES[ResultFormat.COCO_RLE]
-    stored = folder / file.stored
+    stored = _stored(folder)
     result = load(stored)
     if keep:
-        result.save(folder / file.name)
+        result.save(folder / FILES[ResultFormat.COCO_RLE].name)
         stored.unlink()
     return result
+
+
+def _stored(folder: Path) -> Path:
+    return folder / FILES[ResultFormat.COCO_RLE].stored
+
+
+def _overlay_reason(error: DualtrackError) -> str:
+    return error.detail if isinstance(error, OverlayFailed) else f"overlay: {error.code}: {error.detail}"
 
 
 def _absolute(path: PathLike | None) -> str | None:

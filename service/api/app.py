@@ -30,7 +30,7 @@ from service.api.metrics.api import ApiMetrics
 from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
 from service.api.openapi import document
 from service.api.problems import RequestProblem
-from service.api.routes import docs, health, jobs, models, page, results, videos
+from service.api.routes import artifacts, docs, health, jobs, models, page, results, videos
 from service.settings import Settings
 from service.wiring import open_parts, watched
 
@@ -63,7 +63,8 @@ SUMMARY = "Online video instance segmentation: send a video, receive instance tu
 DESCRIPTION = """\
 Upload a video (`POST /v1/videos`), create a job (`POST /v1/jobs`), wait for it (`GET /v1/jobs/{job_id}?wait=60`) and
 download its result (`GET /v1/jobs/{job_id}/result`). A *tubelet* is one object over the video: its category, its score
-and its mask in every frame.
+and its mask in every frame. The overlay, the video with the objects drawn on it, is an *artifact* of the job: it is
+drawn after the job is done, and its failure does not affect the result.
 
 Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 """
@@ -104,7 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.metrics, app.state.failure, app.state.stopping = metrics, None, asyncio.Event()
     _add_layers(app, settings, metrics)
-    for router in (videos.router, jobs.router, results.router, models.router):
+    for router in (videos.router, jobs.router, results.router, artifacts.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])
     for router in (health.router, docs.router, page.router):
         app.include_router(router)

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dualtrack.formats.table import ResultFormat
 from service.inference.repository.manifest import Manifest, ModelClass
 from service.pipeline.parameters.job_parameters import JobParameters
+from service.state.artifact import Artifact, ArtifactState
 from service.state.cache_index import CachedStage
 from service.state.job import Job, JobState
 from service.state.videos import Video
@@ -16,6 +19,8 @@ from service.state.videos import Video
 VIDEO_ID = r"^[0-9a-f]{64}$"
 EXAMPLE_VIDEO = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 EXAMPLE_JOB = "0b0f9c3e5d5f4a6f8f1f7a0e2c1d9b7a"
+FORMAT_OF_KIND = {"overlay": ResultFormat.OVERLAY_MP4}
+"""Formats of a result that are artifacts, by kind; artifacts of other kinds are of a newer version, and not shown."""
 
 
 class ProblemDetails(BaseModel):
@@ -52,6 +57,7 @@ class ProblemDetails(BaseModel):
     state: JobState | None = Field(None, description="State of the job whose result was requested.")
     progress: "ProgressOut | None" = Field(None, description="Progress of that job.")
     job_error: "JobErrorOut | None" = Field(None, description="Why that job failed.")
+    artifact: "ArtifactOut | None" = Field(None, description="The artifact of that job that is not ready or failed.")
     checks: dict[str, str | bool] | None = Field(None, description="What `/readyz` checked.")
     warnings: list[str] | None = Field(None, description="What `/readyz` warns of.")
 
@@ -131,27 +137,72 @@ class JobRequest(BaseModel):
 
 
 class ProgressOut(BaseModel):
-    """Progress of a job."""
+    """Progress of a job or an artifact."""
 
     model_config = ConfigDict(title="Progress")
 
     stage: str = Field(
-        description="`decode`, `detect`, `calibrate`, `track`, `merge`, `fill` or `render`.", examples=["track"]
+        description="`decode`, `detect`, `calibrate`, `track`, `merge` or `fill`; of an overlay `render`.",
+        examples=["track"],
     )
     done: int = Field(description="Frames of the video that have passed this stage.")
     total: int = Field(description="Frames of the video.")
-    fraction: float = Field(description="Share of the whole job that is done, 0 to 1.")
+    fraction: float = Field(description="Share of the whole job or artifact that is done, 0 to 1.")
     rate: float | None = Field(description="Frames per second in this stage.")
-    eta_s: float | None = Field(description="Estimated seconds until the job is done.")
+    eta_s: float | None = Field(description="Estimated seconds until the job or artifact is done.")
 
 
 class JobErrorOut(BaseModel):
-    """Why a job failed."""
+    """Why a job or an artifact failed."""
 
     model_config = ConfigDict(title="JobError", extra="allow")
 
     code: str = Field(description="Stable name of the error.")
     detail: str = Field(description="What was expected and what was found.")
+
+
+class ArtifactKind(StrEnum):
+    """What can be made from a result."""
+
+    OVERLAY = "overlay"
+
+
+class ArtifactRequest(BaseModel):
+    """A file to make from the result of a job."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "overlay"}]})
+
+    kind: ArtifactKind = Field(
+        description="`overlay`: the video with the objects drawn on it, those with at least the job's "
+        "`overlay_min_score`."
+    )
+
+
+class ArtifactOut(BaseModel):
+    """A file that is made from the result of a job. It does not change the state of the job, which is done."""
+
+    model_config = ConfigDict(title="Artifact")
+
+    kind: str = Field(description="`overlay`.", examples=["overlay"])
+    state: ArtifactState = Field(description="A failed one is made again on request.")
+    attempt: int = Field(
+        description="Number of the current attempt; it grows when a worker dies and another takes over."
+    )
+    progress: ProgressOut | None = Field(description="Null unless it is being made.")
+    error: JobErrorOut | None = Field(description="Null unless it failed.")
+    size_bytes: int | None = Field(description="Of the file; null until it is done.")
+    created_at: datetime = Field(description="When it was requested.")
+    started_at: datetime | None = Field(description="When the current attempt started.")
+    finished_at: datetime | None = Field(description="When it was done or failed.")
+    link: str = Field(description="Path of the file; 409 until the artifact is done.")
+
+    @classmethod
+    def of(cls, artifact: Artifact, prefix: str = "") -> "ArtifactOut":
+        """The wire form of an artifact of a job; its link is below the path `prefix`."""
+        names = set(cls.model_fields) - {"progress", "link"}
+        values = {name: getattr(artifact, name) for name in names}
+        link = f"{prefix}/v1/jobs/{artifact.owner_id}/result?format={FORMAT_OF_KIND[artifact.kind]}"
+        return cls.model_validate({**values, "progress": progress_of(artifact), "link": link})
 
 
 class JobLinks(BaseModel):
@@ -184,20 +235,27 @@ class JobOut(BaseModel):
     created_at: datetime
     started_at: datetime | None = Field(description="When the current attempt started.")
     finished_at: datetime | None = Field(description="When the job ended.")
-    version: int = Field(description="Grows with every change; pass it as `version` to wait for the next change.")
+    artifacts: list[ArtifactOut] = Field(
+        description="Files that are made from the result after the job is done: the overlay, if `overlay` is true."
+    )
+    version: int = Field(
+        description="Grows with every change of the job and its artifacts; pass it as `version` to wait for the next "
+        "change."
+    )
     links: JobLinks
 
     @classmethod
-    def of(cls, job: Job, prefix: str = "") -> "JobOut":
+    def of(cls, job: Job, artifacts: Sequence[Artifact] = (), prefix: str = "") -> "JobOut":
         """The wire form of `job`; its links are below the path `prefix`."""
-        names = set(cls.model_fields) - {"progress", "links"}
+        names = set(cls.model_fields) - {"artifacts", "progress", "links"}
+        made = [ArtifactOut.of(each, prefix) for each in artifacts if each.kind in FORMAT_OF_KIND]
         links = {
             "self": f"{prefix}/v1/jobs/{job.id}",
             "result": f"{prefix}/v1/jobs/{job.id}/result",
             "video": f"{prefix}/v1/videos/{job.video_id}",
         }
         values = {name: getattr(job, name) for name in names}
-        return cls.model_validate({**values, "progress": progress_of(job), "links": links})
+        return cls.model_validate({**values, "artifacts": made, "progress": progress_of(job), "links": links})
 
 
 class ClassOut(BaseModel):
@@ -248,9 +306,9 @@ class ReadinessOut(BaseModel):
     warnings: list[str] = Field(description="Why accepted jobs may vanish, such as a state server that evicts keys.")
 
 
-def progress_of(job: Job) -> dict[str, Any] | None:
-    """The progress of `job` as JSON, or None unless it is running."""
-    progress = job.progress
+def progress_of(made: Job | Artifact) -> dict[str, Any] | None:
+    """The progress of a job or artifact as JSON, or None unless it is running."""
+    progress = made.progress
     if progress is None:
         return None
     return {name: getattr(progress, name) for name in ProgressOut.model_fields}

@@ -17,7 +17,7 @@ from dualtrack.client.client import Client
 from dualtrack.errors import InvalidVideo, Unavailable
 from dualtrack.formats.table import FILES, ResultFormat
 from service.cli.display import tubelet_table
-from service.cli.submit import run_job
+from service.cli.submit import fetch_overlay, run_job
 
 START_S = 60.0
 STOP_S = 15.0
@@ -49,10 +49,10 @@ def demo(
     with running_service(out) as url, Client(url, api_key=key) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
-        result = run_job(client, url, clip, out, {"overlay": True, "th_det": SURE_SCORE})
-    console.print(tubelet_table(result))
-    overlay, tubelets = (out / FILES[kind].name for kind in (ResultFormat.OVERLAY_MP4, ResultFormat.COCO_RLE))
-    console.print(f"overlay:  {overlay}\ntubelets: {tubelets}", markup=False)
+        job, result = run_job(client, url, clip, out, {"overlay": True, "th_det": SURE_SCORE})
+        console.print(tubelet_table(result))
+        console.print(f"tubelets: {out / FILES[ResultFormat.COCO_RLE].name}", markup=False)
+        console.print(f"overlay:  {fetch_overlay(client, job, out)}", markup=False)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,10 @@ import typer
 from rich.console import Console
 
 from dualtrack.engine.engine import Engine
+from dualtrack.errors import OverlayFailed
+from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.progress_bar import progress_bar
+from dualtrack.result.result import Result, load
 from service.cli.display import tubelet_table
 from service.cli.out import OutOption, result_folder
 from service.cli.parameters import (
@@ -44,6 +47,13 @@ def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Finished work is cached: run the same command again to resume.", err=True)
         raise
+    except OverlayFailed:
+        _show(load(folder / FILES[ResultFormat.COCO_RLE].name), folder, as_json=as_json)
+        raise
+    _show(result, folder, as_json=as_json)
+
+
+def _show(result: Result, folder: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.document()))
     else:

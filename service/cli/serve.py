@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Annotated
 
 import httpx
@@ -13,6 +14,7 @@ import typer
 
 from dualtrack.children import program_environment, python_command
 from dualtrack.errors import ConfigurationError
+from service.processes.exit_codes import UNAVAILABLE
 from service.processes.listening import listen, url_of
 from service.processes.private import PRIVATE, private_folder
 from service.processes.signals import until_stopped
@@ -23,6 +25,8 @@ from service.telemetry import configure_logging
 
 log = structlog.get_logger()
 
+API = python_command("service.api")
+WORKER = python_command("service.cli.main", "worker")
 STOP_S = 5.0
 """Seconds a child process may take to end, in addition to `drain_s`."""
 
@@ -45,11 +49,23 @@ def serve(
     with contextlib.ExitStack() as stack:
         # first: where the address can't be used, nothing has been started
         sockets = [stack.enter_context(each) for each in listen(settings.host, settings.port)]
-        asyncio.run(_serve(settings, sockets))
+        asyncio.run(run(settings, sockets))
 
 
-async def _serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
+async def run(
+    settings: Settings,
+    sockets: Sequence[socket.socket],
+    *,
+    api: Sequence[str] = API,
+    workers: Sequence[Sequence[str]] = (WORKER,),
+) -> None:
     """Keep everything running until SIGTERM or SIGINT.
+
+    Args:
+        settings: of the service.
+        sockets: on which the API listens.
+        api: command of the API; the sockets' descriptors are appended.
+        workers: commands of the workers.
 
     Raises:
         ConfigurationError: the API or the worker repeatedly ends right after its start.
@@ -68,27 +84,31 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket]) -> None:
             "DUALTRACK_HOST": settings.host,
             "DUALTRACK_PORT": str(settings.port),
         }
-        await until_stopped(_supervise(environment, settings, sockets))
+        # the sockets stay open here: while one API process ends and the next starts, connections wait in their queue
+        descriptors = [each.fileno() for each in sockets]
+        ready = asyncio.Event()
+        keep = partial(
+            keep_running,
+            environment=environment,
+            stop_s=settings.drain_s + STOP_S,
+            # once everything was up, a state server that can't be reached is restarting, not misconfigured
+            excused=lambda code: code == UNAVAILABLE and ready.is_set(),
+        )
+        children = [keep((*api, *map(str, descriptors)), name="service.api", descriptors=descriptors)]
+        children += [keep(worker) for worker in workers]
+        await until_stopped(_supervise([*children, _announce(url_of(sockets, settings.host), ready)]))
 
 
-async def _supervise(environment: dict[str, str], settings: Settings, sockets: Sequence[socket.socket]) -> None:
-    stop_s = settings.drain_s + STOP_S
-    # the sockets stay open here: while one API process ends and the next starts, connections wait in their queue
-    descriptors = [each.fileno() for each in sockets]
-    api = python_command("service.api", *map(str, descriptors))
-    worker = python_command("service.cli.main", "worker")
+async def _supervise(tasks: Sequence[Coroutine[None, None, None]]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(
-                keep_running(api, environment, stop_s=stop_s, name="service.api", descriptors=descriptors)
-            )
-            group.create_task(keep_running(worker, environment, stop_s=stop_s))
-            group.create_task(_announce(url_of(sockets, settings.host)))
+            for task in tasks:
+                group.create_task(task)
     except* ConfigurationError as errors:
         raise errors.exceptions[0] from None
 
 
-async def _announce(url: str) -> None:
+async def _announce(url: str, ready: asyncio.Event) -> None:
     """One line when everything is up."""
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         while True:
@@ -96,4 +116,5 @@ async def _announce(url: str) -> None:
                 if (await http.get("/readyz")).is_success:
                     break
             await asyncio.sleep(0.2)
+    ready.set()
     log.info("ready", url=url)

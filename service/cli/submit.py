@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from dualtrack.client.client import Client
+from dualtrack.client.job import Job
 from dualtrack.errors import InvalidDetections
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.progress_bar import progress_bar
@@ -46,18 +47,20 @@ def submit(  # noqa: PLR0913, PLR0917 (the options of a command)
         raise InvalidDetections(f"detections: expected a file, got {detections}")
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     with Client(url, api_key=api_key) as client:
-        result = run_job(client, url, video, folder, parameters.model_dump(exclude_none=True), detections)
-    if as_json:
-        typer.echo(json.dumps(result.document()))
-    else:
-        Console().print(tubelet_table(result))
-        typer.echo(f"Results written to {folder}/")
+        job, result = run_job(client, url, video, folder, parameters.model_dump(exclude_none=True), detections)
+        if as_json:
+            typer.echo(json.dumps(result.document()))
+        else:
+            Console().print(tubelet_table(result))
+            typer.echo(f"Results written to {folder}/")
+        if parameters.overlay:
+            fetch_overlay(client, job, folder)
 
 
 def run_job(
     client: Client, url: str, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
-) -> Result:
-    """Submit a video, show the progress of its job, and write the results to `folder`; returns the result."""
+) -> tuple[Job, Result]:
+    """Submit a video, show the progress of its job, and write the results to `folder`; returns job and result."""
     job = client.submit(video, detections=detections, **parameters)
     address = f"{url.rstrip('/')}/v1/jobs/{job.id}"
     typer.echo(f"Job {job.id}: {address}", err=True)
@@ -71,9 +74,16 @@ def run_job(
     result = client.result(job)
     folder.mkdir(parents=True, exist_ok=True)
     result.save(folder / FILES[ResultFormat.COCO_RLE].name)
-    others = (
-        (ResultFormat.YTVIS, ResultFormat.OVERLAY_MP4) if parameters.get("overlay", True) else (ResultFormat.YTVIS,)
-    )
-    for kind in others:
-        client.download(job, kind, folder / FILES[kind].name)
-    return result
+    client.download(job, ResultFormat.YTVIS, folder / FILES[ResultFormat.YTVIS].name)
+    return job, result
+
+
+def fetch_overlay(client: Client, job: Job, folder: Path) -> Path:
+    """Wait until the overlay of a done job is drawn, and download it to `folder`; returns its path.
+
+    Raises:
+        Conflict: it could not be drawn; the results in `folder` stay.
+    """
+    with progress_bar() as bar:
+        path = folder / FILES[ResultFormat.OVERLAY_MP4].name
+        return client.download(job, ResultFormat.OVERLAY_MP4, path, on_progress=bar.show)

@@ -1,8 +1,9 @@
 """Renders the overlay: objects in distinct colors, with class, score and number, on the original video."""
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from service.media.children.guard import run_child
 from service.media.limits import VideoLimits
 from service.media.sound import SILENT
 from service.media.times import USUAL_RATE
-from service.media.video_info import VideoInfo
 from service.structures.arrays import F32
 from service.structures.masks import Rle
 
@@ -32,10 +32,10 @@ class Drawing:
 
 async def render_overlay(
     path: Path,
-    info: VideoInfo,
+    fps: float,
     times: Sequence[float],
     limits: VideoLimits,
-    drawings: Sequence[Drawing],
+    drawings: Iterable[Drawing],
     out: Path,
     on_frame: Callable[[int], None],
 ) -> None:
@@ -43,22 +43,22 @@ async def render_overlay(
 
     Args:
         path: the video.
-        info: what the probe said of it.
+        fps: its frames per second; 0 if unknown.
         times: of its frames, seconds.
         limits: see there.
-        drawings: what is drawn.
+        drawings: what is drawn; iterated over in a thread.
         out: MP4.
         on_frame: called with the number of frames that are done.
 
     Raises:
         InvalidVideo: the video can't be decoded.
+        Unavailable: the disk is full, or the child was killed from outside or got no processor time.
     """
     description = out.with_suffix(".drawings.json")
-    description.write_text(json.dumps([_document(drawing) for drawing in drawings]))
     job = {
         "path": str(path),
         "limits": asdict(limits),
-        "fps": info.fps or USUAL_RATE,
+        "fps": fps or USUAL_RATE,
         "times": list(times),
         "drawings": str(description),
         "out": str(out),
@@ -67,6 +67,7 @@ async def render_overlay(
         "file_bytes": limits.max_store_bytes,
     }
     try:
+        await asyncio.to_thread(_describe, description, drawings)
         result = await run_child("service.media.children.render", job, wall_s=limits.wall_s, on_progress=on_frame)
         on_frame(result["frames"])
         for note in result.get("notes", ()):
@@ -75,6 +76,17 @@ async def render_overlay(
         description.unlink(missing_ok=True)
         # left by a child that was killed
         out.with_suffix(SILENT).unlink(missing_ok=True)
+
+
+def _describe(path: Path, drawings: Iterable[Drawing]) -> None:
+    """Write what the child reads; one drawing at a time, because all masks of a long video are large."""
+    with path.open("w") as file:
+        separator = "["
+        for drawing in drawings:
+            file.write(separator)
+            json.dump(_document(drawing), file)
+            separator = ","
+        file.write("]" if separator == "," else "[]")
 
 
 def _document(drawing: Drawing) -> dict[str, object]:

@@ -1,14 +1,13 @@
 """Processes one video file to a folder of results: decoding, `run.process_video`, writing.
 
-A video that was processed before is not probed, and only decoded if a stage needs its frames; the overlay reads the
-file itself.
+A video that was processed before is not probed, and only decoded if a stage needs its frames. The overlay is drawn
+afterwards, from what this has written (`artifacts/overlay`).
 """
 
 from functools import partial
 from pathlib import Path
 
-from dualtrack.formats.table import FILES, ResultFormat
-from service.artifacts.overlay import write_overlay
+from dualtrack.result.file import ResultFile
 from service.media.decode import decode
 from service.media.frames.clip import Clip
 from service.media.probe import probe
@@ -36,8 +35,8 @@ async def segment(
     parameters: JobParameters,
     report: Report,
     detections: Path | None = None,
-) -> None:
-    """Write the results of `video` to the folder `out`: the files of `dualtrack.formats.table`.
+) -> ResultFile:
+    """Write the result of `video` to the folder `out`: the files of `dualtrack.formats.table` without the overlay.
 
     Args:
         video: the file.
@@ -47,6 +46,9 @@ async def segment(
         parameters: of the job.
         report: called at every step; an exception in it ends the job and removes its scratch files.
         detections: a detections file, which replaces the stage `detect`.
+
+    Returns:
+        The result as it was written.
 
     Raises:
         InvalidVideo: the file can't be used; `code` says why.
@@ -84,17 +86,7 @@ async def segment(
     finally:
         clip.close()
     out.mkdir(parents=True, exist_ok=True)
-    written = write_results(out, result, run, effective_parameters(parameters))
-    if parameters.overlay:
-        await write_overlay(
-            video,
-            info,
-            written,
-            out / FILES[ResultFormat.OVERLAY_MP4].stored,
-            limits=context.limits,
-            min_score=parameters.overlay_min_score,
-            on_frame=lambda done: report(StageProgress("render", done, info.frames)),
-        )
+    return write_results(out, result, run, effective_parameters(parameters))
 
 
 async def open_clip(

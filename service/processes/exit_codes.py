@@ -16,13 +16,15 @@ from dualtrack.errors import (
     Unavailable,
 )
 
+UNAVAILABLE = 5
+"""Something that may be back soon, such as Redis, can't be reached."""
 EXIT_CODES: tuple[tuple[type[DualtrackError], int], ...] = (
     (InvalidInput, 3),
     (NotFound, 4),
     (Conflict, 4),
     (Gone, 4),
-    (Overloaded, 5),
-    (Unavailable, 5),
+    (Overloaded, UNAVAILABLE),
+    (Unavailable, UNAVAILABLE),
     (InferenceError, 6),
     (ConfigurationError, 6),
     (NewerFormat, 6),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -23,6 +23,7 @@ async def keep_running(
     stop_s: float,
     name: str | None = None,
     descriptors: Sequence[int] = (),
+    excused: Callable[[int], bool] = lambda _: False,
 ) -> None:
     """Run `command` forever; a child that ends is restarted.
 
@@ -34,9 +35,11 @@ async def keep_running(
         stop_s: seconds that it may take to end.
         name: in messages; default: the command's last word.
         descriptors: open files that every child inherits, such as a listening socket, which so outlives each of them.
+        excused: whether an exit code is no fault of the child or its configuration, such as that of a server which is
+            away for a while.
 
     Raises:
-        ConfigurationError: the child repeatedly exited with an error right after its start.
+        ConfigurationError: the child repeatedly exited right after its start, with an error that is not excused.
     """
     short_lives, name = 0, name or command[-1]
     while True:
@@ -44,7 +47,8 @@ async def keep_running(
         code = await _run(command, environment, stop_s, descriptors)
         log.error("child exited, restarting it", child=name, code=code)
         # a negative code is a signal: it was killed, which says nothing about the next start
-        short_lives = short_lives + 1 if code > 0 and time.monotonic() - started < SHORT_LIFE_S else 0
+        at_fault = code > 0 and not excused(code)
+        short_lives = short_lives + 1 if at_fault and time.monotonic() - started < SHORT_LIFE_S else 0
         if short_lives == MOST_SHORT_LIVES:
             raise ConfigurationError(
                 f"{name}: exited {short_lives} times right after starting, last with exit code {code}; "

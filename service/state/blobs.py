@@ -1,4 +1,4 @@
-"""Files on disk: videos and files of detections under the hash of their content, results under job and attempt.
+"""Files on disk: videos and detections files by the hash of their content, results and artifacts by owner and attempt.
 
 Every published file has a unique name, even if its content equals that of another file, so deleting one never affects a
 file that another request has just stored. The stores in Redis (`videos`, `detections`) have the name in use.
@@ -103,11 +103,33 @@ class BlobStore:
         with contextlib.suppress(OSError):  # another attempt's folder still exists
             folder.parent.rmdir()
 
+    def artifact_folder(self, name: str, attempt: int) -> Path:
+        """Folder for the file of an attempt at an artifact, by its name (`artifact.ArtifactKey`)."""
+        kind, owner_id, *rest = name.split(":")
+        return self.root / "artifacts" / f"{kind}-{owner_id}" / "-".join(rest) / str(attempt)
+
+    async def remove_artifact(self, name: str, attempt: int) -> None:
+        """Remove what one attempt at an artifact has left."""
+        folder = self.artifact_folder(name, attempt)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another attempt or artifact still has files
+            folder.parent.rmdir()
+            folder.parent.parent.rmdir()
+
+    async def keep_artifact(self, name: str, attempt: int) -> None:
+        """Remove what all other attempts at an artifact have left."""
+        await asyncio.to_thread(_remove_children, self.artifact_folder(name, attempt).parent, str(attempt))
+
+    async def remove_artifacts(self, owner: str) -> None:
+        """Remove the files of all artifacts of an owner, `job:ID` or `video:ID`."""
+        folder = self.root / "artifacts" / owner.replace(":", "-")
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
     def sweep(self, ttl_s: int) -> None:
-        """Remove incomplete uploads, and videos, detections and results older than their time to live."""
+        """Remove incomplete uploads, and videos, detections, results and artifacts older than their time to live."""
         for path in self._parts.glob("*.part"):
             remove_if_older(path, STALE_PART_S)
-        for pattern in (f"{VIDEOS}/*/*/*", f"{DETECTIONS}/*/*/*", "results/*"):
+        for pattern in (f"{VIDEOS}/*/*/*", f"{DETECTIONS}/*/*/*", "results/*", "artifacts/*"):
             for path in self.root.glob(pattern):
                 remove_if_older(path, ttl_s)
 

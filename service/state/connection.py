@@ -36,6 +36,8 @@ REFUSED = "state-refused"
 """Code of an `Unavailable` that waiting does not solve: the server responds, and rejects the operation."""
 PASSING = ("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS")
 """Prefixes of error responses that are temporary."""
+SHARED = ("common", "artifact_common")
+"""Files with functions that scripts share."""
 WORDS = 120
 """Maximum length of the server's message in errors; that of protected mode is very long."""
 
@@ -59,7 +61,7 @@ def connect(url: str) -> Redis:
 
 
 def script(redis: Redis, name: str) -> AsyncScript:
-    """The Lua script `lua/<name>.lua`, with the functions of `common.lua`, ready to be called."""
+    """The Lua script `lua/<name>.lua`, with the functions that scripts share, ready to be called."""
     folder = files("service.state") / "lua"
     bounds = {
         "JOB_EVENTS": redis_keys.MOST_JOB_EVENTS,
@@ -68,7 +70,7 @@ def script(redis: Redis, name: str) -> AsyncScript:
         "OWNER_EVENTS_TTL": redis_keys.OWNER_EVENTS_TTL_S,
     }
     head = "".join(f"local {name} = {value}\n" for name, value in bounds.items())
-    return redis.register_script(head + "".join((folder / f"{each}.lua").read_text() for each in ("common", name)))
+    return redis.register_script(head + "".join((folder / f"{each}.lua").read_text() for each in (*SHARED, name)))
 
 
 @contextmanager

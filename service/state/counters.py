@@ -1,9 +1,10 @@
 """Counters over all workers, in one Redis hash, as workers have no port for scraping.
 
-Fields: `jobs:{state}`, ended jobs by state; `failures:{cause}:{code}`, failed attempts, with the cause `input` (another
-attempt would fail, too) or `service`; `seconds:{stage}:{edge}` and `seconds:{stage}:sum`, a histogram of the duration
-of stages in done jobs; `work:{stage}:seconds` and `work:{stage}:units`, duration and amount of work of stages that were
-not cached. The scripts in `lua/` update the first two together with the state.
+Fields: `jobs:{state}`, ended jobs by state; `artifacts:{kind}:{state}`, ended artifacts; `failures:{cause}:{code}`,
+failed attempts at jobs, with the cause `input` (another attempt would fail, too) or `service`; `seconds:{stage}:{edge}`
+and `seconds:{stage}:sum`, a histogram of the duration of stages in done jobs and artifacts; `work:{stage}:seconds` and
+`work:{stage}:units`, duration and amount of work of stages that were not cached. The scripts in `lua/` update the first
+three together with the state.
 """
 
 from bisect import bisect_left
@@ -48,12 +49,14 @@ class Counts:
 
     Attributes:
         jobs: ended jobs by state.
+        artifacts: ended artifacts by kind and state.
         failures: failed attempts by cause and code.
         stages: by name of the stage.
         work: by name of the stage.
     """
 
     jobs: Mapping[str, int]
+    artifacts: Mapping[tuple[str, str], int]
     failures: Mapping[tuple[str, str], int]
     stages: Mapping[str, StageSeconds]
     work: Mapping[str, Work]
@@ -70,7 +73,7 @@ class Counters:
         self._redis = redis
 
     async def observe(self, seconds: Mapping[str, float], work: Mapping[str, Work]) -> None:
-        """Record the duration of each stage of a done job.
+        """Record the duration of each stage of a done job or artifact.
 
         Args:
             seconds: of all stages.
@@ -105,6 +108,7 @@ class Counters:
 def counts_of(fields: Mapping[str, str]) -> Counts:
     """Parse the fields of the hash."""
     jobs: dict[str, int] = {}
+    artifacts: dict[tuple[str, str], int] = {}
     failures: dict[tuple[str, str], int] = {}
     seconds: dict[str, dict[str, float]] = {}
     work: dict[str, dict[str, float]] = {}
@@ -112,6 +116,8 @@ def counts_of(fields: Mapping[str, str]) -> Counts:
         match field.split(":"):
             case ["jobs", state]:
                 jobs[state] = int(value)
+            case ["artifacts", kind, state]:
+                artifacts[kind, state] = int(value)
             case ["failures", cause, code]:
                 failures[cause, code] = int(value)
             case ["seconds", stage, edge]:
@@ -120,7 +126,7 @@ def counts_of(fields: Mapping[str, str]) -> Counts:
                 work.setdefault(stage, {})[what] = float(value)
     stages = {stage: _histogram(parts) for stage, parts in seconds.items()}
     amounts = {stage: Work(parts.get("seconds", 0.0), parts.get("units", 0.0)) for stage, parts in work.items()}
-    return Counts(jobs, failures, stages, amounts)
+    return Counts(jobs, artifacts, failures, stages, amounts)
 
 
 def _histogram(parts: Mapping[str, float]) -> StageSeconds:

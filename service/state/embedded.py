@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,9 @@ from service.processes.parent import die_with_parent
 SOCKET_PATH_MOST = 100
 """Maximum length of the socket's path; the system's limit is 107 bytes."""
 START_S, STOP_S = 10.0, 5.0
+FIRST_PAUSE_S, MOST_PAUSE_S = 0.1, 5.0
+"""Pause before the server is started again; it doubles, unless the server had run for `LONG_LIFE_S`."""
+LONG_LIFE_S = 20.0
 MAX_MEMORY = "256mb"
 
 
@@ -51,8 +55,9 @@ async def embedded_valkey(folder: Path) -> AsyncIterator[str]:
 
 
 async def _keep_running(folder: Path, socket: Path) -> None:
-    pause = 0.1
+    pause = FIRST_PAUSE_S
     while True:
+        started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *_command(folder, socket),
             stdout=asyncio.subprocess.DEVNULL,
@@ -71,8 +76,10 @@ async def _keep_running(folder: Path, socket: Path) -> None:
                 process.kill()
                 await process.wait()
             raise
+        if time.monotonic() - started >= LONG_LIFE_S:
+            pause = FIRST_PAUSE_S
         await asyncio.sleep(pause)
-        pause = min(pause * 2, 5.0)
+        pause = min(pause * 2, MOST_PAUSE_S)
 
 
 def _command(folder: Path, socket: Path) -> list[str]:

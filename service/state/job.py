@@ -53,7 +53,8 @@ class Job:
         detections: sha256 of the file that replaces the detector, or None.
         result: folder of the result below the blob store's root.
         video_deleted: the video was deleted; this remains if the same file is uploaded again.
-        version: grows with every change.
+        version: grows with every change, its artifacts' included.
+        open_artifacts: number of its artifacts that wait or are being made.
         format: see `FORMAT`.
     """
 
@@ -72,6 +73,7 @@ class Job:
     cancel_requested: bool
     video_deleted: bool
     version: int
+    open_artifacts: int
     format: int
 
 
@@ -123,5 +125,6 @@ def parse(fields: Mapping[str, str]) -> Job:
         cancel_requested=fields.get("cancel") == "1",
         video_deleted=fields.get("video_deleted") == "1",
         version=int(fields["version"]),
+        open_artifacts=int(fields.get("open_artifacts", 0)),
         format=number,
     )

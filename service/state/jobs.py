@@ -12,6 +12,8 @@ from redis.asyncio import Redis
 
 from dualtrack.errors import Conflict, DualtrackError, Gone, NotFound, Overloaded, Unavailable
 from service.state import redis_keys
+from service.state.artifact import FORMAT as ARTIFACT_FORMAT
+from service.state.artifact import OF_JOB, ArtifactKey
 from service.state.connection import script, translated
 from service.state.events import EventReader, Follower
 from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse, stored_parameters
@@ -78,7 +80,7 @@ class JobStore:
         with translated():
             answer, stored = await self._scripts["create"](
                 keys=[
-                    *_keys_of(job_id),
+                    *keys_of_job(job_id),
                     redis_keys.idempotency(idempotency_key or job_id),
                     redis_keys.QUEUED,
                     redis_keys.video_jobs(video_id),
@@ -126,13 +128,17 @@ class JobStore:
         return _found(job_id, fields)
 
     async def wait(self, job_id: str, seconds: float, *, version: int | None = None) -> Job:
-        """The job once it has ended, or differs from `version` if given, or after `seconds`."""
+        """The job once it has ended, or differs from `version` if given, or after `seconds`.
+
+        With `version`, a job whose artifacts have not ended is waited for as one that has not ended itself.
+        """
         deadline = time.monotonic() + seconds
         async with self._events.follow(job_id) as events:
             while True:
                 job = await self.get(job_id)
                 changed = version is not None and job.version != version
-                if job.state in TERMINAL or changed or time.monotonic() >= deadline:
+                over = job.state in TERMINAL and (version is None or not job.open_artifacts)
+                if over or changed or time.monotonic() >= deadline:
                     return job
                 await _change(events, version is None, deadline)
 
@@ -144,7 +150,7 @@ class JobStore:
         """End a waiting job or request a running one to stop; ended ones are unchanged. Raises like `get`."""
         with translated():
             answer = await self._cancel(
-                keys=[*_keys_of(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
+                keys=[*keys_of_job(job_id), redis_keys.QUEUED, redis_keys.COUNTERS],
                 args=[job_id, time.time(), redis_keys.COUNTERS_TTL_S, FORMAT],
             )
         return _found(job_id, fields_of(answer))
@@ -174,7 +180,7 @@ class JobStore:
         Raises:
             NewerFormat: the job has a newer format; it keeps waiting for a worker of a newer version.
         """
-        keys_ = [*_keys_of(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
+        keys_ = [*keys_of_job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS]
         error = self._exhausted("the worker died")
         with translated():
             answer = await self._scripts["begin"](
@@ -207,17 +213,23 @@ class JobStore:
         text = "" if progress is None else json.dumps(asdict(progress))
         with translated():
             answer: str = await self._scripts["update"](
-                keys=[*_keys_of(job_id), redis_keys.RUNNING],
+                keys=[*keys_of_job(job_id), redis_keys.RUNNING],
                 args=[job_id, attempt, text, *checkpoints],
             )
         return answer
 
-    async def commit(self, job_id: str, attempt: int, result: str) -> bool:
+    async def commit(self, job_id: str, attempt: int, result: str, artifacts: Sequence[ArtifactKey] = ()) -> bool:
         """The job is done; False if another attempt holds it (its result counts, not this one), or it was canceled.
 
         A cancel that came before ends the job as canceled, and so does the deletion of its video.
+
+        Args:
+            job_id: of the job.
+            attempt: number of the attempt.
+            result: folder of the result below the blob store's root.
+            artifacts: to create together with the commit; they wait until `ArtifactStore.hand_over` delivers them.
         """
-        return await self._finish(job_id, attempt, JobState.DONE, "result", result)
+        return await self._finish(job_id, attempt, JobState.DONE, "result", result, artifacts=artifacts)
 
     async def fail(self, job_id: str, attempt: int, error: dict[str, str]) -> bool:
         """The job has failed for good; False as for `commit`."""
@@ -240,7 +252,7 @@ class JobStore:
         """
         with translated():
             state = await self._scripts["release"](
-                keys=[*_keys_of(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS],
+                keys=[*keys_of_job(job_id), redis_keys.QUEUED, redis_keys.RUNNING, redis_keys.COUNTERS],
                 args=[
                     job_id,
                     attempt,
@@ -282,12 +294,35 @@ class JobStore:
         detail = f"job: {self._max_attempts} attempts ended without a result or a new checkpoint; the last: {last}"
         return json.dumps({"code": "too-many-attempts", "detail": detail})
 
-    async def _finish(self, job_id: str, attempt: int, state: JobState, field: str, value: str, code: str = "") -> bool:
+    async def _finish(
+        self,
+        job_id: str,
+        attempt: int,
+        state: JobState,
+        field: str,
+        value: str,
+        code: str = "",
+        artifacts: Sequence[ArtifactKey] = (),
+    ) -> bool:
+        of_job = redis_keys.artifacts_of(f"{OF_JOB}:{job_id}")
+        records = [redis_keys.artifact(each.name) for each in artifacts]
+        wanted: list[str] = [text for each in artifacts for text in (each.name, each.kind, each.options_text)]
+        counters, ttl_s = redis_keys.COUNTERS, redis_keys.COUNTERS_TTL_S
+        keys = [*keys_of_job(job_id), redis_keys.RUNNING, counters, of_job, redis_keys.ARTIFACTS_WAITING, *records]
+        args: list[str | float] = [
+            job_id,
+            attempt,
+            state,
+            time.time(),
+            field,
+            value,
+            code,
+            ttl_s,
+            ARTIFACT_FORMAT,
+            *wanted,
+        ]
         with translated():
-            held = await self._scripts["finish"](
-                keys=[*_keys_of(job_id), redis_keys.RUNNING, redis_keys.COUNTERS],
-                args=[job_id, attempt, state, time.time(), field, value, code, redis_keys.COUNTERS_TTL_S],
-            )
+            held = await self._scripts["finish"](keys=keys, args=args)
         return bool(held)
 
 
@@ -300,7 +335,7 @@ async def _change(events: Follower, only_last: bool, deadline: float) -> None:
             return
 
 
-def _keys_of(job_id: str) -> tuple[str, str, str, str]:
+def keys_of_job(job_id: str) -> tuple[str, str, str, str]:
     """The first keys of every script that changes a job: the job, its checkpoints, its events, its owner's events."""
     return (
         redis_keys.job(job_id),

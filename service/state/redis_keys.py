@@ -26,6 +26,10 @@ OWNER_EVENTS_TTL_S = 24 * 3600
 WORKERS = f"{PREFIX}:workers"
 """Sorted set of workers that take jobs by their last heartbeat, on the server's clock."""
 WORKER_TTL_S = 10
+ARTIFACTS_WAITING = f"{PREFIX}:artifacts:waiting"
+"""Sorted set of waiting artifacts by the time at which they began to wait, on the server's clock."""
+ARTIFACTS_RUNNING = f"{PREFIX}:artifacts:running"
+"""Sorted set of artifacts that are being made by the last heartbeat of their attempt, on the server's clock."""
 IDEMPOTENCY_TTL_S = 24 * 3600
 """Maximum; a key can be reused once its job has expired."""
 
@@ -35,7 +39,10 @@ CHECKPOINTS_HEAD = f"{PREFIX}:job-checkpoints:"
 JOB_EVENTS_HEAD = f"{PREFIX}:events-of-job:"
 DETECTIONS_HEAD = f"{PREFIX}:detections:"
 OWNERS_HEAD = f"{PREFIX}:owners-of-detections:"
-"""Prefixes of the keys of `job`, `job_checkpoints`, `job_events`, `detections` and `detections_owners`.
+ARTIFACT_HEAD = f"{PREFIX}:artifact:"
+ARTIFACTS_HEAD = f"{PREFIX}:artifacts-of:"
+"""Prefixes of the keys of `job`, `job_checkpoints`, `job_events`, `detections`, `detections_owners`, `artifact` and
+`artifacts_of`.
 
 They are for the script that iterates over the jobs of a video.
 """
@@ -94,3 +101,13 @@ def detections_owners(sha256: str) -> str:
 def video_cache(video_id: str) -> str:
     """Hash: cached stage results of a video, as JSON by file name."""
     return f"{PREFIX}:video-cache:{video_id}"
+
+
+def artifact(name: str) -> str:
+    """Hash: the state of an artifact; expires no later than its owner."""
+    return f"{ARTIFACT_HEAD}{name}"
+
+
+def artifacts_of(owner: str) -> str:
+    """Hash: state of every artifact of an owner, `job:ID` or `video:ID`, by name."""
+    return f"{ARTIFACTS_HEAD}{owner}"

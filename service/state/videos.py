@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from dualtrack.errors import NotFound, Unavailable
 from service.state import redis_keys
+from service.state.artifact import OF_JOB, OF_VIDEO
 from service.state.blobs import VIDEOS, BlobStore, first_name
 from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
@@ -106,6 +107,9 @@ class VideoStore:
                     redis_keys.owner_events(redis_keys.OWNER),
                     redis_keys.QUEUED,
                     redis_keys.COUNTERS,
+                    redis_keys.artifacts_of(f"{OF_VIDEO}:{video_id}"),
+                    redis_keys.ARTIFACTS_WAITING,
+                    redis_keys.ARTIFACTS_RUNNING,
                 ],
                 args=[
                     time.time(),
@@ -117,6 +121,8 @@ class VideoStore:
                     redis_keys.JOB_EVENTS_HEAD,
                     redis_keys.DETECTIONS_HEAD,
                     redis_keys.OWNERS_HEAD,
+                    redis_keys.ARTIFACT_HEAD,
+                    redis_keys.artifacts_of(f"{OF_JOB}:"),
                 ],
             )
         if not answer:
@@ -125,8 +131,10 @@ class VideoStore:
         for name in (_parse(record).file, *detections):
             await self._blobs.delete(name)
         await self._cache.forget(video_id)
+        await self._blobs.remove_artifacts(f"{OF_VIDEO}:{video_id}")
         for job_id in jobs:
             await self._blobs.remove_results(job_id)
+            await self._blobs.remove_artifacts(f"{OF_JOB}:{job_id}")
 
 
 def _parse(record: str) -> Video:

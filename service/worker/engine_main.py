@@ -18,7 +18,18 @@ from typing import NoReturn, TextIO
 from uuid import uuid4
 
 from dualtrack import protocol
-from dualtrack.errors import Canceled, ContractViolation, DualtrackError, InvalidInput, InvalidResult, Unavailable
+from dualtrack.errors import (
+    Canceled,
+    ContractViolation,
+    DualtrackError,
+    InvalidInput,
+    InvalidResult,
+    OverlayFailed,
+    Unavailable,
+)
+from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.result.file import ResultFile
+from service.artifacts.overlay import STAGE, write_overlay
 from service.media.children.child_main import FULL
 from service.pipeline.context import EngineSettings, PipelineContext, open_context, open_networks
 from service.pipeline.networks import Networks
@@ -119,15 +130,18 @@ class JobEngine:
         self._reporter.begin(command.run)
         try:
             self._check_cancel(command.run)
-            await segment(
+            chosen = parse_stored(job["parameters"])
+            result = await segment(
                 Path(job["video"]),
                 Path(job["out"]),
                 sha256=job["sha256"],
                 context=replace(self._context, counted_ids=job.get("counted_ids", False)),
-                parameters=parse_stored(job["parameters"]),
+                parameters=chosen,
                 report=partial(self._report, command.run),
                 detections=Path(job["detections"]) if "detections" in job else None,
             )
+            if job.get("overlay") and chosen.overlay:
+                await self._draw(command, result, chosen.overlay_min_score)
             self._reporter.done()
         except DualtrackError as error:
             self._reporter.failed(error)
@@ -135,6 +149,30 @@ class JobEngine:
             # the disk's fault, not the job's: another attempt may find it mended
             code = "disk-full" if error.errno in FULL else "unavailable"
             self._reporter.failed(Unavailable(f"engine: {error}", code=code))
+
+    async def _draw(self, command: protocol.Do, result: ResultFile, min_score: float) -> None:
+        """Draw the overlay beside the result.
+
+        Raises:
+            OverlayFailed: it can't be drawn; the result stays.
+            Canceled: the run was canceled; the result stays.
+        """
+        frames = result.head.video.frames
+        try:
+            await write_overlay(
+                Path(command.job["video"]),
+                result,
+                result.path.with_name(FILES[ResultFormat.OVERLAY_MP4].stored),
+                limits=self._context.limits,
+                min_score=min_score,
+                on_frame=lambda done: self._report(command.run, StageProgress(STAGE, done, frames)),
+            )
+        except Canceled:
+            raise
+        except DualtrackError as error:
+            raise OverlayFailed(f"overlay: {error.code}: {error.detail}") from error
+        except OSError as error:
+            raise OverlayFailed(f"overlay: {error}") from error
 
     def _report(self, run: int, progress: StageProgress) -> None:
         self._check_cancel(run)
@@ -147,7 +185,9 @@ class JobEngine:
 
 def _is_final(error: DualtrackError) -> bool:
     """Whether another attempt would fail in the same way; a result that can't be read back is a fault of the disk."""
-    return isinstance(error, InvalidInput | Canceled | ContractViolation) and not isinstance(error, InvalidResult)
+    return isinstance(error, InvalidInput | Canceled | ContractViolation | OverlayFailed) and not isinstance(
+        error, InvalidResult
+    )
 
 
 async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Cancels, reporter: Reporter) -> None:

@@ -1,4 +1,4 @@
-"""The worker process, which runs the jobs in the queue one at a time and sends heartbeats."""
+"""The worker process: runs the jobs in the queue one at a time, makes artifacts beside them, and sends heartbeats."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,9 @@ from service.settings import Settings
 from service.state import redis_keys
 from service.state.connection import translated
 from service.telemetry import configure_logging
-from service.wiring import JOB_TASK, Parts, open_parts
+from service.wiring import ARTIFACT_TASK, JOB_TASK, Parts, open_parts
+from service.worker.artifact_lane import ArtifactLane
+from service.worker.artifact_runner import ArtifactRunner
 from service.worker.runner import JobRunner
 
 log = structlog.get_logger()
@@ -38,7 +40,8 @@ RECONCILE_EVERY, SWEEP_EVERY = 5, 150
 async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGINE_COMMAND) -> None:
     """Run jobs one at a time until SIGTERM or SIGINT.
 
-    After the signal, a running job may continue for `drain_s` seconds; then it is released to another worker.
+    After the signal, a running job may continue for `drain_s` seconds; then it is released to another worker. Artifacts
+    that are being made are released then, too.
 
     Args:
         settings: settings of this worker.
@@ -57,21 +60,34 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
                 silent_s=max(settings.engine_silent_s, 2 * settings.inference_deadline_s),
                 deadline_s=settings.job_deadline_s or None,
             )
+            maker = ArtifactRunner(
+                parts.artifacts, parts.jobs, parts.videos, parts.blobs, parts.counters, settings.limits
+            )
+            lane = ArtifactLane(parts.artifacts.due, maker.run)
             runner = JobRunner(
-                parts.jobs, parts.videos, parts.detections, parts.blobs, parts.cache, engine, parts.counters
+                parts.jobs,
+                parts.videos,
+                parts.detections,
+                parts.blobs,
+                parts.cache,
+                engine,
+                parts.counters,
+                parts.artifacts,
+                lane.wake,
             )
             parts.docket.register(runner.run, names=[JOB_TASK])
+            parts.docket.register(lane.deliver, names=[ARTIFACT_TASK])
             try:
                 await engine.start()
                 log.info("worker ready", worker=worker_id)
-                await until_stopped(_work(parts, worker_id), drain_s=settings.drain_s)
+                await until_stopped(_work(parts, worker_id, lane), drain_s=settings.drain_s, give_up=runner.give_back)
             finally:
                 await engine.kill()
                 with contextlib.suppress(Unavailable):
                     await parts.workers.leave(worker_id)
 
 
-async def _work(parts: Parts, worker_id: str) -> None:
+async def _work(parts: Parts, worker_id: str, lane: ArtifactLane) -> None:
     worker = Worker(
         parts.docket,
         name=worker_id,
@@ -80,12 +96,12 @@ async def _work(parts: Parts, worker_id: str) -> None:
         reconnection_delay=timedelta(seconds=1),
     )
     beats = itertools.count()
-    async with heartbeat(lambda: _beat(parts, worker_id, next(beats)), HEARTBEAT_S), worker:
+    async with heartbeat(lambda: _beat(parts, worker_id, next(beats), lane), HEARTBEAT_S), lane.open(), worker:
         # docket does not raise a cancellation here: it finishes the running job and returns
         await worker.run_forever()
 
 
-async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
+async def _beat(parts: Parts, worker_id: str, beat: int, lane: ArtifactLane) -> None:
     """Send a heartbeat; at intervals, redeliver lost jobs and delete old files."""
     settings = parts.settings
     if settings.liveness_file is not None:
@@ -95,7 +111,10 @@ async def _beat(parts: Parts, worker_id: str, beat: int) -> None:
             await parts.workers.show(worker_id)
         if beat % RECONCILE_EVERY == 0:
             await parts.jobs.reconcile()
+            await parts.artifacts.reconcile()
     if beat % RECONCILE_EVERY == 0:
+        # artifacts whose delivery is still in the queue after jobs
+        lane.wake()
         await asyncio.to_thread(sweep_scratch, _scratch(settings))
     if beat % SWEEP_EVERY == 0:
         await asyncio.to_thread(parts.blobs.sweep, settings.result_ttl_s)

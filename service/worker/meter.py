@@ -21,7 +21,6 @@ SECONDS_PER_UNIT = {
     "track": 0.6,
     "merge": 0.002,
     "fill": 0.015,
-    "render": 0.12,
 }
 """Measured on one core; used until this service has its own measurements."""
 CACHEABLE = ("detect", "track")
@@ -64,7 +63,6 @@ def plan_of(info: VideoInfo, parameters: JobParameters, measured: Mapping[str, W
         "decode": megapixels,
         **dict.fromkeys(("detect", "calibrate", "track", "merge"), float(tracked)),
         "fill": float(info.frames - tracked),
-        "render": megapixels if parameters.overlay else 0.0,
     }
     units = {stage: amount for stage, amount in units.items() if amount}
     return Plan(units, {stage: amount * _seconds_per_unit(stage, measured) for stage, amount in units.items()}, step)
@@ -78,7 +76,7 @@ def _seconds_per_unit(stage: str, measured: Mapping[str, Work]) -> float:
 
 
 UNKNOWN = Plan({}, {stage: seconds for stage, seconds in SECONDS_PER_UNIT.items() if stage != "fill"})
-"""Plan for an unknown video: the proportions of a video of one megapixel, with an overlay."""
+"""Plan for an unknown video: the proportions of a video of one megapixel."""
 
 
 @dataclass(slots=True)

@@ -23,10 +23,13 @@ from dualtrack.errors import (
     NotFound,
     Unavailable,
 )
+from service.artifacts import overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.parameters.job_parameters import parse_stored
 from service.pipeline.progress import StageProgress
 from service.processes.heartbeat import heartbeat
+from service.state.artifact import OF_JOB, ArtifactKey
+from service.state.artifacts import ArtifactStore
 from service.state.blobs import BlobStore, first_name
 from service.state.cache_index import CacheIndex
 from service.state.connection import REFUSED
@@ -77,9 +80,11 @@ class JobRunner:
         cache: index of what earlier runs left.
         engine: where jobs run.
         counters: what is counted over all workers.
+        artifacts: what is derived from results.
+        wake: called after a commit that has created an artifact, which this worker can make beside the next job.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (what a job touches)
         self,
         jobs: JobStore,
         videos: VideoStore,
@@ -88,12 +93,33 @@ class JobRunner:
         cache: CacheIndex,
         engine: EngineHandle,
         counters: Counters,
+        artifacts: ArtifactStore,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
+        self._artifacts, self._wake = artifacts, wake
         self._jobs, self._videos, self._detections, self._blobs = jobs, videos, detections, blobs
         self._cache, self._engine, self._counters = cache, engine, counters
+        self._delivery: asyncio.Task[Any] | None = None
+        self._gives_back = False
 
     async def run(self, job_id: str) -> None:
         """Handle one delivery; does nothing if `begin` returns no job."""
+        if self._gives_back:
+            # not acknowledged, so that the queue delivers it to another worker
+            raise asyncio.CancelledError
+        self._delivery = asyncio.current_task()
+        try:
+            await self._deliver(job_id)
+        finally:
+            self._delivery = None
+
+    def give_back(self) -> None:
+        """The worker stops: release the running job to another worker, and begin no other."""
+        if not self._gives_back and self._delivery is not None:
+            self._delivery.cancel()
+        self._gives_back = True
+
+    async def _deliver(self, job_id: str) -> None:
         holder = uuid.uuid4().hex
         try:
             job = await until_redis_responds(lambda: self._jobs.begin(job_id, holder=holder))
@@ -209,10 +235,14 @@ class JobRunner:
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
         folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        if not await until_redis_responds(lambda: self._jobs.commit(job.id, job.attempt, str(folder))):
+        wanted = artifacts_of(job)
+        if not await until_redis_responds(lambda: self._jobs.commit(job.id, job.attempt, str(folder), wanted)):
             # canceled meanwhile, or another attempt took the job over, whose result counts
             await self._canceled(job)
             return
+        self._wake()
+        for key in wanted:
+            await self._artifacts.hand_over(key.name)
         await self._blobs.remove_results(job.id, keep=job.attempt)
         with contextlib.suppress(Unavailable):
             await self._counters.observe(meter.seconds, meter.work)
@@ -254,6 +284,13 @@ class JobRunner:
             if await self._jobs.progress(job.id, job.attempt, attempt.meter.latest, reached) != "ok":
                 attempt.stop.set()
             attempt.checkpoints.difference_update(reached)
+
+
+def artifacts_of(job: Job) -> list[ArtifactKey]:
+    """The artifacts that a job requests."""
+    parameters = parse_stored(job.parameters)
+    options = {"min_score": parameters.overlay_min_score}
+    return [ArtifactKey(f"{OF_JOB}:{job.id}", overlay.KIND, options)] if parameters.overlay else []
 
 
 async def until_redis_responds(act: Callable[[], Awaitable[T]]) -> T:

@@ -56,6 +56,8 @@ def test_a_video_becomes_a_table_and_an_overlay_that_plays(page: "Page", tmp_pat
     rows = page.locator("#rows tr")
     assert rows.count() > 0
     assert "person" in rows.all_inner_texts()[0]
+    page.wait_for_selector("#video", timeout=LONG_MS)
+    assert not page.is_visible("#drawing")
     page.evaluate("document.getElementById('video').play()")
     deadline = time.monotonic() + 20
     while page.evaluate("document.getElementById('video').currentTime") < 0.1:

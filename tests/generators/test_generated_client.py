@@ -82,11 +82,17 @@ def test_upload_submit_wait_read(api: Generated, answers: Answers, clip: bytes) 
     assert {(len(tubelet.segmentations), type(tubelet.category)) for tubelet in result.tubelets} == {(FRAMES, str)}
     records = api.call("results", "get_result", job.id, format_=api.models.ResultFormat.YTVIS)
     assert [record.score for record in records] == pytest.approx([item.score for item in result.tubelets], abs=1e-6)
+    wanted = api.models.ArtifactRequest(kind=api.models.ArtifactKind.OVERLAY)
+    artifact = api.call("results", "create_artifact", job.id, body=wanted)
+    while artifact.state in (api.models.ArtifactState.WAITING, api.models.ArtifactState.RUNNING):
+        (artifact,) = api.call("jobs", "get_job", job.id, wait=20, version=job.version).artifacts
+    assert artifact.state == api.models.ArtifactState.DONE, artifact.error
     api.call("models", "get_models")
     api.call("service", "get_readiness")
     api.call("service", "get_liveness")
     assert {name for name, _ in answers.seen} == {
-        *("upload_video", "create_job", "get_job", "get_result", "get_models", "get_readiness", "get_liveness")
+        *("upload_video", "create_job", "get_job", "get_result", "create_artifact"),
+        *("get_models", "get_readiness", "get_liveness"),
     }
 
 

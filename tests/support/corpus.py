@@ -19,7 +19,7 @@ import av
 
 from dualtrack.client.client import Client
 from dualtrack.client.job import Job
-from dualtrack.errors import DualtrackError, InvalidInput
+from dualtrack.errors import Conflict, DualtrackError, InvalidInput
 from service.cli.demo import running_service
 from service.cli.parameters import parse_parameters
 
@@ -81,7 +81,10 @@ def _taken(client: Client, job: Job, entry: dict[str, Any], scratch: Path) -> Ve
         return Verdict(outcome, "another number of YouTube-VIS records")
     if any(len(item["segmentations"]) != frames for item in result.document()["tubelets"]):
         return Verdict(outcome, "a tubelet with another number of frames")
-    drawn = _frames_of(client.download(job, "overlay-mp4", scratch / "overlay.mp4"))
+    try:
+        drawn = _frames_of(client.download(job, "overlay-mp4", scratch / "overlay.mp4", timeout_s=LONGEST_S))
+    except Conflict as error:
+        return Verdict(outcome, error.detail)
     return Verdict(outcome, None if drawn == frames else f"the overlay has {drawn} frames")
 
 

@@ -14,6 +14,7 @@ from service.pipeline.progress import Report
 from service.pipeline.store.cache import NoCache, StageCache
 from service.pipeline.video_file import segment
 from service.settings import Settings
+from tests.support.overlays import draw_overlay
 from tests.support.results import document_in
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
@@ -31,7 +32,7 @@ def run(
     budgets: Mapping[str, int] | None = None,
     **parameters: Any,
 ) -> dict[str, Any]:
-    """The result document of `video`."""
+    """The result document of `video`; the overlay is drawn if `parameters` request it."""
     settings = Settings(
         data_dir=out,
         model_repository=REPOSITORY,
@@ -48,4 +49,6 @@ def run(
             await segment(video, out, sha256=sha256_of(video), context=own, parameters=chosen, report=report)
 
     asyncio.run(work())
+    if chosen.overlay:
+        draw_overlay(video, out)
     return document_in(out)

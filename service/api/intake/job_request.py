@@ -107,7 +107,7 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
     kind = body.media_type(request)
     async with AsyncExitStack() as block:
         if kind == body.JSON:
-            asked = _Asked(_validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES))))
+            asked = _Asked(validated(JobRequest, await body.parse_json(body.stream(request, body.JSON_BYTES))))
             if asked.job.detections is not None:
                 # reading detections costs as much as an upload
                 block.enter_context(slots.hold())
@@ -164,7 +164,7 @@ async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics, block:
             raise body.unexpected_part(part.name, EXPECTED_PARTS)
         if part.name == "parameters":
             # right away: if they are wrong, a large file need not be stored
-            given = _validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
+            given = validated(JobParameters, await body.parse_json(part.chunks), within=("parameters",))
             stored_parameters(_given(given))
             fields[field] = given
         elif part.name == "video_id":
@@ -179,10 +179,10 @@ async def _from_form(request: Request, parts: Parts, metrics: ApiMetrics, block:
             fields[field] = video.video.id
     if "video_id" not in fields:
         raise body.missing_part("file")
-    return _Asked(_validated(JobRequest, fields), video, detections)
+    return _Asked(validated(JobRequest, fields), video, detections)
 
 
-def _validated(model: type[Model], value: object, *, within: tuple[str, ...] = ()) -> Model:
+def validated(model: type[Model], value: object, *, within: tuple[str, ...] = ()) -> Model:
     """The value as `model`; errors are reported as for a body that the framework reads, `within` a member of it."""
     validate: Callable[[object], Model] = model.model_validate
     try:

@@ -18,6 +18,7 @@ from service.api import problems
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ANY = "*"
+LOCAL_NAME = re.compile(r"[a-z0-9_-]+")
 
 
 class OriginMiddleware:
@@ -65,7 +66,7 @@ class OriginMiddleware:
         if self._has_key and not self._hosts:
             return True
         # a name without a dot is of the local network, such as a container's; nobody can register one
-        return _is_address(name) or "." not in name or name.endswith(".localhost")
+        return _is_address(name) or LOCAL_NAME.fullmatch(name) is not None or name.endswith(".localhost")
 
     def _is_same_origin(self, headers: Headers, host: str) -> bool:
         origin = headers.get("origin")

@@ -15,12 +15,14 @@ class StateFigures:
 
     Attributes:
         jobs: waiting and running jobs.
+        artifacts: waiting and running artifacts.
         oldest_s: how long the longest waiting job has waited, seconds.
         workers: that live.
         counts: of all workers together.
     """
 
     jobs: Mapping[str, int]
+    artifacts: Mapping[str, int]
     oldest_s: float
     workers: int
     counts: Counts
@@ -42,6 +44,9 @@ class ApiMetrics:
         )
         self._uploaded = Counter("dualtrack_upload_bytes", "Bytes of video received.", registry=registry)
         self._jobs = Gauge("dualtrack_jobs", "Jobs by state, at scrape time.", ["state"], registry=registry)
+        self._artifacts = Gauge(
+            "dualtrack_artifacts", "Artifacts by state, at scrape time.", ["state"], registry=registry
+        )
         self._oldest = Gauge(
             "dualtrack_oldest_queued_job_seconds", "How long the longest waiting job has waited.", registry=registry
         )
@@ -69,5 +74,8 @@ class ApiMetrics:
         self._counted.counts = None if figures is None else figures.counts
         # A depth that is no longer known must disappear, not freeze.
         self._jobs.clear()
-        for state, count in ({} if figures is None else figures.jobs).items():
-            self._jobs.labels(state).set(count)
+        self._artifacts.clear()
+        if figures is not None:
+            for gauge, counts in ((self._jobs, figures.jobs), (self._artifacts, figures.artifacts)):
+                for state, count in counts.items():
+                    gauge.labels(state).set(count)

@@ -16,7 +16,9 @@ from dualtrack.errors import (
     InferenceTimeout,
     Unavailable,
 )
+from service.artifacts import overlay
 from service.inference.triton.client import DEAD_CODE
+from service.state.artifact import OPEN, ArtifactState
 from service.state.counters import EDGES_S, Counts
 from service.state.job import TERMINAL
 
@@ -57,6 +59,13 @@ class WorkersCollector(Collector):
         for state in sorted(TERMINAL):
             ended.add_metric([state], self.counts.jobs.get(state, 0))
         yield ended
+        made = CounterMetricFamily(
+            "dualtrack_artifacts_ended", "Artifacts that were made or failed, by kind.", labels=["kind", "state"]
+        )
+        for kind in sorted({overlay.KIND, *(kind for kind, _ in self.counts.artifacts)}):
+            for outcome in sorted(set(ArtifactState) - OPEN):
+                made.add_metric([kind, outcome], self.counts.artifacts.get((kind, outcome), 0))
+        yield made
         failures = CounterMetricFamily(
             "dualtrack_attempt_failures", "Attempts at jobs that failed.", labels=["cause", "code"]
         )
@@ -65,7 +74,7 @@ class WorkersCollector(Collector):
             failures.add_metric(labels, number)
         yield failures
         stages = HistogramMetricFamily(
-            "dualtrack_stage_seconds", "Time that a stage of a done job took.", labels=["stage"]
+            "dualtrack_stage_seconds", "Time that a stage of a done job or artifact took.", labels=["stage"]
         )
         for stage, taken in self.counts.stages.items():
             buckets = list(starmap(_bucket, zip(EDGES_S, taken.up_to, strict=True)))

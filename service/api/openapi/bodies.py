@@ -74,3 +74,9 @@ JOB_BODY = {
         },
     }
 }
+ARTIFACT_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": ref("ArtifactRequest")}},
+    }
+}

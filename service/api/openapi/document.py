@@ -10,14 +10,14 @@ from pydantic.json_schema import models_json_schema
 from service.api.openapi.bodies import FORMS
 from service.api.openapi.refs import PREFIX, TEMPLATE, with_refs
 from service.api.openapi.results import result_components
-from service.api.schemas import JobRequest, ProblemDetails
+from service.api.schemas import ArtifactRequest, JobRequest, ProblemDetails
 
 LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 SERVERS = [{"url": "/", "description": "The service that this document comes from."}]
 TAGS = [
     {"name": "videos", "description": "Upload videos, look them up, delete them. A video's id is its SHA-256."},
     {"name": "jobs", "description": "Create a job, follow its progress, cancel it. One job segments one video."},
-    {"name": "results", "description": "Download the result of a job."},
+    {"name": "results", "description": "Download the result of a job, or request a file that is made from it."},
     {"name": "models", "description": "The networks in use."},
     {"name": "service", "description": "Health checks and metrics; none of them needs an API key."},
 ]
@@ -58,7 +58,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         license_info=LICENSE,
     )
     _, definitions = models_json_schema(
-        [(JobRequest, "validation"), (ProblemDetails, "validation")], ref_template=TEMPLATE
+        [(JobRequest, "validation"), (ArtifactRequest, "validation"), (ProblemDetails, "validation")],
+        ref_template=TEMPLATE,
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update({**definitions["$defs"], **FORMS, **result_components()})

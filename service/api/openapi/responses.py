@@ -14,7 +14,8 @@ DESCRIPTIONS = {
     401: "The API key is missing or wrong.",
     404: "Not found.",
     408: "The client stopped sending the body.",
-    409: "The job has no result: it has not ended (see `state` and `progress`), failed or was canceled.",
+    409: "The job has no result: it has not ended (see `state` and `progress`), failed or was canceled; or its overlay "
+    "is not drawn yet or failed (see `artifact`).",
     410: "It existed, but was deleted.",
     413: "The body exceeds the size limit.",
     415: "The content type, container or codec is not supported.",

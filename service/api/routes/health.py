@@ -51,6 +51,7 @@ async def get_metrics(parts: PartsDep, metrics: MetricsDep) -> Response:
         metrics.state(
             StateFigures(
                 jobs=await parts.jobs.counts(),
+                artifacts=await parts.artifacts.counts(),
                 oldest_s=await parts.jobs.oldest_queued_s(),
                 workers=await parts.workers.count(),
                 counts=await parts.counters.read(),

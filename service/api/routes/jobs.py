@@ -12,6 +12,7 @@ from service.api.openapi.bodies import JOB_BODY
 from service.api.openapi.responses import RETRY_AFTER, refusals
 from service.api.schemas import JobOut
 from service.api.server.draining import unless_stopping
+from service.state.artifact import OF_JOB, OPEN
 from service.state.job import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -77,7 +78,7 @@ async def create_job(
     response.headers.update(asked.deprecation_headers())
     if not created:
         response.headers["Idempotency-Replayed"] = "true"
-    return JobOut.of(job, prefix)
+    return JobOut.of(job, [] if created else await parts.artifacts.of(f"{OF_JOB}:{job.id}"), prefix)
 
 
 @router.get("/{job_id}", response_description="The job.", responses=refusals(404, 410))
@@ -94,14 +95,19 @@ async def get_job(
         int | None, Query(ge=0, description="With `wait`: answer as soon as the job's `version` differs from this one.")
     ] = None,
 ) -> JobOut:
-    """A job: its state, progress and estimated time left. With `wait`, the answer comes once the job has ended."""
+    """A job: its state, progress and estimated time left, and its artifacts.
+
+    With `wait`, the response is sent once the job has ended; with `version` as well, also at its next change, and for
+    an ended job at the next change of an artifact that has not ended.
+    """
     job = await unless_stopping(parts.jobs.wait(job_id, wait, version=version), stopping) if wait else None
     if job is None:
         job = await parts.jobs.get(job_id)
+    artifacts = await parts.artifacts.of(f"{OF_JOB}:{job_id}")
     response.headers["Cache-Control"] = "no-store"
-    if job.state not in TERMINAL:
+    if job.state not in TERMINAL or any(each.state in OPEN for each in artifacts):
         response.headers["Retry-After"] = POLL_AFTER_S
-    return JobOut.of(job, prefix)
+    return JobOut.of(job, artifacts, prefix)
 
 
 @router.delete(
@@ -111,5 +117,6 @@ async def get_job(
     responses=refusals(404, 410),
 )
 async def cancel_job(job_id: JobId, parts: PartsDep, prefix: Prefix) -> JobOut:
-    """Cancel a queued or running job. A job that has ended is not changed."""
-    return JobOut.of(await parts.jobs.cancel(job_id), prefix)
+    """Cancel a queued or running job. A job that has ended is not changed, nor are its artifacts."""
+    job = await parts.jobs.cancel(job_id)
+    return JobOut.of(job, await parts.artifacts.of(f"{OF_JOB}:{job_id}"), prefix)

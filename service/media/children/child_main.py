@@ -41,9 +41,9 @@ def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = N
     except MemoryError:
         answer = _refusal(no_memory)
     except OSError as error:
-        if type(error).__module__.startswith("av."):  # PyAV's own errors are OSErrors, too
-            raise
         full = error.errno in FULL
+        if type(error).__module__.startswith("av.") and not full:  # PyAV's own errors are OSErrors, too
+            raise
         what = f"no space for the decoder's output: {error.strerror}" if full else str(error)
         answer = {"unavailable": {"code": "disk-full" if full else "unavailable", "detail": f"disk: {what}"}}
     send(answer)

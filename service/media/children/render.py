@@ -1,6 +1,7 @@
 """Child process: decode again, draw, encode."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import count
@@ -25,6 +26,8 @@ from service.structures.masks import decode_part, from_json
 
 TIME_BASE = Fraction(1, 90_000)
 PROGRESS_EVERY = 5
+NICE = 5
+"""Added to the niceness: an overlay is drawn beside jobs, which come first on a machine with few cores."""
 
 
 class Painter:
@@ -154,4 +157,5 @@ def _still_there(frames: int) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     child_main(work)

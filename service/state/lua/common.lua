@@ -10,8 +10,8 @@ local function count(counters, field, ttl)
     redis.call('EXPIRE', counters, ttl)
 end
 -- The last step of every change of a job: increments the version, which is the event's number, and appends the event to
--- both streams. An event has the fields of the job that followers need; for others they read the job.
-local function changed(job, checkpoints, job_events, owner_events)
+-- both streams. An event has the fields of the job that followers need, and `more`; for others they read the job.
+local function changed(job, checkpoints, job_events, owner_events, more)
     local state = redis.call('HGET', job, 'state')
     local ended = state == 'done' or state == 'failed' or state == 'canceled'
     if ended then
@@ -28,6 +28,7 @@ local function changed(job, checkpoints, job_events, owner_events)
             table.insert(event, value)
         end
     end
+    for _, each in ipairs(more or {}) do table.insert(event, each) end
     redis.call('XADD', job_events, 'MAXLEN', ended and ENDED_JOB_EVENTS or JOB_EVENTS, number .. '-0', unpack(event))
     redis.call('PEXPIRE', job_events, math.max(redis.call('PTTL', job), 1))
     redis.call('XADD', owner_events, 'MAXLEN', '~', OWNER_EVENTS, '*', unpack(event))

@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 
 from dualtrack.errors import DualtrackError
 from service.state import redis_keys
+from service.state.artifact import OF_JOB, OF_VIDEO, Artifact, ArtifactKey
+from service.state.artifacts import ArtifactStore
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.job import Job
@@ -41,6 +43,41 @@ class Bench:
         return JobStore(
             redis or self.redis, deliver, max_queue=max_queue, max_attempts=max_attempts, ttl_s=ttl_s, lease_s=lease_s
         )
+
+    def artifacts(
+        self, *, lease_s: float = ALIVE, max_queue: int = 9, max_attempts: int = 3, redis: Redis | None = None
+    ) -> ArtifactStore:
+        async def deliver(name: str, key: str) -> None:
+            self.delivered.append((name, key))
+
+        return ArtifactStore(
+            redis or self.redis, deliver, max_queue=max_queue, max_attempts=max_attempts, lease_s=lease_s
+        )
+
+    async def owner(self, kind: str = OF_JOB) -> str:
+        """What can have artifacts: a done job, or a video."""
+        if kind == OF_JOB:
+            job_id = await self.running()
+            assert await self.store().commit(job_id, 1, f"results/{job_id}/1")
+            return f"{OF_JOB}:{job_id}"
+        await self.redis.set(redis_keys.video("video"), "{}", ex=600)
+        return f"{OF_VIDEO}:video"
+
+    async def waiting_artifact(self, owner: str = OF_JOB) -> str:
+        """A new artifact of a new owner of this kind."""
+        return (await self.artifacts().create(ArtifactKey(await self.owner(owner), "overlay"))).name
+
+    async def running_artifact(self, owner: str = OF_JOB) -> str:
+        """An artifact that attempt 1 holds."""
+        name = await self.waiting_artifact(owner)
+        assert (await self.begin_artifact(name)).attempt == 1
+        return name
+
+    async def begin_artifact(self, name: str) -> Artifact:
+        """A new attempt, even if another one holds the artifact."""
+        artifact = await self.artifacts(lease_s=SILENT).begin(name)
+        assert artifact is not None
+        return artifact
 
     async def stored_video(self, folder: Path) -> VideoStore:
         """A store with one video, whose id is `video`."""

@@ -1,6 +1,6 @@
 """An engine without models: runs the commands in a job's `script` (or in its video) one by one.
 
-`step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`: send the message of that name. `until-cancel`: send steps
+`step`, `note`, `checkpoint`, `done`, `fail`, `fail-final`, `fail-overlay`: send the message of that name. `until-cancel`: send steps
 until the job is canceled. `deaf`: send nothing more. `spin`, `child`: compute without
 a message, here or in a child. `exit`, `kill`: end during the job. `malformed`, `unknown`,
 `command`, `huge`, `half`, `newer`: send a line that is not a valid message of an engine. `next-run`: send the rest as
@@ -75,6 +75,9 @@ class Scripted:
 
     def fail_final(self) -> None:
         self.fail("malformed", final=True)
+
+    def fail_overlay(self) -> None:
+        self.send(Failed(self.run, "overlay-failed", "overlay: decode-failed: frame 3 is broken", final=True))
 
     def malformed(self) -> None:
         self.write("Warning: slow\n")

@@ -13,6 +13,7 @@ from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import Canceled, DualtrackError
 from dualtrack.progress import Progress
 from dualtrack.protocol import Step
+from service.cli.main import main
 from tests.contract.worker.scripted_jobs import SCRIPTED
 
 COMMAND = [sys.executable, str(SCRIPTED), "ready"]
@@ -165,3 +166,56 @@ def test_the_result_stays_where_the_caller_wants_it(tmp_path: Path) -> None:
         result = engine.segment(video, out=out)
     assert [path.name for path in out.iterdir()] == ["tubelets.json"]
     assert dualtrack.load(out / "tubelets.json") == result
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        pytest.param("fail-overlay", "overlay: decode-failed: frame 3 is broken", id="overlay-failed"),
+        pytest.param("kill", "overlay: engine-died: engine: the process ended during a job (exit code -9)", id="died"),
+    ],
+)
+def test_an_overlay_that_fails_leaves_the_result(tmp_path: Path, end: str, reason: str) -> None:
+    video, out = tmp_path / "it.mp4", tmp_path / "out"
+    out.mkdir()
+    video.write_text(f"result step {end}")
+    with Scripted() as engine:
+        with pytest.raises(dualtrack.OverlayFailed) as failed:
+            engine.segment(video, out=out)
+        assert str(failed.value) == f"{reason}; the result is complete, in {out}/"
+        assert [path.name for path in out.iterdir()] == ["tubelets.json"]
+        assert dualtrack.load(out / "tubelets.json").tubelets == ()
+        # what an earlier call has left is not taken for the result of a later one
+        (out / "result.jsonl").write_text("of an earlier call")
+        video.write_text("step fail-final")
+        with pytest.raises(dualtrack.InvalidVideo):
+            engine.segment(video, out=out)
+
+
+def test_an_interrupt_while_the_overlay_is_drawn_leaves_the_result(tmp_path: Path) -> None:
+    video, out = tmp_path / "it.mp4", tmp_path / "out"
+    out.mkdir()
+    video.write_text("result until-cancel")
+
+    def interrupt(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with Scripted() as engine, pytest.raises(KeyboardInterrupt):
+        engine.segment(video, out=out, on_progress=interrupt)
+    assert [path.name for path in out.iterdir()] == ["tubelets.json"]
+
+
+def test_the_command_shows_the_result_of_a_failed_overlay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, out = tmp_path / "it.mp4", tmp_path / "out"
+    out.mkdir()
+    video.write_text("result step fail-overlay")
+    monkeypatch.setattr(dualtrack.Engine, "_command", COMMAND)
+    monkeypatch.setattr(sys, "argv", ["dualtrack", "segment", str(video), "--out", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    shown = capsys.readouterr()
+    assert f"Results written to {out}/" in shown.out
+    assert "error: overlay-failed: overlay: decode-failed: frame 3 is broken; the result is complete, in" in shown.err

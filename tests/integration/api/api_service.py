@@ -26,6 +26,7 @@ from service.api.server.draining import DrainingServer
 from service.settings import Settings
 from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
+from service.worker.runner import artifacts_of
 from tests.support.results import write_empty
 
 RAW = {"Content-Type": "video/mp4"}
@@ -68,15 +69,27 @@ async def progress(parts: Parts, job_id: str, *, done: int) -> None:
     await parts.jobs.progress(job_id, job.attempt, latest)
 
 
-async def finish(parts: Parts, job_id: str) -> None:
-    """What a worker does last: files first, then the commit."""
+async def finish(parts: Parts, job_id: str, *, drawn: bool = True) -> None:
+    """What a worker does last: files first, then the commit; then the overlay if the job requests it."""
     job = await begin(parts, job_id)
     folder = parts.blobs.result_folder(job_id, job.attempt)
     folder.mkdir(parents=True, exist_ok=True)
     write_empty(folder)
     (folder / "ytvis.json").write_text("[]")
-    (folder / "overlay.mp4").write_bytes(bytes(range(100)))
-    await parts.jobs.commit(job_id, job.attempt, str(folder.relative_to(parts.blobs.root)))
+    wanted = artifacts_of(job)
+    await parts.jobs.commit(job_id, job.attempt, str(folder.relative_to(parts.blobs.root)), wanted)
+    for key in wanted if drawn else ():
+        await draw(parts, key.name)
+
+
+async def draw(parts: Parts, name: str) -> None:
+    """What a worker does with an artifact."""
+    artifact = await parts.artifacts.begin(name)
+    assert artifact is not None
+    file = parts.blobs.artifact_folder(name, artifact.attempt) / "overlay.mp4"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(range(100)))
+    await parts.artifacts.commit(name, artifact.attempt, str(file.relative_to(parts.blobs.root)), 100)
 
 
 async def fail(parts: Parts, job_id: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from dualtrack.client.async_client import AsyncClient
 from dualtrack.client.client import Client
+from dualtrack.client.job import Job
 from dualtrack.digest import sha256_of
 from dualtrack.errors import (
     Conflict,
@@ -23,10 +24,11 @@ from dualtrack.errors import (
     Unavailable,
 )
 from dualtrack.progress import Progress
-from service.cli.submit import run_job
+from service.cli.submit import fetch_overlay, run_job
 from service.state import redis_keys
+from service.state.job import JobProgress
 from service.wiring import Parts
-from tests.integration.api.api_service import Api, clip, finish, progress, running
+from tests.integration.api.api_service import Api, clip, draw, finish, progress, running
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +71,77 @@ def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: P
 
     worker = threading.Thread(target=api.act, args=(finish_the_next,))
     worker.start()
-    run_job(client, api.url, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
+    job, _ = run_job(client, api.url, clip(tmp_path / "a.mp4", seed=2), tmp_path / "out", {})
     worker.join()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json"}
+    fetch_overlay(client, job, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"tubelets.json", "ytvis.json", "overlay.mp4"}
+
+
+async def undrawn(parts: Parts, job_id: str) -> str:
+    """End a job whose overlay is still to be drawn; the overlay's name."""
+    await finish(parts, job_id, drawn=False)
+    (artifact,) = await parts.artifacts.of(f"job:{job_id}")
+    return artifact.name
+
+
+def test_download_waits_for_the_overlay(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4", seed=3))
+    name = api.act(partial(undrawn, job_id=job.id))
+    done = client.wait(job)
+    assert [(each.kind, each.state) for each in done.artifacts] == [("overlay", "waiting")]
+    with pytest.raises(Unavailable, match=r"expected its overlay within 0\.1 s, got state waiting") as late:
+        done.download("overlay-mp4", tmp_path / "o.mp4", timeout_s=0.1)
+    assert late.value.code == "timeout"
+    assert not (tmp_path / "o.mp4").exists()
+
+    async def work(parts: Parts) -> None:
+        artifact = await parts.artifacts.begin(name)
+        assert artifact is not None
+        await parts.artifacts.progress(name, 1, JobProgress("render", 1, 4, 0.25, 2.0, 1.5))
+        await asyncio.sleep(0.5)
+        await parts.artifacts.release(name, 1)
+        await draw(parts, name)
+
+    worker = threading.Thread(target=api.act, args=(work,))
+    worker.start()
+    seen: list[Progress] = []
+    path = client.download(job.id, "overlay-mp4", tmp_path / "o.mp4", on_progress=seen.append)
+    worker.join()
+    assert path.read_bytes() == bytes(range(100))
+    assert seen[0] == Progress("render", 1, 4, 0.25, 2.0, 1.5)
+    assert (seen[-1].done, seen[-1].fraction, seen[-1].eta_s) == (4, 1.0, 0.0)
+    assert client.job(job).artifacts[0].size_bytes == 100
+
+
+def test_an_overlay_that_failed_is_named_and_requested_again(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4", seed=4))
+    name = api.act(partial(undrawn, job_id=job.id))
+
+    async def fail_it(parts: Parts) -> None:
+        await parts.artifacts.begin(name)
+        await parts.artifacts.fail(name, 1, {"code": "decode-failed", "detail": "frame 3 is broken"})
+
+    api.act(fail_it)
+    with pytest.raises(Conflict, match="its overlay failed: decode-failed: frame 3 is broken") as failed:
+        client.download(job, "overlay-mp4", tmp_path / "o.mp4")
+    assert failed.value.code == "artifact-failed"
+    assert client.job(job).artifacts[0].error == {"code": "decode-failed", "detail": "frame 3 is broken"}
+    assert client.result(job).tubelets == ()
+    assert job.create_artifact().state == "waiting"
+    api.act(partial(draw, name=name))
+    assert client.download(job, "overlay-mp4", tmp_path / "o.mp4").exists()
+    with pytest.raises(InvalidParameter, match="kind"):
+        client.create_artifact(job, "zip")
+
+
+def test_the_job_of_a_service_without_artifacts(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4", seed=5))
+    with api.http(headers={"Authorization": "Bearer s3cret"}) as http:
+        document = http.get(f"/v1/jobs/{job.id}").json()
+    job.cancel()
+    del document["artifacts"]
+    assert Job.of(document, client).artifacts == ()
 
 
 def test_errors_are_ours(api: Api, client: Client, tmp_path: Path) -> None:
@@ -121,6 +191,7 @@ def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
             assert (await done.result()).tubelets == ()
             path = await done.download("overlay-mp4", tmp_path / "o.mp4")
             assert path.read_bytes() == bytes(range(100))
+            assert (await done.create_artifact()).state == "done"
             with pytest.raises(InvalidParameter, match="format: expected one of coco-rle"):
                 await done.download("avi", tmp_path / "o.avi")
             assert (await done.cancel()).state == "done"

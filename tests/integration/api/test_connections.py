@@ -73,13 +73,6 @@ def test_the_next_header_of_a_kept_connection_has_a_deadline_too(api: Api) -> No
         assert got.startswith(b"HTTP/1.1 200 ")
 
 
-def test_hundreds_of_silent_connections_keep_nobody_out(api: Api) -> None:
-    with connections(api, 600) as silent, api.http() as http:
-        assert http.get("/livez").status_code == 200
-        assert [rest(each) for each in silent] == [b""] * 600
-        assert http.get("/livez").status_code == 200
-
-
 def test_many_requests_under_way_from_one_address_are_served(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,27 +119,6 @@ def test_uploads_that_trickle_make_room_for_others(api: Api, monkeypatch: pytest
             return answer.status_code == 415
 
         wait_for(room, PATIENCE_S)
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
-        b"POST /v1/videos HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 1_000_000,
-    ],
-    ids=["TLS", "two hosts", "not ASCII", "no host", "length", "chunk", "huge header"],
-)
-def test_what_is_no_http_gets_a_problem(api: Api, sent: bytes) -> None:
-    with connections(api, 1) as [connection]:
-        connection.sendall(sent)
-        got = rest(connection)
-    assert got.startswith(b"HTTP/1.1 4")
-    assert b"application/problem+json" in got.lower()
 
 
 def test_a_client_that_does_not_read_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,8 @@ AUTHORIZATION = {"Authorization": "Bearer k"}
         ("api:8080", True),
         ("x.localhost.evil.example", False),
         ("api.example.evil.example", False),
+        ("a name", False),
+        ("[[[:::", False),
     ],
 )
 def test_a_foreign_name_is_refused(api: Api, host: str, accepted: bool) -> None:

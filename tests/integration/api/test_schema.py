@@ -40,6 +40,7 @@ PATHS = {
     "/v1/jobs": "post",
     "/v1/jobs/{job_id}": "get delete",
     "/v1/jobs/{job_id}/result": "get",
+    "/v1/jobs/{job_id}/artifacts": "post",
     "/v1/models": "get",
     "/livez": "get",
     "/metrics": "get",

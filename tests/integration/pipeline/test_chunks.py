@@ -33,6 +33,7 @@ from service.structures.masks import filled, from_json, iou_matrix
 from service.worker.meter import ProgressMeter, plan_of
 from tests.support.annotated import HW, context
 from tests.support.clips import PEDESTRIANS
+from tests.support.overlays import draw_overlay
 from tests.support.results import document_in
 from tests.support.scenes import GREY, Rectangle, draw
 
@@ -222,8 +223,8 @@ def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: Folde
 
 
 def test_the_overlay_has_every_frame_with_its_objects(long: Path, kept: FolderCache, tmp_path: Path) -> None:
-    job(long, tmp_path, cache=kept, overlay=True, **CUT)
-    with av.open(str(tmp_path / "overlay.mp4")) as overlay:
+    job(long, tmp_path, cache=kept, **CUT)
+    with av.open(str(draw_overlay(long, tmp_path))) as overlay:
         frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in overlay.decode(video=0)]
     plain = scene([RED, BLUE, LATE], FRAMES)
     assert len(frames) == FRAMES

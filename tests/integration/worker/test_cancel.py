@@ -1,4 +1,4 @@
-"""A canceled job ends within one step of whatever stage it is in."""
+"""A canceled job ends within one step of whatever stage it is in; a failed overlay leaves the result."""
 
 import asyncio
 from dataclasses import replace
@@ -9,11 +9,13 @@ import pytest
 
 from dualtrack import protocol
 from dualtrack.digest import sha256_of
+from evaluation.bench.meters.processes import kill_children
 from service.inference.fake.detector import PALETTE
 from service.media.limits import VideoLimits
 from service.pipeline.networks import Networks
 from service.worker.engine_main import Cancels, JobEngine, Reporter
 from tests.support.annotated import context, write_video
+from tests.support.results import document_in
 from tests.support.scenes import Rectangle
 
 FRAMES = 6
@@ -52,7 +54,7 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     counted, patient = Networks(client, opened.networks.manifest), VideoLimits(wall_s=120)
     engine = JobEngine(replace(opened, networks=counted, limits=patient), Reporter(send), cancels)
     video, out = tmp_path / "a.mp4", tmp_path / "out"
-    job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}}
+    job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}, "overlay": True}
     asyncio.run(engine.run(protocol.Do(1, job)))
     *steps, last = sent
     assert isinstance(last, protocol.Failed)
@@ -64,3 +66,27 @@ def test_nothing_is_done_after_the_step_under_way(stage: str, calls_of_a_step: i
     # two references of a seed come before the first step of its round
     assert client.calls - calls_before <= max(calls_of_a_step, 2 if stage == "calibrate" else 0)
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_a_child_that_is_killed_while_it_draws_leaves_the_result(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", [PERSON], FRAMES)
+    sent: list[protocol.EngineMessage] = []
+
+    def send(message: protocol.EngineMessage) -> None:
+        sent.append(message)
+        if isinstance(message, protocol.Step) and message.stage == "render":
+            kill_children()
+
+    opened = replace(context(tmp_path / "scratch"), limits=VideoLimits(wall_s=120))
+    video, out = tmp_path / "a.mp4", tmp_path / "out"
+    job = {"video": str(video), "sha256": sha256_of(video), "out": str(out), "parameters": {}}
+    asyncio.run(JobEngine(opened, Reporter(send), Cancels()).run(protocol.Do(1, {**job, "overlay": True})))
+    last = sent[-1]
+    assert isinstance(last, protocol.Failed)
+    assert (last.code, last.final) == ("overlay-failed", True)
+    assert last.detail.endswith("without a result (killed by SIGKILL)")
+    assert {path.name for path in out.iterdir()} == {"result.jsonl", "ytvis.json"}
+    assert document_in(out)["video"]["frames"] == FRAMES
+    # a worker's engine draws nothing
+    asyncio.run(JobEngine(opened, Reporter(send), Cancels()).run(protocol.Do(2, job)))
+    assert isinstance(sent[-1], protocol.Done)

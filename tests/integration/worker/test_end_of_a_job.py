@@ -48,6 +48,7 @@ def runner(parts: Parts, engine: Engine) -> JobRunner:
         parts.cache,
         cast("EngineHandle", engine),
         parts.counters,
+        parts.artifacts,
     )
 
 

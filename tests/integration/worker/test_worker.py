@@ -262,18 +262,6 @@ async def _undelivered(_job: str, _key: str) -> None:
     """No worker shall take it."""
 
 
-def test_killed_worker_another_attempt_finishes_with_one_result(bench: Bench) -> None:
-    first = bench.start_worker()
-    job_id = bench.submit("ok 30")
-    bench.until(job_id, running_now)
-    first.kill()
-    bench.start_worker()
-    job = bench.until(job_id, ended, 40)
-    assert (job.state, job.attempt) == (JobState.DONE, 2)
-    assert [path.parent.name for path in bench.results(job_id)] == ["2"]
-    assert bench.series()['dualtrack_attempt_failures_total{cause="service",code="worker-died"}'] == 1
-
-
 @pytest.mark.parametrize("what", ["ok 2000", "hang 2000"])
 def test_cancel_of_a_running_job_leaves_nothing(bench: Bench, what: str) -> None:
     bench.start_worker()
@@ -308,15 +296,3 @@ def test_cancel_of_a_waiting_job_is_counted_once(bench: Bench) -> None:
     for _ in range(2):
         bench.api.act(lambda parts: parts.jobs.cancel(job_id))
     assert bench.series()['dualtrack_jobs_ended_total{state="canceled"}'] == 1
-
-
-def test_stopped_worker_gives_its_job_back(bench: Bench) -> None:
-    first = bench.start_worker()
-    job_id = bench.submit("ok 30")
-    bench.until(job_id, running_now)
-    first.terminate()
-    assert first.wait(15) == 0
-    bench.start_worker()
-    job = bench.until(job_id, ended, 40)
-    assert job.state is JobState.DONE
-    assert len(bench.results(job_id)) == 1

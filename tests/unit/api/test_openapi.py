@@ -15,9 +15,21 @@ from tests.support.results import document_in, write_empty
 PREFIX = "#/components/schemas/"
 OPERATIONS = {
     *("upload_video", "get_video", "delete_video", "create_job", "get_job", "cancel_job", "get_result"),
-    *("get_models", "get_liveness", "get_readiness", "get_metrics"),
+    *("create_artifact", "get_models", "get_liveness", "get_readiness", "get_metrics"),
 }
-NAMED = {"Video", "Job", "JobRequest", "JobForm", "Result", "Tubelet", "Mask", "YtvisRecord", "Problem"}
+NAMED = {
+    "Artifact",
+    "ArtifactRequest",
+    "Video",
+    "Job",
+    "JobRequest",
+    "JobForm",
+    "Result",
+    "Tubelet",
+    "Mask",
+    "YtvisRecord",
+    "Problem",
+}
 SUM = "0" * 64
 
 

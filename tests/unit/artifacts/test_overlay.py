@@ -28,10 +28,10 @@ def result(folder: Path, *scores: float, box: Box | None = TIGHT) -> ResultFile:
 
 def test_doubtful_tubelets_are_left_out_and_numbers_are_the_ids(tmp_path: Path) -> None:
     found = result(tmp_path, 0.6, 0.01, 0.1)
-    shown = drawings(found, JobParameters().overlay_min_score)
+    shown = list(drawings(found, JobParameters().overlay_min_score))
     assert [(drawing.id, drawing.score, drawing.start) for drawing in shown] == [(9, 0.6, 0), (7, 0.1, 2)]
     assert [mask for drawing in shown for mask in drawing.masks] == [MASK, MASK]
-    assert len(drawings(found, 0)) == 3
+    assert len(list(drawings(found, 0))) == 3
 
 
 @pytest.mark.parametrize(

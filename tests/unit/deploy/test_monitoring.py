@@ -37,7 +37,7 @@ def series() -> set[str]:
     metrics = ApiMetrics(CollectorRegistry())
     metrics.observe("GET", "/", 200, 0.1)
     counts = counts_of({"jobs:done": "1", "seconds:detect:2.5": "1", "seconds:detect:sum": "2"})
-    metrics.state(StateFigures(jobs={"queued": 1}, oldest_s=2.0, workers=1, counts=counts))
+    metrics.state(StateFigures(jobs={"queued": 1}, artifacts={"waiting": 1}, oldest_s=2.0, workers=1, counts=counts))
     return set(re.findall(r"^(dualtrack_\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
 
 

@@ -24,11 +24,11 @@ from dualtrack.protocol import (
 
 LINES = [
     pytest.param(
-        Start({"scratch": "s"}), '{"message": "start", "settings": {"scratch": "s"}, "format": 2}', id="start"
+        Start({"scratch": "s"}), '{"message": "start", "settings": {"scratch": "s"}, "format": 3}', id="start"
     ),
     pytest.param(Do(3, {"video": "v"}), '{"message": "do", "run": 3, "job": {"video": "v"}}', id="do"),
     pytest.param(Cancel(3), '{"message": "cancel", "run": 3}', id="cancel"),
-    pytest.param(Ready(), '{"message": "ready", "format": 2}', id="ready"),
+    pytest.param(Ready(), '{"message": "ready", "format": 3}', id="ready"),
     pytest.param(
         Step(3, "track", 1, 9),
         '{"message": "step", "run": 3, "stage": "track", "done": 1, "total": 9}',
@@ -60,7 +60,7 @@ LINES = [
 
 @pytest.mark.parametrize(("message", "line"), LINES)
 def test_the_shape_of_a_message_is_that_of_its_format(message: Message, line: str) -> None:
-    assert FORMAT == 2, "another format: write its lines here"
+    assert FORMAT == 3, "another format: write its lines here"
     assert encode(message) == line + "\n"
     assert decode(line) == decode(line.encode()) == message
 
@@ -100,9 +100,9 @@ def test_other_lines_are_refused(line: str | bytes, expected: str) -> None:
 @pytest.mark.parametrize(
     ("line", "number"),
     [
-        pytest.param('{"message": "ready", "format": 3}', "3", id="newer engine"),
-        pytest.param('{"message": "ready", "format": 3, "models": []}', "3", id="newer engine with a further field"),
-        pytest.param('{"message": "start", "format": 3, "settings": {}}', "3", id="newer worker"),
+        pytest.param('{"message": "ready", "format": 4}', "4", id="newer engine"),
+        pytest.param('{"message": "ready", "format": 4, "models": []}', "4", id="newer engine with a further field"),
+        pytest.param('{"message": "start", "format": 4, "settings": {}}', "4", id="newer worker"),
         pytest.param('{"message": "ready"}', "0", id="engine without a number"),
         pytest.param('{"message": "start", "settings": {}}', "0", id="worker without a number"),
         pytest.param('{"message": "ready", "format": "1"}', "'1'", id="a number as text"),
@@ -110,7 +110,7 @@ def test_other_lines_are_refused(line: str | bytes, expected: str) -> None:
     ],
 )
 def test_a_first_message_of_another_format_is_refused_with_both_numbers(line: str, number: str) -> None:
-    expected = f"the other side uses format {number}, this side format 2"
+    expected = f"the other side uses format {number}, this side format 3"
     with pytest.raises(ProtocolError, match=f"^engine protocol: {re.escape(expected)}$"):
         decode(line)
 

@@ -21,7 +21,6 @@ from service.media.codecs import SOUND_COPIED
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.render import render_overlay
-from service.media.video_info import VideoInfo
 from service.structures.arrays import F64
 
 BARS = np.array(
@@ -242,10 +241,9 @@ def test_codecs_are_named_as_ffmpeg_names_them() -> None:
 
 def rendered(path: Path, frames: int, on_frame: Callable[[int], None]) -> list[str]:
     """The overlay by a child process; the files beside the video."""
-    info = VideoInfo("mov", "h264", 64, 48, frames, frames / RATE, RATE, 0, False, 1)
     times = [number / RATE for number in range(frames)]
     out = path.with_name("overlay.mp4")
-    asyncio.run(render_overlay(path, info, times, VideoLimits(), [], out, on_frame))
+    asyncio.run(render_overlay(path, RATE, times, VideoLimits(), [], out, on_frame))
     return sorted(each.name for each in path.parent.iterdir())
 
 
@@ -266,3 +264,12 @@ def test_a_child_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="killed by SIGKILL"):
         rendered(path, 60, kill)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_named_as_such_and_nothing_stays(tmp_path: Path) -> None:
+    path = with_sound(tmp_path / "v.mkv", "aac")
+    (tmp_path / "overlay.silent.mp4").symlink_to("/dev/full")
+    with pytest.raises(Unavailable) as full:
+        rendered(path, 8, lambda _: None)
+    assert full.value.code == "disk-full"
+    assert [each.name for each in tmp_path.iterdir()] == ["v.mkv"]

@@ -15,7 +15,7 @@ FRAMES = 48
 SMALL = VideoInfo("mp4", "h264", 640, 360, FRAMES, 4.0, 12.0, 0, False, 1)
 LARGE = replace(SMALL, width=3840, height=2160)
 FAST = replace(SMALL, fps=24.0)
-LEARNED = {"decode": 0.4, "detect": 0.1, "calibrate": 0.001, "track": 0.15, "merge": 0.01, "fill": 0.01, "render": 0.09}
+LEARNED = {"decode": 0.4, "detect": 0.1, "calibrate": 0.001, "track": 0.15, "merge": 0.01, "fill": 0.01}
 """Seconds per unit of this service's machine, which is not what a new one starts with."""
 Step = tuple[StageProgress, float]
 
@@ -57,13 +57,12 @@ def test_work_is_counted_in_units_of_the_stage() -> None:
     megapixels, tracked = 2 * FRAMES * 0.2304, FRAMES + FRAMES / 2
     units = {stage: work.units for stage, work in measured.items()}
     assert units == pytest.approx(
-        {"decode": megapixels, "render": megapixels, "fill": FRAMES / 2}
-        | dict.fromkeys(("detect", "calibrate", "track", "merge"), tracked)
+        {"decode": megapixels, "fill": FRAMES / 2} | dict.fromkeys(("detect", "calibrate", "track", "merge"), tracked)
     )
     assert {stage: work.seconds / work.units for stage, work in measured.items()} == pytest.approx(LEARNED)
 
 
-LARGE_JOB = {"decode": 120.0, "detect": 5.0, "calibrate": 0.05, "track": 8.0, "merge": 0.5, "render": 36.0}
+LARGE_JOB = {"decode": 120.0, "detect": 5.0, "calibrate": 0.05, "track": 8.0, "merge": 0.5}
 
 
 def worst(plan: Plan, steps: list[Step]) -> float:
@@ -79,9 +78,10 @@ def worst(plan: Plan, steps: list[Step]) -> float:
     return max(factors)
 
 
-RENDERED = {"decode": 8.0, "detect": 5.5, "calibrate": 0.05, "track": 7.0, "merge": 0.4, "render": 36.0}
-"""Seconds of a job on `LARGE`: most of the time goes to the overlay."""
-MEASURED = {"decode": 0.02, "detect": 0.1, "calibrate": 0.001, "track": 0.15, "merge": 0.01, "render": 0.09}
+LARGE_FAST = replace(LARGE, fps=24.0)
+FILLED = {"decode": 8.0, "detect": 2.8, "calibrate": 0.05, "track": 3.5, "merge": 0.2, "fill": 36.0}
+"""Seconds of a job on `LARGE_FAST`: most of the time goes to the frames between tracked ones."""
+MEASURED = {"decode": 0.02, "detect": 0.1, "calibrate": 0.001, "track": 0.15, "merge": 0.01, "fill": 1.5}
 """Seconds per unit in jobs on other videos."""
 
 
@@ -95,18 +95,18 @@ MEASURED = {"decode": 0.02, "detect": 0.1, "calibrate": 0.001, "track": 0.15, "m
 )
 def test_time_to_go_of_a_large_video_is_known_from_other_jobs(cached: tuple[str, ...]) -> None:
     measured = {stage: Work(seconds * 500, 500) for stage, seconds in MEASURED.items()}
-    plan = plan_of(LARGE, JobParameters(), measured)
-    assert worst(plan, list(job(LARGE, RENDERED, cached))) < 1.5
+    plan = plan_of(LARGE_FAST, JobParameters(), measured)
+    assert worst(plan, list(job(LARGE_FAST, FILLED, cached))) < 1.5
 
 
 def test_shares_that_are_the_same_for_every_video_would_be_far_off() -> None:
     """What the test above would show without weights of this video."""
-    shares = {"decode": 0.04, "detect": 0.36, "track": 0.5, "render": 0.1}
-    assert worst(Plan(shares, shares), list(job(LARGE, RENDERED))) > 5
+    shares = {"decode": 0.04, "detect": 0.36, "track": 0.5, "fill": 0.1}
+    assert worst(Plan(shares, shares), list(job(LARGE_FAST, FILLED))) > 5
 
 
 def test_fractions_add_up_over_the_chunks_of_a_video() -> None:
-    plan = plan_of(SMALL, JobParameters(overlay=False), {})
+    plan = plan_of(SMALL, JobParameters(), {})
     whole = list(job(SMALL, {"decode": 1.0}))
     for end in (16, 32, 48):
         for stage in ("detect", "calibrate", "track", "merge"):
