@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 # images that podman builds: its own format has no HEALTHCHECK
 export BUILDAH_FORMAT ?= docker
 
-.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser test-reliability storm docs test-docs mutations load compose-check compose-test up down setup wheel lock clean
+.PHONY: demo test check lint test-models train-smoke test-triton test-generators test-browser test-reliability storm docs test-docs mutations mutants load schema compose-check compose-test up down setup wheel lock clean
 
 demo: setup
 	$(BIN)/dualtrack demo --clip "$(CLIP)" --out "$(OUT)"
@@ -67,8 +67,14 @@ mutations: setup                        ## shows that tests can fail: guards rem
 	$(BIN)/python -m tests.mutations
 	$(BIN)/python -m tests.mutations.lua
 
+mutants: setup $(VENV)/.mutants         ## a fixed half of mutmut's mutants of the pure core; OPTIONS='--parts 2', OPTIONS=stitching
+	$(BIN)/python -m tests.mutations.generated $(OPTIONS)
+
 load: setup                             ## a minute of load on a local service
 	$(BIN)/python -m tests.load.run
+
+schema: setup                           ## all checks of schemathesis on a local service; OPTIONS=--examples=200
+	$(BIN)/python -m tests.schema.run $(OPTIONS)
 
 compose-check: setup                    ## compose file, Dockerfiles, image build where podman or docker is at hand
 	$(BIN)/python -m docker.check
@@ -99,6 +105,10 @@ $(VENV)/.browser: $(VENV)/.done requirements/browser-test.txt
 	sh requirements/install.sh $(PYTHON) $(VENV) requirements/browser-test.txt no-project
 	touch $@
 
+$(VENV)/.mutants: $(VENV)/.done requirements/mutants.txt
+	sh requirements/install.sh $(PYTHON) $(VENV) requirements/mutants.txt no-project
+	touch $@
+
 $(VENV)/.compose: $(VENV)/.done requirements/compose-test.txt
 	sh requirements/install.sh $(PYTHON) $(VENV) requirements/compose-test.txt no-project
 	touch $@
@@ -116,4 +126,4 @@ $(GENERATORS)/.done: requirements/generators.txt
 	sh requirements/install.sh $(PYTHON) $(GENERATORS) requirements/generators.txt no-project
 
 clean:
-	rm -rf $(VENV) $(MODELS) $(TRITON) $(GENERATORS) $(DOCS) demo-output build dist site
+	rm -rf $(VENV) $(MODELS) $(TRITON) $(GENERATORS) $(DOCS) demo-output build dist site mutants mutants.log

@@ -92,6 +92,10 @@ class Parameters(TypedDict, total=False):
     """Maximum distance a lost target can move per tracked frame, in multiples of its size; 0 removes the bound. 0 to
     100. Default: 0.25."""
 
+    lost_agree: float
+    """How much class vector and pixel embedding must agree with the key detection for a lost target to be found again;
+    after short gaps less. Otherwise the sweep ends. 0 disables the check. 0 to 1. Default: 0.45; preset `paper`: 0."""
+
     fusion: Literal["box", "none", "instance"]
     """How the two trackers are fused: `box` cuts the mask at the tracked box; `none` uses the pixel tracker alone,
     `instance` the Siamese RPN alone, with the filled box as mask. Default: `box`."""

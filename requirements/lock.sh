@@ -18,5 +18,6 @@ compile triton-test.txt requirements/triton-test.in --no-deps --python-platform 
 # needs an older typer than the service
 compile generators.txt requirements/generators.in --python-platform linux
 compile browser-test.txt requirements/browser-test.in -c requirements/dev.txt --python-platform linux
+compile mutants.txt requirements/mutants.in -c requirements/dev.txt --python-platform linux
 compile image.txt requirements/image.in --python-platform linux
 compile compose-test.txt requirements/compose-test.in -c requirements/dev.txt --python-platform linux

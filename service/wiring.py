@@ -162,12 +162,13 @@ class Readiness:
     def __init__(self, parts: Parts) -> None:
         self._parts, self._answered = parts, time.monotonic()
         self._checks: dict[str, str | bool] = {"check": "not done yet"}
+        self._warnings = parts.warnings
         self.first = asyncio.Event()
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Problems that do not affect readiness."""
-        return self._parts.warnings
+        """Problems that do not affect readiness, as the last check found them."""
+        return self._warnings
 
     def checks(self) -> dict[str, str | bool]:
         """The last result of `ready`, with an additional check if it is stale."""
@@ -178,11 +179,20 @@ class Readiness:
         """Run the check."""
         try:
             self._checks = await ready(self._parts)
+            with contextlib.suppress(Unavailable):
+                self._warn(await losses(self._parts.redis))
         except Exception as error:  # the next check may succeed
             log.exception("readiness not checked")
             self._checks = {"check": f"failed: {type(error).__name__}"}
         self._answered = time.monotonic()
         self.first.set()
+
+    def _warn(self, found: tuple[str, ...]) -> None:
+        """Keep the warnings, and log those that are new: an operator can change the server while it runs."""
+        for line in found:
+            if line not in self._warnings:
+                log.warning(line)
+        self._warnings = found
 
 
 @contextlib.asynccontextmanager

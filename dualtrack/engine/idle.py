@@ -1,6 +1,6 @@
 """Is a process frozen? One that works uses the processor, whether or not it has anything to report."""
 
-import asyncio
+from asyncio import sleep, to_thread
 from collections.abc import Callable
 
 from dualtrack.cpu_time import tree_s
@@ -20,10 +20,10 @@ async def until_frozen(pid: int, silent_s: float, heard: Callable[[], int]) -> N
         silent_s: seconds.
         heard: how many messages have come from it so far.
     """
-    before, idle = (heard(), await asyncio.to_thread(tree_s, pid)), 0
+    before, idle = (heard(), await to_thread(tree_s, pid)), 0
     while idle < CHECKS:
-        await asyncio.sleep(silent_s / CHECKS)
-        now = (heard(), await asyncio.to_thread(tree_s, pid))
+        await sleep(silent_s / CHECKS)
+        now = (heard(), await to_thread(tree_s, pid))
         if now[0] != before[0] or now[1] - before[1] > IDLE_SHARE * silent_s:
             before, idle = now, 0
         else:

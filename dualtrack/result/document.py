@@ -134,7 +134,9 @@ def video_of(document: Mapping[str, Any]) -> Video:
 def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
     """Convert the members of a tubelet to its head."""
     classes = tuple(_of(ClassScore, {"category_id": None, **each}) for each in item.get("classes", ()))
-    return _of(TubeletHead, {"category_id": None, **item, "classes": classes})
+    spans = item.get("uncertain")
+    uncertain = None if spans is None else tuple((first, last) for first, last in spans)
+    return _of(TubeletHead, {"category_id": None, **item, "classes": classes, "uncertain": uncertain})
 
 
 def box_of(value: Sequence[float] | None) -> Box | None:
@@ -153,14 +155,16 @@ def _tubelet_json(tubelet: Tubelet, video: Video, length: int | None) -> Documen
         "track_boxes": [entry and entry.track_box for entry in entries],
         "track_scores": [entry and entry.track_score for entry in entries],
     }
+    if head.uncertain is not None:
+        lists["confidences"] = [entry and entry.confidence for entry in entries]
     known = {**_known(asdict(head)), "classes": [_known(asdict(each)) for each in head.classes]}
     offset = {"offset": head.first_frame} if length is None else {}
     return {**known, **offset, **{name: padded(values, head, length) for name, values in lists.items()}}
 
 
 def _known(values: Document) -> Document:
-    """Without an unknown `category_id`, and with a rounded score."""
-    found = {name: value for name, value in values.items() if name != "category_id" or value is not None}
+    """Without members whose value is unknown, and with a rounded score."""
+    found = {name: value for name, value in values.items() if value is not None}
     return {**found, "score": round(found["score"], SCORE_DIGITS)}
 
 
@@ -171,17 +175,22 @@ def _tubelet_of(item: Mapping[str, Any], video: Video, schema: int, *, own_ids: 
     # before schema 1, `boxes` were the tracker's boxes
     tracked = item["track_boxes" if schema else "boxes"][here]
     tight = item["boxes"][here] if schema else [None] * len(tracked)
-    rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], strict=True)
+    confidences = item["confidences"][here] if "confidences" in item else [None] * len(tracked)
+    rows = zip(item["segmentations"][here], tight, tracked, item["track_scores"][here], confidences, strict=True)
     return Tubelet(head, tuple(_entry_of(*row) for row in rows), video)
 
 
 def _entry_of(
-    mask: Mapping[str, Any] | None, box: Sequence[float] | None, track_box: Sequence[float] | None, score: float | None
+    mask: Mapping[str, Any] | None,
+    box: Sequence[float] | None,
+    track_box: Sequence[float] | None,
+    score: float | None,
+    confidence: float | None,
 ) -> Entry | None:
     tracked = box_of(track_box)
     if mask is None or tracked is None or score is None:
         return None
-    return Entry(mask["counts"], box_of(box), tracked, score)
+    return Entry(mask["counts"], box_of(box), tracked, score, confidence)
 
 
 def _of(kind: type[T], values: Mapping[str, Any]) -> T:

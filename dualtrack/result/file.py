@@ -251,6 +251,7 @@ def _part_json(head: TubeletHead, frames: range, entries: Iterable[Entry | None]
         "boxes": [entry and entry.box for entry in found],
         "track_boxes": [entry and entry.track_box for entry in found],
         "track_scores": [entry and entry.track_score for entry in found],
+        "confidences": [entry and entry.confidence for entry in found],
     }
 
 
@@ -262,13 +263,17 @@ def _block(line: bytes, where: str) -> list[BlockTubelet]:
 
 
 def _part_of(item: Document) -> BlockTubelet:
-    rows = zip(item["counts"], item["boxes"], item["track_boxes"], item["track_scores"], strict=True)
+    # results of earlier versions have no confidences
+    confidences = item.get("confidences") or [None] * len(item["counts"])
+    rows = zip(item["counts"], item["boxes"], item["track_boxes"], item["track_scores"], confidences, strict=True)
     return BlockTubelet(item["id"], item["first_frame"], tuple(_entry(*row) for row in rows))
 
 
-def _entry(counts: str | None, box: list[float], track_box: list[float], score: float) -> Entry | None:
+def _entry(
+    counts: str | None, box: list[float], track_box: list[float], score: float, confidence: float | None
+) -> Entry | None:
     tracked = box_of(track_box)
-    return None if counts is None or tracked is None else Entry(counts, box_of(box), tracked, score)
+    return None if counts is None or tracked is None else Entry(counts, box_of(box), tracked, score, confidence)
 
 
 def _common(a: range, b: range) -> range:

@@ -129,6 +129,8 @@ class TubeletHead:
         last_frame: last frame with a mask.
         frames: number of frames with a mask.
         seed_frame: frame of the detection that was tracked.
+        uncertain: first and last frame of every span in which the tubelet may have changed to another object,
+            ascending; None in results that do not record it.
         classes: the categories that the object may belong to, best first; the first is `category` with `score`. Results
             that were written before they were recorded have that one alone.
     """
@@ -141,6 +143,7 @@ class TubeletHead:
     last_frame: int
     frames: int
     seed_frame: int
+    uncertain: tuple[tuple[int, int], ...] | None = None
     classes: tuple[ClassScore, ...] = ()
 
     def __post_init__(self) -> None:
@@ -164,6 +167,8 @@ class Entry:
         track_box: the tracker's box (x1, y1, x2, y2), in pixels of the original frame: the Siamese RPN's, blended
             with the mask's box by the parameter `couple`; it may be larger or smaller than the mask.
         track_score: Siamese score of the tracker, in [0, 1]; 1 in the frame of the seed.
+        confidence: how sure it is that this is still the same object, in [0, 1]; below 0.5 the frame belongs to an
+            uncertain span. None in results that do not record it.
 
     Example:
         >>> tubelet = result.tubelets[0]
@@ -175,6 +180,7 @@ class Entry:
     box: Box | None
     track_box: Box
     track_score: float
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +256,14 @@ class Tubelet:
     def seed_frame(self) -> int:
         """Frame of the detection that was tracked forward and backward."""
         return self.head.seed_frame
+
+    @property
+    def uncertain(self) -> tuple[tuple[int, int], ...] | None:
+        """First and last frame of every span in which the tubelet may have changed to another object.
+
+        None in results that do not record it.
+        """
+        return self.head.uncertain
 
     @property
     def frames(self) -> tuple[int, ...]:

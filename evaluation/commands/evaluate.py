@@ -81,6 +81,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
     found_above_… and false_above_…: the share of annotated objects with a tubelet above that score (tubelet IoU from
     0.5, any category), and the number of other tubelets above it.
 
+    tubelet_switches counts how often a finished tubelet changes the annotated object it covers (mask IoU from 0.5),
+    switched_tubelets the tubelets with such a change; switched_crossings, of the crossings of two annotated objects,
+    those after which the best tubelet of either covers another object; unanswered_crossings those with an object
+    that has no tubelet before, or whose tubelet covers nothing afterwards. marked_switches are those with an uncertain
+    frame at most three annotated frames away, uncertain_share the share of all tubelets' frames that are uncertain.
+
     Every frame of a video file is tracked, and a video is one chunk: track_fps, chunk_frames, chunk_overlap, shots and
     stitch_iou have no effect. To score what a service computes from a fast video, evaluate a file at about 12 frames
     per second.

@@ -12,8 +12,8 @@ of box IoU, its thresholds 0.5 and 0.1, and the order of checks of its code (tid
 
 and an object that no tubelet hits and that is not the subject of a class or localization error is `missed`.
 
-In addition: a *switch* is a change of the object that a tubelet covers (mask IoU above 0.5 in the frame) between
-consecutive frames in which it covers one; *fragments* are the tubelets beyond the first that cover the same object.
+In addition: *switches* are those of `identity`; *fragments* are the tubelets beyond the first that cover the same
+object (mask IoU from 0.5 in the frame).
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from evaluation.data.dataset import AnnotatedVideo, Document
+from evaluation.metrics.identity import COVERS, covered_instances, switches_of
 from evaluation.metrics.overlaps import overlaps
 from service.structures.arrays import F64
 
@@ -134,11 +135,9 @@ def _fault(tubelet: int, own: F64, other: F64) -> Fault:
 
 def switches(frames: F64) -> list[int]:
     """Switches of each tubelet, from mask IoU per frame (T, P, G)."""
-    covered = _covered(frames)
-    counts = []
-    for tubelet in range(frames.shape[1]):
-        seen = covered[covered[:, tubelet] >= 0, tubelet]
-        counts.append(int((np.diff(seen) != 0).sum()))
+    counts = [0] * frames.shape[1]
+    for switch in switches_of(covered_instances(frames)):
+        counts[switch.tubelet] += 1
     return counts
 
 
@@ -147,20 +146,12 @@ def fragments(frames: F64) -> list[int]:
 
     A frame counts for the best tubelet that covers the object there, so duplicates are not fragments.
     """
-    covers = frames > FOREGROUND
+    covers = frames >= COVERS
     counts = []
     for number in range(frames.shape[2]):
         used = {int(row.argmax()) for row in covers[:, :, number] if row.any()}
         counts.append(max(len(used) - 1, 0))
     return counts
-
-
-def _covered(frames: F64) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Index of the object that each tubelet covers in each frame, -1 for none: (T, P)."""
-    if not frames.shape[2]:
-        return np.full(frames.shape[:2], -1)
-    best = frames.argmax(axis=2)
-    return np.where(frames.max(axis=2) > FOREGROUND, best, -1)
 
 
 def _same(labels: Sequence[int], objects: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.data.dataset import Document
+from evaluation.metrics.identity import identity_figures
 from evaluation.metrics.thresholds import threshold_figures
 from evaluation.metrics.ytvis import figures
 
@@ -13,10 +14,16 @@ COUNTS = ("crossings", "switches", "unanswered_crossings")
 
 
 def figures_of(clips: Sequence[Document]) -> dict[str, float]:
-    """Means over tracks for clips of `--given`, else the metrics of tubelets; empty without clips."""
+    """Means over tracks for clips of `--given`, else the metrics of tubelets; empty without clips.
+
+    Clips with counts of `identity_counts` under `identity` also give the figures of these.
+    """
     if not clips:
         return {}
-    return mean_figures(clips) if "tracks" in clips[0] else {**figures(clips), **threshold_figures(clips)}
+    if "tracks" in clips[0]:
+        return mean_figures(clips)
+    counts = [clip["identity"] for clip in clips if "identity" in clip]
+    return {**figures(clips), **threshold_figures(clips), **(identity_figures(counts) if counts else {})}
 
 
 def mean_figures(clips: Sequence[Document]) -> dict[str, float]:

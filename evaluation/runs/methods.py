@@ -13,6 +13,7 @@ from service.pipeline.parameters.params import PipelineParams
 from service.pipeline.run import Run, detect_all, seed_tracker, track_all
 from service.structures.detections import Detections
 from service.structures.tubelets import LabeledTubelet, Tubelet
+from service.tracking.confidence import with_confidence
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
 from service.tracking.tubelet_nms import suppress
@@ -64,8 +65,9 @@ def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary
 def finish(
     tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
 ) -> list[LabeledTubelet]:
-    """Label and score the tubelets and apply tubelet NMS; best first, without tubelets that have no mask."""
-    return suppress([label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames], params)
+    """Label, score and compare the tubelets, and apply tubelet NMS; best first, without tubelets that have no mask."""
+    labeled = [label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames]
+    return suppress(with_confidence(labeled), params)
 
 
 def _params(run: Run, method: Method) -> PipelineParams:

@@ -27,7 +27,7 @@ from service.api.layers.forwarded import ForwardedMiddleware
 from service.api.layers.head import HeadMiddleware
 from service.api.layers.origins import OriginMiddleware
 from service.api.metrics.api import ApiMetrics
-from service.api.middleware import LingeringCloseMiddleware, RequestMiddleware
+from service.api.middleware import FaultMiddleware, LingeringCloseMiddleware, RequestMiddleware
 from service.api.openapi import document
 from service.api.problems import RequestProblem
 from service.api.routes import artifacts, docs, health, jobs, models, page, results, videos
@@ -73,7 +73,8 @@ Errors are problems (RFC 9457, `application/problem+json`) with a stable `code`.
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`; its lifespan opens and closes everything that it needs.
 
-    `state.failure` is the error that ended the lifespan's start, if one did; `state.stopping` is for the server to set.
+    `state.failure` is the error that ended the lifespan's start, if one did; `state.leaving` and `state.stopping` are
+    for the server to set.
 
     Raises:
         ConfigurationError: others can reach it, and it has no key.
@@ -103,14 +104,15 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads from a CDN; ours is in routes/docs
         redoc_url=None,
     )
-    app.state.metrics, app.state.failure, app.state.stopping = metrics, None, asyncio.Event()
+    app.state.metrics, app.state.failure = metrics, None
+    app.state.leaving, app.state.stopping = asyncio.Event(), asyncio.Event()
     _add_layers(app, settings, metrics)
     for router in (videos.router, jobs.router, results.router, artifacts.router, models.router):
         app.include_router(router, dependencies=[Depends(require_key)])
     for router in (health.router, docs.router, page.router):
         app.include_router(router)
     handle_errors(app)
-    document.install(app)
+    document.install(app, has_key=settings.api_key is not None)
     return app
 
 
@@ -118,6 +120,8 @@ def _add_layers(app: FastAPI, settings: Settings, metrics: ApiMetrics) -> None:
     """The layers around the routes, innermost first."""
     app.add_middleware(HeadMiddleware)
     app.add_middleware(CompressionMiddleware)
+    # within the next: a page of another origin may read of a fault, too
+    app.add_middleware(FaultMiddleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -77,6 +77,40 @@ class RequestMiddleware:
             )
 
 
+class FaultMiddleware:
+    """Answers for an application that failed or was cut off, inside the layers that add headers to every answer.
+
+    An answer that has begun can't be replaced: `RequestMiddleware` gets the exception.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._log = structlog.get_logger("dualtrack.api")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            if started or scope["type"] != "http":
+                raise
+            self._log.exception("request failed", method=scope["method"], route=_route(scope))
+            await problems.response(problems.internal(), scope)(scope, receive, send)
+        except asyncio.CancelledError:
+            if started or scope["type"] != "http":
+                raise
+            await problems.response(problems.of_error(STOPPING), scope)(scope, receive, send)
+
+
 class _Answer:
     """Watches one answer: adds the request id and turns plain-text errors of the framework into problems."""
 

@@ -94,7 +94,8 @@ async def run(
             # once everything was up, a state server that can't be reached is restarting, not misconfigured
             excused=lambda code: code == UNAVAILABLE and ready.is_set(),
         )
-        children = [keep((*api, *map(str, descriptors)), name="service.api", descriptors=descriptors)]
+        leave_s = settings.unready_s + settings.drain_s + STOP_S
+        children = [keep((*api, *map(str, descriptors)), name="service.api", descriptors=descriptors, stop_s=leave_s)]
         children += [keep(worker) for worker in workers]
         await until_stopped(_supervise([*children, _announce(url_of(sockets, settings.host), ready)]))
 

@@ -15,6 +15,7 @@ from dualtrack.whole_file import written_whole
 from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
 from service.structures.masks import bounding_box
 from service.structures.tubelets import LabeledTubelet, Tubelet
+from service.tracking.confidence import uncertain_spans
 
 BOX_DIGITS, SCORE_DIGITS, TIME_DIGITS = 2, 4, 6
 
@@ -81,6 +82,7 @@ def tubelet_head(item: LabeledTubelet, categories: tuple[Category, ...]) -> Tube
         frames=len(frames),
         seed_frame=item.tubelet.seed.frame,
         classes=classes,
+        uncertain=uncertain_spans(item.tubelet),
     )
 
 
@@ -92,8 +94,9 @@ def entries_of(tubelet: Tubelet, frames: range) -> Iterator[Entry | None]:
             yield None
             continue
         score = round(float(np.clip(tubelet.scores[place], 0, 1)), SCORE_DIGITS)
+        confidence = round(float(tubelet.confidence[place]), SCORE_DIGITS)
         counts = mask.counts.decode("ascii")
-        yield Entry(counts, _box(bounding_box(mask)), _box(tubelet.boxes[place]), score)
+        yield Entry(counts, _box(bounding_box(mask)), _box(tubelet.boxes[place]), score, confidence)
 
 
 def _box(box: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[float, float, float, float]:

@@ -43,6 +43,7 @@ from service.structures.canvas import Canvas, fit
 from service.structures.detections import Candidate, Detections
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
+from service.tracking.confidence import with_confidence
 from service.tracking.gap_filling import tracked_step
 from service.tracking.params import TubeletParams
 from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, label_in_chunk, pack, stitch
@@ -114,8 +115,7 @@ class Run:
     @property
     def tubelet_params(self) -> TubeletParams:
         """Parameters of labels, scores and NMS; the scale of scores is that of the bundled detector."""
-        own = self.params.tubelets
-        return own if self.detector_override is None else replace(own, rescale=False)
+        return replace(self.params.tubelets, rescale=self.params.tubelets.rescale and self.detector_override is None)
 
     @property
     def canvas(self) -> Canvas:
@@ -212,16 +212,14 @@ def shot_changes(run: Run) -> ShotChanges:
 
 
 async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], ChunkNote]:
-    """Detect → calibrate → select and track → label → suppress."""
+    """Detect → calibrate → select and track → label → compare → suppress."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     detections = await detect_all(run, features)
     named = detections
     if run.vocabulary is not None:
         named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
-
     calibrated = calibrate(named, run.params.calibration)
     run.report_done("calibrate", len(run.clip))
-
     tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
 
     params = run.tubelet_params
@@ -230,9 +228,10 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         for number, tubelet in enumerate(tubelets, start=1)
         if tubelet.frames
     }
-    kept = suppress([label_in_chunk(part, params) for part in parts.values()], params)
+    labeled = with_confidence([label_in_chunk(part, params) for part in parts.values()])
+    kept = suppress(labeled, params)
     note = ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
-    return [parts[item.id] for item in kept], note
+    return [replace(parts[item.id], tubelet=item.tubelet) for item in kept], note
 
 
 async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:

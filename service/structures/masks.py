@@ -67,7 +67,7 @@ def encode_part(part: Bool, corner_xy: tuple[int, int], size_hw: tuple[int, int]
     ends = [edges[:1], inner, edges[-1:]]
     runs = np.diff(np.concatenate([[0], *ends, [height * width]]))
     # pycocotools omits an empty run at the end
-    runs = runs[:-1] if len(runs) > 1 and runs[-1] == 0 else runs
+    runs = runs[:-1] if runs[-1] == 0 else runs
     packed = coco.frPyObjects({"size": [height, width], "counts": runs.astype(np.uint32)}, height, width)
     return Rle((height, width), bytes(packed["counts"]))
 
@@ -102,7 +102,7 @@ def decode_part(rle: Rle) -> tuple[Bool, tuple[int, int]]:
     """
     height = rle.size_hw[0]
     x1, y1, x2, y2 = (int(edge) for edge in bounding_box(rle))
-    if x1 == x2 or y1 == y2:
+    if x1 == x2:
         return np.zeros((0, 0), np.bool_), (0, 0)
     # ends of the runs, relative to the first column of the mask; runs of 0 and of 1 alternate
     ends = np.clip(np.cumsum(_runs_of(rle.counts)) - x1 * height, 0, (x2 - x1) * height)

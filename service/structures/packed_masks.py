@@ -24,7 +24,7 @@ class PackedMasks(Sequence[Rle | None]):
     def __init__(self, masks: Sequence[Rle | None]) -> None:
         self._counts = b"".join(mask.counts for mask in masks if mask is not None)
         lengths = np.array([0 if mask is None else len(mask.counts) for mask in masks], np.int64)
-        self._ends: I64 = np.cumsum(lengths, dtype=np.int64)
+        self._ends: I64 = np.cumsum(lengths)
         self._there = np.array([mask is not None for mask in masks], np.bool_)
         self._size_hw = next((mask.size_hw for mask in masks if mask is not None), (0, 0))
         if differ := {mask.size_hw for mask in masks if mask is not None} - {self._size_hw}:

@@ -1,11 +1,11 @@
 """Tubelets: objects over the frames of a chunk or of the video."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from service.structures.arrays import F32
+from service.structures.arrays import F16, F32
 from service.structures.detections import Candidate
 from service.structures.masks import Rle
 
@@ -22,6 +22,10 @@ class Tubelet:
         scores: (T,) float32 in [0, 1], the Siamese score q_t; 1 at the frame of a seed, 0 where the mask is None.
         start: frame of the video at which the T entries begin. They need not reach the end of the video: with
             thousands of short tubelets in an hour-long video nearly all entries would be empty.
+        looks: (T, E) float16, the mean pixel embedding of the object in each frame, zeros where the mask is None;
+            (T, 0) if it is unknown. Rules across the tubelets of a chunk read it.
+        confidence: (T,) float32 in [0, 1], how sure it is that this is still the same object (`tracking.confidence`);
+            1 by default.
     """
 
     seed: Candidate
@@ -29,13 +33,24 @@ class Tubelet:
     boxes: F32
     scores: F32
     start: int = 0
+    looks: F16 = field(default_factory=lambda: np.zeros((0, 0), np.float16))
+    confidence: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
 
     def __post_init__(self) -> None:
         length = len(self.masks)
+        if not self.looks.size:
+            object.__setattr__(self, "looks", np.zeros((length, 0), np.float16))
+        if not self.confidence.size:
+            object.__setattr__(self, "confidence", np.ones(length, np.float32))
         if self.boxes.shape != (length, 4) or self.scores.shape != (length,):
             raise ValueError(
                 f"tubelet: expected boxes ({length}, 4) and scores ({length},), "
                 f"got {self.boxes.shape} and {self.scores.shape}"
+            )
+        if len(self.looks) != length or self.confidence.shape != (length,):
+            raise ValueError(
+                f"tubelet: expected looks ({length}, E) and confidence ({length},), "
+                f"got {self.looks.shape} and {self.confidence.shape}"
             )
 
     @property
@@ -57,19 +72,26 @@ class Tubelet:
         """The part from frame `first` to `end` - 1 of the video, which must be within its entries."""
         places = slice(first - self.start, end - self.start)
         return replace(
-            self, masks=self.masks[places], boxes=self.boxes[places], scores=self.scores[places], start=first
+            self,
+            masks=self.masks[places],
+            boxes=self.boxes[places],
+            scores=self.scores[places],
+            start=first,
+            looks=self.looks[places],
+            confidence=self.confidence[places],
         )
 
 
 def joined(pieces: Sequence[Tubelet]) -> Tubelet:
-    """Concatenate pieces without gaps between them; the seed is their best one, the first of equal ones."""
+    """Concatenate pieces without gaps between them; the seed is their best one, the first of equal ones. No looks."""
     if len(pieces) == 1:
         return pieces[0]
     masks = [mask for piece in pieces for mask in piece.masks]
     boxes: F32 = np.concatenate([piece.boxes for piece in pieces])
     scores: F32 = np.concatenate([piece.scores for piece in pieces])
+    confidence: F32 = np.concatenate([piece.confidence for piece in pieces])
     seed = max((piece.seed for piece in pieces), key=lambda seed: seed.score)
-    return Tubelet(seed, masks, boxes, scores, pieces[0].start)
+    return Tubelet(seed, masks, boxes, scores, pieces[0].start, confidence=confidence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

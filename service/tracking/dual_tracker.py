@@ -1,18 +1,18 @@
 """The dual tracker's state machine: one track is one seed in one direction of time.
 
-    start ─► TRACKED ──(q < enter)──► LOST ──(q > leave, in its window or at a candidate)──► TRACKED
-                                       └─(max_frames lost in a row)───► stopped
+    start ─► TRACKED ──(q < enter)──► LOST ──(q > leave, in its window or at a candidate)──► TRACKED, if `Look`s agree
+                                       └─(max_frames lost in a row)───► stopped           └─► else stopped
 
 A step has two halves, as two graphs run one after the other: `after_siamese` moves the box, `after_pixel` computes the
 mask inside it. States are immutable values, so a step can be repeated, stored and batched. All coordinates are network
 pixels; masks are in the original frame. See docs/method.md, sections 5.2 and 5.4.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from service.structures.arrays import F32, Bool
+from service.structures.arrays import F16, F32, Bool
 from service.structures.boxes import iou_matrix
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
@@ -56,11 +56,19 @@ class TrackState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """Result of a track in one frame: mask in the original frame (None if not visible), box there, score."""
+    """Result of a track in one frame.
+
+    Attributes:
+        mask: in the original frame; None if not visible.
+        box: (4,) in the original frame.
+        score: of the Siamese RPN.
+        look: (E,) mean pixel embedding of the object (`mean_embedding`); empty if unknown.
+    """
 
     mask: Rle | None
     box: F32
     score: float
+    look: F16 = field(default_factory=lambda: np.zeros(0, np.float16))
 
 
 def seed_window(seed: Candidate, canvas: Canvas, params: FusionParams) -> tuple[F32, F32]:
@@ -140,7 +148,24 @@ def after_pixel(
         return state, absent()
     box = _coupled(state.box, fused, window, fusion)
     moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
-    return moved, Outcome(encode_part(mask, corner, canvas.frame_hw), (box / scale).astype(np.float32), state.score)
+    own_box = (box / scale).astype(np.float32)
+    look = mean_embedding(embedding, fused, fusion)
+    return moved, Outcome(encode_part(mask, corner, canvas.frame_hw), own_box, state.score, look)
+
+
+def mean_embedding(embedding: F32, probability: F32, params: FusionParams) -> F16:
+    """Mean embedding (E,) of a window's samples above the threshold; empty if there are none.
+
+    Args:
+        embedding: (E, S, S) of the window.
+        probability: (S, S) of the same samples.
+        params: threshold.
+    """
+    inside = (probability >= params.mask_thresh).reshape(-1).astype(np.float32)
+    if not inside.any():
+        return np.zeros(0, np.float16)
+    mean: F16 = (embedding.reshape(len(embedding), -1) @ inside / inside.sum()).astype(np.float16)
+    return mean
 
 
 def box_alone(state: TrackState, canvas: Canvas) -> Outcome:

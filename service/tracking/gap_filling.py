@@ -87,11 +87,20 @@ class Filling:
         """
         filled = joined(self._filled)
         masks, boxes, scores = list(filled.masks), filled.boxes.copy(), filled.scores.copy()
-        first, last = (self._frame(place) - filled.start for place in (tracked.start, tracked.end - 1))
-        own = slice(first, last + 1, self._tracked.step)
+        # the tubelet ends before the next tracked frame
+        own = slice(self._frame(tracked.start) - filled.start, None, self._tracked.step)
         masks[own], boxes[own], scores[own] = tracked.masks, tracked.boxes, tracked.scores
         seed = replace(tracked.seed, frame=self._frame(tracked.seed.frame))
-        return Tubelet(seed, PackedMasks(masks), boxes, scores, filled.start)
+        confidence = self._confidence(tracked, range(filled.start, filled.end))
+        return Tubelet(seed, PackedMasks(masks), boxes, scores, filled.start, confidence=confidence)
+
+    def _confidence(self, tracked: Tubelet, frames: range) -> F32:
+        """The lower confidence of the two tracked frames beside each frame."""
+        places = (np.arange(frames.start, frames.stop) - self._tracked.start) / self._tracked.step - tracked.start
+        last = len(tracked.confidence) - 1
+        sides = (np.clip(side, 0, last).astype(np.int64) for side in (np.floor(places), np.ceil(places)))
+        before, after = (tracked.confidence[side] for side in sides)
+        return np.minimum(before, after)
 
     def _frame(self, place: int) -> int:
         """Index in the video, which may be beyond its end."""

@@ -49,6 +49,15 @@ class LostParams:
         ),
     ] = 0.25
 
+    agree: Annotated[
+        Share,
+        Parameter(
+            "How much class vector and pixel embedding must agree with the key detection for a lost target to be "
+            "found again; after short gaps less. Otherwise the sweep ends. 0 disables the check.",
+            "lost_agree",
+        ),
+    ] = 0.45
+
     def __post_init__(self) -> None:
         check_ranges(self)
         if self.enter > self.leave:

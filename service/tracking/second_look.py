@@ -17,7 +17,7 @@ def large(boxes: F32, side: int, params: FusionParams) -> I64:
     """Which boxes (N, 4), network px, get a second look; `side` is S."""
     if params.second_look == 0:
         return np.zeros(0, np.int64)
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     return np.flatnonzero(longer > params.second_look * side).astype(np.int64)
 
 

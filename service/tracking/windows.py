@@ -30,7 +30,7 @@ def search_windows(boxes: F32) -> F32:
 
 def pixel_windows(boxes: F32, context: float, minimum: float = MIN_PIXEL_WINDOW) -> F32:
     """Squares of `context` times the longer side, at least `minimum` px, around the boxes' centers."""
-    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+    longer = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     return square(boxes, np.maximum(longer * np.float32(context), np.float32(minimum)))
 
 

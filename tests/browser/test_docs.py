@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from service.cli.demo import running_service
 from tests.browser.chromium import chromium
+from tests.support.patience import get
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def page(service: str) -> Iterator["Page"]:
 def test_every_operation_is_shown(page: "Page", service: str) -> None:
     page.wait_for_selector(".opblock")
     shown = {block.get_attribute("id") for block in page.query_selector_all(".opblock")}
-    paths = httpx.get(f"{service}/openapi.json").json()["paths"]
+    paths = get(f"{service}/openapi.json").json()["paths"]
     wanted = {
         f"operations-{each['tags'][0]}-{each['operationId']}" for item in paths.values() for each in item.values()
     }

@@ -28,7 +28,7 @@ from service.settings import Settings
 from service.worker import engine_main
 from service.worker.main import run_worker
 
-HEADER_S = 2.0
+HEADER_S = 5.0
 """Seconds for a header, for the next piece of a body, and until a slow body counts as slow."""
 
 

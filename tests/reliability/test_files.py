@@ -23,7 +23,7 @@ pytestmark = pytest.mark.reliability
 
 REFUSED = {413, 415, 422}
 RAW = {"Content-Type": "video/mp4"}
-DAMAGED = 24
+DAMAGED = 16
 
 
 def box(kind: bytes, content: bytes = b"") -> bytes:

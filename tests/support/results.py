@@ -27,7 +27,7 @@ def write_empty(folder: Path) -> None:
 def write_unsure(folder: Path) -> None:
     """A result of one object in one frame, a dog or a cat, with its YouTube-VIS records."""
     video, classes = Video(60, 40, 1), (ClassScore(18, "dog", 0.5), ClassScore(17, "cat", 0.25))
-    tubelet = TubeletHead(1, 18, "dog", 0.5, 0, 0, 1, 0, classes)
+    tubelet = TubeletHead(1, 18, "dog", 0.5, 0, 0, 1, 0, classes=classes)
     categories = tuple(Category(each.category_id or 0, each.category) for each in classes)
     head = Head(video, {}, None, {}, categories, 1, (), (tubelet,))
     entry = Entry("PPYo0", (0.0, 0.0, 10.0, 10.0), (0.0, 0.0, 10.0, 10.0), 1.0)

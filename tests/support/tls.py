@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_S
+
 
 def certificate(folder: Path) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1, and its key."""
@@ -49,7 +51,7 @@ def tls_to(socket: Path, pair: tuple[Path, Path], port: int) -> Iterator[None]:
     task = loop.create_task(run())
     thread = threading.Thread(target=main)
     thread.start()
-    ready.wait(10)
+    assert ready.wait(PATIENCE_S)
     try:
         yield
     finally:

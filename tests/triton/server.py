@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.patience import PATIENCE_S
 from tests.support.ports import free_ports
 
 BACKEND = Path(__file__).parent / "backend" / "model.py"
-START_S, STOP_S = 90.0, 5.0
+STOP_S = 5.0
 
 
 @dataclass
@@ -79,7 +80,7 @@ def _backends(source: Path, home: Path, version: str) -> None:
 
 
 def _wait_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
             if answer.status == 200:

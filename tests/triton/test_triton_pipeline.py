@@ -14,6 +14,7 @@ from service.inference.specs import LITE, graph_specs
 from service.inference.triton.client import TritonClient
 from service.structures.masks import from_json, iou_matrix
 from tests.support.clips import cut
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY, run
 from tests.triton.server import Triton, triton
 
@@ -44,7 +45,7 @@ def test_same_tubelets_as_in_process(server: Triton, tmp_path: Path) -> None:
 
 def test_start_up_check_passes_on_the_bundled_repository(server: Triton) -> None:
     async def check() -> None:
-        client = TritonClient(server.grpc_url, deadline_s=10)
+        client = TritonClient(server.grpc_url, deadline_s=PATIENCE_S)
         try:
             await client.check(load_manifest(REPOSITORY))
         finally:
@@ -57,7 +58,7 @@ def test_a_frame_without_any_detection(server: Triton) -> None:
     """The server's onnxruntime is an older one, which fails on layers with 0 rows: the graph must have none."""
 
     async def send() -> dict[str, np.ndarray]:
-        client = TritonClient(server.grpc_url, deadline_s=30)
+        client = TritonClient(server.grpc_url, deadline_s=PATIENCE_S)
         try:
             frames = np.random.default_rng(0).integers(0, 255, (1, 384, 640, 3), dtype=np.uint8)
             # all of it padding: no cell lies inside, whatever the weights see in noise
@@ -72,7 +73,7 @@ def test_a_frame_without_any_detection(server: Triton) -> None:
 
 def test_wrong_input_is_refused_before_it_travels(server: Triton) -> None:
     async def send() -> None:
-        client = TritonClient(server.grpc_url, deadline_s=10)
+        client = TritonClient(server.grpc_url, deadline_s=PATIENCE_S)
         try:
             frames = np.zeros((1, 64, 64, 3), np.float32)
             wanted = {"th_det": np.zeros((1, 1), np.float32), "max_per_frame": np.full((1, 1), 50, np.int32)}
@@ -87,7 +88,7 @@ def test_wrong_input_is_refused_before_it_travels(server: Triton) -> None:
 
 def test_absent_server_is_unavailable() -> None:
     async def send() -> None:
-        client = TritonClient("127.0.0.1:9", deadline_s=2)
+        client = TritonClient("127.0.0.1:9", deadline_s=PATIENCE_S)
         try:
             await client.check(load_manifest(REPOSITORY))
         finally:

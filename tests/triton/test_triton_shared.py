@@ -19,6 +19,7 @@ from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
 from service.inference.triton.shared_memory import PREFIX, SHM
 from tests.contract.inference.backends import Sizes, inputs_for
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 from tests.support.ports import free_ports
 from tests.triton.server import Triton, triton
@@ -31,10 +32,11 @@ CLIENT = """
 import asyncio, sys
 from service.inference.triton.client import TritonClient
 from tests.contract.inference.backends import Sizes, inputs_for
+from tests.support.patience import PATIENCE_S
 from tests.triton.test_triton_shared import SPECS
 
 async def work():
-    client = TritonClient(sys.argv[1], deadline_s=30)
+    client = TritonClient(sys.argv[1], deadline_s=PATIENCE_S)
     assert await client.share(1 << 28)
     spec = SPECS["mask_rcnn"]
     inputs = inputs_for(spec, Sizes(images=2))
@@ -58,7 +60,7 @@ def regions_of(client: TritonClient) -> int:
 
 
 @contextlib.asynccontextmanager
-async def sharing(url: str, *, max_bytes: int = 1 << 28, deadline_s: float = 30):
+async def sharing(url: str, *, max_bytes: int = 1 << 28, deadline_s: float = PATIENCE_S):
     client = TritonClient(url, deadline_s=deadline_s)
     try:
         assert await client.share(max_bytes)
@@ -80,7 +82,7 @@ def test_same_outputs_as_inside_the_messages(server: Triton, graph: str) -> None
     calls = [inputs_for(spec, Sizes(images=2, tracks=n), seed=n) for n in (3, 1, 0, 3)]
 
     async def work() -> None:
-        inline = TritonClient(server.grpc_url, deadline_s=30)
+        inline = TritonClient(server.grpc_url, deadline_s=PATIENCE_S)
         async with sharing(server.grpc_url) as shared:
             for inputs in calls:
                 here, there = await inline.infer(spec, inputs), await shared.infer(spec, inputs)
@@ -120,6 +122,7 @@ def test_a_killed_client_leaves_nothing_after_the_next_start(server: Triton) -> 
     assert client.stdout is not None
     with client.stdout:
         assert client.stdout.readline() == b"shared\n"
+    # anywhere in one of its calls
     time.sleep(0.5)
     os.kill(client.pid, signal.SIGKILL)
     client.wait()
@@ -154,8 +157,12 @@ def test_a_restarted_server_gets_the_regions_again(tmp_path: Path, triton_python
                 # a folder of its own: the first one's backend may be a moment longer alive than its server
                 (tmp_path / "again").mkdir()
                 stack.enter_context(triton(REPOSITORY, tmp_path / "again", triton_python, ports=ports))
-                await asyncio.sleep(1.5)
-                after = await client.infer(spec, inputs)
+                after = None
+                while after is None:
+                    # the connection tries again after a while
+                    with contextlib.suppress(Unavailable):
+                        after = await client.infer(spec, inputs)
+                    await asyncio.sleep(0.05)
                 np.testing.assert_array_equal(before["templates"], after["templates"])
                 assert regions_of(client) == held
 
@@ -172,19 +179,22 @@ def test_regions_of_calls_that_a_frozen_server_did_not_answer_are_given_back(
 
     async def work() -> None:
         with triton(REPOSITORY, tmp_path, triton_python) as server:
-            async with sharing(server.grpc_url, deadline_s=2) as client:
+            async with sharing(server.grpc_url) as client:
                 before = await client.infer(spec, inputs)
                 held = regions_of(client)
                 os.killpg(server.process.pid, signal.SIGSTOP)
+                client._deadline_s = 2
                 for _ in range(2):
                     with pytest.raises((InferenceTimeout, Unavailable)):
                         await client.infer(spec, inputs)
                 canceled = asyncio.create_task(client.infer(spec, inputs))
+                # it has its region by then; the two calls before left one in any case
                 await asyncio.sleep(0.2)
                 canceled.cancel()
                 await asyncio.gather(canceled, return_exceptions=True)
                 assert regions_of(client) > held
                 os.killpg(server.process.pid, signal.SIGCONT)
+                client._deadline_s = PATIENCE_S
                 while client._lost:
                     after = await client.infer(spec, inputs)
                 np.testing.assert_array_equal(before["templates"], after["templates"])

@@ -17,6 +17,7 @@ from service.inference.triton.health import releases_alive
 from service.pipeline.networks import Networks
 from service.worker.current_networks import CurrentNetworks
 from tests.contract.inference.backends import Sizes, inputs_for
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 from tests.triton.server import triton
 
@@ -34,7 +35,7 @@ def another_release(folder: Path, name: str) -> Path:
 
 
 def open_on(repository: Path, url: str):
-    return open_client(load_manifest(repository), triton_url=url, providers=(), threads=1, deadline_s=20)
+    return open_client(load_manifest(repository), triton_url=url, providers=(), threads=1, deadline_s=PATIENCE_S)
 
 
 def test_running_jobs_keep_the_old_release_and_new_ones_take_the_new(tmp_path: Path, triton_python: Path) -> None:

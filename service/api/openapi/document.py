@@ -35,18 +35,18 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def install(app: FastAPI) -> None:
-    """Give `app` its OpenAPI document."""
+def install(app: FastAPI, *, has_key: bool) -> None:
+    """Give `app` its OpenAPI document; with `has_key` it says that the key is needed."""
 
     def build() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, has_key=has_key)
         return app.openapi_schema
 
     app.openapi = build  # type: ignore[method-assign] # FastAPI's documented way to extend the document
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, *, has_key: bool) -> dict[str, Any]:
     document: dict[str, Any] = get_openapi(
         title=app.title,
         version=app.version,
@@ -66,8 +66,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = SECURITY
     for path, item in document["paths"].items():
         for operation in item.values() if path.startswith("/v1/") else ():
-            # Either none or the key: whether one is needed is a setting.
-            operation["security"] = [{}, {"api_key": []}]
+            # whether a key is needed is a setting: without one, requests may carry one or not
+            operation["security"] = [{"api_key": []}] if has_key else [{}, {"api_key": []}]
     return _named_by_title(document)
 
 

@@ -29,10 +29,13 @@ async def get_liveness() -> LivenessOut:
 async def get_readiness(request: Request) -> ReadinessOut:
     """Whether jobs can run: state server, worker, disk and models, as the last check of a few seconds ago found them.
 
-    A 503 lists what is missing in `checks`. `warnings` are no reason for a 503.
+    A 503 lists what is missing in `checks`; a process that is about to stop lists itself, as `api`. `warnings` are no
+    reason for a 503.
     """
     readiness: Readiness = request.state.readiness
     checks, warnings = readiness.checks(), list(readiness.warnings)
+    if request.app.state.leaving.is_set():
+        checks = {**checks, "api": "stopping"}
     missing = ", ".join(name for name, state in checks.items() if state is not True)
     if missing:
         found = {"checks": checks, "warnings": warnings}

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from service.api.deps import JobId, MetricsDep, PartsDep, Prefix, SlotsDep, StoppingDep
 from service.api.intake import job_request
 from service.api.openapi.bodies import JOB_BODY
+from service.api.openapi.links import FROM_JOB
 from service.api.openapi.responses import RETRY_AFTER, refusals
 from service.api.schemas import JobOut
 from service.api.server.draining import unless_stopping
@@ -36,7 +37,11 @@ LOCATION = {"Location": {"description": "Path of the job.", "schema": {"type": "
     "",
     status_code=status.HTTP_202_ACCEPTED,
     responses={
-        202: {"description": "The job is queued.", "headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS}},
+        202: {
+            "description": "The job is queued.",
+            "headers": {**LOCATION, **RETRY_AFTER, **DEPRECATION_HEADERS},
+            "links": FROM_JOB,
+        },
         **refusals(400, 404, 408, 410, 413, 415, 429, 507),
     },
     openapi_extra=JOB_BODY,
@@ -54,6 +59,8 @@ async def create_job(
         Header(
             alias="Idempotency-Key",
             description="A key of your choice; repeating the request with it returns the same job.",
+            # the reader of the header checks it
+            json_schema_extra={"pattern": job_request.IDEMPOTENCY_KEY},
         ),
     ] = None,
 ) -> JobOut:
@@ -70,8 +77,9 @@ async def create_job(
             detections=asked.detections,
             idempotency_key=asked.idempotency_key,
             fingerprint=asked.fingerprint(),
+            request_id=request.state.request_id,
         )
-    # with the request's id, which the log context adds; workers log the job's
+    # with the request's id, which the log context adds here and in the worker
     log.info("job accepted", job=job.id, created=created)
     response.headers["Location"] = f"{prefix}/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_AFTER_S

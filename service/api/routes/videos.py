@@ -8,6 +8,7 @@ from starlette.requests import Request
 from service.api.deps import MetricsDep, PartsDep, Prefix, SlotsDep, VideoId
 from service.api.intake import video_request
 from service.api.openapi.bodies import VIDEO_BODY
+from service.api.openapi.links import FROM_VIDEO
 from service.api.openapi.responses import refusals
 from service.api.schemas import VideoOut
 
@@ -20,8 +21,13 @@ LOCATION = {"Location": {"description": "Path of the video.", "schema": {"type":
     "",
     status_code=status.HTTP_201_CREATED,
     responses={
-        200: {"description": "The same file is already stored.", "model": VideoOut, "headers": LOCATION},
-        201: {"description": "The video is stored.", "headers": LOCATION},
+        200: {
+            "description": "The same file is already stored.",
+            "model": VideoOut,
+            "headers": LOCATION,
+            "links": FROM_VIDEO,
+        },
+        201: {"description": "The video is stored.", "headers": LOCATION, "links": FROM_VIDEO},
         **refusals(400, 408, 413, 415, 429, 507),
     },
     openapi_extra=VIDEO_BODY,

@@ -1,7 +1,7 @@
 """Maps the detector's classes to the categories of a result or dataset, by name and by a set's table of names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Vocabulary:
         probs = np.zeros((len(detections), len(self.categories)), np.float32)
         for column, members in enumerate(self.members):
             probs[:, column] = detections.probs[:, members].max(axis=1, initial=0)
-        projected = Detections(detections.frame, detections.boxes, probs, detections.masks)
+        projected = replace(detections, probs=probs)
         return projected.select(np.flatnonzero(_best(probs) >= threshold).astype(np.int64))
 
 

@@ -74,7 +74,8 @@ class GivenDetections:
                 here = await features.get(place)
                 made = iter(await masks_of_boxes(boxes[missing], here, canvas, networks))
             whole = tuple(next(made) if mask is None else mask for mask in masks)
-            yield Detections(place, boxes, probs[keep], whole)
+            raw = np.where(self.records.whole(records)[keep, None], probs[keep], np.float32(0))
+            yield Detections(place, boxes, probs[keep], whole, raw)
 
 
 async def check_detections(
@@ -83,7 +84,7 @@ async def check_detections(
     """Check a file of detections in a process with limits, which stores its records for the engine.
 
     Args:
-        path: see `records.read_records`.
+        path: see `records_file.read_records`.
         info: of the video that the detections are of.
         known: the detector's classes, which a bare list means.
         limits: how long the process may say nothing.

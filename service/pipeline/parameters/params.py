@@ -65,7 +65,7 @@ def preset(name: PresetName) -> PipelineParams:
         calibration=replace(default.calibration, estimator="all_candidates", th_cc=0.05),
         proposals=replace(default.proposals, strategy="greedy"),
         tracker=TrackerParams(
-            SiameseParams(window_influence=0.42, lr=0.38, lost=LostParams(enter=0.5, leave=0.7)),
+            SiameseParams(window_influence=0.42, lr=0.38, lost=LostParams(enter=0.5, leave=0.7, agree=0.0)),
             FusionParams(margin=1.0, couple=0.0),
         ),
         tubelets=TubeletParams(th_seq=0.5, match_iou=0.5, label="mode", rescale=False),

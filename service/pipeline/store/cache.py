@@ -2,7 +2,7 @@
 
 `keys` defines the keys. A file consists of two lines and the stored bytes:
 
-    dualtrack cache 2       its format
+    dualtrack cache 3       its format
     9f86d0…                 SHA-256 of the bytes
     …
 
@@ -24,7 +24,7 @@ from dualtrack.whole_file import written_whole
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-FORMAT = 2
+FORMAT = 3
 """Format number of the files. Increment on any change of their encoding (`codec`, `ClipFacts`, `pack_round`)."""
 HEADER = re.compile(rb"dualtrack cache ([0-9]{1,9})\n")
 """Header of a file; files without it have format 0, from before formats were numbered."""

@@ -49,12 +49,13 @@ def readable(what: str = "stored arrays") -> Iterator[None]:
 
 
 def pack_detections(frames: Sequence[Detections]) -> bytes:
-    """One `Detections` per frame -> bytes."""
+    """One `Detections` per frame, before calibration: `raw` is `probs`, or zeros without a vector -> bytes."""
     masks = [mask for frame in frames for mask in frame.masks]
     arrays: Arrays = {
         "count": np.array([len(frame) for frame in frames], np.int64),
         "boxes": np.concatenate([frame.boxes for frame in frames]),
         "probs": np.concatenate([frame.probs for frame in frames]),
+        "whole": np.concatenate([frame.raw.any(axis=1) for frame in frames]),
     }
     return pack_arrays({**arrays, **masks_to_arrays(masks)})
 
@@ -70,8 +71,10 @@ def unpack_detections(data: bytes) -> list[Detections]:
     masks = masks_from_arrays(arrays)
     ends = np.cumsum(arrays["count"])
     starts = ends - arrays["count"]
+    boxes, probs = arrays["boxes"], arrays["probs"]
+    raw = np.where(arrays["whole"][:, None], probs, np.float32(0))
     return [
-        Detections(t, arrays["boxes"][a:b], arrays["probs"][a:b], tuple(m for m in masks[a:b] if m is not None))
+        Detections(t, boxes[a:b], probs[a:b], tuple(m for m in masks[a:b] if m is not None), raw[a:b])
         for t, (a, b) in enumerate(zip(starts, ends, strict=True))
     ]
 
@@ -83,8 +86,11 @@ def pack_tubelets(tubelets: Sequence[Tubelet]) -> bytes:
         "frame": np.array([tubelet.seed.frame for tubelet in tubelets], np.int64),
         "seed_box": np.array([tubelet.seed.box for tubelet in tubelets], np.float32),
         "seed_probs": np.array([tubelet.seed.probs for tubelet in tubelets], np.float32),
+        "seed_raw": np.concatenate([np.zeros(0, np.float32), *(tubelet.seed.raw for tubelet in tubelets)]),
+        "seed_classes": np.array([len(tubelet.seed.raw) for tubelet in tubelets], np.int64),
         "boxes": np.array([tubelet.boxes for tubelet in tubelets], np.float32),
         "scores": np.array([tubelet.scores for tubelet in tubelets], np.float32),
+        "looks": np.array([tubelet.looks for tubelet in tubelets], np.float16),
     }
     return pack_arrays({**arrays, **masks_to_arrays(masks)})
 
@@ -94,14 +100,16 @@ def unpack_tubelets(data: bytes) -> list[Tubelet]:
     """The inverse of `pack_tubelets`; raises like `unpack_detections`."""
     arrays = unpack_arrays(data)
     masks = masks_from_arrays(arrays)
+    raw = np.split(arrays["seed_raw"], np.cumsum(arrays["seed_classes"])[:-1])
     tubelets = []
     for i, frame in enumerate(arrays["frame"]):
         length = arrays["scores"].shape[1]
         seed_mask, *rest = masks[i * (length + 1) : (i + 1) * (length + 1)]
         if seed_mask is None:
             raise ValueError(f"tubelet {i}: the seed has no mask")
-        seed = Candidate(int(frame), arrays["seed_box"][i], arrays["seed_probs"][i], seed_mask)
-        tubelets.append(Tubelet(seed, tuple(rest), arrays["boxes"][i], arrays["scores"][i]))
+        seed = Candidate(int(frame), arrays["seed_box"][i], arrays["seed_probs"][i], seed_mask, raw[i])
+        boxes, scores, looks = (arrays[name][i] for name in ("boxes", "scores", "looks"))
+        tubelets.append(Tubelet(seed, tuple(rest), boxes, scores, looks=looks))
     return tubelets
 
 

@@ -48,9 +48,10 @@ class RoundTracker(Protocol):
 class CachingTracker:
     """Tracks only the seeds that were not tracked before.
 
-    A tubelet depends on the video, the detector, the tracker's parameters, and its seed's box and mask, but not on
-    other seeds or on class vectors. All tubelets of a video with the same tracker setting are therefore in one bundle,
-    however their seeds were selected. If two runs write a bundle concurrently, the later one wins.
+    A tubelet depends on the video, the detector, the tracker's parameters, and its seed's box, mask and raw class
+    vector, but not on other seeds, calibration or categories. All tubelets of a video with the same tracker setting are
+    therefore in one bundle, however their seeds were selected. If two runs write a bundle concurrently, the later one
+    wins.
 
     Args:
         inner: tracks the new seeds.
@@ -101,11 +102,11 @@ class CachingTracker:
 
 
 def seed_name(seed: Candidate) -> str:
-    """Identifies a seed by what its tubelet depends on: frame, box and mask."""
-    text = f"{seed.frame} {seed.mask.size_hw} ".encode()
-    return hashlib.sha256(text + seed.box.tobytes() + seed.mask.counts).hexdigest()
+    """Identifies a seed by what its tubelet depends on: frame, box, mask and the detector's own class vector."""
+    text = f"{seed.frame} {seed.mask.size_hw} {len(seed.raw)} ".encode()
+    return hashlib.sha256(text + seed.box.tobytes() + seed.raw.tobytes() + seed.mask.counts).hexdigest()
 
 
 def _without_classes(tubelet: Tubelet) -> Tubelet:
-    """Remove class vectors, whose length depends on the requested categories and may differ within a bundle."""
+    """Remove projected class vectors, whose length depends on the requested categories and differs within a bundle."""
     return replace(tubelet, seed=replace(tubelet.seed, probs=np.zeros(0, np.float32)))

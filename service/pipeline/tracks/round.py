@@ -67,6 +67,8 @@ def pack_round(state: Round) -> bytes:
         "outcome_frame": np.array([t for _, t, _ in rows], np.int64),
         "outcome_box": np.array([outcome.box for _, _, outcome in rows], np.float32),
         "outcome_score": np.array([outcome.score for _, _, outcome in rows], np.float64),
+        "look": np.concatenate([np.zeros(0, np.float16), *(outcome.look for _, _, outcome in rows)]),
+        "look_length": np.array([len(outcome.look) for _, _, outcome in rows], np.int64),
     }
     return pack_arrays({**arrays, **masks_to_arrays([outcome.mask for _, _, outcome in rows])}, compressed=False)
 
@@ -82,6 +84,8 @@ def unpack_round(data: bytes) -> Round:
         live[seed] = TrackState(seed, box, window, probability, embedding, score, lost, lost_frames)
     outcomes: list[dict[int, Outcome]] = [{} for _ in range(int(arrays["seeds"]))]
     rows = zip(arrays["outcome_seed"].tolist(), arrays["outcome_frame"].tolist(), strict=True)
+    looks = np.split(arrays["look"], np.cumsum(arrays["look_length"])[:-1])
     for i, ((number, t), mask) in enumerate(zip(rows, masks_from_arrays(arrays), strict=True)):
-        outcomes[number][t] = Outcome(mask, arrays["outcome_box"][i], float(arrays["outcome_score"][i]))
+        box, score = arrays["outcome_box"][i], float(arrays["outcome_score"][i])
+        outcomes[number][t] = Outcome(mask, box, score, looks[i])
     return Round(int(arrays["done"]), live, outcomes)

@@ -22,10 +22,12 @@ from service.tracking.dual_tracker import (
     after_pixel,
     after_siamese,
     box_alone,
+    mean_embedding,
     redetected,
     seed_window,
 )
 from service.tracking.params import TrackerParams
+from service.tracking.recognition import Appearance, appearance_in, recognized
 from service.tracking.second_look import TILES, joined, large, tiles
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, pixel_windows, search_windows
@@ -36,11 +38,12 @@ MOST_WINDOWS = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """Reference of a seed for comparison with other frames: template, banks, and initial state."""
+    """Reference of a seed for comparison with other frames: template, banks, initial state and appearance."""
 
     template: F32
     bank: tuple[F32, ...]
     start: TrackState
+    appearance: Appearance
 
 
 class Tracker:
@@ -87,6 +90,8 @@ class Tracker:
         length, total = len(self._detections), self.steps
         references = [await self._reference(number, seed) for number, seed in enumerate(seeds)]
         live, outcomes = dict(begun.live), [dict(found) for found in begun.outcomes]
+        for seed, reference, found in zip(seeds, references, outcomes, strict=True):
+            found[seed.frame] = replace(found[seed.frame], look=reference.appearance.look)
         for done in range(begun.done + 1, total + 1):
             sweep, t = divmod(done - 1, length)
             if t == 0:
@@ -119,7 +124,8 @@ class Tracker:
             {"f4": features.f4, "frame_index": index, "windows": window[None], "masks": mask[None]},
         )
         start = TrackState(number, box, window, mask, reference["embedding"][0])
-        return Reference(template["templates"][0], tuple(reference[name][0] for name in BANK), start)
+        appearance = Appearance(mean_embedding(start.embedding, mask, self._params.fusion), seed.raw)
+        return Reference(template["templates"][0], tuple(reference[name][0] for name in BANK), start, appearance)
 
     async def _step(
         self,
@@ -139,9 +145,22 @@ class Tracker:
             outcomes[state.seed][t] = absent()
         after = {state.seed: state for state in states}
         for state, outcome in moved:
+            if self._is_another(t, live[state.seed], state, outcome, references):
+                del after[state.seed]
+                continue
             after[state.seed] = state
             outcomes[state.seed][t] = outcome
         return {n: state for n, state in after.items() if not state.stopped(self._params.siamese.lost)}
+
+    def _is_another(
+        self, t: int, before: TrackState, state: TrackState, outcome: Outcome, references: Sequence[Reference]
+    ) -> bool:
+        """Whether a lost track has found an object that its seed's appearance does not agree with."""
+        lost = self._params.siamese.lost
+        if not before.lost or lost.agree == 0 or outcome.mask is None:
+            return False
+        found = appearance_in(outcome.mask, outcome.look, self._detections[t])
+        return not recognized(references[state.seed].appearance, found, before, state.box, lost)
 
     async def _find_boxes(
         self, t: int, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
@@ -262,6 +281,9 @@ def _zeros(count: int) -> I64:
 def _tubelet(seed: Candidate, found: dict[int, Outcome], length: int) -> Tubelet:
     masks: list[Rle | None] = [None] * length
     boxes, scores = np.zeros((length, 4), np.float32), np.zeros(length, np.float32)
+    looks = np.zeros((length, max(len(outcome.look) for outcome in found.values())), np.float16)
     for t, outcome in found.items():
         masks[t], boxes[t], scores[t] = outcome.mask, outcome.box, outcome.score
-    return Tubelet(seed, tuple(masks), boxes, scores)
+        if len(outcome.look):
+            looks[t] = outcome.look
+    return Tubelet(seed, tuple(masks), boxes, scores, looks=looks)

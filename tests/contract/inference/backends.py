@@ -13,6 +13,7 @@ from service.inference.fake.detector import PALETTE
 from service.inference.open import open_client
 from service.inference.repository.manifest import load_manifest
 from service.inference.specs import GraphSpec, TensorSpec
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 from tests.support.scenes import Rectangle, draw
 from tests.triton.server import Triton
@@ -32,7 +33,9 @@ class Backend:
         if self.name == "fake":
             return FakeClient(manifest.dims)
         url = self.serve().grpc_url if self.serve else None
-        return await open_client(manifest, triton_url=url, providers=["CPUExecutionProvider"], threads=1, deadline_s=60)
+        return await open_client(
+            manifest, triton_url=url, providers=["CPUExecutionProvider"], threads=1, deadline_s=PATIENCE_S
+        )
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,17 @@ from dualtrack.errors import ContractViolation, InferenceError, InferenceTimeout
 from service.inference.client import Tensors
 from service.inference.policies import WithDeadline, WithLimit, WithRetry
 from service.inference.specs import LITE, graph_specs
+from tests.support.patience import PATIENCE_S
 
 SPEC = graph_specs(LITE)["siamese_rpn"]
 
 
 class Scripted:
-    """Raises the given errors, one a call, then answers; counts its calls."""
+    """Raises the given errors, one a call, then answers, or never; counts its calls."""
 
-    def __init__(self, *errors: Exception, seconds: float = 0.0) -> None:
-        self.errors, self.seconds = list(errors), seconds
+    def __init__(self, *errors: Exception, never: bool = False) -> None:
+        self.errors, self.never = list(errors), never
+        self.called = asyncio.Event()
         self.calls = self.running = self.most = 0
         self.closed = False
 
@@ -25,8 +27,12 @@ class Scripted:
         self.calls += 1
         self.running += 1
         self.most = max(self.most, self.running)
+        self.called.set()
         try:
-            await asyncio.sleep(self.seconds)
+            # others have their turn
+            await asyncio.sleep(0)
+            if self.never:
+                await asyncio.Event().wait()
         finally:
             self.running -= 1
         if self.errors:
@@ -61,14 +67,15 @@ def test_other_errors_are_not_tried_again(error: InferenceError) -> None:
 
 def test_deadline() -> None:
     with pytest.raises(InferenceTimeout, match=r"siamese_rpn: no response within 0\.01 s"):
-        asyncio.run(WithDeadline(Scripted(seconds=5), seconds=0.01).infer(SPEC, {}))
-    assert asyncio.run(WithDeadline(Scripted(), seconds=5).infer(SPEC, {}))
+        asyncio.run(WithDeadline(Scripted(never=True), seconds=0.01).infer(SPEC, {}))
+    assert asyncio.run(WithDeadline(Scripted(), seconds=PATIENCE_S).infer(SPEC, {}))
 
 
 def test_a_canceled_caller_is_no_timeout() -> None:
     async def work() -> None:
-        call = asyncio.create_task(WithDeadline(Scripted(seconds=5), seconds=4).infer(SPEC, {}))
-        await asyncio.sleep(0.01)
+        inner = Scripted(never=True)
+        call = asyncio.create_task(WithDeadline(inner, seconds=PATIENCE_S).infer(SPEC, {}))
+        await inner.called.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
@@ -77,7 +84,7 @@ def test_a_canceled_caller_is_no_timeout() -> None:
 
 
 def test_limit_holds_and_is_given_back_after_errors() -> None:
-    inner = Scripted(InferenceError("failed"), seconds=0.005)
+    inner = Scripted(InferenceError("failed"))
 
     async def work() -> list[Tensors | BaseException]:
         client = WithLimit(inner, calls=2)

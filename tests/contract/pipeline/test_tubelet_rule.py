@@ -26,7 +26,7 @@ from service.structures.detections import Detections
 from service.structures.tubelets import Tubelet
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
 from tests.support.pipelines import REPOSITORY
-from tests.support.recording import MemoryCache, stage_of
+from tests.support.recording import MemoryCache, RecordingClient, stage_of
 from tests.support.scenes import Rectangle
 from tests.support.tracked_scenes import HW, Scene
 
@@ -42,9 +42,14 @@ Change = Callable[[Run], Run]
 
 @dataclass(frozen=True)
 class Made:
-    """A `Detector` whose candidates are made up: what comes back is weak, and of another class."""
+    """A `Detector` whose candidates are made up: what comes back is weak, and rather of another class.
+
+    Attributes:
+        back: scores of walker and stranger for what comes back.
+    """
 
     scene: Scene
+    back: tuple[float, float] = (0.28, 0.3)
     vector: ClassVector = CLASSES
     source: str = "made up"
 
@@ -57,20 +62,29 @@ class Made:
                 elif found.frame < BACK:
                     probs[row, 0] = 0.95 - 0.05 * found.frame
                 else:
-                    probs[row, 1] = 0.3
-            yield replace(found, probs=probs)
+                    probs[row, :2] = self.back
+            yield replace(found, probs=probs, raw=probs)
 
 
-def bundle(path: Path, change: Change) -> dict[str, bytes]:
-    """The tubelets that a run leaves in the cache, by their seeds' names."""
-    manifest, cache = load_manifest(REPOSITORY), MemoryCache()
+def bundle(path: Path, change: Change, cache: MemoryCache | None = None) -> dict[str, bytes]:
+    """The tubelets that a run leaves in the cache, by their seeds' names; exactly the new ones are tracked."""
+    manifest, cache = load_manifest(REPOSITORY), cache or MemoryCache()
+    known = _stored(cache)
+    client = RecordingClient(FakeClient(manifest.dims))
     with Scene(path, [WALKER, OTHER], FRAMES) as scene:
-        networks = Networks(FakeClient(manifest.dims), manifest)
+        networks = Networks(client, manifest)
         params = replace(preset("default"), tracker=TRACKER, detector=DetectorParams(short_side=HW[0]))
         run = Run(scene.clip, "made", networks, params, cache, feature_bytes=1 << 28, report=lambda _: None)
         asyncio.run(process_video(change(replace(run, detector_override=Made(scene)))))
-    (key,) = {key for key in cache.kept if stage_of(key) == "tubelets"}
-    return {seed_name(tubelet.seed): pack_tubelets([tubelet]) for tubelet in unpack_tubelets(cache.kept[key])}
+    found = _stored(cache)
+    assert len(client.of("siamese_rpn_template")) == len(found.keys() - known.keys())
+    return found
+
+
+def _stored(cache: MemoryCache) -> dict[str, bytes]:
+    (key,) = {key for key in cache.kept if stage_of(key) == "tubelets"} or {""}
+    tubelets = unpack_tubelets(cache.kept[key]) if key else []
+    return {seed_name(tubelet.seed): pack_tubelets([tubelet]) for tubelet in tubelets}
 
 
 def with_params(part: str, **values: object) -> Change:
@@ -111,6 +125,38 @@ def test_what_is_done_with_candidates_does_not_matter(change: Change, plain: dic
     assert found[walker] == plain[walker]
     shared = found.keys() & plain.keys()
     assert {name: found[name] for name in shared} == {name: plain[name] for name in shared}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(with_params("calibration", th_cc=0.9), id="another th_cc"),
+        pytest.param(with_params("calibration", th_cc=1.0, beta=0.5), id="another th_cc and beta"),
+        pytest.param(with_categories("walker"), id="one category"),
+        pytest.param(with_categories("stranger", "other"), id="two other categories"),
+    ],
+)
+def test_known_seeds_are_never_tracked_again(change: Change, tmp_path: Path) -> None:
+    cache = MemoryCache()
+    before = bundle(tmp_path / "first", lambda run: run, cache)
+    after = bundle(tmp_path / "second", change, cache)
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_stranger_where_the_walker_would_come_back_is_another_object(tmp_path: Path) -> None:
+    def stranger(run: Run) -> Run:
+        assert isinstance(run.detector_override, Made)
+        return replace(run, detector_override=replace(run.detector_override, back=(0.01, 0.8)))
+
+    frames = {unpack_tubelets(data)[0].frames for data in bundle(tmp_path / "clip", stranger).values()}
+    assert (0, 1, 2) in frames
+    assert (6, 7) in frames
+    walkers = with_categories("walker")
+    found = bundle(tmp_path / "walkers", lambda run: walkers(stranger(run)))
+    assert {unpack_tubelets(data)[0].frames for data in found.values()} == {(0, 1, 2)}
+    unchecked = with_params("tracker", siamese=SiameseParams(lost=LostParams(reach=0, agree=0)))
+    found = bundle(tmp_path / "unchecked", lambda run: unchecked(stranger(run)))
+    assert (0, 1, 2, 6, 7) in {unpack_tubelets(data)[0].frames for data in found.values()}
 
 
 def test_other_candidates_are_other_tubelets(plain: dict[str, bytes], tmp_path: Path) -> None:

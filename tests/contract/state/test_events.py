@@ -10,9 +10,10 @@ from dualtrack.errors import Gone
 from service.state import connection, redis_keys
 from service.state.connection import connect
 from service.state.events import EventReader
-from service.state.job import JobProgress, JobState
+from service.state.job import Job, JobProgress, JobState
 from service.state.jobs import JobStore
 from tests.contract.state.bench import BROKEN, Bench
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -88,12 +89,26 @@ async def follower(bench: Bench) -> AsyncIterator[JobStore]:
     await redis.aclose()
 
 
-async def waiting(store: JobStore, job_id: str, version: int | None = None) -> "asyncio.Task[object]":
-    """A long poll that has begun to wait, much longer than any test."""
-    task: asyncio.Task[object] = asyncio.create_task(store.wait(job_id, 600, version=version))
+async def waiting(
+    bench: Bench, store: JobStore, job_id: str, version: int | None = None, polls: int = 1
+) -> list["asyncio.Task[Job]"]:
+    """Long polls that have begun to wait, on the one connection of their process."""
+    followers = store._events._followers.setdefault(job_id, set())
+    before = len(followers)
+    tasks = [asyncio.create_task(store.wait(job_id, PATIENCE_S, version=version)) for _ in range(polls)]
+    while len(followers) < before + polls:  # noqa: ASYNC110 (the store sets no event)
+        await asyncio.sleep(0)
+    await reading(bench)
+    # what each of them reads of the job at the beginning
     await asyncio.sleep(0.1)
-    assert not task.done()
-    return task
+    assert not any(task.done() for task in tasks)
+    return tasks
+
+
+async def reading(bench: Bench) -> None:
+    """Wait until a reader waits for events."""
+    while (await bench.redis.info("clients"))["blocked_clients"] != 1:  # noqa: ASYNC110 (the server sends no event)
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -105,26 +120,22 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("patient")
 async def test_a_long_poll_ends_with_its_job(bench: Bench, follower: JobStore) -> None:
     job_id, other = await bench.running(), await bench.running()
-    poll, polls_version = await waiting(follower, job_id), await waiting(follower, job_id, version=2)
+    [poll] = await waiting(bench, follower, job_id)
+    [polls_version] = await waiting(bench, follower, job_id, version=2)
     await bench.store().commit(other, 1, "results/1")
     await bench.store().progress(job_id, 1, PROGRESS)
-    assert (await polls_version).version == 3  # type: ignore[attr-defined]
+    assert (await polls_version).version == 3
     assert not poll.done()
     await bench.store().commit(job_id, 1, "results/1")
-    assert (await poll).state is JobState.DONE  # type: ignore[attr-defined]
+    assert (await poll).state is JobState.DONE
 
 
 @pytest.mark.usefixtures("patient")
 async def test_two_hundred_long_polls_use_one_connection(bench: Bench, follower: JobStore) -> None:
     job_id = await bench.running()
-    polls = [await waiting(follower, job_id)]
-    polls += [asyncio.create_task(follower.wait(job_id, 600)) for _ in range(199)]
-    await asyncio.sleep(0.5)
-    assert not any(poll.done() for poll in polls)
-    blocked = await bench.redis.info("clients")
-    assert blocked["blocked_clients"] == 1
+    polls = await waiting(bench, follower, job_id, polls=200)
     await bench.store().commit(job_id, 1, "results/1")
-    assert {job.state for job in await asyncio.gather(*polls)} == {JobState.DONE}  # type: ignore[attr-defined]
+    assert {job.state for job in await asyncio.gather(*polls)} == {JobState.DONE}
 
 
 async def test_more_operations_at_once_than_connections(bench: Bench, follower: JobStore) -> None:
@@ -136,7 +147,7 @@ async def test_more_operations_at_once_than_connections(bench: Bench, follower: 
 @pytest.mark.usefixtures("patient")
 async def test_a_long_poll_ends_when_the_video_is_deleted(bench: Bench, follower: JobStore, tmp_path: Path) -> None:
     videos, job_id = await bench.stored_video(tmp_path), await bench.running()
-    poll = await waiting(follower, job_id)
+    [poll] = await waiting(bench, follower, job_id)
     await videos.delete("video")
     with pytest.raises(Gone):
         await poll
@@ -147,10 +158,10 @@ async def test_a_reader_goes_on_after_its_connection_broke(bench: Bench) -> None
     reader = EventReader(redis)
     job_id = await bench.running()
     async with reader.follow(job_id) as events:
-        await asyncio.sleep(0.1)
+        await reading(bench)
         await bench.redis.client_kill_filter(_type="normal", skipme=True)
         await bench.store().commit(job_id, 1, "results/1")
-        while (event := await events.next(30)) is None:
+        while (event := await events.next(PATIENCE_S)) is None:
             pass
     assert (event.state, event.number, event.last) == (JobState.DONE, 3, True)
     await reader.close()
@@ -163,7 +174,7 @@ async def test_an_event_that_is_not_understood_is_passed_over(bench: Bench) -> N
     async with reader.follow(job_id) as events:
         await bench.redis.xadd(redis_keys.owner_events(redis_keys.OWNER), {"id": job_id, "number": "9", "state": "new"})
         await bench.store().commit(job_id, 1, "results/1")
-        event = await events.next(30)
+        event = await events.next(PATIENCE_S)
     assert event is not None
     assert event.number == 3
     await reader.close()

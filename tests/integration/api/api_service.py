@@ -8,7 +8,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from service.settings import Settings
 from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
 from service.worker.runner import artifacts_of
+from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.results import write_empty
 
 RAW = {"Content-Type": "video/mp4"}
@@ -44,7 +44,7 @@ class Api:
         return self.settings.redis_url.get_secret_value()
 
     def http(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30, **options)
+        return httpx.Client(base_url=self.url, timeout=PATIENCE_S, **options)
 
     def act(self, work: Callable[[Parts], Awaitable[Any]]) -> Any:
         """Change the same state as another process would, such as a worker."""
@@ -123,11 +123,11 @@ class Valkey:
         options += ["--appendonly", "yes", "--save", "", "--dir", str(self._folder), "--daemonize", "no"]
         options += self._options
         self._process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
-        wait_for(self._answers, 10)
+        wait_for(self._answers)
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE_S)
 
     def close(self) -> None:
         self.stop()
@@ -169,24 +169,20 @@ def server(app: FastAPI, settings: Settings | None = None) -> Iterator[tuple[str
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = server_config(app, settings or Settings())
+    # what a test leaves unanswered is cut off soon
     config.timeout_graceful_shutdown = 1
-    running_server = DrainingServer(config, getattr(app.state, "stopping", asyncio.Event()))
+    chosen = settings or Settings()
+    events = [getattr(app.state, name, asyncio.Event()) for name in ("stopping", "leaving")]
+    running_server = DrainingServer(config, *events, unready_s=chosen.unready_s)
     thread = threading.Thread(target=lambda: running_server.run(sockets=[listener]))
     thread.start()
     try:
-        wait_for(lambda: running_server.started or not thread.is_alive(), 15)
+        wait_for(lambda: running_server.started or not thread.is_alive())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", running_server
     finally:
         running_server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE_S)
         listener.close()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "condition not met in time"
-        time.sleep(0.02)
 
 
 def write_manifest(repository: Path) -> None:

@@ -96,8 +96,8 @@ def test_a_result_is_waited_for(api: Api, http: httpx.Client, video_id: str) -> 
 
     worker = threading.Thread(target=api.act, args=(work,))
     worker.start()
-    assert http.get(f"/v1/jobs/{job_id}/result?wait=30").json()["tubelets"] == []
-    assert http.get(f"{url}&wait=30").content == bytes(range(100))
+    assert http.get(f"/v1/jobs/{job_id}/result?wait=60").json()["tubelets"] == []
+    assert http.get(f"{url}&wait=60").content == bytes(range(100))
     worker.join()
 
 

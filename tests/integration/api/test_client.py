@@ -29,6 +29,7 @@ from service.state import redis_keys
 from service.state.job import JobProgress
 from service.wiring import Parts
 from tests.integration.api.api_service import Api, clip, draw, finish, progress, running
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +46,24 @@ def client(api: Api) -> Iterator[Client]:
 
 def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) -> None:
     job = client.submit(clip(tmp_path / "a.mp4"), th_det=0.3)
-    timers = [
-        threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job.id, done=2))),
-        threading.Timer(0.8, lambda: api.act(partial(finish, job_id=job.id))),
-    ]
-    for timer in timers:
-        timer.start()
     seen: list[Progress] = []
-    done = client.wait(job, seen.append, timeout_s=20)
-    for timer in timers:
-        timer.join()
+    half = threading.Event()
+
+    def work() -> None:
+        api.act(partial(progress, job_id=job.id, done=2))
+        assert half.wait(PATIENCE_S)
+        api.act(partial(finish, job_id=job.id))
+
+    def see(latest: Progress) -> None:
+        seen.append(latest)
+        if latest.done == 2:
+            half.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    done = client.wait(job, see, timeout_s=PATIENCE_S)
+    worker.join()
     assert done.state == "done"
-    assert 2 in [each.done for each in seen]
     assert (seen[-1].done, seen[-1].fraction) == (4, 1.0)
     assert done.result() == client.result(job.id)
     assert done.result().tubelets == ()
@@ -66,7 +73,7 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
 
 def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:
     async def finish_the_next(parts: Parts) -> None:
-        _, job_id, _ = await parts.redis.bzpopmin(redis_keys.QUEUED, timeout=2.5)
+        _, job_id, _ = await parts.redis.bzpopmin(redis_keys.QUEUED, timeout=PATIENCE_S)
         await finish(parts, job_id)
 
     worker = threading.Thread(target=api.act, args=(finish_the_next,))
@@ -99,14 +106,20 @@ def test_download_waits_for_the_overlay(api: Api, client: Client, tmp_path: Path
         artifact = await parts.artifacts.begin(name)
         assert artifact is not None
         await parts.artifacts.progress(name, 1, JobProgress("render", 1, 4, 0.25, 2.0, 1.5))
-        await asyncio.sleep(0.5)
+        assert await asyncio.to_thread(shown.wait, PATIENCE_S)
         await parts.artifacts.release(name, 1)
         await draw(parts, name)
 
+    seen: list[Progress] = []
+    shown = threading.Event()
+
+    def see(latest: Progress) -> None:
+        seen.append(latest)
+        shown.set()
+
     worker = threading.Thread(target=api.act, args=(work,))
     worker.start()
-    seen: list[Progress] = []
-    path = client.download(job.id, "overlay-mp4", tmp_path / "o.mp4", on_progress=seen.append)
+    path = client.download(job.id, "overlay-mp4", tmp_path / "o.mp4", on_progress=see)
     worker.join()
     assert path.read_bytes() == bytes(range(100))
     assert seen[0] == Progress("render", 1, 4, 0.25, 2.0, 1.5)
@@ -187,7 +200,7 @@ def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
             with pytest.raises(Unavailable, match="expected it to end"):
                 await job.wait(timeout_s=0.2)
             ending = asyncio.to_thread(api.act, partial(finish, job_id=job.id))
-            done, _ = await asyncio.gather(job.wait(timeout_s=20), ending)
+            done, _ = await asyncio.gather(job.wait(timeout_s=PATIENCE_S), ending)
             assert (await done.result()).tubelets == ()
             path = await done.download("overlay-mp4", tmp_path / "o.mp4")
             assert path.read_bytes() == bytes(range(100))

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
-import httpx
 import pytest
 
 from tests.integration.api.api_service import Api, problem, running
+from tests.support.patience import get
 
 MEDIA_TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png"}
 
@@ -34,7 +34,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def test_every_file_of_the_page_is_served_here(api: Api) -> None:
-    page = httpx.get(f"{api.url}/docs")
+    page = get(f"{api.url}/docs")
     assert page.headers["content-type"].startswith("text/html")
     loads = Loads()
     loads.feed(page.text)
@@ -42,7 +42,7 @@ def test_every_file_of_the_page_is_served_here(api: Api) -> None:
     assert {name.rpartition("/")[2] for name in loads.names} >= {"swagger-ui-bundle.js", "swagger-ui.css", "docs.js"}
     for name in loads.names:
         assert "//" not in name
-        file = httpx.get(urljoin(str(page.url), name))
+        file = get(urljoin(str(page.url), name))
         assert file.status_code == 200, name
         assert file.headers["content-type"].split(";")[0] == MEDIA_TYPES[name.rpartition(".")[2]]
         assert file.headers["x-content-type-options"] == "nosniff"
@@ -50,7 +50,7 @@ def test_every_file_of_the_page_is_served_here(api: Api) -> None:
 
 
 def test_the_policy_allows_own_files_only(api: Api) -> None:
-    policy = httpx.get(f"{api.url}/docs").headers["content-security-policy"]
+    policy = get(f"{api.url}/docs").headers["content-security-policy"]
     rules = dict(rule.split(maxsplit=1) for rule in policy.split("; "))
     assert rules["default-src"] == "'none'"
     sources = {source for given in rules.values() for source in given.split()}
@@ -59,12 +59,12 @@ def test_the_policy_allows_own_files_only(api: Api) -> None:
 
 
 def test_the_page_reads_the_document_of_this_service(api: Api) -> None:
-    script = httpx.get(f"{api.url}/docs/docs.js").text
+    script = get(f"{api.url}/docs/docs.js").text
     assert 'url: "openapi.json"' in script
     assert "validatorUrl: null" in script  # the default calls another host, but not from a page of localhost
-    assert httpx.get(f"{api.url}/openapi.json").headers["content-type"] == "application/json"
+    assert get(f"{api.url}/openapi.json").headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "__init__.py", "..%2fmain.py", "oauth2-redirect"])
 def test_no_other_file_is_served(api: Api, name: str) -> None:
-    problem(httpx.get(f"{api.url}/docs/{name}"), 404, "not-found")
+    problem(get(f"{api.url}/docs/{name}"), 404, "not-found")

@@ -118,7 +118,7 @@ def test_state_server_gone_and_back(api: Api, http: httpx.Client, tmp_path: Path
         assert "dualtrack_state_up 0.0" in http.get("/metrics").text
     finally:
         api.valkey.start()
-    wait_for(lambda: http.get(job.headers["location"]).status_code == 200, 10)
+    wait_for(lambda: http.get(job.headers["location"]).status_code == 200)
     assert http.get(job.headers["location"]).json()["state"] == "queued"
 
 

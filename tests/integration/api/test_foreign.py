@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from service.api.routes import models
 from tests.integration.api.api_service import RAW, Api, clip, finish, problem, running
+from tests.support.patience import get
 
 ORIGIN = "https://pages.example"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -99,6 +100,10 @@ def test_another_site_changes_nothing(api: Api, headers: dict[str, str], accepte
         assert http.get("/v1/models").status_code == 200
 
 
+async def broken(_: object) -> None:
+    raise OverflowError
+
+
 def test_pages_of_the_named_origins_may_read_answers(api: Api) -> None:
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     with api.http() as http:
@@ -107,6 +112,11 @@ def test_pages_of_the_named_origins_may_read_answers(api: Api) -> None:
         answer = http.get("/v1/jobs/x", headers={"Origin": ORIGIN})
         assert problem(answer, 404, "unknown-job")
         assert answer.headers["access-control-allow-origin"] == ORIGIN
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(models, "current_release", broken)
+            fault = http.get("/v1/models", headers={"Origin": ORIGIN})
+        assert problem(fault, 500, "internal")
+        assert fault.headers["access-control-allow-origin"] == ORIGIN
         other = http.get("/v1/jobs/x", headers={"Origin": "http://evil.example"})
         assert "access-control-allow-origin" not in other.headers
         problem(http.options("/v1/jobs", headers={**asked, "Origin": "http://evil.example"}), 400)
@@ -114,7 +124,7 @@ def test_pages_of_the_named_origins_may_read_answers(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/jobs/", "/livez/", "/tubes/livez/", "/tubes"])
 def test_a_redirect_stays_here(proxied: Api, path: str) -> None:
-    answer = httpx.get(f"{proxied.url}{path}", headers={"Host": "evil.example"}, follow_redirects=False)
+    answer = get(f"{proxied.url}{path}", headers={"Host": "evil.example"}, follow_redirects=False)
     assert answer.status_code == 307
     wanted = "/tubes/" if path == "/tubes" else "/tubes/" + path.removeprefix("/tubes/").strip("/")
     assert answer.headers["location"] == wanted

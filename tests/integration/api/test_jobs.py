@@ -286,9 +286,9 @@ def test_one_job_of_many_posts_at_once(api: Api, video_id: str) -> None:
 
 def test_long_poll_ends_with_the_job(api: Api, http: httpx.Client, video_id: str) -> None:
     job_id = create(http, video_id)
+    # that it ends at once is shown where a poll may last longer than any test: tests/contract/state/test_events.py
     timer = threading.Timer(0.4, lambda: api.act(partial(finish, job_id=job_id)))
     timer.start()
-    # the client waits half as long as the poll may take: an answer at its end would come too late
     job = http.get(f"/v1/jobs/{job_id}?wait=60").json()
     timer.join()
     assert job["state"] == "done"

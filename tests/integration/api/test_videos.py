@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.api.api_service import RAW, Api, clip, files_below, problem, running, wait_for
+from tests.support.patience import PATIENCE_S
 
 LIMIT = 300_000
 
@@ -57,7 +58,7 @@ def test_deleted_video_is_gone_and_can_come_again(http: httpx.Client, tmp_path: 
 def test_curl_uploads_a_file(api: Api, tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", seed=3)
     command = ["curl", "-sS", "-F", f"file=@{path}", f"{api.url}/v1/videos"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert hashlib.sha256(path.read_bytes()).hexdigest() in done.stdout
 
 
@@ -162,5 +163,5 @@ def test_client_that_breaks_off_leaves_nothing(api: Api) -> None:
     with socket.create_connection((host, int(port))) as client:
         head = f"POST /v1/videos HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp4\r\nContent-Length: {LIMIT}\r\n\r\n"
         client.sendall(head.encode() + bytes(100_000))
-        wait_for(lambda: files_below(api.settings.data_dir) != before, 5)
-    wait_for(lambda: files_below(api.settings.data_dir) == before, 5)
+        wait_for(lambda: files_below(api.settings.data_dir) != before)
+    wait_for(lambda: files_below(api.settings.data_dir) == before)

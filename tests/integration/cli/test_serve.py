@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from tests.integration.api.api_service import wait_for
+from tests.support.patience import PATIENCE_S
 from tests.support.ports import free_ports
 
 SERVE = (sys.executable, "-m", "service.cli.main", "serve")
 API = (sys.executable, "-m", "service.api")
-START_S = 60
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
@@ -29,7 +29,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 
 def refusal(command: tuple[str, ...], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=START_S, check=False)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 @dataclass
@@ -54,12 +54,12 @@ def service(folder: Path, host: str, **settings: str) -> Iterator[Service]:
         process = subprocess.Popen(command, env=environment(folder, **settings), stdout=file, stderr=file)
     near = "[::1]" if ":" in host else "127.0.0.1"
     try:
-        wait_for(lambda: b"ready " in log.read_bytes() or process.poll() is not None, START_S)
+        wait_for(lambda: b"ready " in log.read_bytes() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
         yield Service(f"http://{near}:{port}", folder, process, log)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("command", [SERVE, API], ids=["serve", "api"])
@@ -117,7 +117,7 @@ def test_folders_are_private_and_an_api_that_restarts_refuses_no_connection(tmp_
         statuses = []
         with contextlib.suppress(StopIteration):
             while len(statuses) < 3 or running.child("service.api") == before:
-                statuses.append(httpx.get(f"{running.url}/livez", timeout=START_S).status_code)
-        statuses.append(httpx.get(f"{running.url}/livez", timeout=START_S).status_code)
+                statuses.append(httpx.get(f"{running.url}/livez", timeout=PATIENCE_S).status_code)
+        statuses.append(httpx.get(f"{running.url}/livez", timeout=PATIENCE_S).status_code)
         assert set(statuses) == {200}
-        wait_for(lambda: running.child("service.api") != before, START_S)
+        wait_for(lambda: running.child("service.api") != before)

@@ -41,7 +41,10 @@ def test_page_of_a_method(tmp_path: Path) -> None:
     page = str(tmp_path / "page")
     answer = typed(tmp_path, "--report", page, "--results", str(results), "--json", str(figures))
     assert answer.exit_code == 0, answer.output
-    assert json.loads(figures.read_text())["errors"]["objects"] == 1
+    document = json.loads(figures.read_text())
+    assert document["errors"]["objects"] == 1
+    assert document["tubelets"] == document["clips"][0]["identity"]["tubelets"] == len(json.loads(results.read_text()))
+    assert (document["crossings"], document["tubelet_switches"]) == (0, 0)
     assert "AP50_agnostic" in (tmp_path / "page" / "index.html").read_text()
     assert isinstance(json.loads(results.read_text()), list)
 

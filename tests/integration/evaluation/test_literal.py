@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from threadpoolctl import threadpool_limits
 
 from evaluation.baselines.literal.graphs import LiteralGraphs, open_graphs
@@ -116,7 +115,6 @@ def test_on_the_services_own_window_it_answers_as_the_services_graph(tmp_path: P
     on_clip(tmp_path, 1, work)
 
 
-@pytest.mark.timeout(400)
 def test_it_follows_the_same_objects(tmp_path: Path) -> None:
     """Whole frames at stride 4 instead of windows: coarser masks of the same objects, in the same frames."""
 

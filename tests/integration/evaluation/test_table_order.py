@@ -33,7 +33,6 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
     return asyncio.run(work())
 
 
-@pytest.mark.timeout(600)  # 65 s on one core
 @pytest.mark.parametrize("figure", ["AP", "AP_agnostic"])
 def test_each_part_of_the_method_helps(figures: dict[str, dict[str, float]], figure: str) -> None:
     deepsort, pixel, ipdt = (figures[name][figure] for name in PAPER)

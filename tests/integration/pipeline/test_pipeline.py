@@ -15,6 +15,7 @@ from service.pipeline.store.cache import FolderCache
 from service.pipeline.store.codec import unpack_tubelets
 from service.structures.masks import area, from_json
 from tests.support.clips import cut, plain, tiny
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY, run
 
 
@@ -125,7 +126,7 @@ def test_bundled_repository_loads() -> None:
     async def load() -> None:
         manifest = load_manifest(REPOSITORY)
         client = await open_client(
-            manifest, triton_url=None, providers=["CPUExecutionProvider"], threads=1, deadline_s=30
+            manifest, triton_url=None, providers=["CPUExecutionProvider"], threads=1, deadline_s=PATIENCE_S
         )
         await client.close()
 

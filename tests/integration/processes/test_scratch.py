@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.support.clips import cut, plain
+from tests.support.patience import wait_for
 
 
 def command(video: Path, home: Path) -> list[str]:
@@ -19,12 +19,9 @@ def test_frames_of_a_killed_command_go_at_the_next_start(tmp_path: Path) -> None
     killed = subprocess.Popen(
         command(cut(tmp_path / "a.mp4", 40), tmp_path), env=environment, stderr=subprocess.DEVNULL
     )
-    for _ in range(6000):
-        if list(scratch.glob("engine-*/*/frames")):
-            break
-        time.sleep(0.01)
+    wait_for(lambda: list(scratch.glob("engine-*/*/frames")))
     killed.kill()
     assert killed.wait() == -9
     assert list(scratch.glob("engine-*/*/frames"))
-    subprocess.run(command(plain(tmp_path / "b.mp4", 2), tmp_path), env=environment, check=True, timeout=900)
+    subprocess.run(command(plain(tmp_path / "b.mp4", 2), tmp_path), env=environment, check=True)
     assert not list(scratch.iterdir())

@@ -94,3 +94,17 @@ def test_a_worker_takes_work_while_its_queue_loop_runs(api: Api, seen_s_ago: flo
         return await takes_work(parts, "a")
 
     assert api.act(work) is takes
+
+
+def test_warnings_follow_the_settings_of_the_server(api: Api) -> None:
+    async def look(parts: Parts) -> list[tuple[str, ...]]:
+        readiness, seen = Readiness(parts), []
+        for policy in ("noeviction", "allkeys-lru", "noeviction"):
+            await parts.redis.config_set("maxmemory-policy", policy)
+            await readiness.look()
+            seen.append(readiness.warnings)
+        return seen
+
+    before, evicting, after = api.act(look)
+    assert before == after == ()
+    assert [line for line in evicting if "allkeys-lru" in line] == list(evicting) != []

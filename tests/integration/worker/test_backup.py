@@ -1,25 +1,24 @@
 """The backup of docs/operations.md, taken while the service runs: what was done is there again, what waited is done."""
 
 import shutil
-import time
 from pathlib import Path
 
-import httpx
 from redis import Redis
 
 from service.state.job import JobState
 from tests.integration.api.api_service import Api, running
 from tests.integration.worker.test_worker import Bench, ended
+from tests.support.patience import get, wait_for
 
 
 def back_up(api: Api, source: Path, target: Path) -> None:
     """Valkey first, then the files: so all that the state knows of is among them."""
     with Redis(unix_socket_path=str(api.valkey.socket), decode_responses=True) as redis:
         redis.config_set("auto-aof-rewrite-percentage", "0")
-        while redis.info("persistence")["aof_rewrite_in_progress"]:
-            time.sleep(0.1)
-        # everysec: what was answered more than a second ago is in the file
-        time.sleep(1.5)
+        wait_for(lambda: not redis.info("persistence")["aof_rewrite_in_progress"])
+        # everysec: what was answered is in the file a second later; one write more, and all before it are
+        redis.set("dualtrack:backup", "1", ex=60)
+        assert redis.waitaof(1, 0, 0)[0] == 1
         shutil.copytree(source / "appendonlydir", target / "appendonlydir")
         redis.config_set("auto-aof-rewrite-percentage", "100")
     shutil.copytree(source / "blobs", target / "blobs")
@@ -41,7 +40,7 @@ def test_a_backup_of_the_running_service(tmp_path: Path) -> None:
     shutil.rmtree(before)
     with running(after) as api:
         bench = Bench(api, after)
-        assert httpx.get(f"{api.url}/v1/jobs/{done}/result", trust_env=False).json()["tubelets"] == []
+        assert get(f"{api.url}/v1/jobs/{done}/result", trust_env=False).json()["tubelets"] == []
         assert bench.job(waiting).state is JobState.QUEUED
         worker = bench.start_worker()
         try:

@@ -16,6 +16,7 @@ from dualtrack.client.client import Client
 from evaluation.bench.meters.processes import children
 from tests.integration.api.api_service import RAW, Api, running, wait_for
 from tests.support.clips import cut
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 
 
@@ -37,7 +38,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             yield api
         finally:
             worker.terminate()
-            worker.wait(20)
+            worker.wait(PATIENCE_S)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def ended(http: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     def over() -> bool:
         return http.get(job["links"]["self"]).json()["finished_at"] is not None
 
-    wait_for(over, 120)
+    wait_for(over)
     return dict(http.get(job["links"]["self"]).json())
 
 
@@ -81,7 +82,7 @@ def test_given_detections_take_the_place_of_the_detector(api: Api, tmp_path: Pat
     file.write_text(json.dumps({"categories": [{"id": 7, "name": "walker"}], "annotations": [box]}))
     with Client(api.url) as client:
         job = client.submit(video, detections=file, overlay=False)
-        client.wait(job, timeout_s=120)
+        client.wait(job, timeout_s=PATIENCE_S)
         [tubelet] = client.result(job).tubelets
         assert (tubelet.category, tubelet.category_id, tubelet.seed_frame) == ("walker", 7, 1)
         records = json.loads(client.download(job, "ytvis", tmp_path / "ytvis.json").read_text())
@@ -96,12 +97,12 @@ def test_cancel_in_mid_job_leaves_nothing_on_disk(api: Api, http: httpx.Client, 
         progress = http.get(url).json()["progress"]
         return progress is not None and progress["stage"] == "detect"
 
-    wait_for(detecting, 60)
+    wait_for(detecting)
     assert list((data / "scratch").glob("*/*/frames"))
     http.delete(url)
-    wait_for(lambda: http.get(url).json()["state"] == "canceled", 60)
+    wait_for(lambda: http.get(url).json()["state"] == "canceled")
     assert not (data / "blobs" / "results" / job["id"]).exists()
-    wait_for(lambda: not list((data / "scratch").glob("*/*")), 30)
+    wait_for(lambda: not list((data / "scratch").glob("*/*")))
     cached = http.get(job["links"]["video"]).json()["cached"]
     assert cached == []
 
@@ -116,7 +117,7 @@ def test_a_decoder_that_is_killed_costs_an_attempt_and_not_the_job(
 ) -> None:
     job = submit(http, cut(tmp_path / "long.mp4", 48, hw=(720, 960)), th_det=0.3)
     scratch = api.settings.data_dir / "scratch"
-    wait_for(lambda: any(path.stat().st_size for path in scratch.glob("*/*/frames")), 60)
+    wait_for(lambda: any(path.stat().st_size for path in scratch.glob("*/*/frames")))
     for pid in decoders():
         os.kill(pid, signal.SIGKILL)
     done = ended(http, job)

@@ -1,6 +1,7 @@
 """The worked example of docs/method.md, section 3: persons, a skateboard, two spurious horses in ten frames."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -59,6 +60,10 @@ def test_relabel_off_keeps_the_label() -> None:
     assert calibrated[2].candidate(4).label == HORSE
 
 
+def test_calibrated_vectors_are_float32() -> None:
+    assert {each.probs.dtype for each in calibrate(example(), CalibrationParams(beta=0.3))} == {np.dtype(np.float32)}
+
+
 def test_beta_one_changes_nothing() -> None:
     for before, after in zip(example(), calibrate(example(), CalibrationParams(beta=1)), strict=True):
         np.testing.assert_array_equal(before.probs, after.probs)
@@ -86,6 +91,21 @@ def test_low_scores_are_dropped() -> None:
     params = replace(CalibrationParams(), th_key=0.2)
     kept = calibrate([frame(t, (0, [0.9, 0, 0]), (20, [0, 0.1, 0])) for t in range(4)], params)
     assert [len(each) for each in kept] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("estimator", get_args(Estimator))
+def test_averages_are_float32_and_a_class_that_is_never_best_has_one(estimator: Estimator) -> None:
+    averages = class_averages([frame(0, (0, [0.5, 0.25, 0])), frame(1)], CalibrationParams(estimator=estimator))
+    assert averages.dtype == np.float32
+    assert averages[HORSE] == 0
+
+
+def test_without_relabel_the_raw_best_class_is_just_above_the_others() -> None:
+    """Horse is unreliable, so its 0.35 becomes 0.035; person, which was below it, may not stay at 0.30."""
+    (weighted,) = calibrate(example(), CalibrationParams(relabel=False))[2].probs[4:]
+    assert weighted[HORSE] == pytest.approx(0.035)
+    assert weighted[PERSON] < weighted[HORSE]
+    assert weighted[PERSON] == pytest.approx(0.035)
 
 
 @pytest.mark.parametrize("frames", [[], [frame(0)], [frame(t) for t in range(5)]], ids=["none", "one", "empty"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.calibration.params import ProposalParams
+from service.calibration.params import ProposalParams, Strategy
 from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
 from service.structures.detections import Candidate
 from tests.unit.builders import frame, mask, tube
@@ -29,6 +29,11 @@ def test_greedy_leaves_a_seed_per_place_and_groups_one_per_object() -> None:
     assert len(greedy(moving(), PARAMS)) > 1
     leaders = group_leaders(moving(), PARAMS)
     assert [c.frame for c in leaders] == [3]
+
+
+def test_leaders_are_sorted_best_first() -> None:
+    frames = [frame(0, (0, [0.5, 0, 0]), (20, [0.9, 0, 0]), (40, [0.7, 0, 0]))]
+    assert [float(leader.box[0]) for leader in group_leaders(frames, PARAMS)] == [20, 40, 0]
 
 
 def test_objects_that_some_frame_shows_together_come_first() -> None:
@@ -66,10 +71,30 @@ def test_candidates_left_over_by_the_cap(most: int, left: bool) -> None:
     assert left_over(frames, tubelets, ProposalParams(strategy="greedy", max_seeds=most)) == left
 
 
+@pytest.mark.parametrize("strategy", ["greedy", "track_and_suppress"])
+def test_nothing_is_left_over_below_the_cap(strategy: Strategy) -> None:
+    """A candidate that is still there then was not left out by the cap."""
+    params = ProposalParams(strategy=strategy, max_seeds=2)
+    frames = [frame(0, (0, [0.9, 0, 0]), (20, [0.8, 0, 0]), (40, [0.7, 0, 0]))]
+    assert not left_over(frames, [tube([0], length=1)], params)
+    assert left_over(frames, [tube([0], length=1), tube([0], x=20, length=1)], params)
+
+
+def test_explained_candidates_are_not_left_over() -> None:
+    params = ProposalParams(max_seeds=2)
+    frames = [frame(0, (0, [0.9, 0, 0]), (20, [0.8, 0, 0]), (21, [0.7, 0, 0]))]
+    assert not left_over(frames, [tube([0], length=1), tube([0], x=20, length=1)], params)
+
+
 def test_what_a_tubelet_explains_is_no_seed_any_more() -> None:
     frames = [frame(t, (0, [0.9, 0, 0]), (30, [0.5, 0, 0])) for t in range(8)]
     left = unexplained(frames, [tube(range(4), x=0)], PARAMS)
     assert [len(each) for each in left] == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_nothing_is_left_of_an_empty_frame() -> None:
+    left = unexplained([frame(0), frame(1, (0, [0.9, 0, 0]))], [tube([0], length=2)], PARAMS)
+    assert [len(each) for each in left] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """The manifests: valid for the API server, as locked down as they say, and true to the service that they run."""
 
+import contextlib
 import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from service.cli.serve import STOP_S
 from service.inference.repository.manifest import load_manifest, verify
 from service.processes import liveness
 from service.settings import SECRETS, Settings
+from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.ports import free_ports
 from tests.unit.deploy.kubernetes_objects import ROOT, Object, Rendered, amount, render
 
@@ -331,7 +332,7 @@ def valkey(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     finally:
         # the process is the server itself, or a pod's SIGTERM would not reach it
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_valkey_starts_with_password_and_append_only_file(valkey: tuple[int, Path]) -> None:
@@ -346,13 +347,10 @@ def test_valkey_starts_with_password_and_append_only_file(valkey: tuple[int, Pat
         stranger.get("a")
 
 
-def until_it_answers(redis: "Redis[Any]", seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            redis.ping()
-        except RedisError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        else:
-            return
+def until_it_answers(redis: "Redis[Any]") -> None:
+    def answers() -> bool:
+        with contextlib.suppress(RedisError):
+            return bool(redis.ping())
+        return False
+
+    wait_for(answers)

@@ -26,12 +26,13 @@ VIDEO = Video(width=60, height=40, frames=FRAMES, fps=10.0, timestamps=tuple(t /
 
 
 def entry(t: int) -> Entry:
-    return Entry(f"counts{t}", (t, 1.0, t + 9.5, 8.0), (t - 0.5, 0.0, t + 10.0, 9.0), 0.25)
+    return Entry(f"counts{t}", (t, 1.0, t + 9.5, 8.0), (t - 0.5, 0.0, t + 10.0, 9.0), 0.25, 0.75)
 
 
 def tubelet(number: int, frames: Iterable[int], score: float = 0.5) -> Tubelet:
     shown = sorted(frames)
-    head = TubeletHead(number, 18, "dog", score, shown[0], shown[-1], len(shown), shown[0])
+    unsure = ((shown[0], shown[-1]),) if number % 2 else ()
+    head = TubeletHead(number, 18, "dog", score, shown[0], shown[-1], len(shown), shown[0], unsure)
     return Tubelet(head, tuple(entry(t) if t in shown else None for t in head.span), VIDEO)
 
 
@@ -96,7 +97,9 @@ def test_the_document_keeps_to_its_schema(tmp_path: Path) -> None:
     assert [item["id"] for item in document["tubelets"]] == [2, 1, 3]
     (_, sparse, _) = document["tubelets"]
     assert [t for t, mask in enumerate(sparse["segmentations"]) if mask] == [0, 1, 5, 99]
-    assert {len(sparse[name]) for name in ("segmentations", "boxes", "track_boxes", "track_scores")} == {FRAMES}
+    assert {len(sparse[name]) for name in ("segmentations", "boxes", "track_boxes", "track_scores", "confidences")} == {
+        FRAMES
+    }
     assert sparse["segmentations"][5] == {"size": [40, 60], "counts": "counts5"}
     assert (sparse["boxes"][5], sparse["track_boxes"][5]) == ([5, 1.0, 14.5, 8.0], [4.5, 0.0, 15.0, 9.0])
 
@@ -211,7 +214,7 @@ def test_a_result_from_before_schema_1(tmp_path: Path) -> None:
     assert result.head.chunks == (Chunk(0, 2, 1, max_seeds_reached=False),)
     document = read(result)
     jsonschema.validate(document, result_schema())
-    assert "category_id" not in document["tubelets"][0]
+    assert not {"category_id", "uncertain", "confidences"} & document["tubelets"][0].keys()
     assert document["models"] == {"architecture": "lite", "release": "0.3.0"}
     assert document["parameters"] == {"preset": "default"}
 
@@ -316,3 +319,24 @@ def test_entries_are_one_per_frame_of_the_span() -> None:
 
 def test_pieces_make_one_document() -> None:
     assert json.loads("".join(pieces(head(), ())))["tubelets"] == []
+
+
+def test_a_result_from_before_confidences(tmp_path: Path) -> None:
+    """As 0.4 wrote it: schema 1 with neither `uncertain` nor `confidences`, in the file and in the document."""
+    result = written(tmp_path, *SOME)
+    lines = [json.loads(line) for line in result.path.read_text().splitlines()]
+    document = read(result)
+    for item in (*lines[0]["tubelets"], *document["tubelets"]):
+        del item["uncertain"]
+    for item in (part for line in lines[1:-2] for part in line["tubelets"]):
+        del item["confidences"]
+    for item in document["tubelets"]:
+        del item["confidences"]
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(document))
+    first = files._part_of(lines[1]["tubelets"][0]).entries[0]
+    for entries in ((first,), *(item.entries for item in ResultFile.open(older).tubelets())):
+        assert {None if entry is None else entry.confidence for entry in entries} == {None}
+    assert {item.uncertain for item in ResultFile.open(older).tubelets()} == {None}
+    jsonschema.validate(document, result_schema())
+    assert "uncertain" not in read(ResultFile.open(older))["tubelets"][0]

@@ -16,16 +16,17 @@ from service.inference.specs import graph_specs
 from service.inference.triton.client import TritonClient
 from service.inference.triton.shared_memory import Regions, is_stale, sweep
 from tests.contract.inference.backends import Sizes, inputs_for
+from tests.support.patience import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 
 OWNER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from service.inference.triton.shared_memory import Regions
 regions = Regions(max_bytes=1 << 20, folder=Path(sys.argv[1]))
 regions.take(5000)
 print("made", flush=True)
-time.sleep(60)
+signal.pause()
 """
 
 
@@ -85,7 +86,7 @@ def test_calls_that_never_reach_a_server_leave_their_regions(tmp_path: Path) -> 
     spec = graph_specs(load_manifest(REPOSITORY).dims)["mask_rcnn"]
 
     async def work() -> None:
-        client = TritonClient("127.0.0.1:1", deadline_s=5)
+        client = TritonClient("127.0.0.1:1", deadline_s=PATIENCE_S)
         client._regions = Regions(max_bytes=1 << 28, folder=tmp_path)
         for _ in range(6):
             with pytest.raises(Unavailable):

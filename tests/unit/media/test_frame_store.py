@@ -26,6 +26,7 @@ from service.media.probe import probe
 from service.media.resize import resized, upright
 from service.media.stream import open_video, rotation_of
 from tests.support.clips import PEDESTRIANS, cut, plain, stored
+from tests.support.patience import PATIENCE_S
 
 LIMITS = VideoLimits()
 NOISE = np.random.default_rng(5)
@@ -271,7 +272,7 @@ def stored_by_child(path: Path, out: Path, file_bytes: int) -> None:
         "cpu_s": 60,
         "file_bytes": file_bytes,
     }
-    asyncio.run(run_child("service.media.children.decode", job, wall_s=20))
+    asyncio.run(run_child("service.media.children.decode", job, wall_s=PATIENCE_S))
 
 
 def test_a_full_disk_is_not_the_videos_fault(tmp_path: Path) -> None:

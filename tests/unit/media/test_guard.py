@@ -1,15 +1,16 @@
 """What of a child's end is the file's fault, and final, and what is the machine's."""
 
 import asyncio
+import itertools
 import os
 import resource
 import signal
-import threading
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from dualtrack.cpu_time import own_s
 from dualtrack.errors import InvalidVideo, Unavailable
 from evaluation.bench.meters.processes import children
 from service.media.children import guard
@@ -18,11 +19,12 @@ from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from tests.support.clips import plain
+from tests.support.patience import PATIENCE_S, wait_for
 
 LIMITS = VideoLimits()
 
 
-def follow(script: str, *, wall_s: float = 60.0, cpu_s: int = 60) -> object:
+def follow(script: str, *, wall_s: float = PATIENCE_S, cpu_s: int = 60) -> object:
     """The answer of a child that follows a script."""
     job = {"script": script, "memory_bytes": 1 << 30, "cpu_s": cpu_s}
     return asyncio.run(run_child("tests.unit.media.scripted_child", job, wall_s=wall_s))
@@ -70,36 +72,36 @@ def test_a_child_that_exceeds_its_processor_time_is_stopped_for_good() -> None:
     assert stopped.value.code == "timeout"
 
 
-def test_a_child_that_computes_without_a_message_is_stuck_in_the_file() -> None:
+def test_a_child_that_computes_without_a_message_is_stuck_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = True
+
+    def once_it_had_its_turn(pid: int) -> float:
+        nonlocal first
+        if not first:
+            wait_for(lambda: own_s(pid) > 0.8 * guard.BUSY_SHARE)
+        first = False
+        return own_s(pid)
+
+    monkeypatch.setattr(guard, "own_s", once_it_had_its_turn)
     with pytest.raises(InvalidVideo, match=r"no response from the decoder within 0.8 s") as stuck:
         follow("spin", wall_s=0.8)
     assert stuck.value.code == "timeout"
 
 
-def test_a_child_that_gets_no_processor_time_is_not_the_files_fault() -> None:
+def test_a_child_that_gets_no_processor_time_is_not_the_files_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    # however long it takes to start
+    monkeypatch.setattr(guard, "MOST_WAITS", 1000)
     with pytest.raises(Unavailable, match="got no processor time within 1 s"):
         follow("wait", wall_s=1.0)
 
 
-def test_a_child_that_waits_for_its_turn_is_waited_for() -> None:
-    """It runs a fifth of the time, so that its answer takes longer than `wall_s`."""
-    over = threading.Event()
-
-    def hold_up() -> None:
-        while not over.wait(0.02):
-            for turn in (signal.SIGSTOP, signal.SIGCONT):
-                for pid in children():
-                    os.kill(pid, turn)
-                if turn == signal.SIGSTOP:
-                    over.wait(0.08)
-
-    thread = threading.Thread(target=hold_up)
-    thread.start()
-    try:
-        assert follow("hold", wall_s=1.5)
-    finally:
-        over.set()
-        thread.join()
+def test_a_child_that_waits_for_its_turn_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets a little processor time now and then, so that its answer takes many times `wall_s`."""
+    looks = itertools.count()
+    monkeypatch.setattr(guard, "own_s", lambda _: next(looks) / 1e6)
+    monkeypatch.setattr(guard, "MOST_WAITS", 100_000)
+    assert follow("hold", wall_s=0.01)
+    assert next(looks) > 3
 
 
 def test_one_that_hardly_gets_any_is_given_up_but_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +119,9 @@ def probe_job(path: Path) -> dict[str, object]:
 def test_a_disk_that_fails_is_not_the_files_fault(tmp_path: Path) -> None:
     job = {**probe_job(plain(tmp_path / "v.mp4", 3)), "network_hw": [96, 128], "file_bytes": 1 << 30}
     with pytest.raises(Unavailable, match=r"disk: .*No such file") as failed:
-        asyncio.run(run_child("service.media.children.decode", {**job, "out": str(tmp_path / "gone")}, wall_s=20))
+        asyncio.run(
+            run_child("service.media.children.decode", {**job, "out": str(tmp_path / "gone")}, wall_s=PATIENCE_S)
+        )
     assert failed.value.code == "unavailable"
 
 
@@ -128,7 +132,7 @@ def test_a_child_that_can_not_be_started_is_not_the_files_fault() -> None:
         # the loop has its own; none are left for the pipes
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), hard))
         try:
-            await run_child("tests.unit.media.scripted_child", {"script": "hold"}, wall_s=60)
+            await run_child("tests.unit.media.scripted_child", {"script": "hold"}, wall_s=PATIENCE_S)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -138,4 +142,4 @@ def test_a_child_that_can_not_be_started_is_not_the_files_fault() -> None:
 
 def test_a_child_that_dies_before_it_has_begun_is_not_the_files_fault(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"exited without a result .exit code 1"):
-        asyncio.run(run_child("service.media.children.no_such_module", probe_job(tmp_path), wall_s=20))
+        asyncio.run(run_child("service.media.children.no_such_module", probe_job(tmp_path), wall_s=PATIENCE_S))

@@ -11,7 +11,7 @@ from service.pipeline.store.cache import CacheNote, FolderCache, recall
 from service.pipeline.store.keys import detections_key, tubelets_key
 
 A, B, C = "v/detections-a", "v/tubelets-b", "w/detections-c"
-SIZE = 10 + len(b"dualtrack cache 2\n") + 64 + 1
+SIZE = 10 + len(b"dualtrack cache 3\n") + 64 + 1
 """Of a file with ten bytes in it."""
 
 
@@ -67,13 +67,13 @@ def test_a_file_of_a_newer_format_is_named_and_not_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     notes: list[CacheNote] = []
-    monkeypatch.setattr(stage_cache, "FORMAT", 3)
+    monkeypatch.setattr(stage_cache, "FORMAT", 4)
     FolderCache(tmp_path, max_bytes=100).put(A, b"x")
     monkeypatch.undo()
     cache = FolderCache(tmp_path, max_bytes=100, note=notes.append)
     assert cache.get(A) is None
     assert notes == []
-    assert caplog.messages == [f"cache {A}: its format 3 is newer than 2, the newest that this version reads"]
+    assert caplog.messages == [f"cache {A}: its format 4 is newer than 3, the newest that this version reads"]
     cache.put(A, b"y")
     assert cache.get(A) == b"y"
 
@@ -112,7 +112,7 @@ def test_a_file_with_any_bit_flipped_is_not_found_and_can_be_made_again(tmp_path
         damaged[place // 8] ^= 1 << place % 8
         (tmp_path / A).write_bytes(damaged)
         assert cache.get(A) is None, place
-        behind_the_header = place // 8 >= len(b"dualtrack cache 2\n")
+        behind_the_header = place // 8 >= len(b"dualtrack cache 3\n")
         assert (tmp_path / A).exists() == (not behind_the_header)
         assert (notes[-1] == CacheNote(A, None)) == behind_the_header
         cache.put(A, b"data")

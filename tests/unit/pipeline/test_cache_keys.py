@@ -25,7 +25,8 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.detection.outside import OutsideDetector
-from service.pipeline.detection.records import read_records, records_of, vector_to_json
+from service.pipeline.detection.records import records_of, vector_to_json
+from service.pipeline.detection.records_file import read_records
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
@@ -307,7 +308,7 @@ def square(x: int) -> np.ndarray:
 
 
 BOX = np.array([3, 5, 13, 15], np.float32)
-SEED = Candidate(2, BOX, np.array([0.9, 0.1], np.float32), encode(square(3)))
+SEED = Candidate(2, BOX, np.array([0.9, 0.1], np.float32), encode(square(3)), np.array([0.9, 0.1], np.float32))
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,8 @@ SEED = Candidate(2, BOX, np.array([0.9, 0.1], np.float32), encode(square(3)))
         pytest.param(replace(SEED, box=BOX + np.float32([0, 0, 0, 0.5])), False, id="box"),
         pytest.param(replace(SEED, mask=encode(square(4))), False, id="mask"),
         pytest.param(replace(SEED, mask=replace(SEED.mask, size_hw=(60, 40))), False, id="size of the mask"),
-        pytest.param(replace(SEED, probs=np.array([0.2], np.float32)), True, id="class vector"),
+        pytest.param(replace(SEED, raw=np.array([0.9, 0.2], np.float32)), False, id="the detector's class vector"),
+        pytest.param(replace(SEED, probs=np.array([0.2], np.float32)), True, id="calibrated class vector"),
     ],
 )
 def test_what_names_a_tubelet_in_its_bundle(other: Candidate, same: bool) -> None:

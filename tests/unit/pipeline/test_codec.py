@@ -23,15 +23,27 @@ def test_detections_come_back_bit_for_bit() -> None:
         assert one.frame == other.frame
         assert one.masks == other.masks
         np.testing.assert_array_equal(one.probs, other.probs)
+        np.testing.assert_array_equal(one.raw, other.raw)
         np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_candidates_without_a_class_vector_stay_without() -> None:
+    found = frame(0, (3, [0.1, 0.7, 1 / 3]), (20, [0, 0, 0.2]))
+    (other,) = unpack_detections(pack_detections([replace(found, raw=found.raw * np.float32([[1], [0]]))]))
+    assert other.raw.any(axis=1).tolist() == [True, False]
+    np.testing.assert_array_equal(other.probs, found.probs)
 
 
 def test_tubelets_come_back_bit_for_bit() -> None:
-    tubelets = [tube(range(2, 5)), tube([7], x=30)]
+    looks = np.random.default_rng(0).random((2, 8, 5)).astype(np.float16)
+    tubelets = [replace(one, looks=own) for one, own in zip((tube(range(2, 5)), tube([7], x=30)), looks, strict=True)]
+    tubelets[1] = replace(tubelets[1], seed=replace(tubelets[1].seed, raw=np.zeros(0, np.float32)))
     for one, other in zip(tubelets, unpack_tubelets(pack_tubelets(tubelets)), strict=True):
         assert one.masks == other.masks
         assert one.seed.mask == other.seed.mask
+        np.testing.assert_array_equal(one.seed.raw, other.seed.raw)
         np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.looks, other.looks)
     assert unpack_tubelets(pack_tubelets([])) == []
 
 
@@ -39,7 +51,8 @@ def test_a_round_comes_back_bit_for_bit() -> None:
     tubelet, made = tube([3]), np.random.default_rng(0).random((4, 8, 8), np.float32)
     lost = TrackState(2, made[0, 0, :4], made[0, 1, :4], made[1], made, 0.1 + 0.2, True, 5)
     live = {2: lost, 0: replace(lost, seed=0, box=made[0, 2, :4], lost=False, lost_frames=0)}
-    outcomes = [{3: Outcome(tubelet.masks[3], tubelet.boxes[3], 1.0), 4: absent()}, {}, {0: absent()}]
+    look = np.float16([0.1, 1 / 3])
+    outcomes = [{3: Outcome(tubelet.masks[3], tubelet.boxes[3], 1.0, look), 4: absent()}, {}, {0: absent()}]
     state = unpack_round(pack_round(Round(7, live, outcomes)))
     assert (state.done, list(state.live)) == (7, [2, 0])
     for number, track in state.live.items():
@@ -52,6 +65,8 @@ def test_a_round_comes_back_bit_for_bit() -> None:
     assert [list(found) for found in state.outcomes] == [[3, 4], [], [0]]
     assert (state.outcomes[0][3].mask, state.outcomes[0][3].score) == (tubelet.masks[3], 1.0)
     np.testing.assert_array_equal(state.outcomes[0][3].box, tubelet.boxes[3])
+    np.testing.assert_array_equal(state.outcomes[0][3].look, look)
+    assert not state.outcomes[0][4].look.size
     assert unpack_round(pack_round(Round(1, {}, [{}]))).live == {}
 
 

@@ -16,7 +16,8 @@ from service.inference.repository.manifest import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.detection.given import GivenDetections
-from service.pipeline.detection.records import MOST_PER_FRAME, Records, read_records, unpack_records
+from service.pipeline.detection.records import Records, unpack_records
+from service.pipeline.detection.records_file import MOST_PER_FRAME, read_records
 from service.pipeline.parameters.params import DetectorParams
 from service.structures.detections import Detections
 from service.structures.masks import area, decode, encode, filled, from_coco
@@ -98,16 +99,29 @@ def test_no_detections_at_all(tmp_path: Path) -> None:
 
 def test_a_clip_may_have_more_frames_than_the_probe_counted(tmp_path: Path) -> None:
     given_file = read(tmp_path, [{**BOX, "segmentation": mask(20).json()}])
-    clip: Any = SimpleNamespace(indices=range(VIDEO.frames + 2))
+    assert [len(frame) for frame in detected(given_file, VIDEO.frames + 2)] == [1, 0, 0, 0, 0]
+
+
+def test_a_category_with_a_score_is_no_class_vector(tmp_path: Path) -> None:
+    rle = mask(20).json()
+    given_file = read(
+        tmp_path, [{**BOX, "segmentation": rle}, {"image_id": 0, "scores": [0.25, 0.75], "segmentation": rle}]
+    )
+    (found, *_) = detected(given_file, VIDEO.frames)
+    assert found.probs.tolist() == [[0.25, 0.75], [0.5, 0]]
+    assert found.raw.tolist() == [[0.25, 0.75], [0, 0]]
+
+
+def detected(given_file: Found, frames: int) -> list[Detections]:
+    """What the pipeline gets of a file whose records all have masks."""
+    clip: Any = SimpleNamespace(indices=range(frames))
     nothing: Any = None
 
-    async def detected() -> list[int]:
-        found = GivenDetections(given_file.vector, given_file.records).detect(
-            clip, nothing, nothing, DetectorParams(), nothing
-        )
-        return [len(frame) async for frame in found]
+    async def work() -> list[Detections]:
+        found = GivenDetections(given_file.vector, given_file.records)
+        return [frame async for frame in found.detect(clip, nothing, nothing, DetectorParams(), nothing)]
 
-    assert asyncio.run(detected()) == [1, 0, 0, 0, 0]
+    return asyncio.run(work())
 
 
 def test_members_may_come_in_any_order_and_encoding(tmp_path: Path) -> None:
@@ -170,6 +184,17 @@ RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
         pytest.param([{"image_id": 0, "bbox": [0, 0, 5, 5]}], "record 0: score: expected a number", id="no-score"),
         pytest.param([{**BOX, "score": 1.5}], "record 0: score: Input should be less than or equal to 1, got 1.5", id="score"),
         pytest.param([{**BOX, "score": float("nan")}], "record 0: score", id="nan"),
+        pytest.param([{**BOX, "image_id": "0"}], "record 0: image_id: Input should be a valid number, got '0'", id="text-frame"),
+        pytest.param([{**BOX, "image_id": True}], "record 0: image_id: Input should be a valid number", id="true-frame"),
+        pytest.param([{**BOX, "category_id": "1"}], "record 0: category_id: Input should be a valid", id="text-category"),
+        pytest.param([{**BOX, "score": "0.5"}], "record 0: score: Input should be a valid number", id="text-score"),
+        pytest.param([{**BOX, "score": True}], "record 0: score: Input should be a valid number", id="true-score"),
+        pytest.param([{**BOX, "scores": ["0.5", 0]}], "record 0: scores.0: Input should be a valid number", id="text-scores"),
+        pytest.param([{**BOX, "bbox": ["5", 5, 5, 5]}], "record 0: bbox.0: Input should be a valid number", id="text-box"),
+        pytest.param([{**BOX, "bbox": [5, 5, 5, True]}], "record 0: bbox.3: Input should be a valid number", id="true-box"),
+        pytest.param(
+            {"categories": [{"id": "1", "name": "a"}], "annotations": []}, "entry 0: id: Input should be", id="text-id"
+        ),
         pytest.param([{**BOX, "bbox": [0, 0, 5]}], "record 0: bbox", id="three-numbers"),
         pytest.param([{**BOX, "bbox": [0, 0, 0, 5]}], "record 0: bbox", id="no-width"),
         pytest.param([{**BOX, "bbox": [90, 0, 5, 5]}], "inside the frame of 60 x 40 pixels, got [90.0", id="outside"),

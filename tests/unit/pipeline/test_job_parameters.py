@@ -16,7 +16,7 @@ from service.tracking.params import ChunkParams, FusionParams, LostParams, Siame
 # fmt: off
 PIPELINE = [
     "th_det", "max_per_frame", "estimator", "th_cc", "beta", "relabel", "th_key", "strategy", "th_iou", "max_seeds",
-    "penalty_k", "window_influence", "lr", "lost_enter", "lost_leave", "lost_max_frames", "lost_reach", "fusion",
+    "penalty_k", "window_influence", "lr", "lost_enter", "lost_leave", "lost_max_frames", "lost_reach", "lost_agree", "fusion",
     "margin", "couple", "mask_thresh", "min_area", "second_look", "bidirectional", "th_seq", "tubelet_iou",
     "class_agnostic", "label", "score", "rescale", "match_iou", "track_fps", "chunk_frames", "chunk_overlap", "shots",
     "stitch_iou",

@@ -16,14 +16,16 @@ PARAMS = ChunkParams(frames=10, overlap=4)
 
 
 def chunks_of(length: int, changes: Iterable[int] = (), params: ChunkParams = PARAMS) -> list[Chunk]:
-    asked: list[int] = []
+    asked: list[tuple[int, int]] = []
 
     def next_change(after: int, upto: int) -> int | None:
-        asked.append(upto)
+        asked.append((after, upto))
         return min((change for change in changes if after < change <= upto), default=None)
 
     found = list(cut(length, params, next_change))
     assert asked == sorted(asked), "the reader of the video never goes back"
+    assert [after for after, _ in asked] == [0, *(chunk.end for chunk in found)][: len(found)], "or looks twice"
+    assert all(upto <= min(chunk.first + params.frames * 3 // 2, length) for chunk, (_, upto) in zip(found, asked))
     return found
 
 

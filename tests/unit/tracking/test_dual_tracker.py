@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 
 from service.structures.canvas import Canvas
-from service.structures.masks import decode
-from service.tracking.dual_tracker import TrackState, after_pixel, after_siamese, box_alone, redetected
+from service.structures.masks import bounding_box, decode
+from service.tracking.dual_tracker import (
+    TrackState,
+    after_pixel,
+    after_siamese,
+    box_alone,
+    mask_box,
+    redetected,
+    seed_window,
+)
 from service.tracking.params import FusionParams, LostParams, SiameseParams, TrackerParams
+from tests.unit.builders import candidate
 
 CANVAS = Canvas((80, 120), (160, 240))
 LOST = LostParams(enter=0.5, leave=0.7)
@@ -40,6 +49,7 @@ def test_mask_is_cut_at_the_box_in_the_original_frame() -> None:
     assert mask.sum() == 20 * 20
     assert outcome.box.tolist() == [20, 20, 40, 40]
     assert moved.probability.sum() == 40 * 40  # the product is what is fed back
+    assert (moved.window.tolist(), moved.embedding.min()) == (WINDOW.tolist(), 1), "with its window and embedding"
 
 
 def test_margin_widens_the_cut() -> None:
@@ -59,6 +69,7 @@ def test_too_small_a_mask_is_empty_and_freezes_the_pixel_state() -> None:
     weak, other = np.full((64, 64), 0.2, np.float32), np.ones((2, 64, 64), np.float32)
     moved, outcome = after_pixel(before, WINDOW + 7, weak, other, CANVAS, PARAMS)
     assert outcome.mask is None
+    assert (outcome.box.tolist(), outcome.box.dtype, outcome.score) == ([0, 0, 0, 0], np.float32, 0)
     for name in ("box", "window", "probability", "embedding"):
         assert getattr(moved, name) is getattr(before, name), name
 
@@ -91,7 +102,7 @@ def test_a_candidate_at_leave_does_not_take_a_lost_track_over(score: float, foun
     again = redetected(
         state(lost=True, lost_frames=1), BOX[None], np.array([score], np.float32), LostParams(leave=0.75)
     )
-    assert again.lost is not found
+    assert again.lost is (not found)
 
 
 @pytest.mark.parametrize(("mask_thresh", "visible"), [(0.5, True), (ABOVE_HALF, False)])
@@ -99,6 +110,12 @@ def test_a_pixel_at_the_mask_threshold_belongs_to_the_object(mask_thresh: float,
     fusion = replace(PARAMS.fusion, mask_thresh=mask_thresh)
     _, outcome = seen(replace(PARAMS, fusion=fusion), probability=0.5)
     assert (outcome.mask is not None) is visible
+
+
+def test_score_of_the_step_is_kept() -> None:
+    assert after_siamese(state(), BOX, 0.9, PARAMS).score == 0.9
+    assert after_siamese(state(), BOX, 0.4, PARAMS).score == 0.4
+    assert after_siamese(state(score=0.4), BOX, 0.2, TrackerParams(fusion=FusionParams(kind="none"))).score == 1
 
 
 def test_lost_below_enter_and_frozen() -> None:
@@ -122,7 +139,7 @@ def test_back_in_its_own_window_above_leave() -> None:
 def test_found_again_above_leave(score: float, found: bool) -> None:
     lost = state(lost=True, lost_frames=3)
     again = redetected(lost, np.array([BOX + 5, BOX + 20]), np.array([0.1, score], np.float32), LOST)
-    assert again.lost is not found
+    assert again.lost is (not found)
     if found:
         np.testing.assert_array_equal(again.box, BOX + 20)
         assert again.lost_frames == 0
@@ -135,7 +152,44 @@ def test_found_again_only_where_it_can_have_got_to(lost_frames: int, reach: floa
     aside = BOX + np.array([60, 0, 60, 0], np.float32)  # one and a half of its sizes away
     lost = state(lost=True, lost_frames=lost_frames)
     again = redetected(lost, aside[None], np.array([0.9], np.float32), LostParams(reach=reach))
-    assert again.lost is not found
+    assert again.lost is (not found)
+
+
+@pytest.mark.parametrize(
+    ("aside", "lost_frames", "found"),
+    [
+        pytest.param((60, 0), 1, True, id="its-size-to-the-right"),
+        pytest.param((61, 0), 1, False, id="farther-to-the-right"),
+        pytest.param((0, 60), 1, True, id="its-size-down"),
+        pytest.param((0, 61), 1, False, id="farther-down"),
+        pytest.param((-36, 48), 1, True, id="its-size-diagonally"),
+        pytest.param((-36, 49), 1, False, id="farther-diagonally"),
+        pytest.param((61, 0), 4, False, id="within-4-frames-as-far"),
+        pytest.param((120, 0), 8, True, id="within-8-frames-twice-as-far"),
+        pytest.param((121, 0), 8, False, id="within-8-frames-not-farther"),
+    ],
+)
+def test_reach_is_the_distance_of_the_centers(aside: tuple[int, int], lost_frames: int, found: bool) -> None:
+    """The box is 90 x 40 px, so its size is 60 px; the candidate has another size."""
+    center = np.array([305, 260])
+    lost = state(lost=True, lost_frames=lost_frames, box=np.array([260, 240, 350, 280], np.float32))
+    candidate = np.concatenate([center + aside - [10, 5], center + aside + [10, 5]]).astype(np.float32)
+    again = redetected(lost, candidate[None], np.array([0.9], np.float32), LostParams(reach=0.25))
+    assert again.lost is (not found)
+
+
+def test_found_again_at_the_best_candidate_within_reach() -> None:
+    boxes = np.array([BOX + 400, BOX + 5, BOX + 10, BOX + 15], np.float32)
+    again = redetected(state(lost=True, lost_frames=1), boxes, np.array([0.9, 0.6, 0.8, 0.7], np.float32), LostParams())
+    assert again.box.tolist() == (BOX + 10).tolist()
+    assert again.score == pytest.approx(0.8)
+
+
+def test_window_of_a_seed_is_around_its_box_in_the_network_frame() -> None:
+    seed = candidate(3, 15, [0.9, 0, 0])  # 10 x 10 px from (15, 5) on; the network frame is twice as large
+    box, window = seed_window(seed, CANVAS, FusionParams(window_context=4))
+    assert (box.tolist(), box.dtype) == ([30, 10, 50, 30], np.float32)
+    assert window.tolist() == [0, -20, 80, 60]
 
 
 def test_no_candidates_no_rediscovery() -> None:
@@ -150,6 +204,19 @@ def test_direction_stops_after_max_frames() -> None:
         track = after_siamese(track, BOX, 0.0, params)
     assert track.stopped(params.siamese.lost)
     assert not track.stopped(LostParams())
+
+
+@pytest.mark.parametrize(
+    ("lost_frames", "max_frames", "stopped"),
+    [
+        pytest.param(0, 1, False, id="tracked"),
+        pytest.param(1, 1, True, id="lost-in-one-frame"),
+        pytest.param(1, 2, False, id="a-frame-too-few"),
+        pytest.param(99, 0, False, id="never"),
+    ],
+)
+def test_frames_until_a_direction_stops(lost_frames: int, max_frames: int, stopped: bool) -> None:
+    assert state(lost=True, lost_frames=lost_frames).stopped(LostParams(max_frames=max_frames)) is stopped
 
 
 @pytest.mark.parametrize(
@@ -185,10 +252,47 @@ def test_mask_pulls_the_box_only_from_the_smallest_iou_on(width: int, x2: float)
     assert moved.box.tolist() == [40, 40, x2, 80]
 
 
+@pytest.mark.parametrize("couple", [0.0, 0.5])
+def test_without_fusion_the_box_is_that_of_the_mask(couple: float) -> None:
+    """Also where the two do not agree."""
+    probability = np.zeros((64, 64), np.float32)
+    probability[50:60, 2:12] = 1
+    params = TrackerParams(fusion=FusionParams(kind="none", couple=couple))
+    moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    assert moved.box.tolist() == [32, 80, 42, 90]
+
+
+def test_a_finer_mask_is_shown_and_the_first_one_is_fed_back() -> None:
+    """docs/method.md, section 5.5."""
+    coarse, finer = np.zeros((64, 64), np.float32), np.zeros((112, 112), np.float32)
+    coarse[10:50, 10:50] = 1
+    finer[28:84, 28:56] = 1  # of the window's 64 px: 16..32 px across and 16..48 px down
+    moved, outcome = after_pixel(state(), WINDOW, coarse, np.ones((2, 64, 64), np.float32), CANVAS, PARAMS, finer)
+    assert bounding_box(outcome.mask).tolist() == [23, 23, 31, 39]
+    assert moved.probability.tolist() == coarse.tolist()
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        pytest.param([(2, 3)], [107, 10, 108, 12], id="one-sample"),
+        pytest.param([(2, 3), (4, 6)], [107, 10, 111, 16], id="all-samples"),
+        pytest.param([], [108, 14, 109, 16], id="none-gives-the-middle"),
+    ],
+)
+def test_tight_box_of_a_window(samples: list[tuple[int, int]], expected: list[float]) -> None:
+    """8 x 8 samples of 1 x 2 px; row and column of those at the threshold."""
+    probability = np.full((8, 8), BELOW_HALF, np.float32)
+    for row, column in samples:
+        probability[row, column] = 0.5
+    box = mask_box(probability, np.array([104, 6, 112, 22], np.float32), FusionParams(mask_thresh=0.5))
+    assert (box.tolist(), box.dtype) == (expected, np.float32)
+
+
 def test_the_box_alone_is_the_answer_and_no_smallest_area_counts() -> None:
     outcome = box_alone(state(score=0.7), CANVAS)
     assert decode(outcome.mask)[20:40, 20:40].all()
     assert decode(outcome.mask).sum() == 20 * 20
-    assert (outcome.box.tolist(), outcome.score) == ([20, 20, 40, 40], 0.7)
+    assert (outcome.box.tolist(), outcome.box.dtype, outcome.score) == ([20, 20, 40, 40], np.float32, 0.7)
     speck = box_alone(state(box=np.array([-4, -4, 2, 2], np.float32)), CANVAS)
     assert decode(speck.mask).sum() == 1

@@ -1,6 +1,7 @@
 """Frames between tracked ones: what is filled in is where the object really is, and nothing is made up."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
 from service.structures.masks import Rle, area, bounding_box, decode, encode
 from service.structures.masks import filled as filled_rectangle
+from service.structures.packed_masks import PackedMasks
 from service.structures.tubelets import Tubelet
 from service.tracking.flow_interpolation import SIDE, Carrier, WindowView
 from service.tracking.gap_filling import Filling, tracked_step
@@ -120,10 +122,39 @@ def test_one_tracked_frame_alone() -> None:
     assert found.frames == (0, 1, 2)
 
 
+def test_every_tracked_frame_is_looked_at_once() -> None:
+    read: list[int] = []
+    known = tubelet(tracked(moving))
+    filling = Filling(known, range(0, LENGTH, STEP), LENGTH, Carrier(Canvas(HW, HW)), FusionParams())
+    for t in filling.take(known, over=True):
+        if t % STEP:
+            filling.fill(t, lambda t: read.append(t) or picture(moving, t))
+    assert sorted(read) == list(range(LENGTH))
+
+
+def test_what_is_settled_is_packed() -> None:
+    """Objects that are there for an hour have to fit in memory."""
+    known = tubelet(tracked(moving))
+    filling = Filling(known.part(0, 3), range(0, LENGTH, STEP), LENGTH, Carrier(Canvas(HW, HW)), FusionParams())
+    filling.take(known.part(0, 3), over=False)
+    filling.take(known.part(3, 4), over=True)
+    assert [type(piece.masks) for piece in filling._filled] == [PackedMasks, list]
+    assert type(filling.tubelet(known).masks) is PackedMasks
+
+
 def test_too_small_a_mask_counts_as_none() -> None:
     masks = tracked(moving)
     found = filled(moving, tubelet(masks), params=FusionParams(min_area=10_000))
     assert found.frames == tuple(range(0, LENGTH, STEP))
+
+
+@pytest.mark.parametrize(
+    ("width", "frames"), [pytest.param(1, (0, 1, 2, 3, 4), id="a-pixel"), pytest.param(0, (0, 4), id="an-empty-mask")]
+)
+def test_an_object_of_a_pixel_is_there(width: int, frames: tuple[int, ...]) -> None:
+    pixel = encode(np.pad(np.ones((1, width), np.bool_), ((20, HW[0] - 21), (30, HW[1] - 30 - width))))
+    found = filled(moving, tubelet([pixel, pixel]), length=5, params=FusionParams(kind="instance", min_area=0))
+    assert found.frames == frames
 
 
 def test_boxes_as_masks_stay_boxes() -> None:
@@ -204,3 +235,13 @@ def test_the_nearer_frame_counts_more(before: WindowView, after: WindowView, sha
     carrier = Carrier(Canvas(HW, HW))
     mask = decode(carrier.between(before, after, np.zeros(HW, np.uint8), share))
     assert mask[50].nonzero()[0].max() + 1 == x
+
+
+def test_between_tracked_frames_the_lower_confidence_counts() -> None:
+    whole = tracked(moving)
+    sure = np.linspace(0.2, 0.9, len(whole)).astype(np.float32)
+    sure[1] = 0.1
+    found = filled(moving, replace(tubelet(whole), confidence=sure)).confidence
+    assert found[::STEP].tolist() == sure.tolist()
+    assert found[: 2 * STEP].tolist() == [sure[0]] + [sure[1]] * (2 * STEP - 1)
+    assert found[-1] == sure[-1]

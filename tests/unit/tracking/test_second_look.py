@@ -20,7 +20,7 @@ def seen(window: np.ndarray, side: int) -> np.ndarray:
 
 def test_joined_tiles_are_the_window_with_more_samples() -> None:
     grid = joined(np.stack([seen(tile, SIDE) for tile in tiles(WINDOW, SIDE)]))
-    assert grid.shape == (112, 112)
+    assert (grid.shape, grid.dtype) == ((112, 112), np.float32)
     assert grid == pytest.approx(seen(WINDOW, 112), abs=1e-4)
 
 
@@ -37,6 +37,19 @@ def test_between_two_tiles_there_is_no_seam() -> None:
     assert np.abs(np.diff(grid, axis=1)).max() < 0.07
     assert (grid[:, 0] == 0).all()
     assert (grid[:, -1] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("box", "is_large"),
+    [
+        pytest.param([300, 300, 400, 400], False, id="a-small-box-far-from-the-origin"),
+        pytest.param([300, 300, 556, 400], False, id="as-wide-as-four-windows"),
+        pytest.param([300, 300, 400, 557], True, id="a-pixel-higher"),
+    ],
+)
+def test_the_longer_side_counts(box: list[float], is_large: bool) -> None:
+    found = large(np.array([box], np.float32), SIDE, FusionParams(second_look=4))
+    assert (found.tolist(), found.dtype) == ([0] if is_large else [], np.int64)
 
 
 def test_only_large_boxes_are_looked_at_again() -> None:

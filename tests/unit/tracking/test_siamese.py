@@ -21,6 +21,14 @@ MIDDLE = (12 * 25 + 12) * 5 + 2
 
 def test_anchor_sizes() -> None:
     assert anchor_sizes().tolist() == [[104, 32], [88, 40], [64, 64], [40, 80], [32, 96]]
+    assert anchor_sizes().dtype == np.float32
+
+
+def test_sizes_change_by_a_factor_of_54_at_most() -> None:
+    deltas = np.array([[[0, 0, -4, 4], [0, 0, -99, 99]]], np.float32)
+    boxes = decode(anchor_grid()[[MIDDLE, MIDDLE]], deltas)
+    assert boxes[0, 0].tolist() == boxes[0, 1].tolist() == pytest.approx([0, 0, 64 * np.exp(-4), 64 * np.exp(4)])
+    assert boxes.dtype == np.float32
 
 
 def test_anchor_order_and_center() -> None:
@@ -52,6 +60,7 @@ def test_box_follows_the_best_anchor() -> None:
     found, scores = rank(box, windows, *answer(shifted), SiameseParams(window_influence=0), (400, 400))
     step = 40 * (windows[0, 2] - windows[0, 0]) / 255
     assert (found[0, 0] + found[0, 2]) / 2 == pytest.approx(125 + step, abs=0.1)
+    assert (found.dtype, scores.dtype) == (np.float32, np.float32)
     assert scores == pytest.approx([0.9])
 
 
@@ -113,6 +122,28 @@ def test_proposals_left_out_change_nothing(sharpness: int, penalty_k: float, mon
     assert [array.tobytes() for array in some] == [array.tobytes() for array in every]
 
 
+def test_tracks_of_a_batch_do_not_influence_each_other() -> None:
+    rng = np.random.default_rng(5)
+    corners, sides = rng.uniform(0, 300, (5, 2)), rng.uniform(10, 200, (5, 2))
+    boxes = np.concatenate([corners, corners + sides], axis=1).astype(np.float32)
+    given = boxes, search_windows(boxes), rng.random((5, ANCHORS), np.float32), rng.normal(0, 1, (5, ANCHORS, 4))
+    each = [rank(*(array[i : i + 1] for array in given), SiameseParams(), (400, 300)) for i in range(5)]
+    found, scores = rank(*given, SiameseParams(), (400, 300))
+    assert found.tolist() == [one.tolist() for (one,), _ in each]
+    assert scores.tolist() == [one for _, (one,) in each]
+
+
+def test_proposals_that_cannot_win_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their scores are well below the best one's: even in the middle of the window they could not make up for it."""
+    box = np.array([[100, 100, 150, 150]], np.float32)
+    scores, deltas = answer(MIDDLE)
+    scores[0, scores[0] < 0.9] = 0.5
+    decoded: list[int] = []
+    monkeypatch.setattr(siamese_ranking, "decode", lambda *given: decoded.append(given[1].shape[1]) or decode(*given))
+    rank(box, search_windows(box), scores, deltas, SiameseParams(), (400, 400))
+    assert decoded == [siamese_ranking.LIKELY]
+
+
 def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
     box = np.array([[380, 380, 399, 399]], np.float32)
     found, _ = rank(box, search_windows(box), *answer(ANCHORS - 3), SiameseParams(window_influence=0), (400, 400))
@@ -126,5 +157,5 @@ def test_result_stays_in_the_frame_and_no_tracks_is_fine() -> None:
         SiameseParams(),
         (400, 400),
     )
-    assert found.shape == (0, 4)
-    assert scores.shape == (0,)
+    assert (found.shape, found.dtype) == ((0, 4), np.float32)
+    assert (scores.shape, scores.dtype) == ((0,), np.float32)

@@ -15,7 +15,16 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.labels import Votes, label_tubelet
 from service.tracking.params import ChunkParams, ScoreEstimator, TubeletParams
-from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, overlap_iou, pack, stitch
+from service.tracking.stitching import (
+    Chain,
+    ChunkTubelet,
+    chunk_tubelet,
+    finish_chain,
+    label_in_chunk,
+    overlap_iou,
+    pack,
+    stitch,
+)
 from tests.unit.builders import candidate, frame, mask, tube
 
 PARAMS = TubeletParams(rescale=False)
@@ -127,6 +136,18 @@ def test_by_the_most_frequent_label_each_frame_votes_once() -> None:
     assert found.score == pytest.approx((6 * 0.6 + 4 * 0.1) / 10)
 
 
+@pytest.mark.parametrize("score", ["matched_zero", "matched_skip", "seed"])
+def test_within_a_chunk_class_and_score_are_those_of_its_frames(score: ScoreEstimator) -> None:
+    params = TubeletParams(score=score)
+    frames = [frame(t, (0, SEEN if t < 2 else [0.1, 0.9, 0])) for t in range(8)]
+    whole = tube(range(1, 7))
+    found = label_in_chunk(chunk_tubelet(3, whole, frames, Chunk(20, 28), params), params)
+    expected = label_tubelet(whole, frames, params)
+    assert (found.id, found.label, found.score) == (3, expected.label, pytest.approx(expected.score))
+    assert (found.tubelet.start, found.tubelet.frames) == (20, tuple(range(21, 27)))
+    assert found.tubelet.seed.frame == whole.seed.frame + 20
+
+
 def test_nothing_goes_on_over_a_shot_change() -> None:
     frames = [frame(t, (0, SEEN)) for t in range(8)]
     found = stitched([tube(range(8))], frames, [Chunk(0, 5), Chunk(5, 8)])
@@ -160,6 +181,24 @@ def test_chains_and_parts_go_together_one_to_one(chains: list[int], new: list[in
     pairs = [(chain.before[0].masks[0], chain.last.tubelet.masks[0]) for chain in live if chain.before]
     assert sorted(pairs, key=str) == sorted(((mask(x), mask(y)) for x, y in goes_on_as.items()), key=str)
     assert [chain.last.tubelet.masks[0] for chain in over] == [mask(x) for x in chains if x not in goes_on_as]
+
+
+def test_of_equal_pairs_the_first_chain_gets_the_first_part() -> None:
+    """Enough of them that an unstable sort would mix them up."""
+    two_places = [tube(range(4), x=x, length=4) for x in [0] * 8 + [20] * 8]
+    before = [begun(part) for part in parts(*two_places)]
+    live, _ = stitch(before, parts(*(replace(each, start=2) for each in two_places)), Chunk(2, 6, 2), 0.5, count(1))
+    assert [chain.id for chain in live] == [chain.id for chain in before]
+
+
+def test_what_is_settled_is_packed() -> None:
+    """An hour of objects has to fit in memory."""
+    tubelet = tube(range(6), length=6)
+    (chain,), _ = stitch([begun(*parts(tubelet))], parts(replace(tubelet, start=2)), Chunk(2, 8, 4), 0.5, count(1))
+    assert [type(piece.masks) for piece in chain.before] == [PackedMasks]
+    packed = pack(finish_chain(chain, PARAMS))
+    assert type(packed.tubelet.masks) is PackedMasks
+    assert same(packed, finish_chain(chain, PARAMS))
 
 
 @pytest.mark.parametrize(("stitch_iou", "live"), [(0.25, 1), (float(np.nextafter(0.25, 1)), 2)])
@@ -197,6 +236,7 @@ def test_overlap_iou_counts_pixels_over_the_frames() -> None:
     a, b = tube([0, 1], length=3), replace(tube([0], x=5, length=2), start=1)
     iou = overlap_iou([a], [a, b], range(1, 2))
     np.testing.assert_allclose(iou, [[1, 1 / 3]])
+    np.testing.assert_array_equal(overlap_iou([tube([0, 1])], [tube([0])], range(3)), [[1 / 2]])
     assert overlap_iou([a], [b], range(2, 3)) == [[0]]
     assert overlap_iou([], [b], range(2)).shape == (0, 1)
 

@@ -9,7 +9,7 @@ from service.structures.tubelets import Tubelet
 from service.tracking.labels import FLOOR, Votes, label_by, label_tubelet
 from service.tracking.params import LabelRule, ScoreEstimator, TubeletIou, TubeletParams
 from service.tracking.tubelet_nms import suppress, tubelet_iou
-from tests.unit.builders import frame, labeled, tube
+from tests.unit.builders import candidate, frame, labeled, mask, tube
 
 BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
 MEANS = TubeletParams(rescale=False)
@@ -31,6 +31,24 @@ def test_tubelet_iou(a: Tubelet, b: Tubelet, expected: tuple[float, ...]) -> Non
     for kind, value in zip(KINDS, expected, strict=True):
         assert tubelet_iou(a, b, kind) == pytest.approx(value, abs=1e-6), kind
         assert tubelet_iou(b, a, kind) == pytest.approx(value, abs=1e-6), kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tubelets_without_frames_have_nothing_in_common(kind: TubeletIou) -> None:
+    nothing = tube([0], length=1).part(0, 0)
+    assert tubelet_iou(nothing, nothing, kind) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tubelets_of_different_lengths_are_not_compared(kind: TubeletIou) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        tubelet_iou(tube(range(4), length=5), tube(range(4), length=4), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pixel_is_an_object(kind: TubeletIou) -> None:
+    speck = replace(tube([0], length=1), masks=(mask(0, size=1),))
+    assert tubelet_iou(speck, speck, kind) == 1
 
 
 def test_better_one_stays() -> None:
@@ -63,8 +81,10 @@ def frames():
 )
 @pytest.mark.parametrize("rule", ["mean", "mode"])
 def test_the_score_is_the_mean_of_the_class(rule: LabelRule, estimator: ScoreEstimator, score: float) -> None:
-    item = label_tubelet(tube(range(8)), frames(), replace(MEANS, score=estimator, label=rule))
+    whole = tube(range(8))
+    item = label_tubelet(whole, frames(), replace(MEANS, score=estimator, label=rule))
     assert item.label == 0
+    assert item.tubelet is whole
     assert item.score == pytest.approx(score)
 
 
@@ -109,14 +129,57 @@ def test_of_equal_means_the_lower_class_comes_first() -> None:
     assert [label for label, _ in label_by(votes, tube(range(2)), MEANS).classes] == [1, 2, 0]
 
 
-def test_tie_of_labels_goes_to_the_larger_sum() -> None:
-    tied = [frame(t, (0, [0.6, 0.2, 0] if t < 2 else [0.3, 0.9, 0])) for t in range(4)]
-    assert label_tubelet(tube(range(4), length=4), tied, replace(MEANS, label="mode")).label == 1
+@pytest.mark.parametrize(
+    ("vectors", "label"),
+    [
+        pytest.param([[0.3, 0.1]] * 3 + [[0.1, 0.9]] * 2, 0, id="the-most-frequent-whatever-the-sums"),
+        pytest.param([[0.6, 0.2]] * 2 + [[0.3, 0.9]] * 2, 1, id="of-equally-frequent-ones-the-larger-sum"),
+        pytest.param([[0.6, 0.2]] * 2 + [[0.0, 0.1], [0.3, 0.9]], 0, id="the-sum-not-the-last"),
+        pytest.param([[0.2, 0.5], [0.5, 0.2]], 0, id="of-equal-sums-the-lower-index"),
+    ],
+)
+def test_label_is_chosen_by_count_then_sum_then_index(vectors: list[list[float]], label: int) -> None:
+    frames = [frame(t, (0, vector), classes=2) for t, vector in enumerate(vectors)]
+    length = len(frames)
+    item = label_tubelet(tube(range(length), length=length, probs=(0.1, 0.1)), frames, replace(MEANS, label="mode"))
+    assert item.label == label
+
+
+def test_votes_add_up() -> None:
+    """Whatever is added at once: so a chain can be counted part by part."""
+    found = [candidate(t, 0, vector) for t, vector in enumerate([[0.6, 0.2], [0.3, 0.9], [0.7, 0.1]])]
+    votes = Votes().add(2, found[:1]).add(1, []).add(3, found[1:])
+    assert (votes.visible, votes.matched) == (6, 3)
+    assert (votes.counts.tolist(), votes.counts.dtype) == ([2, 1], np.int64)
+    assert votes.tops.tolist() == pytest.approx([1.3, 0.9])
+    assert votes.totals.tolist() == pytest.approx([1.6, 1.2])
+
+
+def test_adding_votes_leaves_the_earlier_ones_as_they_are() -> None:
+    before = Votes().add(1, [candidate(0, 0, [0.6, 0.2])])
+    before.add(1, [candidate(1, 0, [0.7, 0.1])])
+    assert (before.visible, before.matched, before.counts.tolist()) == (1, 1, [1, 0])
+    assert before.tops.tolist() == [*before.totals.tolist()[:1], 0]
+
+
+def test_every_frame_of_a_tubelet_needs_its_candidates() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        label_tubelet(tube(range(8)), frames()[:7], TubeletParams())
+
+
+def test_scores_are_capped_at_one() -> None:
+    vectors = [frame(t, (0, [1.25, 0, 0])) for t in range(2)]
+    assert label_tubelet(tube(range(2), length=2), vectors, MEANS).score == 1
 
 
 def test_unsupported_tubelet_keeps_the_seeds_class_with_a_low_score() -> None:
     item = label_tubelet(tube(range(8), x=40), frames(), MEANS)
     assert (item.label, item.score, item.others) == (0, pytest.approx(0.8 / 8), ())
+
+
+@pytest.mark.parametrize("there", [[], [0]])
+def test_unsupported_tubelet_of_a_frame_or_none_keeps_the_seeds_score(there: list[int]) -> None:
+    assert label_tubelet(tube(there, length=1), [frame(0)], MEANS).score == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(("match_iou", "label"), [(0.25, 0), (BELOW_A_QUARTER, 1)])

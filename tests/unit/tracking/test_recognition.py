@@ -1,0 +1,93 @@
+"""docs/method.md, section 5.2: what is found again must look like the seed, the more so the longer it was gone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from service.tracking.dual_tracker import TrackState
+from service.tracking.params import LostParams
+from service.tracking.recognition import Appearance, absence, agreement, appearance_in, recognized
+from tests.unit.builders import frame, mask
+
+PARAMS = LostParams(agree=0.8)
+BOX = np.array([40, 40, 56, 56], np.float32)
+FAR = BOX + np.float32(64)
+"""Four sizes away in both directions."""
+
+
+def lost(frames: int) -> TrackState:
+    nothing = np.zeros((2, 2), np.float32)
+    return replace(TrackState(0, BOX, BOX, nothing, nothing[None]), lost=True, lost_frames=frames)
+
+
+def seen(look: float | None = 0.0, *raw: float) -> Appearance:
+    """Of a look at that distance from the seed's."""
+    return Appearance(np.array([] if look is None else [look, 0], np.float16), np.array(raw, np.float32))
+
+
+SEED = seen(0, 0.9, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param(seen(0, 0.9, 0.1), 1, id="the same"),
+        pytest.param(seen(0, 0.45, 0.05), 1, id="a weaker detection of the same classes"),
+        pytest.param(seen(0, 0.0, 0.7), 0.1 / np.hypot(0.9, 0.1), id="another class"),
+        pytest.param(seen(1, 0.9, 0.1), np.exp(-1), id="another look"),
+        pytest.param(seen(1), np.exp(-1), id="no class vector: the look decides"),
+        pytest.param(seen(1, 0, 0), np.exp(-1), id="a class vector of zeros is none"),
+        pytest.param(seen(None, 0.9, 0.1), 1, id="no look: the class vector decides"),
+        pytest.param(seen(None), 1, id="nothing is known"),
+    ],
+)
+def test_agreement_is_the_lower_one_of_what_both_have(other: Appearance, expected: float) -> None:
+    assert agreement(SEED, other) == pytest.approx(expected, abs=1e-3)
+    assert agreement(other, SEED) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frames", "box", "expected"),
+    [
+        pytest.param(1, BOX, 1, id="in its place"),
+        pytest.param(30, BOX, 30, id="in its place after long"),
+        pytest.param(1, FAR, 4 * np.sqrt(2) / 0.25, id="far away at once"),
+        pytest.param(30, FAR, 30, id="far away after long"),
+    ],
+)
+def test_a_distance_counts_as_frames(frames: int, box: np.ndarray, expected: float) -> None:
+    assert absence(lost(frames), box) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("frames", "box", "look", "expected"),
+    [
+        pytest.param(1, BOX, 1.3, True, id="after a moment almost anything"),
+        pytest.param(8, BOX, 0.95, True, id="after eight frames half"),
+        pytest.param(8, BOX, 0.96, False, id="and not less"),
+        pytest.param(30, BOX, 0.7, False, id="after thirty frames more"),
+        pytest.param(30, BOX, 0.65, True, id="which the same object has"),
+        pytest.param(1, FAR, 0.95, False, id="far away more at once"),
+    ],
+)
+def test_the_longer_the_gap_the_more_must_agree(frames: int, box: np.ndarray, look: float, expected: bool) -> None:
+    # exp(-0.95²) = 0.406, exp(-0.96²) = 0.398, exp(-0.7²) = 0.613, exp(-0.65²) = 0.655
+    assert recognized(SEED, seen(look, 0.9, 0.1), lost(frames), box, PARAMS) == expected
+
+
+def test_agreement_is_not_required_at_zero() -> None:
+    assert recognized(SEED, seen(9, 0.0, 0.9), lost(99), FAR, LostParams(agree=0))
+
+
+def test_the_class_vector_is_that_of_the_detection_under_the_mask() -> None:
+    detections = frame(0, (0, [0.9, 0.0, 0.1]), (30, [0.0, 0.8, 0.2]))
+    assert appearance_in(mask(31), SEED.look, detections).raw.tolist() == pytest.approx([0, 0.8, 0.2])
+    assert not appearance_in(mask(36), SEED.look, detections).raw.size
+    assert not appearance_in(mask(31), SEED.look, frame(0)).raw.size
+
+
+def test_the_class_vector_is_the_detectors_own() -> None:
+    calibrated = replace(frame(0, (0, [0.9, 0.0, 0.1])), probs=np.zeros((1, 1), np.float32))
+    assert appearance_in(mask(0), SEED.look, calibrated).raw.tolist() == pytest.approx([0.9, 0, 0.1])
+    assert calibrated.candidate(0).raw.tolist() == pytest.approx([0.9, 0, 0.1])
