@@ -97,7 +97,7 @@ class Plan:
         ]
 
 
-def plan_with_fake_networks(folder: Path, seed: int, *, clips: int = 4, frames: int = 12) -> Plan:
+def plan_with_fake_networks(folder: Path, seed: int, *, clips: int = 3, frames: int = 10) -> Plan:
     """Rectangles that the fake networks find."""
     made = []
     for number in range(clips):

@@ -4,7 +4,6 @@ Events of the jobs decide when something is killed, a seed decides what. What ha
 """
 
 import contextlib
-import hashlib
 import itertools
 import json
 import queue
@@ -21,37 +20,27 @@ import httpx
 from redis.exceptions import RedisError
 
 from service.state import redis_keys
+from service.state.artifact import ArtifactState
 from service.state.events import JobEvent, parse_event
 from service.state.job import TERMINAL, JobState
-from tests.reliability.answers import PATIENCE_S, PAUSE_S, Answers, Caller
+from tests.reliability.accepted import Accepted
 from tests.reliability.jobs import Ask, Fate, Plan
+from tests.reliability.responses import PATIENCE_S, PAUSE_S, Caller, Responses
 from tests.reliability.service_processes import Service
 
 VICTIMS = ("worker", "engine", "api", "valkey")
 FEEDERS, READERS = 2, 2
 MOST_WAITING = 6
 """Jobs that may be unfinished when the next one is created: so creation and work overlap."""
+UNDER_WAY = (
+    redis_keys.QUEUED,
+    redis_keys.RUNNING,
+    redis_keys.ARTIFACTS_WAITING,
+    redis_keys.ARTIFACTS_RUNNING,
+)
+"""Sets that are empty when everything has ended."""
 SPACING = (1, 6)
 """Fewest and most events of running jobs between two kills."""
-
-
-@dataclass
-class Accepted:
-    """A job that the service has accepted.
-
-    Attributes:
-        expected: states in which it may end.
-        last: the job as it was when it had ended, or the status of the answer in its place.
-    """
-
-    ask: Ask
-    job_id: str
-    expected: set[str]
-    last: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def path(self) -> str:
-        return f"/v1/jobs/{self.job_id}"
 
 
 def kills_of(seed: int, count: int) -> Iterator[tuple[str, int]]:
@@ -78,7 +67,9 @@ class Storm:
     asks: Sequence[Ask] | None = None
     accepted: dict[str, Accepted] = field(default_factory=dict)
     events: list[JobEvent] = field(default_factory=list)
-    answers: Answers = field(default_factory=Answers)
+    artifacts: Counter[str] = field(default_factory=Counter)
+    """How often each artifact was reported as done."""
+    responses: Responses = field(default_factory=Responses)
     killed: Counter[str] = field(default_factory=Counter)
     unsure: int = 0
     """Creates without a key that may have made a job that nobody knows of."""
@@ -119,7 +110,7 @@ class Storm:
 
     @contextlib.contextmanager
     def _caller(self) -> Iterator[Caller]:
-        caller = Caller(self.service.url, self.answers)
+        caller = Caller(self.service.url, self.responses)
         try:
             yield caller
         finally:
@@ -209,9 +200,11 @@ class Storm:
         """Read the events of all jobs, and kill when it is time."""
         kills = iter(self.kills)
         victim, left = next(kills, ("", 0))
-        for event in self._read_events():
+        for event, fields in self._read_events():
             with self._lock:
                 self.events.append(event)
+                if fields.get("artifact_state") == ArtifactState.DONE:
+                    self.artifacts[fields["artifact"]] += 1
                 if event.last:
                     self._ended.add(event.job_id)
                 first = event.state is JobState.RUNNING and event.job_id not in self._running
@@ -227,8 +220,8 @@ class Storm:
                 self.killed[victim] += 1
                 victim, left = next(kills, ("", 0))
 
-    def _read_events(self) -> Iterator[JobEvent]:
-        """The owner's events, each once, over all restarts of Valkey."""
+    def _read_events(self) -> Iterator[tuple[JobEvent, dict[str, str]]]:
+        """The owner's events and their fields, each once, over all restarts of Valkey."""
         stream, cursor = redis_keys.owner_events(redis_keys.OWNER), "0-0"
         with self.service.redis() as redis:
             while not self._over.is_set():
@@ -239,7 +232,7 @@ class Storm:
                     continue
                 for _, entries in cast("list[Any]", found or []):
                     for cursor, fields in entries:
-                        yield parse_event(cursor, fields)
+                        yield parse_event(cursor, fields), fields
 
     def _read(self, number: int) -> None:
         """Follow jobs by long polls: versions only rise, and what has ended stays as it is."""
@@ -276,47 +269,13 @@ class Storm:
                 self._lock.wait(1)
 
     def _settle(self) -> None:
-        """Until every accepted job has ended, as its own address says."""
+        """Until every accepted job has ended, as its own address says, and all of its result is there."""
         with self._caller() as caller:
             for job in list(self.accepted.values()):
-                job.last = self._last(caller, job)
-        self._wait_for(lambda: self._unfinished() == 0)
-
-    def _last(self, caller: Caller, job: Accepted) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._over.is_set():
-            answer = caller.call("GET", job.path, params={"wait": 5})
-            if answer.status_code == 410:
-                return {"state": "gone"}
-            found: dict[str, Any] = answer.json()
-            if answer.status_code != 200:
-                return {"state": f"answer {answer.status_code}"}
-            if found["state"] in TERMINAL:
-                return found
-            assert time.monotonic() < deadline, f"job {job.job_id} does not end: {found}"
-        return {"state": "the storm was ended"}
-
-
-def digests(storm: Storm) -> dict[str, tuple[str, ...]]:
-    """Of every job that is done: the digests of what can be downloaded, in the order of its formats."""
-    caller = Caller(storm.service.url, storm.answers)
-    try:
-        return {
-            job.job_id: tuple(_downloaded(caller, job, kind) for kind in job.ask.formats)
-            for job in storm.accepted.values()
-            if job.last["state"] == JobState.DONE
-        }
-    finally:
-        caller.close()
-
-
-def _downloaded(caller: Caller, job: Accepted, kind: str) -> str:
-    deadline = time.monotonic() + PATIENCE_S
-    # what is made of a result after the job may come later than the job's end
-    while (answer := caller.call("GET", f"{job.path}/result", params={"format": kind})).status_code == 409:
-        assert time.monotonic() < deadline, answer.text
-        if answer.json()["code"] == "artifact-failed":
-            # the workers of all its attempts were killed
-            caller.call("POST", f"{job.path}/artifacts", json={"kind": "overlay"})
-        time.sleep(PAUSE_S)
-    return hashlib.sha256(answer.content).hexdigest() if answer.status_code == 200 else f"{answer.status_code}"
+                if not self._over.is_set():
+                    job.follow(caller)
+        # also jobs whose create was not answered, and what is drawn of theirs
+        with self.service.redis() as redis:
+            self._wait_for(lambda: not any(redis.exists(name) for name in UNDER_WAY))
+            [(newest, _)] = redis.xrevrange(redis_keys.owner_events(redis_keys.OWNER), count=1)
+        self._wait_for(lambda: self.events[-1].cursor == newest)

@@ -10,8 +10,8 @@ import pytest
 
 from service.state.job import MOST_PARAMETER_BYTES
 from tests.integration.api.api_service import problem, wait_for
-from tests.reliability.answers import PATIENCE_S
 from tests.reliability.following import Desk, desk, scene
+from tests.reliability.responses import PATIENCE_S
 from tests.reliability.service_processes import Service, serving
 
 pytestmark = pytest.mark.reliability
@@ -79,7 +79,7 @@ def parts(service: Service) -> list[Path]:
 @needs_disk
 def test_a_full_disk(tmp_path: Path) -> None:
     with small_disk(tmp_path / "data", str(tmp_path / "elsewhere")) as service, desk(service) as at:
-        clip, other = scene(tmp_path / "a.mp4"), scene(tmp_path / "b.mp4", shift=1).read_bytes()
+        clip, other = scene(tmp_path / "a.mp4", 8), scene(tmp_path / "b.mp4", 8, shift=1).read_bytes() * 50
         at.upload(clip)
         with full(service.folder):
             for method, target, options in (
@@ -98,7 +98,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
             assert parts(service) == []
         assert at.counts() == {"jobs:failed": 1, "failures:service:disk-full": 3}
         for shift in (0, 1):
-            assert at.until_it_ends(at.submit(scene(tmp_path / "c.mp4", shift=shift)))["state"] == "done"
+            assert at.until_it_ends(at.submit(scene(tmp_path / "c.mp4", 8, shift=shift)))["state"] == "done"
         assert parts(service) == []
 
 

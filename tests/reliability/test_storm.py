@@ -18,6 +18,7 @@ def test_a_storm_with_the_fake_networks(tmp_path: Path) -> None:
     assert verdict.killed == dict.fromkeys(VICTIMS, 3)
     assert verdict.jobs >= 18
     assert set(verdict.states) == {"done", "canceled", "gone"}
+    assert verdict.overlays > 0
 
 
 def test_a_storm_with_the_models(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.reliability.jobs import Plan
 from tests.reliability.service_processes import serving
-from tests.reliability.storm import Storm, digests, kills_of
+from tests.reliability.storm import Storm, kills_of
 from tests.reliability.verdict import Verdict, judge, look_at_rest
 
 MEMORY = Path("/dev/shm")
@@ -19,9 +19,8 @@ def undisturbed(folder: Path, plan: Plan, *, models: bool, workers: int) -> Mapp
     with serving(folder, models=models, workers=workers) as service:
         calm = Storm(service, plan, len(asks), asks=asks)
         calm.run()
-        assert calm.answers.wrong == calm.faults == []
-        made = digests(calm)
-        return {calm.accepted[job_id].ask.content: made[job_id] for job_id in calm.accepted}
+        assert calm.responses.wrong == calm.faults == []
+        return {job.ask.content: job.digests for job in calm.accepted.values()}
 
 
 def trial(folder: Path, plan: Plan, *, jobs: int, kills: int, workers: int = 1, models: bool = False) -> Verdict:

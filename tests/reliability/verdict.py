@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from service.artifacts.overlay import KIND as OVERLAY
 from service.state import redis_keys
 from service.state.blobs import STALE_PART_S, BlobStore
 from service.state.events import JobEvent
 from service.state.job import TERMINAL, JobState
 from tests.integration.api.api_service import wait_for
-from tests.reliability.answers import PATIENCE_S
+from tests.reliability.responses import PATIENCE_S
 from tests.reliability.service_processes import Service
-from tests.reliability.storm import Storm, digests
+from tests.reliability.storm import Storm
 
 DAY_S = 24 * 3600
 
@@ -29,6 +30,7 @@ class Verdict:
     states: dict[str, int] = field(default_factory=dict)
     events: int = 0
     attempts: int = 0
+    overlays: int = 0
     compared: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     broken_connections: int = 0
@@ -37,7 +39,7 @@ class Verdict:
     other_bytes: list[str] = field(default_factory=list)
     event_gaps: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
-    wrong_answers: list[str] = field(default_factory=list)
+    wrong_responses: list[str] = field(default_factory=list)
 
     def complaints(self) -> dict[str, list[str]]:
         """All that should not be."""
@@ -55,15 +57,16 @@ def judge(storm: Storm, undisturbed: Mapping[str, tuple[str, ...]]) -> Verdict:
         jobs=len(storm.accepted),
         killed=dict(storm.killed),
         events=len(storm.events),
-        statuses={str(status): count for status, count in sorted(storm.answers.statuses.items())},
-        broken_connections=storm.answers.broken,
+        overlays=storm.artifacts.total(),
+        statuses={str(status): count for status, count in sorted(storm.responses.statuses.items())},
+        broken_connections=storm.responses.broken,
     )
     _look_at_states(storm, verdict)
     _look_at_events(storm, verdict)
     _look_at_commits(storm, verdict)
     _look_at_bytes(storm, undisturbed, verdict)
     _look_at_files(storm, verdict)
-    verdict.wrong_answers = [*storm.answers.wrong, *storm.faults]
+    verdict.wrong_responses = [*storm.responses.wrong, *storm.faults]
     return verdict
 
 
@@ -84,10 +87,8 @@ def _look_at_states(storm: Storm, verdict: Verdict) -> None:
         if len(others) > storm.unsure:
             verdict.lost.append(f"{len(others)} jobs that nobody created, at most {storm.unsure} were possible")
         for job_id in others:
-            wait_for(lambda: redis.hget(redis_keys.job(job_id), "state") in TERMINAL, PATIENCE_S)  # noqa: B023
-        for name in (redis_keys.QUEUED, redis_keys.RUNNING):
-            if left := redis.zrange(name, 0, -1):
-                verdict.left_over.append(f"{name}: {left}")
+            if (state := redis.hget(redis_keys.job(job_id), "state")) not in TERMINAL:
+                verdict.lost.append(f"job {job_id}, whose create was not answered: {state}")
 
 
 def _by_job(storm: Storm) -> Mapping[str, list[JobEvent]]:
@@ -119,14 +120,18 @@ def _look_at_commits(storm: Storm, verdict: Verdict) -> None:
             counted = int(redis.hget(redis_keys.COUNTERS, f"jobs:{state}") or 0)
             if counted != ends[state]:
                 verdict.committed_twice.append(f"{counted} jobs were counted as {state}, {ends[state]} by their events")
+        counted = int(redis.hget(redis_keys.COUNTERS, f"artifacts:{OVERLAY}:done") or 0)
+        if counted != storm.artifacts.total() or max(storm.artifacts.values(), default=0) > 1:
+            verdict.committed_twice.append(f"{counted} overlays were counted, by their events {storm.artifacts}")
 
 
 def _look_at_bytes(storm: Storm, undisturbed: Mapping[str, tuple[str, ...]], verdict: Verdict) -> None:
-    for job_id, found in digests(storm).items():
-        ask = storm.accepted[job_id].ask
-        verdict.compared += 1
-        if found != undisturbed[ask.content]:
-            verdict.other_bytes.append(f"job {job_id}: {ask.content}: {found}, expected {undisturbed[ask.content]}")
+    for job in storm.accepted.values():
+        if job.digests:
+            verdict.compared += 1
+            expected = undisturbed[job.ask.content]
+            if job.digests != expected:
+                verdict.other_bytes.append(f"job {job.job_id}: {job.ask.content}: {job.digests}, expected {expected}")
 
 
 def _look_at_files(storm: Storm, verdict: Verdict) -> None:
@@ -138,6 +143,11 @@ def _look_at_files(storm: Storm, verdict: Verdict) -> None:
     known = {path for path in found if path.partition("/")[0] in storm.accepted}
     verdict.left_over += [f"results: {each}" for each in sorted(known - expected)]
     verdict.lost += [f"results: {each} is not there" for each in sorted(expected - found)]
+    overlays = sorted(path.parts[-3] for path in (data / "blobs" / "artifacts").glob("*/*/*"))
+    wanted = sorted(f"job-{job.job_id}" for job in done if dict(job.ask.parameters)["overlay"])
+    known = [each for each in overlays if each.removeprefix("job-") in storm.accepted]
+    if known != wanted:
+        verdict.left_over.append(f"overlays: {known}, expected {wanted}")
     # an upload that a killed API left is removed when it is old enough not to be under way
     for part in (data / "blobs" / "parts").iterdir():
         os.utime(part, (part.stat().st_mtime - 2 * STALE_PART_S,) * 2)
