@@ -25,7 +25,8 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.detection.outside import OutsideDetector
-from service.pipeline.detection.records import read_records, records_of, vector_to_json
+from service.pipeline.detection.records import records_of, vector_to_json
+from service.pipeline.detection.records_file import read_records
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
