@@ -23,6 +23,8 @@ from typing import Any, get_type_hints
 
 FORMAT = 3
 """Format number; it is incremented when a field is added, removed or renamed, or a message changes its meaning."""
+SILENT_S = 120.0
+"""Seconds of silence after which an engine is considered frozen, until it has sent its own setting."""
 NAME = "message"
 """Key of the message's name; no message has a field of this name."""
 Document = dict[str, Any]
@@ -71,9 +73,17 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine's first message: its models are loaded."""
+    """The engine's first message: its models are loaded.
+
+    Attributes:
+        format: format number of the engine.
+        silent_s: seconds without a message and without processor time after which it is considered frozen.
+        deadline_s: maximum duration of a run in seconds; 0: no limit.
+    """
 
     format: int = FORMAT
+    silent_s: float = SILENT_S
+    deadline_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ KINDS: dict[str, type[Message]] = {
 JSON_TYPES: dict[object, tuple[type, ...]] = {
     bool: (bool,),
     int: (int,),
+    float: (float, int),
     str: (str,),
     int | None: (int, NoneType),
     Document: (dict,),

@@ -1,23 +1,18 @@
 """Settings: read once from the environment (`DUALTRACK_…`), immutable, passed to whatever needs them."""
 
-import difflib
-import ipaddress
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -27,13 +22,29 @@ from dualtrack.errors import ConfigurationError
 from service.environment import PREFIX, is_service_link, mistakes
 from service.media.limits import VideoLimits
 from service.processes.listening import is_loopback
+from service.setting_values import (
+    MOST_S,
+    ApiKey,
+    Bytes,
+    FilePath,
+    Host,
+    HostNames,
+    Limits,
+    LogLevel,
+    Networks,
+    Origins,
+    PathPrefix,
+    RedisUrl,
+    Seconds,
+    TritonUrl,
+    Words,
+)
 
 if TYPE_CHECKING:
     from service.pipeline.context import EngineSettings
 
 SECRETS = Path("/run/secrets")
 """Where containers mount secrets: the file `dualtrack_api_key` sets `api_key`. Environment variables win."""
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 WANTED = {
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -52,108 +63,6 @@ WANTED = {
 """What a setting has to be, by pydantic's type of error."""
 SHOWN = 200
 """Most characters of a wrong value that a message repeats."""
-MOST_S = 10 * 365 * 24 * 3600
-"""Upper bound of durations, seconds: Redis and timers take no more than some hundreds of years."""
-MOST_BYTES = 1 << 62
-
-
-def _absolute(value: Path) -> Path:
-    """Independent of the working directory; FFmpeg would also take `a:b/c` for a protocol."""
-    return Path(os.path.abspath(value.expanduser()))
-
-
-def _known_limits(value: object) -> object:
-    """Pydantic ignores unknown fields of a dataclass."""
-    known = [item.name for item in fields(VideoLimits)]
-    if isinstance(value, dict) and (unknown := sorted(set(value) - set(known))):
-        near = difflib.get_close_matches(str(unknown[0]), known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"only the keys {', '.join(known)}{hint}")
-    return value
-
-
-def _redis_url(value: SecretStr | None) -> SecretStr | None:
-    if value is None:
-        return None
-    try:
-        parts = urlsplit(value.get_secret_value())
-        fits = parts.scheme in REDIS_SCHEMES and bool(parts.path if parts.scheme == "unix" else parts.hostname)
-        _ = parts.port
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], rediss://… or unix://PATH")
-    return value
-
-
-def _triton_url(value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}", value):
-        raise ValueError("host:port")
-    return value
-
-
-def _host(value: str) -> str:
-    """An IPv6 address without its brackets."""
-    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    try:
-        ipaddress.ip_address(bare)
-    except ValueError:
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._\-]*[A-Za-z0-9])?", bare):
-            raise ValueError("an IPv4 or IPv6 address or a host name") from None
-    return bare
-
-
-def _names(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(each == "*" or re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._\-]*[A-Za-z0-9])?", each) for each in value):
-        raise ValueError("host names without a port, or *")
-    return value
-
-
-def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(each == "*" or re.fullmatch(r"https?://[^\s/,]+", each) for each in value):
-        raise ValueError("origins such as https://example.org or https://example.org:8443, without a path, or *")
-    return value
-
-
-def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(each)) for each in value)
-    except ValueError:
-        raise ValueError("addresses or networks such as 10.0.0.7 or 10.0.0.0/8") from None
-
-
-def _prefix(value: str) -> str:
-    bare = value.rstrip("/")
-    if not re.fullmatch(r"(/[A-Za-z0-9._~\-]+)*", bare):
-        raise ValueError("a path such as /dualtrack")
-    return bare
-
-
-def _listed(value: object) -> object:
-    """A list written as JSON, or as words with commas between."""
-    if not isinstance(value, str):
-        return value
-    if not value.lstrip().startswith("["):
-        return tuple(word for each in value.split(",") if (word := each.strip()))
-    try:
-        found = json.loads(value)
-    except ValueError:
-        found = None
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise ValueError("words with commas between, or a JSON list of texts")
-    return tuple(found)
-
-
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-Secret = Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)]
-"""A secret. An empty string counts as unset: that is what compose files pass for a variable that is not set."""
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-"""A list of words, which the environment need not write as JSON."""
-Seconds = Annotated[float, Field(le=MOST_S, allow_inf_nan=False)]
-Bytes = Annotated[int, Field(le=MOST_BYTES)]
 
 
 def bundled(name: str) -> Path:
@@ -216,29 +125,29 @@ class Settings(BaseSettings):
         """Values of the caller, then environment variables, then files of secrets."""
         return init_settings, _Environment(settings_cls), file_secret_settings
 
-    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+    data_dir: FilePath = Field(
         Path.home() / ".local/share/dualtrack",
         description="Directory for videos, results, caches and the embedded Valkey's state.",
     )
-    model_repository: Path = Field(
+    model_repository: FilePath = Field(
         bundled("model_repository"),
         description="Model repository in Triton's layout, with a manifest.json.",
     )
-    detector: Path | None = Field(
+    detector: FilePath | None = Field(
         None, description="TOML file describing an external ONNX detector; unset uses the bundled one."
     )
-    redis_url: Annotated[Secret, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisUrl = Field(
         None, description="URL of the Redis or Valkey server; unset makes `serve` start an embedded Valkey."
     )
-    triton_url: Annotated[str | None, AfterValidator(_triton_url)] = Field(
+    triton_url: TritonUrl = Field(
         None, description="host:port of Triton's gRPC endpoint; unset runs the models in-process with ONNX Runtime."
     )
-    host: Annotated[str, AfterValidator(_host)] = Field(
+    host: Host = Field(
         "127.0.0.1",
         description="Address the API listens on; 0.0.0.0 and :: accept connections from anywhere.",
     )
     port: int = Field(8080, ge=0, le=65535, description="Port the API listens on.")
-    api_key: Secret = Field(
+    api_key: ApiKey = Field(
         None,
         description="Bearer token required on API requests; unset disables authentication, which needs a loopback "
         "`host` or `allow_anonymous`.",
@@ -247,19 +156,19 @@ class Settings(BaseSettings):
         False,
         description="Serve other machines without an API key: whoever reaches the port sees and deletes everything.",
     )
-    allowed_hosts: Annotated[Words, AfterValidator(_names)] = Field(
+    allowed_hosts: HostNames = Field(
         (),
         description="Names under which clients reach the API (the header `Host`), besides addresses, names without a "
         "dot and `host`; `*` accepts every name. Without a key others are refused; with one, only if this is set.",
     )
-    cors_origins: Annotated[Words, AfterValidator(_origins)] = Field(
+    cors_origins: Origins = Field(
         (),
         description="Origins of web pages elsewhere that may use the API, such as `https://example.org`; `*` for all.",
     )
-    root_path: Annotated[str, AfterValidator(_prefix)] = Field(
+    root_path: PathPrefix = Field(
         "", description="Path prefix under which a reverse proxy serves the API, such as `/dualtrack`."
     )
-    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
+    trusted_proxies: Networks = Field(
         (),
         description="Addresses or networks of reverse proxies whose `X-Forwarded-For`, `-Proto`, `-Host` and `-Prefix` "
         "are trusted.",
@@ -296,13 +205,13 @@ class Settings(BaseSettings):
         description="Seconds for which the API, after SIGTERM, still serves requests while `/readyz` is 503, so that a "
         "load balancer sends it no more; a second SIGTERM ends them.",
     )
-    engine_silent_s: float = Field(
+    engine_silent_s: Seconds = Field(
         120.0,
         gt=0,
         description="Seconds without a message and without CPU time, its children's included, after which a job's "
         "engine process is considered frozen and killed; twice `inference_deadline_s` if that is longer.",
     )
-    job_deadline_s: float = Field(
+    job_deadline_s: Seconds = Field(
         6 * 3600.0,
         ge=0,
         description="Maximum duration of one attempt at a job, in seconds, after which the job fails permanently; "
@@ -311,9 +220,7 @@ class Settings(BaseSettings):
     result_ttl_s: int = Field(
         7 * 24 * 3600, gt=0, le=MOST_S, description="Seconds for which jobs, videos, results and cached data are kept."
     )
-    limits: Annotated[VideoLimits, BeforeValidator(_known_limits)] = Field(
-        default_factory=VideoLimits, description="Limits on videos."
-    )
+    limits: Limits = Field(default_factory=VideoLimits, description="Limits on videos.")
     cache_max_bytes: Bytes = Field(
         2 << 30, ge=0, description="Disk budget for cached detections, tubelets and checkpoints, in bytes."
     )
@@ -323,7 +230,7 @@ class Settings(BaseSettings):
     feature_spill_bytes: Bytes = Field(
         4 << 30, ge=0, description="Disk budget for features that exceed the memory budget, in bytes."
     )
-    liveness_file: Path | None = Field(
+    liveness_file: FilePath | None = Field(
         None, description="File that a worker touches every 2 s, for a liveness probe; unset disables it."
     )
     checkpoint_frames: int = Field(
@@ -334,9 +241,7 @@ class Settings(BaseSettings):
     )
     threads: int = Field(2, gt=0, le=1024, description="Threads per ONNX Runtime session.")
     inference_deadline_s: Seconds = Field(30.0, gt=0, description="Timeout of one call to Triton, in seconds.")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
-        "info", description="Minimum severity of messages that are logged."
-    )
+    log_level: LogLevel = Field("info", description="Minimum severity of messages that are logged.")
     log_json: bool = Field(False, description="Log one JSON object per line instead of text.")
 
     def require_key(self) -> None:

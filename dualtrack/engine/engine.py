@@ -28,7 +28,7 @@ from dualtrack.errors import (
     OverlayFailed,
 )
 from dualtrack.formats.table import FILES, ResultFormat
-from dualtrack.outputs import writable_folder
+from dualtrack.outputs import writable_results
 from dualtrack.parameters import Parameters
 from dualtrack.progress import OnProgress, Progress
 from dualtrack.progress_bar import is_interactive, progress_bar
@@ -147,7 +147,8 @@ class Engine:
             raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
         if given is not None and not given.is_file():
             raise InvalidDetections(f"detections: expected a file, got {detections}")
-        writable_folder(None if out is None else Path(out))
+        if out is not None:
+            writable_results(Path(out))
         values: dict[str, Any] = dict(parameters)
         if out is None:
             values.setdefault("overlay", False)

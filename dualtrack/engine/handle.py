@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import shutil
 from asyncio.subprocess import Process
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,6 @@ from dualtrack.error_codes import error_of_code
 from dualtrack.errors import Canceled, EngineDied, JobFailed
 
 COMMAND = python_command("service.worker.engine_main")
-START_S = 120.0
-SILENT_S = 120.0
 CANCEL_S = 1.0
 STOP_S = 5.0
 LINE_BYTES = 1 << 20
@@ -33,9 +31,9 @@ class EngineHandle:
             when the process is killed; without it the process creates and removes its own.
         command: the program to start; tests start another one.
         silent_s: seconds without a message and without processor time, its own or its children's, after which an
-            engine with a job is taken for frozen, and killed. One that computes for longer between two messages, on
-            however slow a machine, is not.
-        deadline_s: seconds that a job may take; None: any time.
+            engine that starts or has a job is taken for frozen, and killed. One that computes for longer between two
+            messages, on however slow a machine, is not. Default: the engine's setting.
+        deadline_s: seconds that a job may take. Default: the engine's setting.
     """
 
     def __init__(
@@ -43,11 +41,12 @@ class EngineHandle:
         settings: Document,
         command: Sequence[str] = COMMAND,
         *,
-        silent_s: float = SILENT_S,
+        silent_s: float | None = None,
         deadline_s: float | None = None,
     ) -> None:
         self._settings, self._command = settings, command
-        self._silent_s, self._deadline_s = silent_s, deadline_s
+        self._given_silent_s, self._given_deadline_s = silent_s, deadline_s
+        self._engine = protocol.Ready()
         self._process: Process | None = None
         self._runs = self._heard = 0
 
@@ -55,7 +54,7 @@ class EngineHandle:
         """Start the process unless it is running, and wait until its models are loaded.
 
         Raises:
-            EngineDied: the process ended or took too long; it writes the reason to standard error.
+            EngineDied: the process ended, or was frozen; it writes the reason to standard error.
             ConfigurationError: the models or settings can't be used.
         """
         if self._process is not None and self._process.returncode is None:
@@ -71,20 +70,35 @@ class EngineHandle:
             env=child_environment(),
         )
         try:
-            _write(self._process, protocol.Start(self._settings))
-            await _flush(self._process)
-            message = await asyncio.wait_for(self._receive(), START_S)
-        except BaseException as error:
+            async with self._watched(self._process):
+                _write(self._process, protocol.Start(self._settings))
+                await _flush(self._process)
+                self._engine = _ready(await self._receive())
+        except BaseException:
             await self.kill()
-            if isinstance(error, TimeoutError):
-                raise EngineDied(f"engine: not ready within {START_S:.0f} s") from error
             raise
-        if not isinstance(message, protocol.Ready):
-            await self.kill()
-            if isinstance(message, protocol.Failed):
-                raise error_of_code(message.code, message.detail)
-            received = "the end of its output" if message is None else protocol.name_of(message)
-            raise EngineDied(f"engine: expected the message ready, got {received}")
+
+    @property
+    def _silent_s(self) -> float:
+        return self._engine.silent_s if self._given_silent_s is None else self._given_silent_s
+
+    @property
+    def _deadline_s(self) -> float | None:
+        return self._given_deadline_s or self._engine.deadline_s or None
+
+    @contextlib.asynccontextmanager
+    async def _watched(self, process: Process) -> AsyncIterator[None]:
+        """Kill the process if it freezes during the block, which then raises an `EngineDied` that says so."""
+        frozen = asyncio.create_task(self._stop_frozen(process))
+        try:
+            yield
+        except EngineDied as error:
+            if frozen.done():
+                raise EngineDied(f"engine: no message and no processor time for {self._silent_s:g} s") from error
+            raise
+        finally:
+            frozen.cancel()
+            await asyncio.wait({frozen})
 
     async def run(
         self,
@@ -165,17 +179,11 @@ class EngineHandle:
         _write(process, protocol.Do(run, job))
         # watched from here on, including while a long line waits for the engine to read it
         stop = asyncio.create_task(self._stop_when(canceled, run, process))
-        frozen = asyncio.create_task(self._stop_frozen(process))
         try:
-            await _flush(process)
-            return await self._follow(run, report, note)
-        except EngineDied as error:
-            if frozen.done():
-                raise EngineDied(f"engine: no message and no processor time for {self._silent_s:g} s") from error
-            raise
+            async with self._watched(process):
+                await _flush(process)
+                return await self._follow(run, report, note)
         finally:
-            frozen.cancel()
-            await asyncio.wait({frozen})
             stop.cancel()
             await asyncio.wait({stop})
             if not stop.cancelled():
@@ -257,6 +265,16 @@ class EngineHandle:
             return protocol.decode(line)
         except protocol.ProtocolError as error:
             raise EngineDied(f"engine: {error}") from error
+
+
+def _ready(message: protocol.Message | None) -> protocol.Ready:
+    """The engine's first message, if it is the right one."""
+    if isinstance(message, protocol.Ready):
+        return message
+    if isinstance(message, protocol.Failed):
+        raise error_of_code(message.code, message.detail)
+    received = "the end of its output" if message is None else protocol.name_of(message)
+    raise EngineDied(f"engine: expected the message ready, got {received}")
 
 
 def _write(process: Process, message: protocol.Command) -> None:

@@ -16,6 +16,7 @@ from dualtrack.children import program_environment, python_command, require_serv
 from dualtrack.client.client import Client
 from dualtrack.errors import InvalidVideo, Unavailable
 from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.outputs import writable_results
 from service.cli.display import tubelet_table
 from service.cli.submit import fetch_overlay, run_job
 
@@ -42,6 +43,7 @@ def demo(
     clip = clip or bundled("demo/pedestrians.mp4")
     if not clip.is_file():
         raise InvalidVideo(f"clip: expected a file, got {clip}", code="no-such-file")
+    writable_results(out)
     console = Console()
     out.mkdir(parents=True, exist_ok=True)
     secret = Settings().api_key

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dualtrack.errors import InvalidVideo
-from dualtrack.outputs import writable_folder
+from dualtrack.outputs import writable_results
 
 OutOption = Annotated[
     Path | None, typer.Option(help="Folder for the results; default: NAME.mp4-tubelets for NAME.mp4.")
@@ -25,5 +25,4 @@ def result_folder(video: Path, out: Path | None) -> Path:
     if not video.is_file():
         raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
     folder = out or Path(f"{video.name}-tubelets")
-    writable_folder(folder)
-    return folder
+    return writable_results(folder)

@@ -1,6 +1,6 @@
 """The audio of a video for its overlay: copied if MP4 and browsers support it, otherwise encoded as AAC."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from pathlib import Path
@@ -15,6 +15,7 @@ from av.packet import Packet
 
 from service.media.codecs import SOUND, SOUND_COPIED, SOUND_DECODED, VIDEO
 from service.media.stream import message_of, open_foreign, time_of
+from service.media.times import Clock
 
 MP4 = {"movflags": "faststart"}
 SILENT = ".silent.mp4"
@@ -25,10 +26,17 @@ Timed = TypeVar("Timed", AudioFrame, "Packet[Any]")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The part of a video that its frames cover, in seconds of the file's own timestamps."""
+    """The part of a video that its frames cover, in seconds of the file's own timestamps.
+
+    Attributes:
+        begin: time of the first frame.
+        end: end of the last frame.
+        shifts: of each stretch of one clock, as `times.clock_shifts` has them.
+    """
 
     begin: float
     end: float
+    shifts: Sequence[float] = (0.0,)
 
 
 def add_sound(silent: Path, original: Path, out: Path, span: Span, on_packet: Callable[[], None]) -> str | None:
@@ -100,7 +108,7 @@ def _copied(container: InputContainer, stream: AudioStream, output: OutputContai
         for packet in _within(container.demux(stream), span):
             # a muxer requires increasing times
             if packet.dts is not None and (last is None or packet.dts > last):
-                last, packet.dts = packet.dts, packet.dts - _ticks(packet, span.begin)
+                last = packet.dts
                 packet.stream = target
                 yield packet
 
@@ -120,15 +128,26 @@ def _coded_again(container: InputContainer, stream: AudioStream, output: OutputC
 
 
 def _within(timed: Iterator[Timed], span: Span) -> Iterator[Timed]:
-    """The packets or frames within the span, with times relative to its start."""
+    """The packets or frames within the span, with increasing times relative to its start."""
+    clock, last = Clock(span.shifts), span.begin
     for each in timed:
         time = time_of(each)
-        if time is None or each.pts is None or time < span.begin:
+        if time is None or each.pts is None:
             continue
-        if time >= span.end:
+        shift = clock.shift(time)
+        if time + shift >= span.end:
             return
-        each.pts -= _ticks(each, span.begin)
-        yield each
+        # also where the audio of one recording reaches into the next one
+        if time + shift >= last:
+            last = time + shift
+            _move(each, _ticks(each, shift - span.begin))
+            yield each
+
+
+def _move(timed: "AudioFrame | Packet[Any]", ticks: int) -> None:
+    timed.pts = (timed.pts or 0) + ticks
+    if timed.dts is not None and isinstance(timed, Packet):
+        timed.dts += ticks
 
 
 def _ticks(timed: "Frame | Packet[Any]", seconds: float) -> int:

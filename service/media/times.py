@@ -5,11 +5,13 @@ frames have none; concatenated recordings restart at 0; two frames share a time;
 that are strictly increasing are not changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 REORDERED = 4
 """Maximum number of earlier frames with a later time, by reordering in the encoder. With more, the clock was reset."""
+RESET = 0.25
+"""Seconds by which the times of a stream without reordered frames decrease where its clock was reset."""
 LEAST_STEP = 1e-5
 """Minimum difference of two times, in seconds; results are rounded to microseconds."""
 PAUSE = 10.0
@@ -29,11 +31,37 @@ def rising(times: Sequence[float | None], rate: float = 0.0) -> list[float]:
         The times, unchanged if they are strictly increasing. Reordered times are sorted, a clock that was reset
         continues from where it was, and frames with the same time are distributed up to the next one.
     """
-    known = [time for time in times if time is not None]
-    # from the longest stretch only, because the times of two clocks would be interleaved
-    longest = max(_stretches(known), key=len)
-    step = _usual_step(sorted(longest)) or 1 / (rate or USUAL_RATE)
-    return _apart(_in_order(_complete(times, step), step), step)
+    step = _step(times, rate)
+    return _apart([time for stretch, _ in _continued(times, step) for time in stretch], step)
+
+
+def clock_shifts(times: Sequence[float | None], rate: float = 0.0) -> list[float]:
+    """What `rising` adds to the times of each stretch of one clock, in seconds; the first is 0.
+
+    Args:
+        times: as of `rising`.
+        rate: as of `rising`.
+    """
+    return [shift for _, shift in _continued(times, _step(times, rate))]
+
+
+class Clock:
+    """Continues the times of another stream, such as the audio, where the file's clock was reset.
+
+    Args:
+        shifts: of the frames, from `clock_shifts`.
+    """
+
+    def __init__(self, shifts: Sequence[float]) -> None:
+        self._shifts, self._resets = shifts, 0
+        self._last: float | None = None
+
+    def shift(self, time: float) -> float:
+        """What to add to the next time, in seconds."""
+        if self._last is not None and time < self._last - RESET:
+            self._resets += 1
+        self._last = time
+        return self._shifts[min(self._resets, len(self._shifts) - 1)]
 
 
 def frame_rate(times: Sequence[float]) -> float:
@@ -41,6 +69,14 @@ def frame_rate(times: Sequence[float]) -> float:
     usual = _usual_step(times)
     steps = [step for step in _steps(times) if step <= PAUSE * usual]
     return len(steps) / sum(steps) if steps and sum(steps) > 0 else 0.0
+
+
+def _step(times: Sequence[float | None], rate: float) -> float:
+    """The usual time from a frame to the next."""
+    known = [time for time in times if time is not None]
+    # from the longest stretch only, because the times of two clocks would be interleaved
+    longest = max(_stretches(known), key=len)
+    return _usual_step(sorted(longest)) or 1 / (rate or USUAL_RATE)
 
 
 def _steps(times: Sequence[float]) -> list[float]:
@@ -69,13 +105,16 @@ def _complete(times: Sequence[float | None], step: float) -> list[float]:
     return complete
 
 
-def _in_order(times: Sequence[float], step: float) -> list[float]:
-    """Sort each stretch of one clock, and move each to follow the previous one."""
-    ordered: list[float] = []
-    for stretch in _stretches(times):
-        shift = ordered[-1] + step - min(stretch) if ordered else 0.0
-        ordered += sorted(time + shift for time in stretch) if shift else sorted(stretch)
-    return ordered
+def _continued(times: Sequence[float | None], step: float) -> Iterator[tuple[list[float], float]]:
+    """Each stretch of one clock, sorted and moved to follow the previous one, and by how much it was moved."""
+    end: float | None = None
+    for stretch in _stretches(_complete(times, step)):
+        if not stretch:
+            continue
+        shift = 0.0 if end is None else end - min(stretch)
+        moved = sorted(time + shift for time in stretch) if shift else sorted(stretch)
+        end = moved[-1] + step
+        yield moved, shift
 
 
 def _stretches(times: Sequence[float]) -> list[list[float]]:

@@ -29,6 +29,8 @@ class EngineSettings:
     providers: tuple[str, ...]
     threads: int
     inference_deadline_s: float
+    engine_silent_s: float
+    job_deadline_s: float
     limits: VideoLimits
     cache_dir: Path
     cache_max_bytes: int

@@ -18,6 +18,23 @@ def show(path: Path) -> None:
     path.touch()
 
 
+def check(path: Path) -> None:
+    """Touch the file for the first time.
+
+    Raises:
+        ConfigurationError: it can't be written; one line.
+    """
+    # imported here because the probe needs no errors
+    from dualtrack.errors import ConfigurationError  # noqa: PLC0415
+
+    try:
+        show(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"DUALTRACK_LIVENESS_FILE: expected a file that this user can write, got {path}: {error.strerror}"
+        ) from error
+
+
 def silent_s(path: Path) -> float:
     """Seconds since the file was touched; infinite if it does not exist."""
     try:

@@ -53,6 +53,7 @@ class Job:
         detections: sha256 of the file that replaces the detector, or None.
         result: folder of the result below the blob store's root.
         video_deleted: the video was deleted; this remains if the same file is uploaded again.
+        request_id: of the HTTP request that created it, for the log; None if it is unknown.
         version: grows with every change, its artifacts' included.
         open_artifacts: number of its artifacts that wait or are being made.
         format: see `FORMAT`.
@@ -72,6 +73,7 @@ class Job:
     finished_at: float | None
     cancel_requested: bool
     video_deleted: bool
+    request_id: str | None
     version: int
     open_artifacts: int
     format: int
@@ -124,6 +126,7 @@ def parse(fields: Mapping[str, str]) -> Job:
         finished_at=time_of("finished_at"),
         cancel_requested=fields.get("cancel") == "1",
         video_deleted=fields.get("video_deleted") == "1",
+        request_id=fields.get("request_id"),
         version=int(fields["version"]),
         open_artifacts=int(fields.get("open_artifacts", 0)),
         format=number,

@@ -61,10 +61,11 @@ class JobStore:
         detections: str | None = None,
         idempotency_key: str | None = None,
         fingerprint: str = "",
+        request_id: str = "",
     ) -> tuple[Job, bool]:
         """Create a job and hand it to the queue; returns the job and whether it is new.
 
-        A created job is accepted even if the queue can't be reached.
+        A created job is accepted even if the queue can't be reached. The log lines of its attempts have `request_id`.
 
         Raises:
             InvalidParameter: the parameters are too large.
@@ -99,6 +100,7 @@ class JobStore:
                     min(redis_keys.IDEMPOTENCY_TTL_S, self._ttl_s),
                     detections or "",
                     FORMAT,
+                    request_id,
                 ],
             )
             if answer == "full":

@@ -26,6 +26,8 @@ OWNER_EVENTS_TTL_S = 24 * 3600
 WORKERS = f"{PREFIX}:workers"
 """Sorted set of workers that take jobs by their last heartbeat, on the server's clock."""
 WORKER_TTL_S = 10
+REMOVALS = f"{PREFIX}:removals"
+"""Hash: deletions of videos whose files are not all removed yet; an entry goes with its last file."""
 ARTIFACTS_WAITING = f"{PREFIX}:artifacts:waiting"
 """Sorted set of waiting artifacts by the time at which they began to wait, on the server's clock."""
 ARTIFACTS_RUNNING = f"{PREFIX}:artifacts:running"
@@ -81,6 +83,11 @@ def video(video_id: str) -> str:
 def deleted_video(video_id: str) -> str:
     """String: marks a deleted video until it is uploaded again; no jobs can be created for it."""
     return f"{PREFIX}:deleted:{video_id}"
+
+
+def video_uploads(video_id: str) -> str:
+    """String: 1 for a video that was uploaded once, 2 for one that was uploaded again."""
+    return f"{PREFIX}:video-uploads:{video_id}"
 
 
 def video_jobs(video_id: str) -> str:

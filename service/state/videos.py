@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,9 @@ from service.state.blobs import VIDEOS, BlobStore, first_name
 from service.state.cache_index import CacheIndex
 from service.state.connection import script, translated
 from service.state.job import FORMAT
+
+DELETION_S = 60.0
+"""Age from which another process finishes a deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class VideoStore:
     def __init__(self, redis: Redis, blobs: BlobStore, cache: CacheIndex, *, ttl_s: int) -> None:
         self._redis, self._blobs, self._cache, self._ttl_s = redis, blobs, cache, ttl_s
         self._add, self._delete = script(redis, "add_video"), script(redis, "delete_video")
+        self._drop = script(redis, "drop_video")
 
     async def add(self, video: Video, content: Path) -> tuple[Video, bool]:
         """Store a video.
@@ -62,7 +67,11 @@ class VideoStore:
             while True:
                 with translated():
                     record = await self._add(
-                        keys=[redis_keys.video(video.id), redis_keys.deleted_video(video.id)],
+                        keys=[
+                            redis_keys.video(video.id),
+                            redis_keys.deleted_video(video.id),
+                            redis_keys.video_uploads(video.id),
+                        ],
                         args=[json.dumps(asdict(mine)), self._ttl_s, missing],
                     )
                 known = _parse(record)
@@ -74,6 +83,20 @@ class VideoStore:
         finally:
             if known is None or known.file != mine.file:
                 await self._blobs.delete(mine.file)
+
+    async def drop(self, video: Video) -> None:
+        """Forget a video that was just stored for a job that was not made, unless somebody else has uploaded it, too.
+
+        Raises:
+            Unavailable: Redis can't be reached; the video goes after its time to live.
+        """
+        with translated():
+            dropped = await self._drop(
+                keys=[redis_keys.video(video.id), redis_keys.video_uploads(video.id), redis_keys.video_jobs(video.id)],
+                args=[json.dumps(asdict(video))],
+            )
+        if dropped:
+            await self._blobs.delete(video.file)
 
     async def get(self, video_id: str) -> Video:
         """The video; each access renews its time to live.
@@ -95,9 +118,12 @@ class VideoStore:
     async def delete(self, video_id: str) -> None:
         """Forget a video, stop its jobs, remove all files of it; its jobs answer `Gone` from now on.
 
+        If this process ends before all files are removed, `finish_deletions` does it.
+
         Raises:
             NotFound: it is unknown, expired or deleted.
         """
+        deletion = uuid.uuid4().hex
         with translated():
             answer = await self._delete(
                 keys=[
@@ -107,6 +133,7 @@ class VideoStore:
                     redis_keys.owner_events(redis_keys.OWNER),
                     redis_keys.QUEUED,
                     redis_keys.COUNTERS,
+                    redis_keys.REMOVALS,
                     redis_keys.artifacts_of(f"{OF_VIDEO}:{video_id}"),
                     redis_keys.ARTIFACTS_WAITING,
                     redis_keys.ARTIFACTS_RUNNING,
@@ -121,6 +148,7 @@ class VideoStore:
                     redis_keys.JOB_EVENTS_HEAD,
                     redis_keys.DETECTIONS_HEAD,
                     redis_keys.OWNERS_HEAD,
+                    deletion,
                     redis_keys.ARTIFACT_HEAD,
                     redis_keys.artifacts_of(f"{OF_JOB}:"),
                 ],
@@ -128,13 +156,35 @@ class VideoStore:
         if not answer:
             raise _unknown(video_id)
         record, jobs, detections = answer
-        for name in (_parse(record).file, *detections):
+        await self._remove(deletion, record, jobs, detections)
+
+    async def finish_deletions(self) -> None:
+        """Remove the files of videos that were deleted by processes that ended meanwhile.
+
+        Raises:
+            Unavailable: Redis can't be reached.
+        """
+        with translated():
+            left = cast("dict[str, str]", await self._redis.hgetall(redis_keys.REMOVALS))
+        for deletion, text in left.items():
+            entry = json.loads(text)
+            # a younger one is being done by the process that began it
+            if time.time() - float(entry["at"]) > DELETION_S:
+                # Lua writes an empty list as an empty object
+                await self._remove(deletion, entry["record"], list(entry["jobs"]), list(entry["files"]))
+
+    async def _remove(self, deletion: str, record: str, jobs: Sequence[str], files: Sequence[str]) -> None:
+        """Remove all files of a deleted video, and then the note that there are some."""
+        video = _parse(record)
+        for name in (video.file, *files):
             await self._blobs.delete(name)
-        await self._cache.forget(video_id)
-        await self._blobs.remove_artifacts(f"{OF_VIDEO}:{video_id}")
+        await self._cache.forget(video.id)
+        await self._blobs.remove_artifacts(f"{OF_VIDEO}:{video.id}")
         for job_id in jobs:
             await self._blobs.remove_results(job_id)
             await self._blobs.remove_artifacts(f"{OF_JOB}:{job_id}")
+        with translated():
+            await self._redis.hdel(redis_keys.REMOVALS, deletion)
 
 
 def _parse(record: str) -> Video:

@@ -61,9 +61,11 @@ class Reporter:
     def __init__(self, send: Callable[[protocol.EngineMessage], None]) -> None:
         self._send, self._run = send, 0
 
-    def ready(self) -> None:
-        """Report that the models are loaded."""
-        self._send(protocol.Ready())
+    def ready(self, settings: EngineSettings) -> None:
+        """Report that the models are loaded, and how long the engine may be silent and a run may take."""
+        # an engine that waits for Triton is idle, for as long as one call may take
+        silent_s = max(settings.engine_silent_s, 2 * settings.inference_deadline_s)
+        self._send(protocol.Ready(silent_s=silent_s, deadline_s=settings.job_deadline_s))
 
     def begin(self, run: int) -> None:
         """Send all further messages about this run."""
@@ -197,7 +199,7 @@ async def serve(settings: EngineSettings, scratch: Path, runs: Runs, cancels: Ca
         CurrentNetworks(settings.model_repository, context.networks, partial(open_networks, settings)) as current,
     ):
         engine = JobEngine(context, reporter, cancels)
-        reporter.ready()
+        reporter.ready(settings)
         while (run := await asyncio.to_thread(runs.get)) is not None:
             engine.use(await current.renewed())
             await engine.run(run)

@@ -49,6 +49,8 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     """
     configure_logging(settings.log_level, json=settings.log_json)
     private_folder(settings.data_dir)
+    if settings.liveness_file is not None:
+        liveness.check(settings.liveness_file)
     verify(load_manifest(settings.model_repository))
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
@@ -105,13 +107,17 @@ async def _beat(parts: Parts, worker_id: str, beat: int, lane: ArtifactLane) -> 
     """Send a heartbeat; at intervals, redeliver lost jobs and delete old files."""
     settings = parts.settings
     if settings.liveness_file is not None:
-        liveness.show(settings.liveness_file)
+        # a disk that fails is for the probe to notice: the job goes on
+        with contextlib.suppress(OSError):
+            liveness.show(settings.liveness_file)
     with contextlib.suppress(Unavailable):
         if await takes_work(parts, worker_id):
             await parts.workers.show(worker_id)
         if beat % RECONCILE_EVERY == 0:
             await parts.jobs.reconcile()
             await parts.artifacts.reconcile()
+        if beat % SWEEP_EVERY == 0:
+            await parts.videos.finish_deletions()
     if beat % RECONCILE_EVERY == 0:
         # artifacts whose delivery is still in the queue after jobs
         lane.wake()

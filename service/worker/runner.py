@@ -128,6 +128,10 @@ class JobRunner:
             return
         if job is None:
             return
+        with structlog.contextvars.bound_contextvars(**({"request_id": job.request_id} if job.request_id else {})):
+            await self._run(job)
+
+    async def _run(self, job: Job) -> None:
         log.info("job started", job=job.id, attempt=job.attempt)
         attempt = Attempt(job, ProgressMeter(time.monotonic()))
         try:

@@ -56,6 +56,10 @@ class Accepted:
             answer = caller.call("GET", f"{self.path}/result", params={"format": kind, "wait": 5})
             if answer.status_code == 200:
                 return hashlib.sha256(answer.content).hexdigest()
-            if answer.status_code != 409 or answer.json()["code"] != "not-ready":
+            code = answer.json()["code"]
+            if code == "artifact-failed":
+                # the workers of all its attempts were killed
+                caller.call("POST", f"{self.path}/artifacts", json={"kind": "overlay"})
+            elif code != "not-ready":
                 return f"{answer.status_code} {answer.text}"
             assert time.monotonic() < deadline, answer.text

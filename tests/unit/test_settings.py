@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from dualtrack.errors import ConfigurationError
 from service.environment import mistakes
@@ -38,11 +39,11 @@ def test_the_environment_goes_before_the_file(secrets: Path, monkeypatch: pytest
 
 def test_what_an_engine_is_opened_with_comes_through_json() -> None:
     settings = Settings(
-        detector=Path("detector.toml"), providers=("A", "B"), limits=VideoLimits(max_side=7), checkpoint_frames=3
+        detector=Path("/detector.toml"), providers=("A", "B"), limits=VideoLimits(max_side=7), checkpoint_frames=3
     )
     engine = settings.engine_settings()
     assert EngineSettings.from_json({**json.loads(json.dumps(engine.to_json())), "scratch": "s"}) == engine
-    assert (engine.detector, engine.providers, engine.limits.max_side) == (Path("detector.toml"), ("A", "B"), 7)
+    assert (engine.detector, engine.providers, engine.limits.max_side) == (Path("/detector.toml"), ("A", "B"), 7)
     assert (engine.checkpoint_frames, engine.cache_dir) == (3, settings.cache_dir)
 
 
@@ -62,6 +63,15 @@ def test_what_an_engine_is_opened_with_comes_through_json() -> None:
         ("LIMITS", '{"max_frame": 1}', "DUALTRACK_LIMITS: expected only the keys .*did you mean 'max_frames'"),
         ("PROVIDERS", "[1]", "DUALTRACK_PROVIDERS: expected words with commas between, or a JSON list of texts"),
         ("REDIS_URL", "localhost:6379/s3cret", r"DUALTRACK_REDIS_URL: expected redis://\S+, rediss://… or unix://PATH"),
+        ("REDIS_URL", "redis://h/s3cret", r"DUALTRACK_REDIS_URL: expected redis://\S+, rediss://… or unix://PATH"),
+        ("REDIS_URL", "redis://h?s3cret=1", r"DUALTRACK_REDIS_URL: expected redis://\S+, rediss://… or unix://PATH"),
+        ("REDIS_URL", "redis://h/-1", r"DUALTRACK_REDIS_URL: expected redis://\S+, rediss://… or unix://PATH"),
+        ("API_KEY", "s3cret ", "DUALTRACK_API_KEY: expected printable ASCII characters, without a space at"),
+        ("API_KEY", "s3cretä", "DUALTRACK_API_KEY: expected printable ASCII characters"),
+        ("API_KEY", "s3cret\nX", "DUALTRACK_API_KEY: expected printable ASCII characters"),
+        ("TRITON_URL", "triton:99999", "DUALTRACK_TRITON_URL: expected host:port, got 'triton:99999'"),
+        ("ENGINE_SILENT_S", "inf", "DUALTRACK_ENGINE_SILENT_S: expected a finite number, got 'inf'"),
+        ("JOB_DEADLINE_S", "inf", "DUALTRACK_JOB_DEADLINE_S: expected a finite number, got 'inf'"),
         ("APIKEY", "x", "DUALTRACK_APIKEY: expected the name of a setting, .* did you mean DUALTRACK_API_KEY"),
         ("LIMITS__MAX_FRAME", "1", "DUALTRACK_LIMITS__MAX_FRAME: .* did you mean DUALTRACK_LIMITS__MAX_FRAMES"),
         ("ALIVE_FILE", "x", "DUALTRACK_ALIVE_FILE: .* did you mean DUALTRACK_LIVENESS_FILE"),
@@ -90,6 +100,10 @@ def test_a_file_of_secrets_with_a_mistyped_name_is_refused(tmp_path: Path) -> No
         ("DUALTRACK_PROVIDERS", "A, B", "providers", ("A", "B")),
         ("DUALTRACK_PROVIDERS", '["A", "B"]', "providers", ("A", "B")),
         ("DUALTRACK_DATA_DIR", "/a#b/%20/../c?", "data_dir", Path("/a#b/c?")),
+        ("DUALTRACK_MODEL_REPOSITORY", "~/models", "model_repository", Path.home() / "models"),
+        ("DUALTRACK_DETECTOR", "~/d.toml", "detector", Path.home() / "d.toml"),
+        ("DUALTRACK_LIVENESS_FILE", "~/alive", "liveness_file", Path.home() / "alive"),
+        ("DUALTRACK_API_KEY", "a b", "api_key", SecretStr("a b")),
         ("DUALTRACK_PORT", "tcp://10.0.0.7:80", "port", 8080),
         ("DUALTRACK_SERVICE_HOST", "10.0.0.7", "port", 8080),
         ("DUALTRACK_PORT_8080_TCP_ADDR", "10.0.0.7", "port", 8080),

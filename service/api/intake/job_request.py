@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from dualtrack.errors import InvalidParameter
+from dualtrack.errors import DualtrackError, InvalidParameter, Unavailable
 from service.api.deps import UploadSlots
 from service.api.intake import body, files
 from service.api.metrics.api import ApiMetrics
@@ -28,6 +28,7 @@ from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.store.keys import given_key
 from service.state.blobs import Received
 from service.state.job import stored_parameters
+from service.state.videos import Video
 from service.wiring import Parts
 
 FIELD_OF_PART = {"parameters": "parameters", "detections": "detections", "file": "video_id", "video_id": "video_id"}
@@ -95,7 +96,8 @@ class _Asked:
 async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiMetrics) -> AsyncIterator[NewJob]:
     """The job asked for. The files that come with a form are stored when all of it is right.
 
-    In the block the file of detections is held; at its end it goes, unless a job needs it.
+    In the block the file of detections is held; at its end it goes, unless a job needs it. An error of the block also
+    removes a video that came with the form.
 
     Raises:
         NotFound: no such video, or no such detections.
@@ -117,10 +119,16 @@ async def read(request: Request, parts: Parts, slots: UploadSlots, metrics: ApiM
         else:
             raise body.unsupported(request, body.JSON, body.FORM)
         await _while_connected(request, _check(asked, parts, block))
-        await _store(asked, parts, block)
+        stored = await _store(asked, parts, block)
         if asked.job.parameters.deprecations:
             log.warning("deprecated parameters", names=asked.job.parameters.deprecations)
-        yield NewJob(asked.job.video_id, asked.job.parameters, asked.job.detections, key)
+        try:
+            yield NewJob(asked.job.video_id, asked.job.parameters, asked.job.detections, key)
+        except DualtrackError:
+            if stored is not None:
+                with suppress(Unavailable):
+                    await parts.videos.drop(stored)
+            raise
 
 
 def _given(parameters: JobParameters) -> dict[str, Any]:
@@ -207,12 +215,14 @@ async def _check(asked: _Asked, parts: Parts, block: AsyncExitStack) -> None:
     choose(vector, job.parameters.categories)
 
 
-async def _store(asked: _Asked, parts: Parts, block: AsyncExitStack) -> None:
-    """Store what came with the form."""
+async def _store(asked: _Asked, parts: Parts, block: AsyncExitStack) -> Video | None:
+    """Store what came with the form; returns the video if it is new."""
     if asked.detections is not None:
         await _held(asked.detections.sha256, parts, block, asked.detections.path)
-    if asked.video is not None:
-        await asked.video.store(parts)
+    if asked.video is None:
+        return None
+    video, is_new = await asked.video.store(parts)
+    return video if is_new else None
 
 
 async def _held(sha256: str, parts: Parts, block: AsyncExitStack, content: Path | None = None) -> Path:

@@ -17,7 +17,7 @@ from dualtrack.errors import (
     Unavailable,
 )
 from service.artifacts import overlay
-from service.inference.triton.client import DEAD_CODE
+from service.inference.triton.statuses import DEAD_CODE
 from service.state.artifact import OPEN, ArtifactState
 from service.state.counters import EDGES_S, Counts
 from service.state.job import TERMINAL

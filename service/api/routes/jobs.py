@@ -77,8 +77,9 @@ async def create_job(
             detections=asked.detections,
             idempotency_key=asked.idempotency_key,
             fingerprint=asked.fingerprint(),
+            request_id=request.state.request_id,
         )
-    # with the request's id, which the log context adds; workers log the job's
+    # with the request's id, which the log context adds here and in the worker
     log.info("job accepted", job=job.id, created=created)
     response.headers["Location"] = f"{prefix}/v1/jobs/{job.id}"
     response.headers["Retry-After"] = POLL_AFTER_S

@@ -141,7 +141,7 @@ def _load(path: Path, name: str) -> Manifest:
         )
     except FileNotFoundError as error:
         raise ConfigurationError(f"model repository: expected {file}, which does not exist") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"model repository: {file} can't be read: {error!r}") from error
 
 
@@ -182,7 +182,10 @@ def verify_graph(manifest: Manifest, name: str) -> None:
     if not path.is_file():
         how = "; `dualtrack export engines` builds it" if manifest.file == ENGINE_FILE else ""
         raise ConfigurationError(f"model {name}: expected {path}, which does not exist{how}")
-    with path.open("rb") as file:
-        got = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            got = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigurationError(f"model {name}: expected a readable file, got {path}: {error.strerror}") from error
     if got != wanted:
         raise ConfigurationError(f"model {name}: expected sha256 {wanted[:16]}…, {path} has {got[:16]}…")

@@ -1,10 +1,9 @@
-"""Runs graphs on a Triton server, over gRPC. The only module that imports tritonclient."""
+"""Runs graphs on a Triton server, over gRPC. Only this folder imports tritonclient."""
 
 import asyncio
 import mmap
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import Enum
-from typing import Any
 
 import numpy as np
 import tritonclient.grpc.aio as triton
@@ -13,7 +12,6 @@ from tritonclient.utils import InferenceServerException
 
 from dualtrack.errors import (
     ConfigurationError,
-    ContractViolation,
     DualtrackError,
     InferenceError,
     InferenceTimeout,
@@ -21,23 +19,14 @@ from dualtrack.errors import (
 )
 from service.inference.checks import check_inputs, check_outputs, empty_outputs
 from service.inference.client import Tensors
-from service.inference.repository.manifest import ENGINE_FILE, Manifest
-from service.inference.repository.triton_parameters import check_parameters
-from service.inference.specs import GraphSpec, TensorSpec, graph_specs
+from service.inference.repository.manifest import Manifest
+from service.inference.specs import GraphSpec, graph_specs
+from service.inference.triton.deployed import compare_release, compare_tensors, placement
+from service.inference.triton.messages import outputs_of, request_of
 from service.inference.triton.shared_call import Layout, layout
 from service.inference.triton.shared_memory import Region, Regions, is_stale, sweep
+from service.inference.triton.statuses import GONE, LEAVING, not_reloaded, translated
 
-TRITON_DTYPES = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
-ENGINE_BACKEND = "tensorrt"
-GONE = ("UNAVAILABLE", "CANCELLED")
-"""Statuses of a server that can't be reached, is full, or is shutting down."""
-EXPIRED = ("Request timeout expired",)
-"""Message of a request that waited too long in the server's queue; its status is UNAVAILABLE as well."""
-LEAVING = ("has no available versions", "is not ready")
-"""Messages of a model that is being unloaded or loaded (NOT_FOUND or UNAVAILABLE)."""
-DEAD = ("is not healthy",)
-"""Message of a model whose backend process has died (INTERNAL); the server still reports it as ready."""
-DEAD_CODE = "model-dead"
 CHANNEL = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -100,13 +89,13 @@ class TritonClient:
                 metadata = await self._client.get_model_metadata(name, self._number, client_timeout=self._deadline_s)
             except InferenceServerException as error:
                 raise self._absent(name, error) from error
-            _compare_release(manifest, name, config.config)
-            _compare(specs[name], metadata)
-            placed.add(_placement(config.config))
+            compare_release(manifest, name, config.config)
+            compare_tensors(specs[name], metadata)
+            placed.add(placement(config.config))
         try:
             server = await self._client.get_server_metadata(client_timeout=self._deadline_s)
         except InferenceServerException as error:
-            raise _translated(error, "server", self._url) from error
+            raise translated(error, "server", self._url) from error
         self.runtime = f"triton {server.version} {', '.join(sorted(placed))}"
 
     def _absent(self, name: str, error: InferenceServerException) -> DualtrackError:
@@ -115,7 +104,7 @@ class TritonClient:
             return ConfigurationError(
                 f"model {name}: expected version {self._number} on Triton at {self._url}, got: {text}"
             )
-        return _translated(error, name, self._url)
+        return translated(error, name, self._url)
 
     async def live(self) -> None:
         """Check that the server responds.
@@ -140,9 +129,7 @@ class TritonClient:
             await self._client.unload_model(model)
             await self._client.load_model(model)
         except InferenceServerException as error:
-            raise Unavailable(
-                f"{model}: Triton at {self._url} can't reload it: {error.message()}", code=DEAD_CODE
-            ) from error
+            raise not_reloaded(error, model, self._url) from error
 
     async def infer(self, spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]]) -> Tensors:
         """See `InferenceClient.infer`."""
@@ -154,7 +141,7 @@ class TritonClient:
         plan = layout(spec, inputs)
         region = self._regions.take(plan.size) if self._regions is not None and plan.size else None
         if region is None:
-            outputs = _outputs(spec, await self._call(spec, inputs))
+            outputs = outputs_of(spec, await self._call(spec, inputs))
             if self._regions is not None:
                 # others take up the room of one that large; the next call finds it free
                 self._lost += self._regions.retire(plan.size)
@@ -188,7 +175,7 @@ class TritonClient:
             else:  # also after a cancel: the server may go on with the request, and write to the region
                 self._lost.append(region)
             raise
-        outputs = {**_outputs(spec, answer, set(plan.outputs)), **plan.read(region)}
+        outputs = {**outputs_of(spec, answer, set(plan.outputs)), **plan.read(region)}
         self._give(region)
         return {tensor.name: outputs[tensor.name] for tensor in spec.outputs if tensor.name in outputs}
 
@@ -198,7 +185,7 @@ class TritonClient:
         inputs: Mapping[str, NDArray[np.generic]],
         shared: tuple[Region, Layout] | None = None,
     ) -> triton.InferResult:
-        request, wanted = _request(spec, inputs, shared)
+        request, wanted = request_of(spec, inputs, shared)
         try:
             return await self._client.infer(
                 spec.name,
@@ -211,7 +198,7 @@ class TritonClient:
         except InferenceServerException as error:
             if shared is not None and REGION_UNKNOWN in (error.message() or ""):
                 raise _RegionUnknown(f"{spec.name}: {error.message()}") from error
-            raise _translated(error, spec.name, self._url) from error
+            raise translated(error, spec.name, self._url) from error
 
     async def share(self, max_bytes: int) -> bool:
         """Use shared memory from now on, if the server is on the same host and can map it.
@@ -247,7 +234,7 @@ class TritonClient:
             )
         except InferenceServerException as error:
             if ALREADY not in (error.message() or ""):
-                raise _translated(error, what, self._url) from error
+                raise translated(error, what, self._url) from error
         self._registered.add(region.name)
 
     async def _reclaim(self) -> None:
@@ -305,86 +292,3 @@ class TritonClient:
             if regions is not None:
                 regions.close()
             await self._client.close()
-
-
-def _request_input(tensor: TensorSpec, array: NDArray[np.generic]) -> triton.InferInput:
-    entry = triton.InferInput(tensor.name, list(array.shape), TRITON_DTYPES[tensor.dtype])
-    entry.set_data_from_numpy(np.ascontiguousarray(array))
-    return entry
-
-
-def _request(
-    spec: GraphSpec, inputs: Mapping[str, NDArray[np.generic]], shared: tuple[Region, Layout] | None
-) -> tuple[list[triton.InferInput], list[triton.InferRequestedOutput]]:
-    """Inputs and requested outputs of a call; those in a region are given by its name and their position."""
-    request, wanted = [], [triton.InferRequestedOutput(tensor.name) for tensor in spec.outputs]
-    for tensor in spec.inputs:
-        place = shared[1].inputs.get(tensor.name) if shared else None
-        if shared is None or place is None:
-            request.append(_request_input(tensor, inputs[tensor.name]))
-        else:
-            entry = triton.InferInput(tensor.name, list(place.shape), TRITON_DTYPES[tensor.dtype])
-            entry.set_shared_memory(shared[0].name, place.nbytes, place.offset)
-            request.append(entry)
-    if shared is not None:
-        for output in wanted:
-            if (place := shared[1].outputs.get(output.name())) is not None:
-                output.set_shared_memory(shared[0].name, place.nbytes, place.offset)
-    return request, wanted
-
-
-def _outputs(spec: GraphSpec, answer: triton.InferResult, elsewhere: Collection[str] = ()) -> Tensors:
-    """The outputs in the message."""
-    try:
-        arrays = {tensor.name: answer.as_numpy(tensor.name) for tensor in spec.outputs if tensor.name not in elsewhere}
-    except ValueError as error:  # from numpy: fewer bytes than the shape needs
-        raise ContractViolation(f"{spec.name}: Triton's response can't be parsed: {error}") from error
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def _compare_release(manifest: Manifest, model: str, config: Any) -> None:
-    if manifest.file == ENGINE_FILE and config.backend != ENGINE_BACKEND:
-        raise ConfigurationError(
-            f"model {model}: expected the backend {ENGINE_BACKEND} (manifest of {manifest.path} names "
-            f"{ENGINE_FILE}), the server uses {config.backend!r}"
-        )
-    parameters = {key: value.string_value for key, value in config.parameters.items()}
-    check_parameters(manifest, model, parameters, "the server")
-
-
-def _placement(config: Any) -> str:
-    """What runs a model, and on what: its backend, the kinds of its instances, its accelerators."""
-    kinds = {group.Kind.Name(group.kind) for group in config.instance_group}
-    accelerators = config.optimization.execution_accelerators
-    named = [*accelerators.gpu_execution_accelerator, *accelerators.cpu_execution_accelerator]
-    return " ".join([config.backend, *sorted(kinds), *(item.name for item in named)])
-
-
-def _compare(spec: GraphSpec, metadata: object) -> None:
-    for kind, tensors in (("inputs", spec.inputs), ("outputs", spec.outputs)):
-        found = {item.name: item for item in getattr(metadata, kind)}
-        for tensor in tensors:
-            if tensor.name not in found:
-                raise ConfigurationError(f"model {spec.name}: expected {kind} {tensor.name}, found {sorted(found)}")
-            _compare_tensor(spec.name, tensor, found[tensor.name].datatype, list(found[tensor.name].shape))
-
-
-def _compare_tensor(model: str, tensor: TensorSpec, dtype: str, shape: list[int]) -> None:
-    wanted = [-1 if isinstance(axis, str) else axis for axis in tensor.shape]
-    if dtype != TRITON_DTYPES[tensor.dtype] or shape != wanted:
-        raise ConfigurationError(
-            f"model {model}: tensor {tensor.name}: expected {TRITON_DTYPES[tensor.dtype]}{wanted}, "
-            f"the server has {dtype}{shape}"
-        )
-
-
-def _translated(error: InferenceServerException, model: str, url: str) -> DualtrackError:
-    """Convert the server's status to one of our errors, whose message names the model and the cause."""
-    status, text = str(error.status()).removeprefix("StatusCode."), error.message() or "no message"
-    if status == "DEADLINE_EXCEEDED" or any(part in text for part in EXPIRED):
-        return InferenceTimeout(f"{model}: Triton at {url} did not respond within the deadline: {text}")
-    if any(part in text for part in DEAD):
-        return Unavailable(f"{model}: its process on Triton at {url} has died: {text}", code=DEAD_CODE)
-    if status in GONE or any(part in text for part in LEAVING):
-        return Unavailable(f"{model}: Triton at {url} is unavailable: {text}", code="triton-unavailable")
-    return InferenceError(f"{model}: Triton at {url}: {status}: {text}")

@@ -8,7 +8,8 @@ from dualtrack.errors import ConfigurationError, InferenceError, InferenceTimeou
 from service.inference.client import Tensors
 from service.inference.repository.manifest import SERVED_VERSIONS, Manifest
 from service.inference.specs import GraphSpec, graph_specs
-from service.inference.triton.client import DEAD_CODE, TritonClient
+from service.inference.triton.client import TritonClient
+from service.inference.triton.statuses import DEAD_CODE
 
 PROBE_S = 3.0
 PROBE_HW = (128, 192)

@@ -20,12 +20,14 @@ from service.media.limits import VideoLimits
 from service.media.painter import Shape, paint
 from service.media.resize import upright
 from service.media.sound import MP4, SILENT, Span, add_sound
-from service.media.stream import open_video, rotation_of
+from service.media.stream import open_video, rotation_of, time_of
+from service.media.times import clock_shifts
 from service.structures.arrays import U8
 from service.structures.masks import decode_part, from_json
 
 TIME_BASE = Fraction(1, 90_000)
 PROGRESS_EVERY = 5
+SQUARE = Fraction(1)
 NICE = 5
 """Added to the niceness: an overlay is drawn beside jobs, which come first on a machine with few cores."""
 
@@ -67,10 +69,13 @@ class Overlay:
         output: the container.
         times: of the frames, in seconds; further frames follow at the frame rate.
         fps: the frame rate, which also determines the duration of the last frame.
+        pixel_shape: width of a pixel relative to its height, before rotation.
     """
 
-    def __init__(self, output: OutputContainer, times: Sequence[float], fps: float) -> None:
-        self._output, self._times, self._fps = output, times, fps
+    def __init__(
+        self, output: OutputContainer, times: Sequence[float], fps: float, pixel_shape: Fraction = SQUARE
+    ) -> None:
+        self._output, self._times, self._fps, self._pixel_shape = output, times, fps, pixel_shape
         self._planes = ToPlanes()
         self._stream: VideoStream | None = None
         self._pts = -1
@@ -110,6 +115,8 @@ class Overlay:
         stream.height, stream.width = (max(2, side // 2 * 2) for side in image.shape[:2])
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = TIME_BASE
+        turned = rotation_of(source) % 180 != 0
+        stream.codec_context.sample_aspect_ratio = 1 / self._pixel_shape if turned else self._pixel_shape
         tag(stream.codec_context, source)
         if kind := hdr(source):
             self._output.metadata["comment"] = f"HDR ({kind}), not tone-mapped"
@@ -126,10 +133,13 @@ def work(job: Document) -> Document:
     container, stream, _ = open_video(path, limits.max_pixels)
     silent = out.with_suffix(SILENT)
     kind: str | None = None
+    stored: list[float | None] = []
     try:
         with container, av.open(str(silent), "w", options=MP4) as output:
-            overlay = Overlay(output, times, job["fps"])
+            overlay = Overlay(output, times, job["fps"], stream.sample_aspect_ratio or SQUARE)
+            rate = float(stream.average_rate or 0)
             for frame in decoded(container.decode(stream), []):
+                stored.append(time_of(frame))
                 kind = hdr(frame)
                 assume_matrix(frame)
                 overlay.add(painter.paint(upright(frame, rotation_of(frame)), overlay.frames), frame)
@@ -137,7 +147,8 @@ def work(job: Document) -> Document:
                     send({"progress": overlay.frames})
             overlay.finish()
         begin = times[0] if times else 0.0
-        missing = add_sound(silent, path, out, Span(begin, begin + overlay.seconds), _still_there(overlay.frames))
+        span = Span(begin, begin + overlay.seconds, clock_shifts(stored, rate))
+        missing = add_sound(silent, path, out, span, _still_there(overlay.frames))
     finally:
         silent.unlink(missing_ok=True)
     notes = [f"the video is HDR ({kind}) and is not tone-mapped"] if kind else []

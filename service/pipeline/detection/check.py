@@ -4,7 +4,8 @@ from pathlib import Path
 
 from dualtrack.errors import InvalidDetections
 from service.media.children.child_main import Document, child_main, send
-from service.pipeline.detection.records import read_records, vector_from_json, vector_to_json
+from service.pipeline.detection.records import vector_from_json, vector_to_json
+from service.pipeline.detection.records_file import read_records
 from service.pipeline.store.cache import FolderCache
 
 

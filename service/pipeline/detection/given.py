@@ -84,7 +84,7 @@ async def check_detections(
     """Check a file of detections in a process with limits, which stores its records for the engine.
 
     Args:
-        path: see `records.read_records`.
+        path: see `records_file.read_records`.
         info: of the video that the detections are of.
         known: the detector's classes, which a bare list means.
         limits: how long the process may say nothing.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -24,6 +23,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.choice import WANTED, CategoryChoice
+from service.pipeline.parameters.exact import NUMBER, TRUTH
 from service.pipeline.parameters.params import PipelineParams, PresetName, preset
 from service.pipeline.parameters.request_names import (
     OLD_NAMES,
@@ -42,21 +42,7 @@ UNKNOWN = "extra_forbidden"
 MOST_SUGGESTIONS = 10
 """Maximum number of unknown names per request that get a suggestion: finding each one is slow."""
 
-
-def _number(value: object) -> object:
-    if isinstance(value, bool | str):
-        raise PydanticCustomError("number_type", "Input should be a valid number")
-    return value
-
-
-def _truth(value: object) -> object:
-    if not isinstance(value, bool):
-        raise PydanticCustomError("bool_type", "Input should be true or false")
-    return value
-
-
-EXACT = {int: BeforeValidator(_number), float: BeforeValidator(_number), bool: BeforeValidator(_truth)}
-"""Pydantic would also take `"3"` and `true` for numbers, and `"yes"` and `1` for true."""
+EXACT = {int: NUMBER, float: NUMBER, bool: TRUTH}
 
 
 def request_field(item: ParameterField, *, description: str, schema: dict[str, Any] | None = None) -> Any:

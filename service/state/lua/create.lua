@@ -1,6 +1,6 @@
 -- KEYS job, its checkpoints, its events, its owner's events, idempotency, queued, video's jobs, mark of a deleted video, record of the
 -- detections, their owners
--- ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl, detections or '', format
+-- ARGV id, video, parameters, now, max_queue, ttl, fingerprint, idempotency ttl, detections or '', format, request id or ''
 -- Returns what was done, and the job's fields if there is one.
 local job, checkpoints, job_events, owner_events, idempotency, queued, video_jobs, mark, detections, owners = unpack(KEYS)
 local function key(id)
@@ -35,6 +35,7 @@ if full() then
 end
 redis.call('HSET', job, 'id', ARGV[1], 'video_id', ARGV[2], 'parameters', ARGV[3], 'state', 'queued',
     'attempt', 0, 'created_at', ARGV[4], 'version', 0, 'format', ARGV[10])
+if ARGV[11] ~= '' then redis.call('HSET', job, 'request_id', ARGV[11]) end
 redis.call('EXPIRE', job, ARGV[6])
 local now = server_time()
 if ARGV[9] ~= '' then

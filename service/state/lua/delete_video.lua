@@ -1,12 +1,13 @@
--- KEYS video, mark of a deleted video, video's jobs, owner's events, queued, counters, video's artifacts, waiting and running
--- artifacts
+-- KEYS video, mark of a deleted video, video's jobs, owner's events, queued, counters, removals, video's artifacts, waiting
+-- and running artifacts
 -- ARGV now, TTL of the mark, TTL of counters, format, and what the keys of these begin with: jobs, their checkpoints,
--- their events, records of detections, their owners, artifacts, artifacts of a job
+-- their events, records of detections, their owners; name of this deletion; artifacts,
+-- artifacts of a job
 -- Returns the video's record, its jobs, and the detections files without other owners; nothing if the video does not exist.
-local video, mark, video_jobs, owner_events, queued, counters, video_artifacts, waiting, running = unpack(KEYS)
+local video, mark, video_jobs, owner_events, queued, counters, removals, video_artifacts, waiting, running = unpack(KEYS)
 local function delete_artifacts(index)
     for _, name in ipairs(redis.call('HKEYS', index)) do
-        redis.call('DEL', ARGV[10] .. name)
+        redis.call('DEL', ARGV[11] .. name)
         redis.call('ZREM', waiting, name)
         redis.call('ZREM', running, name)
     end
@@ -28,11 +29,13 @@ for _, id in ipairs(jobs) do
         redis.call('HDEL', job, 'open_artifacts')
         changed(job, ARGV[6] .. id, ARGV[7] .. id, owner_events)
     end
-    delete_artifacts(ARGV[11] .. id)
+    delete_artifacts(ARGV[12] .. id)
     local given = redis.call('HGET', job, 'detections')
     if given then
         local file = let_go(ARGV[8] .. given, ARGV[9] .. given, id)
         if file then table.insert(files, file) end
     end
 end
+redis.call('HSET', removals, ARGV[10],
+    cjson.encode({record = record, jobs = jobs, files = files, at = tonumber(ARGV[1])}))
 return {record, jobs, files}

@@ -75,6 +75,7 @@ def _edit(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
     [
         (lambda _: "{", "can't be read: JSONDecodeError"),
         (lambda _: "[]", "can't be read: TypeError"),
+        (_edit(lambda document: document.update(graphs=[])), "can't be read: AttributeError"),
         (_edit(lambda document: document.pop("release")), "can't be read: KeyError.*release"),
         (_edit(lambda document: document["dims"].update(color=3)), "can't be read: TypeError.*color"),
         (_edit(lambda document: document["graphs"]["siamese_rpn"].pop("sha256")), "can't be read: KeyError.*sha256"),
@@ -85,6 +86,11 @@ def test_spoilt_manifest(repository: Path, edit: Callable[[str], str], message: 
     file.write_text(edit(file.read_text()))
     with pytest.raises(ConfigurationError, match=f"manifest.json {message}"):
         load_manifest(repository)
+
+
+def test_a_repository_that_is_a_file_is_named(repository: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"manifest\.json/manifest\.json can't be read: NotADirectoryError"):
+        load_manifest(repository / "manifest.json")
 
 
 def of_format_0(preset: str, version: str) -> Callable[[str], str]:

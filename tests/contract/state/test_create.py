@@ -23,6 +23,13 @@ async def test_new_job_waits(bench: Bench, detections: str | None) -> None:
     assert 0 < await bench.redis.ttl(redis_keys.job(job.id)) <= 60
 
 
+async def test_a_job_knows_its_request(bench: Bench) -> None:
+    job, _ = await bench.store().create("video", {}, request_id="r-1")
+    assert (job.request_id, (await bench.begin(job.id)).request_id) == ("r-1", "r-1")
+    other, _ = await bench.store().create("video", {})
+    assert other.request_id is None
+
+
 async def test_without_a_key_every_request_is_a_job_of_its_own(bench: Bench) -> None:
     assert await bench.waiting(fingerprint="f") != await bench.waiting(fingerprint="f")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dualtrack.errors import Gone, NotFound, TooLarge
-from service.state import redis_keys
+from service.state import redis_keys, videos
 from service.state.blobs import BlobStore
 from service.state.cache_index import CacheIndex
 from service.state.detections import DetectionsStore
@@ -248,3 +248,46 @@ async def test_deleting_what_is_not_there(stores: Stores) -> None:
     with pytest.raises(NotFound):
         await stores.videos.delete(sha256("a"))
     assert await stores.bench.held() == {}
+
+
+async def test_a_video_whose_job_was_not_made_is_dropped_unless_somebody_else_has_it(stores: Stores) -> None:
+    video, _ = await stores.upload("a")
+    await stores.videos.drop(video)
+    assert stores.files() == []
+    assert await stores.bench.redis.keys() == []
+    # it was not deleted by anybody: jobs can be created
+    for shared in ("again", "job"):
+        video, _ = await stores.upload("a")
+        if shared == "again":
+            await stores.upload("a")
+        else:
+            await stores.job(video.id)
+        await stores.videos.drop(video)
+        assert await stores.videos.get(video.id) == video
+        await stores.videos.delete(video.id)
+    assert stores.files() == []
+    # the record of another upload, after a deletion
+    old, _ = video, await stores.upload("a")
+    await stores.videos.drop(old)
+    assert stores.files() == ["a"]
+
+
+async def test_a_deletion_that_was_cut_off_is_finished(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    video, _ = await stores.upload("a")
+    job_id = await stores.job(video.id, detections="d")
+    result = stores.blobs.result_folder(job_id, 1)
+    result.mkdir(parents=True)
+    (result / "result.jsonl").write_text("r")
+    with monkeypatch.context() as killed:
+        # a process that is killed removes nothing more
+        killed.setattr(stores.blobs, "delete", None)
+        with pytest.raises(TypeError):
+            await stores.videos.delete(video.id)
+    await stores.videos.finish_deletions()
+    assert stores.files() == ["a", "d", "r"], "another process may be at it"
+    again, _ = await stores.upload("a")
+    monkeypatch.setattr(videos, "DELETION_S", -1.0)
+    await stores.videos.finish_deletions()
+    assert stores.files() == ["a"], "that of the new upload"
+    assert await stores.videos.get(video.id) == again
+    assert await stores.bench.redis.exists(redis_keys.REMOVALS) == 0

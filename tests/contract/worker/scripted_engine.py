@@ -5,7 +5,7 @@ until the job is canceled. `deaf`: send nothing more. `spin`, `child`: compute w
 a message, here or in a child. `exit`, `kill`: end during the job. `malformed`, `unknown`,
 `command`, `huge`, `half`, `newer`: send a line that is not a valid message of an engine. `next-run`: send the rest as
 messages about the next run. `late`: send messages about the previous run. `result`: write a result without tubelets
-to `out`. The program's arguments are the commands to run at the start.
+to `out`. `limits`: be ready with short limits. The program's arguments are the commands to run at the start.
 """
 
 import os
@@ -49,6 +49,9 @@ class Scripted:
 
     def ready(self) -> None:
         self.send(Ready())
+
+    def limits(self) -> None:
+        self.send(Ready(silent_s=0.5, deadline_s=5))
 
     def step(self) -> None:
         self.steps += 1

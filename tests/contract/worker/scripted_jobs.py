@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dualtrack.engine.handle import SILENT_S, EngineHandle
+from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import DualtrackError, JobFailed
-from dualtrack.protocol import Cached, Step
+from dualtrack.protocol import SILENT_S, Cached, Step
 
 SCRIPTED = Path(__file__).with_name("scripted_engine.py")
 CANCELED = "Canceled: job: canceled"
@@ -26,7 +26,7 @@ class Outcome:
 
 @contextlib.asynccontextmanager
 async def scripted(
-    folder: Path, *start: str, silent_s: float = SILENT_S, deadline_s: float | None = None
+    folder: Path, *start: str, silent_s: float | None = SILENT_S, deadline_s: float | None = None
 ) -> AsyncIterator[EngineHandle]:
     """A handle whose engine follows the script `start` when it starts."""
     command = [sys.executable, str(SCRIPTED), *(start or ["ready"])]

@@ -75,6 +75,34 @@ def test_an_engine_that_computes_without_a_word_is_left_alone(
     assert checks > idle.CHECKS
 
 
+def test_an_engine_that_freezes_while_it_starts_is_killed(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path, "deaf", silent_s=0.5) as engine:
+            assert (await run_script(engine, "done")).end == FROZEN
+
+    asyncio.run(check())
+
+
+def test_an_engine_that_takes_long_to_start_is_waited_for(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path, "spin", "child", "ready", silent_s=0.5) as engine:
+            assert (await run_script(engine, "done")).end == "done"
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("script", "end"),
+    [("deaf", FROZEN), ("until-cancel", "job-deadline: job: not done within job_deadline_s, 5 s, final")],
+)
+def test_without_others_the_engines_own_limits_hold(script: str, end: str, tmp_path: Path) -> None:
+    async def check() -> None:
+        async with scripted(tmp_path, "limits", silent_s=None) as engine:
+            assert (await run_script(engine, script)).end == end
+
+    asyncio.run(check())
+
+
 def test_a_job_that_takes_too_long_fails_for_good(tmp_path: Path) -> None:
     async def check() -> None:
         async with scripted(tmp_path, deadline_s=SHORT_S) as engine:

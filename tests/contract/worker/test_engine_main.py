@@ -19,6 +19,8 @@ from tests.support.clips import plain
 from tests.support.pipelines import REPOSITORY
 from tests.support.results import STORED
 
+READY = Ready(silent_s=120, deadline_s=6 * 3600)
+
 
 class JobEngine:
     """The process, and the lines to and from it."""
@@ -34,7 +36,7 @@ class JobEngine:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env={**os.environ, "DUALTRACK_DATA_DIR": str(folder / "elsewhere")},
+            env={**os.environ, "DUALTRACK_DATA_DIR": str(folder / "elsewhere"), "DUALTRACK_JOB_DEADLINE_S": "99"},
         )
 
     def send(self, *messages: Message | str) -> None:
@@ -93,7 +95,7 @@ def video(tmp_path: Path) -> Path:
 def test_one_job_after_the_other_until_the_input_ends(engine: JobEngine, video: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_text("no video")
     engine.send(engine.start)
-    assert engine.receive(Ready) == [Ready()]
+    assert engine.receive(Ready) == [READY]
     engine.send(engine.job(1, tmp_path / "bad.mp4"), engine.job(2, video))
     *_, bad = engine.receive(Done, Failed)
     assert isinstance(bad, Failed)
@@ -124,8 +126,9 @@ def test_a_disk_that_is_full_fails_the_attempt_and_leaves_no_file_and_the_engine
 
 
 def test_settings_that_are_left_out_come_from_the_environment(engine: JobEngine, video: Path, tmp_path: Path) -> None:
-    engine.send(Start({"threads": 1}))
-    assert engine.receive(Ready) == [Ready()]
+    engine.send(Start({"threads": 1, "engine_silent_s": 7, "inference_deadline_s": 8}))
+    # as long as an engine may wait for Triton it is not frozen
+    assert engine.receive(Ready) == [Ready(silent_s=16, deadline_s=99)]
     scratch = tmp_path / "elsewhere" / "scratch"
     assert [path.suffix for path in scratch.iterdir()] == [".lock"]
     engine.send(engine.job(1, video))
@@ -170,7 +173,7 @@ def test_a_cancel_stops_its_run_before_the_first_step_and_no_other(
         messages.append(engine.job(int(number), video) if kind == "run" else Cancel(int(number)))
     # all of it is read while the models are loaded
     engine.send(engine.start, *messages)
-    assert engine.receive(Ready) == [Ready()]
+    assert engine.receive(Ready) == [READY]
     for end in ends:
         what, number = end.split()
         *steps, last = engine.receive(Done, Failed)
@@ -192,7 +195,7 @@ def test_a_cancel_in_mid_run_stops_it_and_not_the_next(engine: JobEngine, tmp_pa
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
-        pytest.param(Start({}, 3), "the other side uses format 3, this side format 2", id="a newer worker"),
+        pytest.param(Start({}, 4), "the other side uses format 4, this side format 3", id="a newer worker"),
         pytest.param("{}\n", "unknown message None", id="no message"),
         pytest.param(Cancel(1), "expected start, got cancel", id="another message"),
     ],

@@ -69,7 +69,7 @@ def test_notes_of_the_cache_say_which_are_checkpoints(tmp_path: Path) -> None:
         pytest.param("step", "expected the message ready, got step", id="it reports a step"),
         pytest.param("done", "expected the message ready, got done", id="it is done before it has begun"),
         pytest.param("malformed", "expected a line of JSON", id="it writes no JSON"),
-        pytest.param("newer", "the other side uses format 3, this side format 2$", id="it is newer"),
+        pytest.param("newer", "the other side uses format 4, this side format 3$", id="it is newer"),
     ],
 )
 def test_an_engine_that_does_not_get_ready_is_refused(start: str, message: str, tmp_path: Path) -> None:

@@ -70,6 +70,21 @@ def test_a_job_that_is_not_made_leaves_no_detections(tmp_path: Path, content: by
         assert files_below(api.settings.data_dir / "blobs/detections") == set()
 
 
+def test_a_job_that_is_not_made_leaves_no_video(tmp_path: Path, content: bytes) -> None:
+    other = clip(tmp_path / "b.mp4", seed=1).read_bytes()
+    with running(tmp_path / "full", max_queue=1) as api, api.http() as http:
+        assert http.post("/v1/jobs", files={"file": ("a.mp4", content)}).status_code == 202
+        problem(http.post("/v1/jobs", files={"file": ("b.mp4", other)}), 429, "queue-full")
+        gone = hashlib.sha256(other).hexdigest()
+        problem(http.get(f"/v1/videos/{gone}"), 404, "unknown-video")
+        # a video that was there before stays
+        problem(http.post("/v1/jobs", files={"file": ("a.mp4", content)}), 429, "queue-full")
+        assert {file.rsplit("/", 1)[1].split(".")[0] for file in files_below(api.settings.data_dir / "blobs")} == {
+            hashlib.sha256(content).hexdigest()
+        }
+        assert http.post("/v1/videos", content=other, headers=RAW).status_code == 201
+
+
 def test_equal_uploads_at_once_are_one_video(api: Api, content: bytes) -> None:
     def upload(_: int) -> int:
         with api.http() as http:

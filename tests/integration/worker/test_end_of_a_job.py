@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+import structlog
 
 from dualtrack.engine.handle import EngineHandle
 from dualtrack.errors import Gone, JobFailed
@@ -88,6 +89,17 @@ def test_it_leaves_no_result(api: Api, tmp_path: Path, between: Between, bad: bo
 
     assert api.act(run) is (JobState.CANCELED if between is cancel else None)
     assert files_below(tmp_path / "blobs/results") == set()
+
+
+def test_what_the_worker_logs_has_the_id_of_the_request(api: Api, tmp_path: Path) -> None:
+    with api.http() as http:
+        video = http.post("/v1/videos", content=clip(tmp_path / "a.mp4").read_bytes(), headers=RAW).json()["id"]
+        asked = {"video_id": video, "parameters": {}}
+        job_id = http.post("/v1/jobs", json=asked, headers={"X-Request-ID": "r-1"}).json()["id"]
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
+        api.act(lambda parts: runner(parts, Engine(lambda: asyncio.sleep(0))).run(job_id))
+    ids = {entry["event"]: entry.get("request_id") for entry in logged if entry.get("job") == job_id}
+    assert ids == {"job started": "r-1", "job done": "r-1"}
 
 
 def test_a_job_of_format_1_finds_the_file_of_detections_where_it_was(api: Api, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ LINES = [
     ),
     pytest.param(Do(3, {"video": "v"}), '{"message": "do", "run": 3, "job": {"video": "v"}}', id="do"),
     pytest.param(Cancel(3), '{"message": "cancel", "run": 3}', id="cancel"),
-    pytest.param(Ready(), '{"message": "ready", "format": 3}', id="ready"),
+    pytest.param(
+        Ready(silent_s=0.5), '{"message": "ready", "format": 3, "silent_s": 0.5, "deadline_s": 0.0}', id="ready"
+    ),
     pytest.param(
         Step(3, "track", 1, 9),
         '{"message": "step", "run": 3, "stage": "track", "done": 1, "total": 9}',

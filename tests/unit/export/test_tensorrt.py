@@ -26,7 +26,7 @@ from service.inference.checks import check_inputs
 from service.inference.open import open_client
 from service.inference.repository.manifest import ENGINE_FILE, Manifest, load_manifest, verify
 from service.inference.specs import LITE, RESNEXT, graph_specs
-from service.inference.triton.client import _compare_release
+from service.inference.triton.deployed import compare_release
 from service.pipeline.parameters.params import DetectorParams
 from service.pipeline.tracks.tracker import MOST_WINDOWS
 from service.structures.canvas import fit
@@ -295,4 +295,4 @@ def test_a_server_that_runs_another_backend_than_the_manifest_says_is_refused(tm
     manifest = load_manifest(engines(tmp_path))
     config = SimpleNamespace(backend="onnxruntime", parameters={})
     with pytest.raises(ConfigurationError, match=r"mask_rcnn: expected the backend tensorrt .* uses 'onnxruntime'"):
-        _compare_release(manifest, "mask_rcnn", config)
+        compare_release(manifest, "mask_rcnn", config)

@@ -21,6 +21,7 @@ from service.media.codecs import SOUND_COPIED
 from service.media.limits import VideoLimits
 from service.media.probe import probe
 from service.media.render import render_overlay
+from service.media.times import rising
 from service.structures.arrays import F64
 
 BARS = np.array(
@@ -211,6 +212,35 @@ def test_sound_is_kept_and_stays_with_its_pictures(
     assert all(earlier < later for earlier, later in pairwise(heard))
     with av.open(str(out)) as container:
         assert len(list(container.decode(video=0))) == len(times)
+
+
+@pytest.mark.parametrize("codec", [pytest.param("aac", id="copied"), pytest.param("mp2", id="coded-again")])
+def test_joined_recordings_keep_the_sound_of_all_parts(codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "v.ts"
+    # the clock of the second one is behind that of the first one
+    parts = [with_sound(tmp_path / f"{begin}.ts", codec, begin=begin, frames=20) for begin in (10.0, 3.0)]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+    with av.open(str(path)) as container:
+        times = rising([float(frame.pts * frame.time_base) for frame in container.decode(video=0)])
+    assert times[-1] - times[0] == pytest.approx(3.9)
+    out, notes = overlay(path, times)
+    _, heard = heard_in(out)
+    assert (heard[0], heard[-1]) == pytest.approx((0.0, 3.9), abs=0.1)
+    assert max(later - earlier for earlier, later in pairwise(heard)) < 0.1
+    assert notes == []
+
+
+@pytest.mark.parametrize(("rotation", "shown"), [(0, Fraction(16, 11)), (90, Fraction(11, 16))])
+def test_pixels_keep_their_shape(
+    rotation: int, shown: Fraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.media.children.render.rotation_of", lambda _: rotation)
+    path = video(tmp_path / "v.mkv", (96, 128), params="sar=16/11")
+    out, _ = overlay(path, [0.0, 0.1])
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == shown
 
 
 def test_sound_that_cannot_be_used_is_left_out_and_said(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from service.media.decode import decode
 from service.media.limits import VideoLimits
 from service.media.probe import probe
-from service.media.times import frame_rate, rising
+from service.media.times import Clock, clock_shifts, frame_rate, rising
 
 LIMITS = VideoLimits()
 CLOCK = Fraction(1, 1000)
@@ -130,3 +130,13 @@ def test_whatever_a_file_says_times_rise_and_those_that_do_stay() -> None:
 def test_frame_rate(times: Sequence[float], rate: float) -> None:
     # a frame that was dropped is no pause: it counts in the mean
     assert frame_rate(times) == pytest.approx(rate if times != [0, 1, 3, 4, 5, 6] else 5 / 6)
+
+
+def test_another_stream_is_moved_as_the_frames_of_its_stretch() -> None:
+    frames = [10 + t / 10 for t in range(20)] + [3 + t / 10 for t in range(20)]
+    shifts = clock_shifts(frames)
+    assert shifts == pytest.approx([0, 9])
+    clock = Clock(shifts)
+    audio = [9.98, 11.0, 12.1, 12.0, 2.99, 4.0, 5.0, 1.0]
+    # a small step back is rounding; a further reset, which the frames do not have, is none
+    assert [clock.shift(time) for time in audio] == pytest.approx([0, 0, 0, 0, 9, 9, 9, 9])

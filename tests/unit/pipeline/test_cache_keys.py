@@ -25,7 +25,8 @@ from service.pipeline.categories.class_vector import ClassVector, bundled
 from service.pipeline.detection.description import load_detector_file
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.detection.outside import OutsideDetector
-from service.pipeline.detection.records import read_records, records_of, vector_to_json
+from service.pipeline.detection.records import records_of, vector_to_json
+from service.pipeline.detection.records_file import read_records
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.networks import Networks
 from service.pipeline.parameters.job_parameters import JobParameters
@@ -223,6 +224,13 @@ def test_sources_of_candidates_are_distinguished(tmp_path: Path) -> None:
     assert len({each["shots"] for each in found}) == 1
     again = described_detector(tmp_path / "again", score="s", graph=b"1")
     assert keys(replace(a_run(), detector_override=again)) == found[1]
+
+
+def test_only_the_bundled_detectors_scores_are_rescaled(tmp_path: Path) -> None:
+    given, bundled_run = given_file(tmp_path / "a", "[]"), a_run()
+    assert bundled_run.tubelet_params == bundled_run.params.tubelets
+    assert bundled_run.tubelet_params.rescale
+    assert not replace(bundled_run, detector_override=given).tubelet_params.rescale
 
 
 @pytest.mark.parametrize("name", MANIFEST.graphs)

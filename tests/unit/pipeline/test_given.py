@@ -16,7 +16,8 @@ from service.inference.repository.manifest import ModelClass
 from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.detection.given import GivenDetections
-from service.pipeline.detection.records import MOST_PER_FRAME, Records, read_records, unpack_records
+from service.pipeline.detection.records import Records, unpack_records
+from service.pipeline.detection.records_file import MOST_PER_FRAME, read_records
 from service.pipeline.parameters.params import DetectorParams
 from service.structures.detections import Detections
 from service.structures.masks import area, decode, encode, filled, from_coco
@@ -183,6 +184,17 @@ RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
         pytest.param([{"image_id": 0, "bbox": [0, 0, 5, 5]}], "record 0: score: expected a number", id="no-score"),
         pytest.param([{**BOX, "score": 1.5}], "record 0: score: Input should be less than or equal to 1, got 1.5", id="score"),
         pytest.param([{**BOX, "score": float("nan")}], "record 0: score", id="nan"),
+        pytest.param([{**BOX, "image_id": "0"}], "record 0: image_id: Input should be a valid number, got '0'", id="text-frame"),
+        pytest.param([{**BOX, "image_id": True}], "record 0: image_id: Input should be a valid number", id="true-frame"),
+        pytest.param([{**BOX, "category_id": "1"}], "record 0: category_id: Input should be a valid", id="text-category"),
+        pytest.param([{**BOX, "score": "0.5"}], "record 0: score: Input should be a valid number", id="text-score"),
+        pytest.param([{**BOX, "score": True}], "record 0: score: Input should be a valid number", id="true-score"),
+        pytest.param([{**BOX, "scores": ["0.5", 0]}], "record 0: scores.0: Input should be a valid number", id="text-scores"),
+        pytest.param([{**BOX, "bbox": ["5", 5, 5, 5]}], "record 0: bbox.0: Input should be a valid number", id="text-box"),
+        pytest.param([{**BOX, "bbox": [5, 5, 5, True]}], "record 0: bbox.3: Input should be a valid number", id="true-box"),
+        pytest.param(
+            {"categories": [{"id": "1", "name": "a"}], "annotations": []}, "entry 0: id: Input should be", id="text-id"
+        ),
         pytest.param([{**BOX, "bbox": [0, 0, 5]}], "record 0: bbox", id="three-numbers"),
         pytest.param([{**BOX, "bbox": [0, 0, 0, 5]}], "record 0: bbox", id="no-width"),
         pytest.param([{**BOX, "bbox": [90, 0, 5, 5]}], "inside the frame of 60 x 40 pixels, got [90.0", id="outside"),

@@ -1,5 +1,6 @@
 """A worker's sign of life and its probe, run as a container runs it."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dualtrack.errors import ConfigurationError
 from service.processes import liveness
+from service.settings import Settings
+from service.worker.main import run_worker
 
 PROBE = [sys.executable, "-m", "service.processes.liveness"]
 
@@ -35,6 +39,11 @@ def test_an_old_one_is_not(tmp_path: Path, most_s: float, code: int) -> None:
 def test_before_the_first_sign_there_is_none(tmp_path: Path) -> None:
     assert liveness.silent_s(tmp_path / "alive") == float("inf")
     assert probe(tmp_path / "alive").returncode == 1
+
+
+def test_a_file_that_can_not_be_written_is_named_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="DUALTRACK_LIVENESS_FILE: expected a file that this user can write"):
+        asyncio.run(run_worker(Settings(data_dir=tmp_path, liveness_file=tmp_path / "nowhere" / "alive")))
 
 
 def test_wrong_usage() -> None:
