@@ -13,6 +13,7 @@ from pycocotools import mask as coco
 
 from dualtrack.errors import InvalidParameter
 from evaluation.data.dataset import Dataset, load_dataset
+from evaluation.metrics.figures import figures_of
 from evaluation.metrics.strata import stratum_figures
 from evaluation.metrics.ytvis import IOU_THRESHOLDS, figures, match_clips, per_class
 from tests.unit.builders import HW, mask
@@ -129,8 +130,8 @@ def test_strata_are_figures_of_their_clips(tmp_path: Path) -> None:
     clips = match_clips(truth, truth.videos, answers())
     found = stratum_figures(clips, truth.videos, "kind")
     assert list(found) == ["far", "near"]
-    assert found["far"] == {"clips": 1, **figures(clips[1:2])}
-    assert found["near"] == {"clips": 2, **figures([clips[0], clips[2]])}
+    assert found["far"] == {"clips": 1, **figures_of(clips[1:2])}
+    assert found["near"] == {"clips": 2, **figures_of([clips[0], clips[2]])}
 
 
 @pytest.mark.parametrize("field", ["length", "stratum"])
