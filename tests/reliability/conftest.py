@@ -9,7 +9,7 @@ import pytest
 from evaluation.bench.meters.processes import resident
 from service.state.connection import MOST_CONNECTIONS
 from tests.integration.api.api_service import wait_for
-from tests.reliability.answers import PATIENCE_S
+from tests.reliability.responses import PATIENCE_S
 from tests.reliability.service_processes import Service, serving
 
 MOST_GROWN = 128 << 20

@@ -12,7 +12,7 @@ from service.inference.fake.detector import PALETTE
 from service.state import redis_keys
 from service.state.job import TERMINAL
 from tests.integration.api.api_service import wait_for
-from tests.reliability.answers import PATIENCE_S, PAUSE_S, Answers, Caller
+from tests.reliability.responses import PATIENCE_S, PAUSE_S, Caller, Responses
 from tests.reliability.service_processes import Service
 from tests.support.annotated import write_video
 from tests.support.scenes import Rectangle
@@ -74,13 +74,13 @@ class Desk:
 
 @contextmanager
 def desk(service: Service) -> Iterator[Desk]:
-    """A client; at the end all answers that it got must have been right."""
-    caller = Caller(service.url, Answers())
+    """A client; at the end all responses that it got must have been right."""
+    caller = Caller(service.url, Responses())
     try:
         yield Desk(service, caller)
     finally:
         caller.close()
-    assert caller.answers.wrong == []
+    assert caller.responses.wrong == []
 
 
 def scene(path: Path, frames: int = 48, *, shift: int = 0) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from service.api import __main__ as api_main
+from service.api import main as api_main
 from service.api.intake import body, pace
 from service.api.server.protocol import DeadlineProtocol
 from service.cli import serve as serving

@@ -14,7 +14,7 @@ from redis import Redis
 
 from evaluation.bench.meters.processes import children
 from tests.integration.api.api_service import wait_for
-from tests.reliability.answers import PATIENCE_S
+from tests.reliability.responses import PATIENCE_S
 from tests.support.pipelines import REPOSITORY
 from tests.support.ports import free_ports
 

@@ -4,7 +4,6 @@ Events of the jobs decide when something is killed, a seed decides what. What ha
 """
 
 import contextlib
-import hashlib
 import itertools
 import json
 import queue
@@ -24,8 +23,9 @@ from service.state import redis_keys
 from service.state.artifact import ArtifactState
 from service.state.events import JobEvent, parse_event
 from service.state.job import TERMINAL, JobState
-from tests.reliability.answers import PATIENCE_S, PAUSE_S, Answers, Caller
+from tests.reliability.accepted import Accepted
 from tests.reliability.jobs import Ask, Fate, Plan
+from tests.reliability.responses import PATIENCE_S, PAUSE_S, Caller, Responses
 from tests.reliability.service_processes import Service
 
 VICTIMS = ("worker", "engine", "api", "valkey")
@@ -41,27 +41,6 @@ UNDER_WAY = (
 """Sets that are empty when everything has ended."""
 SPACING = (1, 6)
 """Fewest and most events of running jobs between two kills."""
-
-
-@dataclass
-class Accepted:
-    """A job that the service has accepted.
-
-    Attributes:
-        expected: states in which it may end.
-        last: the job as it was when it had ended, or the status of the answer in its place.
-        digests: of what can be downloaded of a job that is done, in the order of its formats.
-    """
-
-    ask: Ask
-    job_id: str
-    expected: set[str]
-    last: dict[str, Any] = field(default_factory=dict)
-    digests: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> str:
-        return f"/v1/jobs/{self.job_id}"
 
 
 def kills_of(seed: int, count: int) -> Iterator[tuple[str, int]]:
@@ -90,7 +69,7 @@ class Storm:
     events: list[JobEvent] = field(default_factory=list)
     artifacts: Counter[str] = field(default_factory=Counter)
     """How often each artifact was reported as done."""
-    answers: Answers = field(default_factory=Answers)
+    responses: Responses = field(default_factory=Responses)
     killed: Counter[str] = field(default_factory=Counter)
     unsure: int = 0
     """Creates without a key that may have made a job that nobody knows of."""
@@ -131,7 +110,7 @@ class Storm:
 
     @contextlib.contextmanager
     def _caller(self) -> Iterator[Caller]:
-        caller = Caller(self.service.url, self.answers)
+        caller = Caller(self.service.url, self.responses)
         try:
             yield caller
         finally:
@@ -293,41 +272,10 @@ class Storm:
         """Until every accepted job has ended, as its own address says, and all of its result is there."""
         with self._caller() as caller:
             for job in list(self.accepted.values()):
-                job.last = self._last(caller, job)
-                if job.last["state"] == JobState.DONE:
-                    job.digests = tuple(_downloaded(caller, job, kind) for kind in job.ask.formats)
+                if not self._over.is_set():
+                    job.follow(caller)
         # also jobs whose create was not answered, and what is drawn of theirs
         with self.service.redis() as redis:
             self._wait_for(lambda: not any(redis.exists(name) for name in UNDER_WAY))
             [(newest, _)] = redis.xrevrange(redis_keys.owner_events(redis_keys.OWNER), count=1)
         self._wait_for(lambda: self.events[-1].cursor == newest)
-
-    def _last(self, caller: Caller, job: Accepted) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._over.is_set():
-            answer = caller.call("GET", job.path, params={"wait": 5})
-            if answer.status_code == 410:
-                return {"state": "gone"}
-            found: dict[str, Any] = answer.json()
-            if answer.status_code != 200:
-                return {"state": f"answer {answer.status_code}"}
-            if found["state"] in TERMINAL:
-                return found
-            assert time.monotonic() < deadline, f"job {job.job_id} does not end: {found}"
-        return {"state": "the storm was ended"}
-
-
-def _downloaded(caller: Caller, job: Accepted, kind: str) -> str:
-    """The digest of a result; an overlay is drawn after the job's end."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        answer = caller.call("GET", f"{job.path}/result", params={"format": kind, "wait": 5})
-        if answer.status_code == 200:
-            return hashlib.sha256(answer.content).hexdigest()
-        code = answer.json()["code"]
-        if code == "artifact-failed":
-            # the workers of all its attempts were killed
-            caller.call("POST", f"{job.path}/artifacts", json={"kind": "overlay"})
-        elif code != "not-ready":
-            return f"{answer.status_code} {answer.text}"
-        assert time.monotonic() < deadline, answer.text

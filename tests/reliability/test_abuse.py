@@ -13,8 +13,8 @@ import pytest
 
 from tests.integration.api.api_service import wait_for
 from tests.reliability.abuse import CLOSED, SLOW, TABLE, Abuse, request
-from tests.reliability.answers import PATIENCE_S, Answers, complaint
 from tests.reliability.following import Desk, desk, scene
+from tests.reliability.responses import PATIENCE_S, Responses, complaint
 from tests.reliability.service_processes import Service
 
 pytestmark = pytest.mark.reliability
@@ -67,17 +67,17 @@ def test_hundreds_of_long_polls_are_answered(at: Desk, tmp_path: Path) -> None:
 
 
 def test_a_crowd_of_uploads_is_refused_in_order(service: Service, http: httpx.Client) -> None:
-    answers = Answers()
+    responses = Responses()
 
     def upload(number: int) -> int:
         content = b"no video %d" % number * 10_000
         sent = http.post(f"{service.url}/v1/videos", content=content, headers={"Content-Type": "video/mp4"})
-        answers.note("upload", sent.status_code, sent.headers)
+        responses.note("upload", sent.status_code, sent.headers)
         return sent.status_code
 
     with ThreadPoolExecutor(64) as threads:
         assert set(threads.map(upload, range(100))) <= {415, 429}
-    assert answers.wrong == []
+    assert responses.wrong == []
 
 
 def test_uploads_that_break_off_leave_nothing(service: Service) -> None:

@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.reliability.answers import Answers, Caller
 from tests.reliability.following import Desk, desk
+from tests.reliability.responses import Caller, Responses
 from tests.reliability.service_processes import Service
 from tests.support.clips import plain
 
@@ -124,10 +124,10 @@ def test_a_hostile_file(service: Service, make: Callable[[Path], object], tmp_pa
 def test_files_with_damage_anywhere(service: Service, tmp_path: Path) -> None:
     """Taken or refused, and the jobs of those that are taken end: done, or failed for a reason that lies in the file."""
     whole = plain(tmp_path / "a.mp4", 6).read_bytes()
-    answers = Answers()
+    responses = Responses()
 
     def send(seed: int) -> httpx.Response:
-        caller = Caller(service.url, answers)
+        caller = Caller(service.url, responses)
         try:
             return caller.call("POST", "/v1/videos", content=damaged(whole, seed), headers=RAW)
         finally:
@@ -135,7 +135,7 @@ def test_files_with_damage_anywhere(service: Service, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(send, range(DAMAGED)))
-    assert answers.wrong == []
+    assert responses.wrong == []
     assert {answer.status_code for answer in found} <= {200, 201, *REFUSED}
     taken = {answer.json()["id"] for answer in found if answer.is_success}
     assert taken

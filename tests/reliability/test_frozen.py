@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.integration.api.api_service import wait_for
-from tests.reliability.answers import PATIENCE_S
 from tests.reliability.following import Desk, desk, scene, since
+from tests.reliability.responses import PATIENCE_S
 from tests.reliability.service_processes import Service, serving
 
 pytestmark = pytest.mark.reliability
@@ -130,7 +130,7 @@ def test_a_frozen_state_server_is_503_and_jobs_go_on(at: Desk, tmp_path: Path) -
     finally:
         at.service.send("valkey", signal.SIGCONT)
     job = at.until_it_ends(path)
-    # the server reads what it was sent when it goes on, also from clients that were told that it failed
+    # when it goes on, the server reads what it was sent meanwhile, also if the client got a 503 for it
     assert job["state"] in {"done", "canceled"}
     assert since(before, at.counts())[f"jobs:{job['state']}"] == 1
     assert at.results(path) == ({str(job["attempt"])} if job["state"] == "done" else set())

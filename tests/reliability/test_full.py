@@ -10,8 +10,8 @@ import pytest
 
 from service.state.job import MOST_PARAMETER_BYTES
 from tests.integration.api.api_service import problem, wait_for
-from tests.reliability.answers import PATIENCE_S
 from tests.reliability.following import Desk, desk, scene
+from tests.reliability.responses import PATIENCE_S
 from tests.reliability.service_processes import Service, serving
 
 pytestmark = pytest.mark.reliability

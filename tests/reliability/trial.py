@@ -19,7 +19,7 @@ def undisturbed(folder: Path, plan: Plan, *, models: bool, workers: int) -> Mapp
     with serving(folder, models=models, workers=workers) as service:
         calm = Storm(service, plan, len(asks), asks=asks)
         calm.run()
-        assert calm.answers.wrong == calm.faults == []
+        assert calm.responses.wrong == calm.faults == []
         return {job.ask.content: job.digests for job in calm.accepted.values()}
 
 

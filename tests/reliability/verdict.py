@@ -14,7 +14,7 @@ from service.state.blobs import STALE_PART_S, BlobStore
 from service.state.events import JobEvent
 from service.state.job import TERMINAL, JobState
 from tests.integration.api.api_service import wait_for
-from tests.reliability.answers import PATIENCE_S
+from tests.reliability.responses import PATIENCE_S
 from tests.reliability.service_processes import Service
 from tests.reliability.storm import Storm
 
@@ -39,7 +39,7 @@ class Verdict:
     other_bytes: list[str] = field(default_factory=list)
     event_gaps: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
-    wrong_answers: list[str] = field(default_factory=list)
+    wrong_responses: list[str] = field(default_factory=list)
 
     def complaints(self) -> dict[str, list[str]]:
         """All that should not be."""
@@ -58,15 +58,15 @@ def judge(storm: Storm, undisturbed: Mapping[str, tuple[str, ...]]) -> Verdict:
         killed=dict(storm.killed),
         events=len(storm.events),
         overlays=storm.artifacts.total(),
-        statuses={str(status): count for status, count in sorted(storm.answers.statuses.items())},
-        broken_connections=storm.answers.broken,
+        statuses={str(status): count for status, count in sorted(storm.responses.statuses.items())},
+        broken_connections=storm.responses.broken,
     )
     _look_at_states(storm, verdict)
     _look_at_events(storm, verdict)
     _look_at_commits(storm, verdict)
     _look_at_bytes(storm, undisturbed, verdict)
     _look_at_files(storm, verdict)
-    verdict.wrong_answers = [*storm.answers.wrong, *storm.faults]
+    verdict.wrong_responses = [*storm.responses.wrong, *storm.faults]
     return verdict
 
 

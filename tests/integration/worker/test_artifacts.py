@@ -17,12 +17,11 @@ from dualtrack.client.client import Client
 from dualtrack.errors import Conflict
 from evaluation.bench.meters.processes import children
 from service.state import redis_keys
-from tests.integration.api.api_service import RAW, clip, files_below, problem, running, wait_for
+from tests.integration.api.api_service import RAW, clip, files_below, problem, running
 from tests.integration.worker.test_worker import Bench
+from tests.support.patience import PATIENCE_S, wait_for
 
 SEEDS = itertools.count()
-PATIENCE_S = 120.0
-"""Ends a hung test."""
 
 
 class Studio(Bench):
@@ -60,7 +59,7 @@ class Studio(Bench):
             return dict(artifacts[0]) if artifacts else {}
 
     def until_overlay(self, job_id: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        wait_for(lambda: condition(self.overlay(job_id)), PATIENCE_S)
+        wait_for(lambda: condition(self.overlay(job_id)))
         return self.overlay(job_id)
 
     def stopped_child(self, worker: "subprocess.Popen[bytes]", *before: int) -> int:
@@ -71,7 +70,7 @@ class Studio(Bench):
             found[:] = [pid for pid in painters(worker) if pid not in before]
             return bool(found)
 
-        wait_for(drawing, PATIENCE_S)
+        wait_for(drawing)
         os.kill(found[0], signal.SIGSTOP)
         return found[0]
 
@@ -120,7 +119,7 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """With a worker, for tests that leave it as it is."""
     with opened(tmp_path_factory.mktemp("shared")) as made:
-        made.start()
+        made.start(DUALTRACK_LEASE_S=str(PATIENCE_S))
         yield made
 
 
@@ -158,7 +157,7 @@ def test_the_overlay_follows_the_job(shared: Studio, http_of_shared: httpx.Clien
 
 
 def test_a_silent_child_fails_the_overlay_and_not_the_job(studio: Studio, http: httpx.Client) -> None:
-    worker = studio.start(DUALTRACK_LIMITS__WALL_S="1")
+    worker = studio.start(DUALTRACK_LIMITS__WALL_S="3")
     job_id = studio.post()
     stopped: list[int] = []
     while studio.overlay(job_id).get("state") not in {"done", "failed"}:
@@ -168,7 +167,7 @@ def test_a_silent_child_fails_the_overlay_and_not_the_job(studio: Studio, http: 
     overlay = studio.overlay(job_id)
     assert (overlay["state"], overlay["attempt"]) == ("failed", 3)
     assert overlay["error"]["code"] == "too-many-attempts"
-    assert "the decoder got no processor time within 1 s" in overlay["error"]["detail"]
+    assert "the decoder got no processor time within 3 s" in overlay["error"]["detail"]
     answer = http.get(overlay["link"])
     body = problem(answer, 409, "artifact-failed")
     assert "got no processor time" in str(body["detail"])
@@ -179,7 +178,10 @@ def test_a_silent_child_fails_the_overlay_and_not_the_job(studio: Studio, http: 
     assert raised.value.code == "artifact-failed"
     check_result(http, job_id)
     assert studio.drawn_by(job_id) == set()
-    # requested again, it is drawn
+    # requested again, it is drawn; by a worker whose children have time to start
+    worker.kill()
+    worker.wait()
+    studio.start()
     again = http.post(f"/v1/jobs/{job_id}/artifacts", json={"kind": "overlay"})
     assert (again.status_code, again.json()["error"]) == (202, None)
     assert studio.until_overlay(job_id, in_state("done", "failed"))["state"] == "done"
@@ -222,7 +224,7 @@ def test_jobs_do_not_wait_for_overlays(shared: Studio, http_of_shared: httpx.Cli
     first = shared.post()
     held = shared.stopped_child(worker)
     second = shared.post()
-    wait_for(lambda: shared.job(second).state == "done", PATIENCE_S)
+    wait_for(lambda: shared.job(second).state == "done")
     assert shared.overlay(first)["state"] == "running"
     assert shared.overlay(second)["state"] == "waiting"
     answer = http_of_shared.get(f"/v1/jobs/{second}/result?format=overlay-mp4")
@@ -259,10 +261,10 @@ def test_a_zombie_does_not_replace_the_file(studio: Studio, http: httpx.Client) 
     for pid in (child, first.pid):
         os.kill(pid, signal.SIGCONT)
     log = studio.folder / "worker0.log"
-    wait_for(lambda: "artifact stopped, its file is dropped" in log.read_text(), PATIENCE_S)
+    wait_for(lambda: "artifact stopped, its file is dropped" in log.read_text())
     assert studio.overlay(job_id) == overlay
     assert http.get(overlay["link"]).content == file
-    wait_for(lambda: studio.drawn_by(job_id) == {"2"}, PATIENCE_S)
+    wait_for(lambda: studio.drawn_by(job_id) == {"2"})
 
 
 def test_the_video_is_deleted_while_the_overlay_is_drawn(shared: Studio, http_of_shared: httpx.Client) -> None:
@@ -272,8 +274,8 @@ def test_the_video_is_deleted_while_the_overlay_is_drawn(shared: Studio, http_of
     assert http_of_shared.delete(f"/v1/videos/{shared.job(job_id).video_id}").status_code == 204
     problem(http_of_shared.get(f"/v1/jobs/{job_id}"), 410, "video-deleted")
     problem(http_of_shared.post(f"/v1/jobs/{job_id}/artifacts", json={"kind": "overlay"}), 410, "video-deleted")
-    wait_for(lambda: not painters(worker), PATIENCE_S)
-    wait_for(lambda: not shared.drawn_by(job_id), PATIENCE_S)
+    wait_for(lambda: not painters(worker))
+    wait_for(lambda: not shared.drawn_by(job_id))
     assert not (shared.folder / "blobs/results" / job_id).exists()
     assert shared.api.act(lambda parts: parts.artifacts.counts()) == {"waiting": 0, "running": 0}
     # the worker goes on
@@ -309,7 +311,7 @@ def test_a_cancel_while_the_overlay_is_drawn_changes_nothing(shared: Studio, htt
 
 def test_an_overlay_is_requested_later(shared: Studio, http_of_shared: httpx.Client) -> None:
     job_id = shared.post(overlay=False)
-    wait_for(lambda: shared.job(job_id).state == "done", PATIENCE_S)
+    wait_for(lambda: shared.job(job_id).state == "done")
     assert shared.overlay(job_id) == {}
     problem(http_of_shared.get(f"/v1/jobs/{job_id}/result?format=overlay-mp4"), 404, "no-overlay")
     with Client(shared.api.url) as client:
@@ -333,7 +335,7 @@ def test_an_overlay_whose_file_is_gone_is_drawn_again(shared: Studio, http_of_sh
 def test_a_lost_delivery_is_made_up_for(studio: Studio) -> None:
     job_id = studio.post(overlay=False)
     worker = studio.start()
-    wait_for(lambda: studio.job(job_id).state == "done", PATIENCE_S)
+    wait_for(lambda: studio.job(job_id).state == "done")
     worker.kill()
     worker.wait()
     with studio.api.http() as http:
@@ -350,7 +352,7 @@ def test_redis_is_away_while_the_overlay_is_drawn(studio: Studio, http: httpx.Cl
     held = studio.stopped_child(worker)
     studio.api.valkey.stop()
     os.kill(held, signal.SIGCONT)
-    wait_for(lambda: not painters(worker), PATIENCE_S)
+    wait_for(lambda: not painters(worker))
     studio.api.valkey.start()
     overlay = studio.until_overlay(job_id, in_state("done", "failed"))
     assert overlay["state"] == "done"

@@ -1,8 +1,9 @@
 """Runs a sample of the mutants that mutmut makes of the pure core.
 
-python -m tests.mutations.generated                  the fixed sample, parts 0 and 1 of 4
-python -m tests.mutations.generated --parts 2        another part: how good are the tests where nobody looked?
-python -m tests.mutations.generated stitching _pairs all mutants whose function contains a word
+python -m tests.mutations.generated                      the fixed sample, parts 0 and 1 of 4
+python -m tests.mutations.generated --parts 2            another part: how good are the tests where nobody looked?
+python -m tests.mutations.generated stitching _pairs     all mutants whose function contains a word
+python -m tests.mutations.generated chunks --parts 0 1   those of them that are in the sample
 
 Exit code 0: enough die, and of the fixed sample all survivors are listed in `equivalent.toml`. 1: not so. 2: mutmut
 could not run. `mutants/` has mutmut's files afterwards: `mutmut show NAME`, `mutmut browse`.
@@ -48,13 +49,16 @@ MOST_MEMORY = 6 << 30
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw, run and report; the exit code."""
     parser = argparse.ArgumentParser(description="Run a sample of mutmut's mutants of the pure core.")
-    parser.add_argument("words", nargs="*", help="in place of parts, all mutants whose function contains one of these")
-    parser.add_argument("--parts", type=int, nargs="+", choices=range(PARTS), default=SAMPLE, help="default: 0 1")
+    parser.add_argument(
+        "words", nargs="*", help="only mutants whose function contains one of these, by default of all parts"
+    )
+    parser.add_argument("--parts", type=int, nargs="+", choices=range(PARTS), help="which parts (default 0 1)")
     parser.add_argument("--children", type=int, default=2, help="mutants that run at the same time (default 2)")
     given = parser.parse_args(arguments)
+    parts = set(given.parts or (range(PARTS) if given.words else SAMPLE))
     os.chdir(ROOT)
     files = _names()
-    chosen = {name for name in files if _is_chosen(name, given.parts, given.words)}
+    chosen = {name for name in files if _is_chosen(name, parts, given.words)}
     print(f"{len(chosen)} of {len(files)} mutants; mutmut writes to {WORK}.log", flush=True)
     start, cpu = time.monotonic(), _cpu_s()
     if code := _run(sorted(chosen), given.children):
@@ -66,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n{mutant.name}: {mutant.outcome}")
         print("\n".join(get_diff_for_mutant(mutant.name, path=files[mutant.name]).splitlines()[2:]))
     print(f"\n{report.summary()}; {time.monotonic() - start:.0f} s, {_cpu_s() - cpu:.0f} s of CPU time")
-    faults = report.faults(all_listed=set(given.parts) <= set(SAMPLE) and not given.words)
+    faults = report.faults(all_listed=parts <= set(SAMPLE))
     print("\n".join(faults), end="\n" if faults else "")
     return 1 if faults else 0
 
@@ -77,8 +81,8 @@ def _names() -> dict[str, Path]:
     return {get_mutant_name(path, each): path for path, names in sorted(made.items()) for each in names}
 
 
-def _is_chosen(name: str, parts: Sequence[int], words: Sequence[str]) -> bool:
-    return any(word in function_of(name) for word in words) if words else part_of(name) in parts
+def _is_chosen(name: str, parts: set[int], words: Sequence[str]) -> bool:
+    return part_of(name) in parts and (not words or any(word in function_of(name) for word in words))
 
 
 def _run(names: Sequence[str], children: int) -> int:

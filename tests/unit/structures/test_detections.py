@@ -1,9 +1,10 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from service.structures.detections import Detections
+from service.structures.detections import Candidate, Detections
 from tests.unit.builders import box, frame, mask
 
 FOUND = frame(7, (0, [0.2, 0.7, 0.1]), (20, [0.9, 0.0, 0.3]))
@@ -30,6 +31,18 @@ def test_selected_in_the_order_of_the_indices() -> None:
     assert found.probs.tolist() == FOUND.probs[::-1].tolist()
     nothing = FOUND.select(np.zeros(0, np.int64))
     assert (nothing.frame, nothing.boxes.shape, nothing.probs.shape, nothing.masks) == (7, (0, 4), (0, 3), ())
+
+
+def test_the_detectors_own_vectors_go_along() -> None:
+    raw = np.array([[0.1, 0.9], [0.8, 0.2]], np.float32)
+    found = replace(FOUND, raw=raw)
+    assert found.candidate(1).raw.tolist() == raw[1].tolist()
+    assert found.select(np.array([1])).raw.tolist() == raw[1:].tolist()
+    assert FOUND.raw is FOUND.probs, "by default those are the vectors"
+    candidate = Candidate(0, box(0), np.ones(1, np.float32), mask(0))
+    assert (candidate.raw.shape, candidate.raw.dtype) == ((0,), np.float32)
+    with pytest.raises(ValueError, match=r"^detections.raw: expected \(2, K'\), got \(1, 2\)$"):
+        replace(FOUND, raw=raw[:1])
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,24 @@ def test_seed_of_joined_parts(scores: list[float], frame: int) -> None:
     assert joined(pieces).seed.frame == frame
 
 
+def test_looks_and_confidence_of_a_part() -> None:
+    looks, sure = np.arange(8, dtype=np.float16).reshape(4, 2), np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    whole = replace(LATE, looks=looks, confidence=sure)
+    part = whole.part(11, 13)
+    assert (part.looks.tolist(), part.confidence.tolist()) == (looks[1:3].tolist(), sure[1:3].tolist())
+    assert (LATE.looks.shape, LATE.looks.dtype) == ((4, 0), np.float16)
+    assert (LATE.confidence.tolist(), LATE.confidence.dtype) == ([1] * 4, np.float32)
+    again = joined([whole.part(10, 12), whole.part(12, 14)])
+    assert (again.looks.shape, again.confidence.tolist()) == ((4, 0), sure.tolist())
+
+
+@pytest.mark.parametrize(("looks", "confidence"), [((3, 2), (4,)), ((4, 2), (3,)), ((4, 2), (4, 1))])
+def test_looks_and_confidence_that_do_not_fit(looks: tuple[int, int], confidence: tuple[int, ...]) -> None:
+    message = f"tubelet: expected looks (4, E) and confidence (4,), got {looks} and {confidence}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        replace(LATE, looks=np.ones(looks, np.float16), confidence=np.ones(confidence, np.float32))
+
+
 @pytest.mark.parametrize(
     ("boxes", "scores"),
     [

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from service.structures.masks import encode
 from service.structures.tubelets import LabeledTubelet, Tubelet, joined
 from service.tracking.confidence import uncertain_spans, with_confidence
-from tests.unit.builders import labeled, mask, tube
+from tests.unit.builders import HW, labeled, mask, tube
 
 LENGTH = 8
 Places = tuple[int | None, ...]
@@ -79,6 +80,40 @@ def test_beside_a_gap_the_look_decides() -> None:
     beside = 1 - (1 - np.exp(-1)) / 3
     assert confidence(labeled(gone(3, 4, 1), 0.8)) == pytest.approx([1, 1, beside, 1, 1, 1, 1, beside])
     assert confidence(labeled(gone(3, 2, 1), 0.8))[2] == pytest.approx(1 - 0.2 * (1 - np.exp(-1)))
+
+
+def test_values_of_a_chunk_that_begins_later_are_the_same() -> None:
+    whole = gone(3, 4, 1)
+    later = replace(whole, start=50, seed=replace(whole.seed, frame=50))
+    assert confidence(labeled(later, 0.8)) == confidence(labeled(whole, 0.8))
+
+
+def test_types() -> None:
+    (item,) = with_confidence([labeled(gone(3, 4, 1), 0.8)])
+    assert (item.tubelet.confidence.dtype, item.tubelet.looks.dtype) == (np.float32, np.float16)
+
+
+@pytest.mark.parametrize(
+    ("width", "together"), [pytest.param(20, True, id="from-a-half-on"), pytest.param(21, False, id="below")]
+)
+def test_companions_share_half_of_their_pixels(width: int, together: bool) -> None:
+    """10 x 10 px of `width` x 10 px, and then somewhere else."""
+    wide = np.zeros(HW, np.bool_)
+    wide[5:15, :width] = True
+    other = replace(STAYS.tubelet, masks=(*[encode(wide)] * 4, *[mask(40)] * 4))
+    assert doubtful(STAYS, labeled(other, 0.8)) == ([3, 4] if together else [])
+
+
+@pytest.mark.parametrize(
+    ("width", "apart"), [pytest.param(100, False, id="at-a-tenth-undecided"), pytest.param(101, True, id="below")]
+)
+def test_who_shares_less_than_a_tenth_is_another(width: int, apart: bool) -> None:
+    """10 of `width` px."""
+    one, other = np.zeros((3, 200), np.bool_), np.zeros((3, 200), np.bool_)
+    one[0, :10] = other[0, :width] = True
+    first = replace(STAYS.tubelet, masks=(encode(one),) * LENGTH)
+    second = replace(STAYS.tubelet, masks=(*[encode(one)] * 4, *[encode(other)] * 4))
+    assert doubtful(labeled(first, 0.8), labeled(second, 0.8)) == ([3, 4] if apart else [])
 
 
 def test_without_looks_a_gap_says_nothing() -> None:

@@ -12,10 +12,12 @@ from service.structures.canvas import Canvas
 from service.structures.masks import bounding_box, decode
 from service.tracking.dual_tracker import (
     TrackState,
+    absent,
     after_pixel,
     after_siamese,
     box_alone,
     mask_box,
+    mean_embedding,
     redetected,
     seed_window,
 )
@@ -270,6 +272,19 @@ def test_a_finer_mask_is_shown_and_the_first_one_is_fed_back() -> None:
     moved, outcome = after_pixel(state(), WINDOW, coarse, np.ones((2, 64, 64), np.float32), CANVAS, PARAMS, finer)
     assert bounding_box(outcome.mask).tolist() == [23, 23, 31, 39]
     assert moved.probability.tolist() == coarse.tolist()
+
+
+def test_look_is_the_mean_embedding_of_the_object() -> None:
+    embedding = np.arange(18, dtype=np.float32).reshape(2, 3, 3)
+    probability = np.full((3, 3), BELOW_HALF, np.float32)
+    nothing = mean_embedding(embedding, probability, FusionParams(mask_thresh=0.5))
+    assert (nothing.shape, nothing.dtype) == ((0,), np.float16)
+    probability[0, 1] = probability[1, 2] = 0.5
+    look = mean_embedding(embedding, probability, FusionParams(mask_thresh=0.5))
+    assert (look.tolist(), look.dtype) == ([3, 12], np.float16)
+    _, outcome = seen()
+    assert outcome.look.tolist() == [1, 1]
+    assert (absent().look.shape, absent().look.dtype) == ((0,), np.float16)
 
 
 @pytest.mark.parametrize(

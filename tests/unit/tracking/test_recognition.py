@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from service.structures.masks import encode
 from service.tracking.dual_tracker import TrackState
 from service.tracking.params import LostParams
 from service.tracking.recognition import Appearance, absence, agreement, appearance_in, recognized
-from tests.unit.builders import frame, mask
+from tests.unit.builders import HW, frame, mask
 
 PARAMS = LostParams(agree=0.8)
 BOX = np.array([40, 40, 56, 56], np.float32)
@@ -61,6 +62,30 @@ def test_a_distance_counts_as_frames(frames: int, box: np.ndarray, expected: flo
 
 
 @pytest.mark.parametrize(
+    ("aside", "expected"),
+    [
+        pytest.param((60, 0), 4, id="its-size-to-the-right"),
+        pytest.param((0, -60), 4, id="its-size-up"),
+        pytest.param((36, 48), 4, id="its-size-diagonally"),
+        pytest.param((15, 0), 1, id="a-quarter"),
+    ],
+)
+def test_distance_is_that_of_the_centers_in_sizes(aside: tuple[int, int], expected: float) -> None:
+    """A box of 90 x 40 px, so its size is 60 px, and one of another size; a quarter counts as a frame."""
+    gone = replace(lost(0), box=np.array([260, 240, 350, 280], np.float32))
+    center = np.array([305, 260]) + aside
+    assert (
+        absence(gone, np.concatenate([center - np.array([10, 5]), center + np.array([10, 5])]).astype(np.float32))
+        == expected
+    )
+
+
+def test_a_box_without_extent_has_the_size_of_a_pixel() -> None:
+    gone = replace(lost(0), box=np.array([10, 10, 10, 10], np.float32))
+    assert absence(gone, gone.box + np.float32([3, 4, 3, 4])) == pytest.approx(5 / 0.25)
+
+
+@pytest.mark.parametrize(
     ("frames", "box", "look", "expected"),
     [
         pytest.param(1, BOX, 1.3, True, id="after a moment almost anything"),
@@ -85,6 +110,18 @@ def test_the_class_vector_is_that_of_the_detection_under_the_mask() -> None:
     assert appearance_in(mask(31), SEED.look, detections).raw.tolist() == pytest.approx([0, 0.8, 0.2])
     assert not appearance_in(mask(36), SEED.look, detections).raw.size
     assert not appearance_in(mask(31), SEED.look, frame(0)).raw.size
+    assert appearance_in(mask(31), SEED.look, frame(0)).raw.dtype == np.float32
+    assert appearance_in(mask(31), SEED.look, frame(0)).look is SEED.look
+    assert appearance_in(mask(31), SEED.look, detections).look is SEED.look
+
+
+@pytest.mark.parametrize(("size", "supported"), [(200, True), (201, False)])
+def test_a_detection_supports_a_mask_from_an_iou_of_a_half_on(size: int, supported: bool) -> None:
+    """100 px of a mask of 200 px; in a mask of 201 px it is less than a half."""
+    image = np.zeros(HW, np.bool_)
+    image[5:15, 0:20] = True
+    image[20, : size - 200] = True
+    assert bool(appearance_in(encode(image), SEED.look, frame(0, (0, [0.9, 0, 0.1]))).raw.size) is supported
 
 
 def test_the_class_vector_is_the_detectors_own() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every answer of the API, whatever happens to the service, and a client that checks it."""
+"""What holds for every response of the API, whatever happens to the service, and a client that checks it."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ NEVER = frozenset({500, 502})
 
 
 def complaint(status: int, headers: httpx.Headers) -> str | None:
-    """What is wrong with an answer whatever the request was."""
+    """What is wrong with a response whatever the request was."""
     kind = headers.get("content-type", "").partition(";")[0]
     if status in NEVER:
         return f"status {status}"
@@ -29,8 +29,8 @@ def complaint(status: int, headers: httpx.Headers) -> str | None:
 
 
 @dataclass
-class Answers:
-    """All answers that came: how many of each status, and those that are wrong."""
+class Responses:
+    """All responses that came: how many of each status, and those that are wrong."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -44,24 +44,24 @@ class Answers:
                 self.wrong.append(f"{request}: {found}")
 
     def broke(self) -> None:
-        """A connection broke before its answer."""
+        """A connection broke before its response."""
         with self._lock:
             self.broken += 1
 
 
 @dataclass
 class Caller:
-    """A client that repeats a request until it gets an answer that is not `try again`.
+    """A client that repeats a request until it gets a response other than 429, 503 and 507.
 
     Attributes:
         url: of the service.
-        answers: every answer is noted here.
+        responses: every response is noted here.
         unsure: requests of which it is not known whether they were carried out: the connection broke, or the state
             server was lost in the middle.
     """
 
     url: str
-    answers: Answers
+    responses: Responses
     unsure: int = 0
 
     def __post_init__(self) -> None:
@@ -77,18 +77,18 @@ class Caller:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError:
             self.unsure += 1
-            self.answers.broke()
+            self.responses.broke()
             return None
         self.unsure += answer.status_code == 503
-        self.answers.note(f"{method} {path}", answer.status_code, answer.headers)
+        self.responses.note(f"{method} {path}", answer.status_code, answer.headers)
         return answer
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The first answer that is not 429, 503 or 507."""
+        """The first response other than 429, 503 and 507."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             answer = self.once(method, path, **options)
             if answer is not None and answer.status_code not in RETRIED:
                 return answer
-            assert time.monotonic() < deadline, f"{method} {path}: no answer but {answer}"
+            assert time.monotonic() < deadline, f"{method} {path}: no response but {answer}"
             time.sleep(PAUSE_S)
