@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dualtrack.cpu_time import own_s, tree_s
-from dualtrack.engine import idle
+from dualtrack.engine import handle, idle
 from dualtrack.engine.handle import EngineHandle
 from tests.contract.worker.scripted_jobs import follow_up, run_script, scripted
 from tests.support.patience import PATIENCE_S
@@ -21,7 +21,7 @@ FROZEN = "EngineDied: engine: no message and no processor time for 0.5 s"
 
 async def another_job(engine: EngineHandle) -> None:
     """A job on the same handle, whose engine may start as slowly as the machine lets it."""
-    engine._silent_s, engine._deadline_s = PATIENCE_S, None
+    engine._given_silent_s, engine._given_deadline_s = PATIENCE_S, None
     await follow_up(engine)
 
 
@@ -75,18 +75,12 @@ def test_an_engine_that_computes_without_a_word_is_left_alone(
     assert checks > idle.CHECKS
 
 
-def test_an_engine_that_freezes_while_it_starts_is_killed(tmp_path: Path) -> None:
+def test_an_engine_that_freezes_while_it_starts_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handle, "START_SILENT_S", SHORT_S)
+
     async def check() -> None:
         async with scripted(tmp_path, "deaf", silent_s=0.5) as engine:
             assert (await run_script(engine, "done")).end == FROZEN
-
-    asyncio.run(check())
-
-
-def test_an_engine_that_takes_long_to_start_is_waited_for(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with scripted(tmp_path, "spin", "child", "ready", silent_s=0.5) as engine:
-            assert (await run_script(engine, "done")).end == "done"
 
     asyncio.run(check())
 
