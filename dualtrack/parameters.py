@@ -42,9 +42,9 @@ class Parameters(TypedDict, total=False):
     max_per_frame: int
     """Maximum number of detections kept per frame. 1 to 50. Default: 20."""
 
-    estimator: Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-    """Class calibration: how a class's average score over the chunk is computed. Default: `frame_max`; preset `paper`:
-    `all_candidates`."""
+    estimator: Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames", "best_window"]
+    """Class calibration: how a class's average score over the chunk is computed. Default: `best_window`; preset
+    `paper`: `all_candidates`."""
 
     th_cc: float
     """Class calibration: a class is reliable in a chunk if its average score there is above this; the scores of all
@@ -130,8 +130,16 @@ class Parameters(TypedDict, total=False):
     class_agnostic: bool
     """Tubelet NMS: compare tubelets of different classes, too. Default: true."""
 
+    label: Literal["mean", "mode"]
+    """How a tubelet's class is chosen: `mean` takes the class with the largest mean score, and lists other likely
+    classes; `mode` takes the most frequent label, and lists no others. Default: `mean`; preset `paper`: `mode`."""
+
     score: Literal["matched_zero", "matched_skip", "seed"]
     """How per-frame scores are combined into a tubelet's score. Default: `matched_zero`."""
+
+    rescale: bool
+    """Rescale the scores of tubelets so that about half of those with a score of 0.5 are true objects; with the bundled
+    detector only. Default: true; preset `paper`: false."""
 
     match_iou: float
     """Mask IoU above which a detection supports a tubelet's class and score. 0 to 1. Default: 0.7; preset `paper`:

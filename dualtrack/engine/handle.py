@@ -15,6 +15,8 @@ from dualtrack.error_codes import error_of_code
 from dualtrack.errors import Canceled, EngineDied, JobFailed
 
 COMMAND = python_command("service.worker.engine_main")
+START_SILENT_S = 120.0
+"""Minimum silence after which an engine that starts is considered frozen, in seconds: it may wait for a disk."""
 CANCEL_S = 1.0
 STOP_S = 5.0
 LINE_BYTES = 1 << 20
@@ -70,7 +72,7 @@ class EngineHandle:
             env=child_environment(),
         )
         try:
-            async with self._watched(self._process):
+            async with self._watched(self._process, max(self._silent_s, START_SILENT_S)):
                 _write(self._process, protocol.Start(self._settings))
                 await _flush(self._process)
                 self._engine = _ready(await self._receive())
@@ -87,14 +89,14 @@ class EngineHandle:
         return self._given_deadline_s or self._engine.deadline_s or None
 
     @contextlib.asynccontextmanager
-    async def _watched(self, process: Process) -> AsyncIterator[None]:
+    async def _watched(self, process: Process, silent_s: float) -> AsyncIterator[None]:
         """Kill the process if it freezes during the block, which then raises an `EngineDied` that says so."""
-        frozen = asyncio.create_task(self._stop_frozen(process))
+        frozen = asyncio.create_task(self._stop_frozen(process, silent_s))
         try:
             yield
         except EngineDied as error:
             if frozen.done():
-                raise EngineDied(f"engine: no message and no processor time for {self._silent_s:g} s") from error
+                raise EngineDied(f"engine: no message and no processor time for {silent_s:g} s") from error
             raise
         finally:
             frozen.cancel()
@@ -180,7 +182,7 @@ class EngineHandle:
         # watched from here on, including while a long line waits for the engine to read it
         stop = asyncio.create_task(self._stop_when(canceled, run, process))
         try:
-            async with self._watched(process):
+            async with self._watched(process, self._silent_s):
                 await _flush(process)
                 return await self._follow(run, report, note)
         finally:
@@ -210,9 +212,9 @@ class EngineHandle:
         code = self._process.returncode if self._process else None
         raise EngineDied(f"engine: the process ended during a job (exit code {code})")
 
-    async def _stop_frozen(self, process: Process) -> None:
+    async def _stop_frozen(self, process: Process, silent_s: float) -> None:
         """Kill the process if it freezes."""
-        await until_frozen(process.pid, self._silent_s, lambda: self._heard)
+        await until_frozen(process.pid, silent_s, lambda: self._heard)
         if process.returncode is None:
             process.kill()
 

@@ -15,6 +15,7 @@ from dualtrack.result.model import (
     Box,
     Category,
     Chunk,
+    ClassScore,
     Document,
     Entry,
     Head,
@@ -132,9 +133,10 @@ def video_of(document: Mapping[str, Any]) -> Video:
 
 def tubelet_head_of(item: Mapping[str, Any]) -> TubeletHead:
     """Convert the members of a tubelet to its head."""
+    classes = tuple(_of(ClassScore, {"category_id": None, **each}) for each in item.get("classes", ()))
     spans = item.get("uncertain")
     uncertain = None if spans is None else tuple((first, last) for first, last in spans)
-    return _of(TubeletHead, {"category_id": None, **item, "uncertain": uncertain})
+    return _of(TubeletHead, {"category_id": None, **item, "classes": classes, "uncertain": uncertain})
 
 
 def box_of(value: Sequence[float] | None) -> Box | None:
@@ -155,11 +157,15 @@ def _tubelet_json(tubelet: Tubelet, video: Video, length: int | None) -> Documen
     }
     if head.uncertain is not None:
         lists["confidences"] = [entry and entry.confidence for entry in entries]
-    absent = {name for name in ("category_id", "uncertain") if getattr(head, name) is None}
-    known = {name: value for name, value in asdict(head).items() if name not in absent}
-    known["score"] = round(head.score, SCORE_DIGITS)
+    known = {**_known(asdict(head)), "classes": [_known(asdict(each)) for each in head.classes]}
     offset = {"offset": head.first_frame} if length is None else {}
     return {**known, **offset, **{name: padded(values, head, length) for name, values in lists.items()}}
+
+
+def _known(values: Document) -> Document:
+    """Without members whose value is unknown, and with a rounded score."""
+    found = {name: value for name, value in values.items() if value is not None}
+    return {**found, "score": round(found["score"], SCORE_DIGITS)}
 
 
 def _tubelet_of(item: Mapping[str, Any], video: Video, schema: int, *, own_ids: bool) -> Tubelet:

@@ -145,15 +145,18 @@ class ResultFile:
             for batch in _batches(self.head.tubelets):
                 yield from self._tubelets(file, batch)
 
-    def document(self) -> Iterator[str]:
-        """The text of the JSON document in pieces; raises the same errors as `parts`.
+    def opened_tubelets(self) -> Iterator[Tubelet]:
+        """All tubelets, as from `tubelets`; the file is opened and the first tubelet is read immediately.
 
-        The file is opened and its first tubelet is read immediately, so that errors are raised before the first piece
-        is sent.
+        Errors are thus raised before anything made from the tubelets is sent.
         """
         tubelets = self.tubelets()
         first = list(islice(tubelets, 1))
-        return pieces(self.head, chain(first, tubelets))
+        return chain(first, tubelets)
+
+    def document(self) -> Iterator[str]:
+        """The text of the JSON document in pieces; raises the same errors as `parts`, before the first piece."""
+        return pieces(self.head, self.opened_tubelets())
 
     def _tubelets(self, file: BinaryIO, batch: Sequence[TubeletHead]) -> Iterator[Tubelet]:
         found: dict[int, list[Entry | None]] = {item.id: [] for item in batch}

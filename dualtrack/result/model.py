@@ -98,6 +98,25 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassScore:
+    """A category that an object may belong to, and its score.
+
+    Attributes:
+        category_id: published id of the category; None in results that were written before schema 1.
+        category: name of the category.
+        score: score of the category, in [0, 1].
+
+    Example:
+        >>> for each in result.tubelets[0].classes:
+        ...     print(each.category, each.score)
+    """
+
+    category_id: int | None
+    category: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class TubeletHead:
     """A tubelet without its frames.
 
@@ -112,6 +131,8 @@ class TubeletHead:
         seed_frame: frame of the detection that was tracked.
         uncertain: first and last frame of every span in which the tubelet may have changed to another object,
             ascending; None in results that do not record it.
+        classes: the categories that the object may belong to, best first; the first is `category` with `score`. Results
+            that were written before they were recorded have that one alone.
     """
 
     id: int
@@ -123,6 +144,11 @@ class TubeletHead:
     frames: int
     seed_frame: int
     uncertain: tuple[tuple[int, int], ...] | None = None
+    classes: tuple[ClassScore, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            object.__setattr__(self, "classes", (ClassScore(self.category_id, self.category, self.score),))
 
     @property
     def span(self) -> range:
@@ -155,25 +181,6 @@ class Entry:
     track_box: Box
     track_score: float
     confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClassScore:
-    """A category that an object may belong to, and its score.
-
-    Attributes:
-        category_id: published id of the category; None in results that were written before schema 1.
-        category: name of the category.
-        score: score of the category, in [0, 1].
-
-    Example:
-        >>> for each in result.tubelets[0].classes:
-        ...     print(each.category, each.score)
-    """
-
-    category_id: int | None
-    category: str
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +235,12 @@ class Tubelet:
 
     @property
     def classes(self) -> tuple[ClassScore, ...]:
-        """The categories that the object may belong to, by descending score; at present always exactly one."""
-        return (ClassScore(self.head.category_id, self.head.category, self.head.score),)
+        """The categories that the object may belong to, best first: its own, and at most nine with a score above 0.05.
+
+        Scores of different categories do not add up to 1. Results that were written before they were recorded, and
+        those with the parameter `label=mode`, have the object's own category alone.
+        """
+        return self.head.classes
 
     @property
     def first_frame(self) -> int:

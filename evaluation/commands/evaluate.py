@@ -12,6 +12,7 @@ from rich.console import Console
 from dualtrack.errors import InvalidParameter
 from dualtrack.outputs import writable_file, writable_folder
 from evaluation.data.dataset import Document
+from evaluation.metrics.ytvis import per_class
 from evaluation.output.report import write_report
 from evaluation.output.tables import figure_table, stratum_table
 from evaluation.runs.detector import detector_metrics
@@ -75,6 +76,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 (the options of a command)
 ) -> None:
     """Score a method on annotated videos (trackeval), or the detector on annotated images (COCO metric).
 
+    A tubelet counts for every category that it may belong to, as --results writes it; in AP_single and AP50_single it
+    counts for its own category only, and in AP_agnostic for any. score_ece is the calibration error of tubelet scores;
+    found_above_… and false_above_…: the share of annotated objects with a tubelet above that score (tubelet IoU from
+    0.5, any category), and the number of other tubelets above it.
+
     tubelet_switches counts how often a finished tubelet changes the annotated object it covers (mask IoU from 0.5),
     switched_tubelets the tubelets with such a change; switched_crossings, of the crossings of two annotated objects,
     those after which the best tubelet of either covers another object; unanswered_crossings those with an object
@@ -125,7 +131,7 @@ async def _evaluate(request: Request, results_file: Path | None, report: Path | 
             return await detector_metrics(request.path, context.networks, request.limit, request.by)
         evaluation = await evaluate_videos(request, context, console_notifier())
     if results_file is not None:
-        results_file.write_text(json.dumps(evaluation.found))
+        results_file.write_text(json.dumps(per_class(evaluation.found)))
     if report is None:
         return evaluation.document()
     return {**evaluation.document(), "errors": asdict(write_report(report, evaluation, title, request.by))}

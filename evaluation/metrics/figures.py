@@ -6,6 +6,7 @@ import numpy as np
 
 from evaluation.data.dataset import Document
 from evaluation.metrics.identity import identity_figures
+from evaluation.metrics.thresholds import threshold_figures
 from evaluation.metrics.ytvis import figures
 
 COUNTS = ("crossings", "switches", "unanswered_crossings")
@@ -22,7 +23,7 @@ def figures_of(clips: Sequence[Document]) -> dict[str, float]:
     if "tracks" in clips[0]:
         return mean_figures(clips)
     counts = [clip["identity"] for clip in clips if "identity" in clip]
-    return {**figures(clips), **(identity_figures(counts) if counts else {})}
+    return {**figures(clips), **threshold_figures(clips), **(identity_figures(counts) if counts else {})}
 
 
 def mean_figures(clips: Sequence[Document]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from dualtrack.errors import InvalidParameter
 from service.pipeline.parameters.request_names import OLD_NAMES
 
 DEFAULT_GRID = (
-    "estimator/th_cc=frame_max/0.15,frame_max/0.3,topk_frames/0.3,all_candidates/0.05",
+    "estimator/th_cc=best_window/0.15,best_window/0.3,frame_max/0.15,all_candidates/0.05",
     "th_iou=0.5,0.7",
     "lost_enter/lost_leave=0.5/0.7,0.2/0.5",
     "th_seq=0.5,0.3,0.7",

@@ -48,11 +48,11 @@ async def run_method(
         ]
         # DeepSORT propagates no masks, so frames without a match must not lower the score (E1s,
         # docs/method.md, section 6)
-        params = replace(run.params.tubelets, score="matched_skip")
+        params = replace(run.tubelet_params, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
     own = replace(run, params=_params(run, method))
     tubelets = await track_all(own, calibrated, seed_tracker(own, detections, kept.features))
-    return finish(tubelets, calibrated, run.params.tubelets)
+    return finish(tubelets, calibrated, run.tubelet_params)
 
 
 def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary: Vocabulary) -> list[Detections]:
@@ -80,7 +80,11 @@ def _params(run: Run, method: Method) -> PipelineParams:
 def records(
     labeled: Sequence[LabeledTubelet], video_id: int, vocabulary: Vocabulary, frames: Sequence[int]
 ) -> list[dict[str, object]]:
-    """YouTube-VIS records over the annotated `frames`; tubelets without a mask there are omitted."""
+    """YouTube-VIS records over the annotated `frames`, one per tubelet; tubelets without a mask there are omitted.
+
+    A further member, `classes`, has category id and score of all classes; `evaluation.metrics.ytvis.per_class` makes a
+    record of each.
+    """
     kept = []
     for item in labeled:
         masks = [item.tubelet.mask_at(t) for t in frames]
@@ -90,6 +94,7 @@ def records(
                     "video_id": video_id,
                     "category_id": vocabulary.category_ids[item.label],
                     "score": item.score,
+                    "classes": [[vocabulary.category_ids[label], score] for label, score in item.classes],
                     "segmentations": [None if mask is None else mask.json() for mask in masks],
                 }
             )

@@ -74,10 +74,11 @@ def _largest(truth: Truth) -> int:
 
 
 def with_true_classes(records: Sequence[Document], annotations: Sequence[Document]) -> list[Document]:
-    """Give each tubelet the class of the object it overlaps most, if their tubelet IoU is above 0.5."""
+    """Give each tubelet the class of the object it overlaps most, if their tubelet IoU is above 0.5, and no other."""
     objects = [item for item in annotations if not item.get("iscrowd", 0)]
     if not objects:
         return list(records)
+    records = [{name: value for name, value in record.items() if name != "classes"} for record in records]
     iou = overlaps([item["segmentations"] for item in records], [item["segmentations"] for item in objects]).clip
     return [
         {**record, "category_id": objects[int(row.argmax())]["category_id"]} if row.max() > FOREGROUND else dict(record)

@@ -3,8 +3,8 @@
 The pipeline calibrates each chunk separately; "video" here means the frames passed to `calibrate`.
 
 An object appears in many frames, a false class in few. A class with a low average score over the video is therefore
-unreliable, and its scores are multiplied by beta in every candidate. The paper does not define the average; its five
-readings A1 to A5 are the values of `Estimator`.
+unreliable, and its scores are multiplied by beta in every candidate. The paper does not define the average; five
+readings of it, A1 to A5, are values of `Estimator`. A6, the default, is ours; it does not depend on the video's length.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from service.calibration.params import CalibrationParams
-from service.structures.arrays import F32, Bool
+from service.structures.arrays import F32, F64, Bool
 from service.structures.detections import Detections
 
 
@@ -40,7 +40,7 @@ def class_averages(frames: Sequence[Detections], params: CalibrationParams) -> F
     `all_candidates` (A1): mean of p over all candidates. `predicted_only` (A2): mean score of the candidates with this
     label. `top1_over_all` (A3): the same sum, divided by the number of all candidates.
     `frame_max` (A4): mean over frames of the frame's highest score. `topk_frames` (A5): mean of the k highest of
-    these.
+    these. `best_window` (A6): the highest mean of these over any `window` consecutive frames.
     """
     probs = np.concatenate([frame.probs for frame in frames])
     match params.estimator:
@@ -53,6 +53,8 @@ def class_averages(frames: Sequence[Detections], params: CalibrationParams) -> F
         case "topk_frames":
             highest = np.sort(_frame_maxima(frames), axis=0)[::-1][: params.topk]
             averages = highest.mean(axis=0)
+        case "best_window":
+            averages = _window_means(_frame_maxima(frames), params.window).max(axis=0)
     result: F32 = averages.astype(np.float32)
     return result
 
@@ -77,6 +79,14 @@ def _top1_average(probs: F32, *, over_all: bool) -> F32:
 def _frame_maxima(frames: Sequence[Detections]) -> F32:
     """(T, K): highest score of each class in each frame, 0 in empty frames."""
     return np.stack([frame.probs.max(axis=0, initial=0) for frame in frames]).astype(np.float32)
+
+
+def _window_means(maxima: F32, window: int) -> F64:
+    """(T, K) -> (N, K): mean of every `window` consecutive rows; of all rows if there are fewer."""
+    length = min(window, len(maxima))
+    sums = np.cumsum(np.concatenate([np.zeros((1, maxima.shape[1])), maxima]), axis=0, dtype=np.float64)
+    means: F64 = (sums[length:] - sums[:-length]) / length
+    return means
 
 
 def _reweight(frame: Detections, weights: F32, params: CalibrationParams) -> Detections:

@@ -7,8 +7,8 @@ from annotated_types import Interval
 
 from service.structures.parameter import Parameter, Share, check_ranges
 
-Estimator = Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames"]
-"""How a class's average score over the chunk is computed: A1 to A5 of docs/method.md, section 3."""
+Estimator = Literal["all_candidates", "predicted_only", "top1_over_all", "frame_max", "topk_frames", "best_window"]
+"""How a class's average score over the chunk is computed: A1 to A6 of docs/method.md, section 3."""
 Strategy = Literal["greedy", "track_and_suppress"]
 
 
@@ -21,11 +21,12 @@ class CalibrationParams:
         th_key: inclusive; a candidate with exactly this score is kept.
         min_frames: shorter chunks are not calibrated.
         topk: number of frames that the estimator `topk_frames` averages.
+        window: length in frames of the windows of the estimator `best_window`; a shorter chunk is one window.
     """
 
     estimator: Annotated[
         Estimator, Parameter("Class calibration: how a class's average score over the chunk is computed.")
-    ] = "frame_max"
+    ] = "best_window"
     th_cc: Annotated[
         Share,
         Parameter(
@@ -40,6 +41,7 @@ class CalibrationParams:
     th_key: Annotated[Share, Parameter("Minimum score after calibration; detections below it are dropped.")] = 0.03
     min_frames: int = 3
     topk: int = 3
+    window: int = 20
 
     def __post_init__(self) -> None:
         check_ranges(self)

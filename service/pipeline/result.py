@@ -10,7 +10,7 @@ from dualtrack.formats import ytvis
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.result import document as documents
 from dualtrack.result.file import ResultFile, write_result
-from dualtrack.result.model import Category, Chunk, Entry, Head, TubeletHead, Video
+from dualtrack.result.model import Category, Chunk, ClassScore, Entry, Head, TubeletHead, Video
 from dualtrack.whole_file import written_whole
 from service.pipeline.run import ChunkNote, Run, VideoResult, step_of
 from service.structures.masks import bounding_box
@@ -66,17 +66,22 @@ def video_of(run: Run) -> Video:
 
 def tubelet_head(item: LabeledTubelet, categories: tuple[Category, ...]) -> TubeletHead:
     """A tubelet without its frames; it must have a mask somewhere."""
-    frames, category = item.tubelet.frames, categories[item.label]
+    frames = item.tubelet.frames
+    # rounded once, here: the same number in every format and every reader
+    classes = tuple(
+        ClassScore(categories[label].id, categories[label].name, round(score, documents.SCORE_DIGITS))
+        for label, score in item.classes
+    )
     return TubeletHead(
         id=item.id,
-        category_id=category.id,
-        category=category.name,
-        # rounded once, here: the same number in every format and every reader
-        score=round(item.score, documents.SCORE_DIGITS),
+        category_id=classes[0].category_id,
+        category=classes[0].category,
+        score=classes[0].score,
         first_frame=frames[0],
         last_frame=frames[-1],
         frames=len(frames),
         seed_frame=item.tubelet.seed.frame,
+        classes=classes,
         uncertain=uncertain_spans(item.tubelet),
     )
 

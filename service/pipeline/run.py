@@ -45,6 +45,7 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.chunks import Chunk, cut
 from service.tracking.confidence import with_confidence
 from service.tracking.gap_filling import tracked_step
+from service.tracking.params import TubeletParams
 from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, label_in_chunk, pack, stitch
 from service.tracking.tubelet_nms import suppress
 
@@ -112,6 +113,11 @@ class Run:
         return Checkpoints(self.cache, key, self.checkpoint_frames)
 
     @property
+    def tubelet_params(self) -> TubeletParams:
+        """Parameters of labels, scores and NMS; the scale of scores is that of the bundled detector."""
+        return replace(self.params.tubelets, rescale=self.params.tubelets.rescale and self.detector_override is None)
+
+    @property
     def canvas(self) -> Canvas:
         """Sizes of the video's frames."""
         detector = self.params.detector
@@ -169,10 +175,10 @@ async def process_video(whole: Run) -> VideoResult:
         found, note = await process_chunk(run.part(chunk), chunk)
         chains, ended_chains = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
         run.report_done("merge", chunk.end)
-        finished = [pack(finish_chain(chain, params.tubelets)) for chain in ended_chains]
+        finished = [pack(finish_chain(chain, run.tubelet_params)) for chain in ended_chains]
         result.tubelets.extend(await fill.fill_settled(chains, finished))
         result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
-    finished = [pack(finish_chain(chain, params.tubelets)) for chain in chains]
+    finished = [pack(finish_chain(chain, run.tubelet_params)) for chain in chains]
     result.tubelets.extend(await fill.fill_settled([], finished))
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
     if shots.needs_frames:
@@ -212,13 +218,11 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
     named = detections
     if run.vocabulary is not None:
         named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
-
     calibrated = calibrate(named, run.params.calibration)
     run.report_done("calibrate", len(run.clip))
-
     tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
 
-    params = run.params.tubelets
+    params = run.tubelet_params
     parts = {
         number: chunk_tubelet(number, tubelet, calibrated, chunk, params)
         for number, tubelet in enumerate(tubelets, start=1)

@@ -96,7 +96,7 @@ def joined(pieces: Sequence[Tubelet]) -> Tubelet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabeledTubelet:
-    """A tubelet with its final class and score.
+    """A tubelet with its final classes and scores.
 
     Attributes:
         tubelet: the masks and boxes.
@@ -104,9 +104,16 @@ class LabeledTubelet:
         score: in [0, 1].
         id: of the object in the video, counted from 1 in the order in which objects were found; within a chunk, the
             number of its seed; 0 if not assigned yet.
+        others: further classes that the object may belong to, as (label, score) with the highest score first.
     """
 
     tubelet: Tubelet
     label: int
     score: float
     id: int = 0
+    others: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def classes(self) -> tuple[tuple[int, float], ...]:
+        """(label, score) of all classes that the object may belong to, its own first."""
+        return ((self.label, self.score), *self.others)

@@ -1,4 +1,4 @@
-"""Final class and score of a tubelet: most frequent class, mean re-weighted score (docs/method.md, section 6)."""
+"""Final classes and scores of a tubelet, from the mean of the matched class vectors (docs/method.md, section 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,12 @@ from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, iou_matrix
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.params import TubeletParams
+from service.tracking.score_scale import rescaled
+
+FLOOR = 0.05
+"""Score above which a further class is listed."""
+MOST_CLASSES = 10
+"""Maximum number of classes of a tubelet, its own included."""
 
 Matches = Mapping[int, Candidate]
 """The calibrated detection that matches the tubelet's mask, by frame."""
@@ -17,7 +23,7 @@ Matches = Mapping[int, Candidate]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Votes:
-    """Statistics of any number of frames from which label and score are computed.
+    """Statistics of any number of frames from which classes and scores are computed.
 
     Attributes:
         visible: frames with a mask.
@@ -54,11 +60,12 @@ class Votes:
 
 
 def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> LabeledTubelet:
-    """Class and score from the calibrated detections that match the tubelet's masks.
+    """Classes and scores from the calibrated detections that match the tubelet's masks.
 
-    `matched_zero` (E1z): frames without a match count as 0. `matched_skip` (E1s): they are skipped. `seed` (E3): class
-    and score of the seed. A tubelet without any match gets the seed's class, and its score divided by the number of
-    frames.
+    The scores of all classes are the mean of the matched class vectors. `matched_zero` (E1z): frames without a match
+    count as 0. `matched_skip` (E1s): they are skipped. `seed` (E3): the seed's vector. A tubelet without any match gets
+    the seed's vector divided by the number of frames. The tubelet's own class is the one with the highest score; by the
+    rule `mode` it is the most frequent label, and the only class. With `rescale` the scores are those of `score_scale`.
 
     Args:
         tubelet: of the frames.
@@ -70,14 +77,15 @@ def label_tubelet(tubelet: Tubelet, frames: Sequence[Detections], params: Tubele
 
 def label_by(votes: Votes, tubelet: Tubelet, params: TubeletParams) -> LabeledTubelet:
     """The same as `label_tubelet`, from the statistics."""
-    seed = tubelet.seed
-    if params.score == "seed":
-        return LabeledTubelet(tubelet, seed.label, seed.score)
-    if not votes.matched:
-        return LabeledTubelet(tubelet, seed.label, seed.score / max(votes.visible, 1))
-    label = _most_frequent(votes)
-    count = votes.visible if params.score == "matched_zero" else votes.matched
-    return LabeledTubelet(tubelet, label, min(float(votes.totals[label]) / count, 1.0))
+    means = _mean_scores(votes, tubelet.seed, params)
+    means = rescaled(means) if params.rescale else means
+    if params.label == "mode":
+        label = _most_frequent(votes) if votes.matched and params.score != "seed" else tubelet.seed.label
+        return LabeledTubelet(tubelet, label, float(means[label]))
+    # a stable sort: of equal classes, the one with the lower index comes first
+    best, *others = (int(c) for c in np.argsort(-means, kind="stable")[:MOST_CLASSES])
+    listed = tuple((c, float(means[c])) for c in others if means[c] > FLOOR)
+    return LabeledTubelet(tubelet, best, float(means[best]), others=listed)
 
 
 def matches_of(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletParams) -> dict[int, Candidate]:
@@ -93,6 +101,17 @@ def matches_of(tubelet: Tubelet, frames: Sequence[Detections], params: TubeletPa
         for place, (mask, detections) in enumerate(zip(tubelet.masks, frames, strict=True))
     )
     return {t: found for t, found in matched if found is not None}
+
+
+def _mean_scores(votes: Votes, seed: Candidate, params: TubeletParams) -> F64:
+    """(K,): score of every class, in [0, 1]."""
+    if params.score == "seed":
+        return seed.probs.astype(np.float64)
+    if not votes.matched:
+        return seed.probs.astype(np.float64) / max(votes.visible, 1)
+    count = votes.visible if params.score == "matched_zero" else votes.matched
+    means: F64 = np.minimum(votes.totals / count, 1.0)
+    return means
 
 
 def _match(mask: Rle | None, detections: Detections, params: TubeletParams) -> Candidate | None:

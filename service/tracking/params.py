@@ -9,6 +9,8 @@ from service.structures.parameter import Parameter, ParameterError, Share, check
 
 ScoreEstimator = Literal["matched_zero", "matched_skip", "seed"]
 """How per-frame scores are combined into a tubelet's: E1z, E1s and E3 of docs/method.md, section 6."""
+LabelRule = Literal["mean", "mode"]
+"""How a tubelet's class is chosen: the largest mean score, or the most frequent label (docs/method.md, section 6)."""
 TubeletIou = Literal["all", "union", "both", "stvol"]
 """Frames over which the IoU of two tubelets is averaged (docs/method.md, section 7)."""
 Fusion = Literal["box", "none", "instance"]
@@ -133,7 +135,7 @@ class FusionParams:
 
 @dataclass(frozen=True, slots=True)
 class TubeletParams:
-    """Parameters of tubelet NMS, and of a tubelet's class and score.
+    """Parameters of tubelet NMS, and of a tubelet's classes and scores.
 
     Attributes:
         th_seq: exclusive; two tubelets with exactly this IoU are both kept.
@@ -148,9 +150,23 @@ class TubeletParams:
         Parameter("Tubelet NMS: how the IoU of two tubelets is computed from their per-frame IoUs.", "tubelet_iou"),
     ] = "union"
     class_agnostic: Annotated[bool, Parameter("Tubelet NMS: compare tubelets of different classes, too.")] = True
+    label: Annotated[
+        LabelRule,
+        Parameter(
+            "How a tubelet's class is chosen: `mean` takes the class with the largest mean score, and lists other "
+            "likely classes; `mode` takes the most frequent label, and lists no others."
+        ),
+    ] = "mean"
     score: Annotated[ScoreEstimator, Parameter("How per-frame scores are combined into a tubelet's score.")] = (
         "matched_zero"
     )
+    rescale: Annotated[
+        bool,
+        Parameter(
+            "Rescale the scores of tubelets so that about half of those with a score of 0.5 are true objects; with "
+            "the bundled detector only."
+        ),
+    ] = True
     match_iou: Annotated[Share, Parameter("Mask IoU above which a detection supports a tubelet's class and score.")] = (
         0.7
     )

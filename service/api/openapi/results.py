@@ -9,7 +9,7 @@ from service.api.openapi.refs import PREFIX, ref, with_refs
 YTVIS: dict[str, Any] = {
     "YtvisRecord": {
         "title": "YtvisRecord",
-        "description": "A tubelet as a record of YouTube-VIS `results.json`.",
+        "description": "A tubelet with one of its categories, as a record of YouTube-VIS `results.json`.",
         "type": "object",
         "required": ["video_id", "category_id", "score", "segmentations"],
         "properties": {
@@ -33,7 +33,8 @@ YTVIS: dict[str, Any] = {
     },
     "YtvisRecords": {
         "title": "YtvisRecords",
-        "description": "A result as YouTube-VIS `results.json`: one record per tubelet.",
+        "description": "A result as YouTube-VIS `results.json`: one record per tubelet and category that it may belong "
+        "to, or per tubelet with `single_class`.",
         "type": "array",
         "items": ref("YtvisRecord"),
     },

@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, StreamingResponse
 
 from dualtrack.errors import Gone, NotFound
+from dualtrack.formats import ytvis
 from dualtrack.formats.table import BEFORE_SCHEMA_1, FILES, ResultFormat
 from dualtrack.result.file import ResultFile
 from dualtrack.result.model import SCHEMA
@@ -24,12 +25,14 @@ from service.state.artifact import OF_JOB, OPEN, Artifact, ArtifactState
 from service.state.job import TERMINAL, Job, JobState
 from service.wiring import Parts
 
+SINGLE_CLASS = "With `format=ytvis`: one record per tubelet, with its own category alone."
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 MAX_WAIT_S = 60
 
 FORMAT = (
-    "`coco-rle`: JSON with every tubelet's masks as COCO RLE. `ytvis`: YouTube-VIS `results.json`. "
+    "`coco-rle`: JSON with every tubelet's masks as COCO RLE. `ytvis`: YouTube-VIS `results.json`, with a record for "
+    "each category that a tubelet may belong to. "
     "`overlay-mp4`: the video with the objects drawn on it."
 )
 
@@ -50,6 +53,7 @@ async def get_result(
     prefix: Prefix,
     stopping: StoppingDep,
     kind: Annotated[ResultFormat, Query(alias="format", description=FORMAT)] = ResultFormat.COCO_RLE,
+    single_class: Annotated[bool, Query(description=SINGLE_CLASS)] = False,
     wait: Annotated[
         float, Query(ge=0, le=MAX_WAIT_S, description="Wait up to this many seconds for the job and the overlay.")
     ] = 0,
@@ -71,13 +75,16 @@ async def get_result(
         # results of earlier versions have their overlay in their own folder
         detail = f"job {job.id}: it has no overlay; POST /v1/jobs/{job.id}/artifacts requests one"
         raise NotFound(detail, code="no-overlay")
-    etag = f'"{version}"'
+    own_class = single_class and kind is ResultFormat.YTVIS
+    etag = f'"{version}-single"' if own_class else f'"{version}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     try:
         if kind is ResultFormat.COCO_RLE:
             return await run_in_threadpool(_document, folder, headers)
+        if own_class:
+            return await run_in_threadpool(_single_class, folder, headers)
         return await run_in_threadpool(_file, path, kind, headers)
     except FileNotFoundError as error:
         raise Gone(f"job {job.id}: its result was deleted", code="result-deleted") from error
@@ -132,15 +139,26 @@ async def _overlay(parts: Parts, job: Job, prefix: str) -> Artifact | None:
 
 def _document(folder: Path, headers: dict[str, str]) -> Response:
     """The JSON document of a result, made while it is sent."""
-    file = FILES[ResultFormat.COCO_RLE]
-    stored = folder / file.stored
-    result = ResultFile.open(stored if stored.exists() else folder / BEFORE_SCHEMA_1)
+    return _streamed(_stored(folder).document(), ResultFormat.COCO_RLE, headers)
+
+
+def _single_class(folder: Path, headers: dict[str, str]) -> Response:
+    """YouTube-VIS records with one category per tubelet, made while they are sent."""
+    result = _stored(folder)
+    records = ytvis.pieces(result.head, result.opened_tubelets(), single_class=True)
+    return _streamed(records, ResultFormat.YTVIS, headers)
+
+
+def _stored(folder: Path) -> ResultFile:
+    stored = folder / FILES[ResultFormat.COCO_RLE].stored
+    return ResultFile.open(stored if stored.exists() else folder / BEFORE_SCHEMA_1)
+
+
+def _streamed(pieces: Iterator[str], kind: ResultFormat, headers: dict[str, str]) -> Response:
+    file = FILES[kind]
     disposition = {"Content-Disposition": f'inline; filename="{file.name}"'}
-    return StreamingResponse(_bytes(result), headers=headers | disposition, media_type=file.media_type)
-
-
-def _bytes(result: ResultFile) -> Iterator[bytes]:
-    return (piece.encode() for piece in result.document())
+    sent = (piece.encode() for piece in pieces)
+    return StreamingResponse(sent, headers=headers | disposition, media_type=file.media_type)
 
 
 def _file(path: Path, kind: ResultFormat, headers: dict[str, str]) -> Response:

@@ -18,7 +18,7 @@ from dualtrack.formats.table import BEFORE_SCHEMA_1
 from dualtrack.result.schema import result_schema
 from service.wiring import Parts
 from tests.integration.api.api_service import RAW, Api, clip, fail, finish, problem, progress, running
-from tests.support.results import STORED
+from tests.support.results import STORED, write_unsure
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +344,32 @@ def test_results_in_three_formats(api: Api, http: httpx.Client, video_id: str) -
     assert part.headers["content-range"] == "bytes 10-19/100"
     problem(http.get(url, params={"format": "overlay-mp4"}, headers={"Range": "bytes=100-"}), 416)
     problem(http.get(url, params={"format": "zip"}), 422, "invalid-parameter")
+
+
+async def be_unsure(parts: Parts, job_id: str) -> None:
+    """Put another result, of one object with two classes, in the place of a finished job's."""
+    job = await parts.jobs.get(job_id)
+    write_unsure(parts.blobs.root / str(job.result))
+
+
+def test_records_of_several_classes_or_of_one(api: Api, http: httpx.Client, video_id: str) -> None:
+    job_id = create(http, video_id)
+    api.act(partial(finish, job_id=job_id))
+    api.act(partial(be_unsure, job_id=job_id))
+    url = f"/v1/jobs/{job_id}/result"
+    assert [each["category"] for each in http.get(url).json()["tubelets"][0]["classes"]] == ["dog", "cat"]
+    several = http.get(url, params={"format": "ytvis"})
+    single = http.get(url, params={"format": "ytvis", "single_class": "true"})
+    assert [(each["category_id"], each["score"]) for each in several.json()] == [(18, 0.5), (17, 0.25)]
+    assert single.json() == several.json()[:1]
+    assert single.headers["content-type"] == several.headers["content-type"] == "application/json"
+    assert single.headers["etag"] != several.headers["etag"]
+    again = http.get(
+        url, params={"format": "ytvis", "single_class": "true"}, headers={"If-None-Match": single.headers["etag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    assert http.get(url, params={"single_class": "true"}).headers["etag"] == http.get(url).headers["etag"]
+    problem(http.get(url, params={"format": "ytvis", "single_class": "perhaps"}), 422, "invalid-parameter")
 
 
 def test_result_from_before_schema_1(api: Api, http: httpx.Client, video_id: str) -> None:

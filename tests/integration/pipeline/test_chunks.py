@@ -102,7 +102,9 @@ def test_objects_keep_their_identity_over_the_borders(long: Path, kept: FolderCa
         ious = [iou_matrix([from_json(a)], [from_json(b)])[0, 0] for a, b in pairs if a or b]
         assert np.mean(ious) > 0.95
     records = json.loads((tmp_path / "parts" / "ytvis.json").read_text())
-    assert [record["segmentations"] for record in records] == [item["segmentations"] for item in parts["tubelets"]]
+    assert [record["segmentations"] for record in records] == [
+        item["segmentations"] for item in parts["tubelets"] for _ in item["classes"]
+    ]
 
 
 def test_nothing_goes_on_over_a_shot_change_unless_asked(tmp_path: Path) -> None:
@@ -175,15 +177,20 @@ def test_lists_of_a_very_long_video_hold_the_tubelets_own_frames(
     dense = job(long, tmp_path / "dense", cache=kept, **CUT)
     monkeypatch.setattr(result_document, "MOST_ENTRIES", 3 * FRAMES - 1)
     sparse = job(long, tmp_path / "sparse", cache=kept, **CUT)
-    ytvis = json.loads((tmp_path / "sparse" / "ytvis.json").read_text())
+    records = json.loads((tmp_path / "sparse" / "ytvis.json").read_text())
     (late,) = (item for item in sparse["tubelets"] if item["first_frame"] == 14)
     assert (late["offset"], len(late["segmentations"])) == (14, late["last_frame"] - 13)
-    for one, other, record in zip(dense["tubelets"], sparse["tubelets"], ytvis, strict=True):
+    for one, other in zip(dense["tubelets"], sparse["tubelets"], strict=True):
         assert "offset" not in one
         for name in ("segmentations", "boxes", "track_boxes", "track_scores"):
             behind = FRAMES - other["last_frame"] - 1
             assert one[name] == [*[None] * other["offset"], *other[name], *[None] * behind]
-        assert (record["offset"], record["segmentations"]) == (other["offset"], other["segmentations"])
+    class_members, tubelet_members = ("category_id", "score"), ("offset", "segmentations")
+    assert [{name: record[name] for name in (*class_members, *tubelet_members)} for record in records] == [
+        {name: each[name] for name in class_members} | {name: item[name] for name in tubelet_members}
+        for item in sparse["tubelets"]
+        for each in item["classes"]
+    ]
 
 
 def test_given_detections_are_those_of_the_chunks_frames(long: Path, kept: FolderCache, tmp_path: Path) -> None:

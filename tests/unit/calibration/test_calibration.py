@@ -33,6 +33,7 @@ def example(persons: int = 3) -> list[Detections]:
         pytest.param("top1_over_all", [0.64, 0.14, 0.017], id="A3"),
         pytest.param("frame_max", [0.90, 0.60, 0.07], id="A4"),
         pytest.param("topk_frames", [0.90, 0.60, 0.23], id="A5"),
+        pytest.param("best_window", [0.90, 0.60, 0.07], id="A6"),
     ],
 )
 def test_averages_of_the_worked_example(estimator: Estimator, expected: list[float]) -> None:

@@ -17,7 +17,7 @@ from dualtrack.result import document as documents
 from dualtrack.result import file as files
 from dualtrack.result.document import pieces
 from dualtrack.result.file import BLOCK_FRAMES, ResultFile, write_result
-from dualtrack.result.model import Category, Chunk, Entry, Head, Tubelet, TubeletHead, Video
+from dualtrack.result.model import Category, Chunk, ClassScore, Entry, Head, Tubelet, TubeletHead, Video
 from dualtrack.result.result import Result
 from dualtrack.result.schema import result_schema
 
@@ -147,6 +147,43 @@ def test_youtube_vis() -> None:
     ]
     assert [len(item["segmentations"]) for item in records] == [FRAMES] * 3
     assert records[2]["segmentations"][50] == {"size": [40, 60], "counts": "counts50"}
+
+
+def test_youtube_vis_has_a_record_per_class() -> None:
+    item = several_classes()
+    records = list(ytvis.records(head(item), [item]))
+    assert [(each["category_id"], each["score"]) for each in records] == [(18, 0.5), (17, 0.25), (1, 0.0625)]
+    assert all(each["segmentations"] == records[0]["segmentations"] for each in records)
+    (single,) = ytvis.records(head(item), [item], single_class=True)
+    assert single == records[0]
+    assert json.loads("".join(ytvis.pieces(head(item), [item], single_class=True))) == [single]
+
+
+def test_classes_are_read_again_from_a_file_and_from_a_document(tmp_path: Path) -> None:
+    item = several_classes()
+    result = written(tmp_path, item)
+    assert result.head == head(item)
+    assert list(result.tubelets()) == [item]
+    document = read(result)
+    jsonschema.validate(document, result_schema())
+    assert document["tubelets"][0]["classes"] == [
+        {"category_id": 18, "category": "dog", "score": 0.5},
+        {"category_id": 17, "category": "cat", "score": 0.25},
+        {"category_id": 1, "category": "person", "score": 0.0625},
+    ]
+    assert Result.from_document(document).tubelets == (item,)
+
+
+def test_a_document_without_classes_has_the_own_one(tmp_path: Path) -> None:
+    document = read(written(tmp_path, SOME[0]))
+    del document["tubelets"][0]["classes"]
+    assert Result.from_document(document).tubelets[0].classes == (ClassScore(18, "dog", 0.9),)
+
+
+def several_classes() -> Tubelet:
+    item = tubelet(1, [50])
+    classes = (ClassScore(18, "dog", 0.5), ClassScore(17, "cat", 0.25), ClassScore(1, "person", 0.0625))
+    return replace(item, head=replace(item.head, classes=classes))
 
 
 def before_schema_1() -> dict[str, Any]:

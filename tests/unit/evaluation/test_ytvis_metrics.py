@@ -13,8 +13,9 @@ from pycocotools import mask as coco
 
 from dualtrack.errors import InvalidParameter
 from evaluation.data.dataset import Dataset, load_dataset
+from evaluation.metrics.figures import figures_of
 from evaluation.metrics.strata import stratum_figures
-from evaluation.metrics.ytvis import IOU_THRESHOLDS, figures, match_clips
+from evaluation.metrics.ytvis import IOU_THRESHOLDS, figures, match_clips, per_class
 from tests.unit.builders import HW, mask
 
 FRAMES = 5
@@ -129,8 +130,8 @@ def test_strata_are_figures_of_their_clips(tmp_path: Path) -> None:
     clips = match_clips(truth, truth.videos, answers())
     found = stratum_figures(clips, truth.videos, "kind")
     assert list(found) == ["far", "near"]
-    assert found["far"] == {"clips": 1, **figures(clips[1:2])}
-    assert found["near"] == {"clips": 2, **figures([clips[0], clips[2]])}
+    assert found["far"] == {"clips": 1, **figures_of(clips[1:2])}
+    assert found["near"] == {"clips": 2, **figures_of([clips[0], clips[2]])}
 
 
 @pytest.mark.parametrize("field", ["length", "stratum"])
@@ -142,3 +143,29 @@ def test_an_unknown_field_is_named_with_those_there_are(field: str, tmp_path: Pa
 
 def test_no_clips_no_classes(tmp_path: Path) -> None:
     assert set(figures([]).values()) == {0.0}
+
+
+def test_a_tubelet_counts_for_each_of_its_classes(tmp_path: Path) -> None:
+    truth = dataset(tmp_path)
+    found = answers()
+    several = [{**item, "classes": [[99, item["score"]], [item["category_id"], item["score"] / 2]]} for item in found]
+    clips = match_clips(truth, truth.videos, several)
+    plain = match_clips(truth, truth.videos, found)
+    assert figures(clips)["AP"] == pytest.approx(figures(plain)["AP"]), "all scores are half, so the order is the same"
+    assert figures(plain)["AP_single"] == figures(plain)["AP"]
+    assert figures(clips)["AP_single"] == figures(plain)["AP"], "the own class is `category_id`"
+    assert figures(clips)["AP_agnostic"] == figures(plain)["AP_agnostic"], "without classes a tubelet counts once"
+
+
+def test_records_per_class() -> None:
+    item = {"video_id": 1, "category_id": 5, "score": 0.5, "segmentations": [None]}
+    assert per_class([item]) == [item]
+    assert per_class([{**item, "classes": [[5, 0.5], [7, 0.25]]}]) == [item, {**item, "category_id": 7, "score": 0.25}]
+
+
+def test_clips_saved_before_single_classes_were_counted_have_the_other_figures(tmp_path: Path) -> None:
+    truth = dataset(tmp_path)
+    clips = match_clips(truth, truth.videos, answers())
+    earlier = [{name: value for name, value in clip.items() if name != "single"} for clip in clips]
+    now = figures(clips)
+    assert figures(earlier) == {name: value for name, value in now.items() if not name.endswith("_single")}

@@ -226,6 +226,13 @@ def test_sources_of_candidates_are_distinguished(tmp_path: Path) -> None:
     assert keys(replace(a_run(), detector_override=again)) == found[1]
 
 
+def test_only_the_bundled_detectors_scores_are_rescaled(tmp_path: Path) -> None:
+    given, bundled_run = given_file(tmp_path / "a", "[]"), a_run()
+    assert bundled_run.tubelet_params == bundled_run.params.tubelets
+    assert bundled_run.tubelet_params.rescale
+    assert not replace(bundled_run, detector_override=given).tubelet_params.rescale
+
+
 @pytest.mark.parametrize("name", MANIFEST.graphs)
 def test_given_candidates_depend_on_the_bundled_weights_too(name: str, tmp_path: Path) -> None:
     """They make masks of boxes, and the tubelets."""

@@ -27,7 +27,7 @@ from service.tracking.stitching import (
 )
 from tests.unit.builders import candidate, frame, mask, tube
 
-PARAMS = TubeletParams()
+PARAMS = TubeletParams(rescale=False)
 SEEN = [0.6, 0.2, 0]
 
 
@@ -103,7 +103,7 @@ def test_a_cut_video_gives_the_tubelets_of_the_uncut_one(
     video: tuple[list[Tubelet], list[Detections]], most: int, data: st.DataObject, score: ScoreEstimator
 ) -> None:
     wholes, frames = video
-    params = TubeletParams(score=score)
+    params = replace(PARAMS, score=score)
     chunks = uncut(len(frames), most, data.draw(st.integers(1, most // 2)))
     found = stitched(wholes, frames, chunks, params)
     expected = [label_tubelet(whole, frames, params) for whole in wholes]
@@ -122,9 +122,16 @@ def test_objects_are_numbered_as_they_are_found() -> None:
     }
 
 
-def test_score_and_class_come_from_all_segments_each_frame_once() -> None:
+def test_scores_and_classes_come_from_all_chunks_each_frame_once() -> None:
     frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
     (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)])
+    assert found.classes == pytest.approx(np.array([(1, (6 * 0.2 + 4 * 0.9) / 10), (0, (6 * 0.6 + 4 * 0.1) / 10)]))
+
+
+def test_by_the_most_frequent_label_each_frame_votes_once() -> None:
+    frames = [frame(t, (0, SEEN if t < 6 else [0.1, 0.9, 0])) for t in range(10)]
+    mode = replace(PARAMS, label="mode")
+    (found,) = stitched([tube(range(10), length=10)], frames, [Chunk(0, 6), Chunk(4, 10, 2)], mode)
     assert found.label == 0
     assert found.score == pytest.approx((6 * 0.6 + 4 * 0.1) / 10)
 
@@ -221,7 +228,7 @@ def test_the_best_seed_stands_for_all() -> None:
     one = replace(tube(range(4), length=4), seed=candidate(1, 0, [0.5, 0, 0]))
     other = replace(tube(range(4), length=4), seed=candidate(5, 0, [0.7, 0, 0]), start=2)
     (chain,), _ = stitch([begun(*parts(one))], parts(other), Chunk(2, 6, 2), 0.5, count(1))
-    assert finish_chain(chain, TubeletParams(score="seed")).score == pytest.approx(0.7)
+    assert finish_chain(chain, replace(PARAMS, score="seed")).score == pytest.approx(0.7)
     assert finish_chain(chain, PARAMS).tubelet.seed.frame == 5
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from service.structures.tubelets import Tubelet
-from service.tracking.labels import Votes, label_tubelet
-from service.tracking.params import TubeletIou, TubeletParams
+from service.tracking.labels import FLOOR, Votes, label_by, label_tubelet
+from service.tracking.params import LabelRule, ScoreEstimator, TubeletIou, TubeletParams
 from service.tracking.tubelet_nms import suppress, tubelet_iou
 from tests.unit.builders import candidate, frame, labeled, mask, tube
 
 BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
+MEANS = TubeletParams(rescale=False)
 KINDS: tuple[TubeletIou, ...] = ("all", "union", "both", "stvol")
 
 
@@ -78,12 +79,54 @@ def frames():
     ("estimator", "score"),
     [("matched_zero", (4 * 0.6 + 2 * 0.3) / 8), ("matched_skip", (4 * 0.6 + 2 * 0.3) / 6), ("seed", 0.8)],
 )
-def test_class_is_the_most_frequent_and_score_the_mean(estimator, score: float) -> None:
+@pytest.mark.parametrize("rule", ["mean", "mode"])
+def test_the_score_is_the_mean_of_the_class(rule: LabelRule, estimator: ScoreEstimator, score: float) -> None:
     whole = tube(range(8))
-    item = label_tubelet(whole, frames(), TubeletParams(score=estimator))
+    item = label_tubelet(whole, frames(), replace(MEANS, score=estimator, label=rule))
     assert item.label == 0
     assert item.tubelet is whole
     assert item.score == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("rule", "label", "score"), [("mean", 1, (4 * 0.3 + 2 * 0.9) / 8), ("mode", 0, (4 * 0.4 + 2 * 0.2) / 8)]
+)
+def test_the_largest_mean_and_the_most_frequent_label_can_differ(rule: LabelRule, label: int, score: float) -> None:
+    """Class 0 is the label of four frames, by a little; class 1 of two, by far."""
+    found = [frame(t, (0, [0.4, 0.3, 0] if t < 4 else [0.2, 0.9, 0])) if t < 6 else frame(t) for t in range(8)]
+    item = label_tubelet(tube(range(8)), found, replace(MEANS, label=rule))
+    assert (item.label, item.score) == (label, pytest.approx(score))
+
+
+def test_other_classes_are_listed_by_score() -> None:
+    item = label_tubelet(tube(range(8)), frames(), MEANS)
+    assert item.classes == pytest.approx(np.array([(0, (4 * 0.6 + 2 * 0.3) / 8), (1, (4 * 0.2 + 2 * 0.9) / 8)]))
+
+
+def test_the_most_frequent_label_is_listed_alone() -> None:
+    assert label_tubelet(tube(range(8)), frames(), replace(MEANS, label="mode")).others == ()
+
+
+@pytest.mark.parametrize(("second", "listed"), [(FLOOR, False), (float(np.nextafter(FLOOR, 1)), True)])
+def test_a_class_at_the_floor_is_not_listed(second: float, listed: bool) -> None:
+    votes = Votes(1, 1, np.array([1, 0]), np.array([0.5, 0.0]), np.array([0.5, second]))
+    assert label_by(votes, tube(range(1)), MEANS).others == (((1, second),) if listed else ())
+
+
+def test_a_tubelet_far_below_the_floor_still_has_its_class() -> None:
+    votes = Votes(100, 1, np.array([0, 1]), np.array([0.0, 0.5]), np.array([0.0, 0.5]))
+    assert label_by(votes, tube(range(8)), MEANS).classes == ((1, 0.005),)
+
+
+def test_at_most_ten_classes_are_listed() -> None:
+    means = np.linspace(0.9, 0.3, 12)
+    votes = Votes(1, 1, np.eye(12, dtype=np.int64)[0], np.eye(12)[0] * 0.9, means)
+    assert [label for label, _ in label_by(votes, tube(range(1)), MEANS).classes] == list(range(10))
+
+
+def test_of_equal_means_the_lower_class_comes_first() -> None:
+    votes = Votes(2, 2, np.array([0, 1, 1]), np.array([0, 0.4, 0.4]), np.array([0.2, 0.4, 0.4]))
+    assert [label for label, _ in label_by(votes, tube(range(2)), MEANS).classes] == [1, 2, 0]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +141,7 @@ def test_class_is_the_most_frequent_and_score_the_mean(estimator, score: float) 
 def test_label_is_chosen_by_count_then_sum_then_index(vectors: list[list[float]], label: int) -> None:
     frames = [frame(t, (0, vector), classes=2) for t, vector in enumerate(vectors)]
     length = len(frames)
-    item = label_tubelet(tube(range(length), length=length, probs=(0.1, 0.1)), frames, TubeletParams())
+    item = label_tubelet(tube(range(length), length=length, probs=(0.1, 0.1)), frames, replace(MEANS, label="mode"))
     assert item.label == label
 
 
@@ -126,17 +169,17 @@ def test_every_frame_of_a_tubelet_needs_its_candidates() -> None:
 
 def test_scores_are_capped_at_one() -> None:
     vectors = [frame(t, (0, [1.25, 0, 0])) for t in range(2)]
-    assert label_tubelet(tube(range(2), length=2), vectors, TubeletParams()).score == 1
+    assert label_tubelet(tube(range(2), length=2), vectors, MEANS).score == 1
 
 
 def test_unsupported_tubelet_keeps_the_seeds_class_with_a_low_score() -> None:
-    item = label_tubelet(tube(range(8), x=40), frames(), TubeletParams())
-    assert (item.label, item.score) == (0, pytest.approx(0.8 / 8))
+    item = label_tubelet(tube(range(8), x=40), frames(), MEANS)
+    assert (item.label, item.score, item.others) == (0, pytest.approx(0.8 / 8), ())
 
 
 @pytest.mark.parametrize("there", [[], [0]])
 def test_unsupported_tubelet_of_a_frame_or_none_keeps_the_seeds_score(there: list[int]) -> None:
-    assert label_tubelet(tube(there, length=1), [frame(0)], TubeletParams()).score == pytest.approx(0.8)
+    assert label_tubelet(tube(there, length=1), [frame(0)], MEANS).score == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(("match_iou", "label"), [(0.25, 0), (BELOW_A_QUARTER, 1)])

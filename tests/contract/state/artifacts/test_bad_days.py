@@ -105,17 +105,19 @@ async def test_two_workers_never_hold_one_attempt(bench: Bench) -> None:
     assert await bench.artifacts().progress(name, 2, None) == "ok"
 
 
-@pytest.mark.parametrize("holder", ["first", "another"])
-async def test_one_in_a_newer_format_is_left_as_it_is(bench: Bench, holder: str) -> None:
+@pytest.mark.parametrize("state", ["waiting", "running", "failed"])
+async def test_one_in_a_newer_format_is_left_as_it_is(bench: Bench, state: str) -> None:
     name = await bench.waiting_artifact()
-    if holder == "first":
-        await bench.artifacts().begin(name, holder=holder)
+    if state != "waiting":
+        await bench.artifacts().begin(name, holder="first")
+    if state == "failed":
+        await bench.artifacts().fail(name, 1, BAD)
     await bench.redis.hset(redis_keys.artifact(name), "format", str(FORMAT + 1))
     before, delivered = await bench.held(), [*bench.delivered]
     store = bench.artifacts(lease_s=SILENT)
     for call in (
         store.get(name),
-        store.begin(name, holder=holder),
+        store.begin(name, holder="first"),
         store.create(key_of(name)),
         store.of(key_of(name).owner),
     ):
