@@ -19,6 +19,12 @@ TURN_S = 0.03
 FROZEN = "EngineDied: engine: no message and no processor time for 0.5 s"
 
 
+async def started(engine: EngineHandle) -> None:
+    """Start an engine, as slowly as the machine lets it; from then on it has to show that it works."""
+    await engine.start()
+    engine._given_silent_s = SHORT_S
+
+
 async def another_job(engine: EngineHandle) -> None:
     """A job on the same handle, whose engine may start as slowly as the machine lets it."""
     engine._given_silent_s, engine._given_deadline_s = PATIENCE_S, None
@@ -30,7 +36,8 @@ async def another_job(engine: EngineHandle) -> None:
 )
 def test_a_frozen_engine_is_killed_and_the_next_job_is_its_own(script: str, tmp_path: Path) -> None:
     async def check() -> None:
-        async with scripted(tmp_path, silent_s=SHORT_S) as engine:
+        async with scripted(tmp_path) as engine:
+            await started(engine)
             assert (await run_script(engine, script)).end == FROZEN
             await another_job(engine)
 
@@ -39,8 +46,8 @@ def test_a_frozen_engine_is_killed_and_the_next_job_is_its_own(script: str, tmp_
 
 def test_an_engine_that_is_stopped_is_killed_also_if_its_pipe_is_full(tmp_path: Path) -> None:
     async def check() -> None:
-        async with scripted(tmp_path, silent_s=SHORT_S) as engine:
-            await engine.start()
+        async with scripted(tmp_path) as engine:
+            await started(engine)
             assert engine._process is not None
             os.kill(engine._process.pid, signal.SIGSTOP)
             assert (await run_script(engine, "done", name="x" * (1 << 20))).end == FROZEN
@@ -56,8 +63,8 @@ def test_an_engine_that_computes_without_a_word_is_left_alone(
     checks = 0
 
     async def check() -> None:
-        async with scripted(tmp_path, silent_s=SHORT_S) as engine:
-            await engine.start()
+        async with scripted(tmp_path) as engine:
+            await started(engine)
             assert engine._process is not None
             pid = engine._process.pid
 
@@ -79,7 +86,7 @@ def test_an_engine_that_freezes_while_it_starts_is_killed(tmp_path: Path, monkey
     monkeypatch.setattr(handle, "START_SILENT_S", SHORT_S)
 
     async def check() -> None:
-        async with scripted(tmp_path, "deaf", silent_s=0.5) as engine:
+        async with scripted(tmp_path, "deaf", silent_s=SHORT_S) as engine:
             assert (await run_script(engine, "done")).end == FROZEN
 
     asyncio.run(check())
