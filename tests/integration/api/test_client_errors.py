@@ -161,10 +161,10 @@ def test_retry_after_as_a_date_counts_from_that_of_the_answer(value: str, second
 
 
 def test_a_download_is_retried_too(url: str, refusals: Refusals, tmp_path: Path) -> None:
-    refusals.errors[:] = [Overloaded("full", retry_after_s=3), Response(b"frames")]
+    refusals.errors[:] = [Overloaded("full", retry_after_s=3), Response(b"[]")]
     hours = Hours()
     with Client(url, clock=hours.clock()) as client:
-        assert client.download("0" * 32, "overlay-mp4", tmp_path / "o.mp4").read_bytes() == b"frames"
+        assert client.download("0" * 32, "ytvis", tmp_path / "y.json").read_bytes() == b"[]"
     assert hours.slept == [3.25]
 
 
