@@ -90,7 +90,9 @@ def pack_tubelets(tubelets: Sequence[Tubelet]) -> bytes:
         "seed_classes": np.array([len(tubelet.seed.raw) for tubelet in tubelets], np.int64),
         "boxes": np.array([tubelet.boxes for tubelet in tubelets], np.float32),
         "scores": np.array([tubelet.scores for tubelet in tubelets], np.float32),
-        "looks": np.array([tubelet.looks for tubelet in tubelets], np.float16),
+        # a tubelet of its seed's frame alone has none
+        "looks": np.concatenate([np.zeros(0, np.float16), *(tubelet.looks.ravel() for tubelet in tubelets)]),
+        "look_width": np.array([tubelet.looks.shape[1] for tubelet in tubelets], np.int64),
     }
     return pack_arrays({**arrays, **masks_to_arrays(masks)})
 
@@ -101,15 +103,16 @@ def unpack_tubelets(data: bytes) -> list[Tubelet]:
     arrays = unpack_arrays(data)
     masks = masks_from_arrays(arrays)
     raw = np.split(arrays["seed_raw"], np.cumsum(arrays["seed_classes"])[:-1])
+    length = arrays["scores"].shape[-1]
+    looks = np.split(arrays["looks"], np.cumsum(length * arrays["look_width"])[:-1])
     tubelets = []
     for i, frame in enumerate(arrays["frame"]):
-        length = arrays["scores"].shape[1]
         seed_mask, *rest = masks[i * (length + 1) : (i + 1) * (length + 1)]
         if seed_mask is None:
             raise ValueError(f"tubelet {i}: the seed has no mask")
         seed = Candidate(int(frame), arrays["seed_box"][i], arrays["seed_probs"][i], seed_mask, raw[i])
-        boxes, scores, looks = (arrays[name][i] for name in ("boxes", "scores", "looks"))
-        tubelets.append(Tubelet(seed, tuple(rest), boxes, scores, looks=looks))
+        boxes, scores, width = (arrays[name][i] for name in ("boxes", "scores", "look_width"))
+        tubelets.append(Tubelet(seed, tuple(rest), boxes, scores, looks=looks[i].reshape(length, int(width))))
     return tubelets
 
 

@@ -38,12 +38,15 @@ def test_tubelets_come_back_bit_for_bit() -> None:
     looks = np.random.default_rng(0).random((2, 8, 5)).astype(np.float16)
     tubelets = [replace(one, looks=own) for one, own in zip((tube(range(2, 5)), tube([7], x=30)), looks, strict=True)]
     tubelets[1] = replace(tubelets[1], seed=replace(tubelets[1].seed, raw=np.zeros(0, np.float32)))
+    # found in no frame but its seed's
+    tubelets.insert(1, tube([4]))
     for one, other in zip(tubelets, unpack_tubelets(pack_tubelets(tubelets)), strict=True):
         assert one.masks == other.masks
         assert one.seed.mask == other.seed.mask
         np.testing.assert_array_equal(one.seed.raw, other.seed.raw)
         np.testing.assert_array_equal(one.boxes, other.boxes)
         np.testing.assert_array_equal(one.looks, other.looks)
+        assert one.looks.shape == other.looks.shape
     assert unpack_tubelets(pack_tubelets([])) == []
 
 
