@@ -31,7 +31,8 @@ def test_mask_in_a_frame(frame: int, there: bool) -> None:
 
 
 def test_a_tubelet_is_sure_of_its_object_unless_stated_otherwise() -> None:
-    assert (LATE.confidence.tolist(), LATE.confidence.dtype) == ([1, 1, 1, 1], np.float32)
+    confidence = tube([1, 2], length=4).confidence
+    assert (confidence.tolist(), confidence.dtype) == ([1, 1, 1, 1], np.float32)
 
 
 def test_the_first_entry_is_one() -> None:
