@@ -30,6 +30,11 @@ def test_mask_in_a_frame(frame: int, there: bool) -> None:
     assert LATE.mask_at(frame) == (mask(5) if there else None)
 
 
+def test_a_tubelet_is_sure_of_its_object_unless_stated_otherwise() -> None:
+    confidence = tube([1, 2], length=4).confidence
+    assert (confidence.tolist(), confidence.dtype) == ([1, 1, 1, 1], np.float32)
+
+
 def test_the_first_entry_is_one() -> None:
     assert tube([0], x=5, length=1).mask_at(0) == mask(5)
 

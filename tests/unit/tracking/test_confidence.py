@@ -41,6 +41,8 @@ STAYS, CHANGES = at(HERE), at((*HERE[:4], *THERE[4:]))
         pytest.param([STAYS, at(HERE), at(THERE)], [], id="companions stay, others are elsewhere"),
         pytest.param([CHANGES, at(HERE)], [3, 4], id="parts from its companion"),
         pytest.param([CHANGES, at(THERE)], [3, 4], id="joins another"),
+        pytest.param([at((0, *THERE[1:])), at(HERE)], [0, 1], id="parts after the first frame"),
+        pytest.param([at((*HERE[:7], 40)), at(HERE)], [6, 7], id="parts before the last frame"),
         pytest.param([STAYS, CHANGES], [3, 4], id="its companion parts from it"),
         pytest.param([at((0, 0, 0, 4, 6, 40, 40, 40)), at(HERE)], [2, 3, 4, 5], id="undecided in between"),
         pytest.param([at((*HERE[:4], None, None, *THERE[6:])), at(HERE)], [3, 4, 5, 6], id="not visible in between"),
@@ -50,6 +52,10 @@ STAYS, CHANGES = at(HERE), at((*HERE[:4], *THERE[4:]))
 )
 def test_frames_in_which_companions_part(items: list[LabeledTubelet], expected: list[int]) -> None:
     assert doubtful(*items) == expected
+
+
+def test_in_one_frame_nothing_parts() -> None:
+    assert confidence(at((0,)), at((0,)), at((40,))) == [1]
 
 
 def test_more_and_better_companions_say_more() -> None:
@@ -80,6 +86,26 @@ def test_beside_a_gap_the_look_decides() -> None:
     beside = 1 - (1 - np.exp(-1)) / 3
     assert confidence(labeled(gone(3, 4, 1), 0.8)) == pytest.approx([1, 1, beside, 1, 1, 1, 1, beside])
     assert confidence(labeled(gone(3, 2, 1), 0.8))[2] == pytest.approx(1 - 0.2 * (1 - np.exp(-1)))
+
+
+def test_the_look_across_a_gap_is_compared_with_the_seeds() -> None:
+    """Whether the seed is before the gap or after it."""
+    whole = gone(3, 4, 1)
+    late = replace(whole, seed=replace(whole.seed, frame=7))
+    assert confidence(labeled(late, 0.8)) == confidence(labeled(whole, 0.8))
+
+
+@pytest.mark.parametrize("frame", [pytest.param(-1, id="before"), pytest.param(LENGTH, id="after")])
+def test_with_a_seed_outside_the_entries_a_gap_says_nothing(frame: int) -> None:
+    whole = gone(3, 4, 1)
+    assert confidence(labeled(replace(whole, seed=replace(whole.seed, frame=frame)), 0.8)) == [1] * LENGTH
+
+
+@pytest.mark.parametrize("unknown", [pytest.param(0, id="the seed's"), pytest.param(7, id="after the gap")])
+def test_a_look_of_zeros_is_unknown(unknown: int) -> None:
+    whole = gone(3, 4, 1)
+    whole.looks[unknown] = 0
+    assert confidence(labeled(whole, 0.8)) == [1] * LENGTH
 
 
 def test_values_of_a_chunk_that_begins_later_are_the_same() -> None:

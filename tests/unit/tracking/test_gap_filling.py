@@ -245,3 +245,11 @@ def test_between_tracked_frames_the_lower_confidence_counts() -> None:
     assert found[::STEP].tolist() == sure.tolist()
     assert found[: 2 * STEP].tolist() == [sure[0]] + [sure[1]] * (2 * STEP - 1)
     assert found[-1] == sure[-1]
+
+
+def test_before_the_first_tracked_frame_its_confidence_counts() -> None:
+    """A tubelet that begins at the second tracked frame, and so right after the first one."""
+    sure = np.array([0.9, 0.5, 0.3], np.float32)
+    found = filled(moving, replace(tubelet(tracked(moving), seed=1).part(1, 4), confidence=sure))
+    assert found.start == 1
+    assert found.confidence.tolist() == [sure[0]] * STEP + [sure[1]] * STEP + [sure[2]] * STEP

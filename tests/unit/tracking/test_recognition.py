@@ -39,6 +39,7 @@ SEED = seen(0, 0.9, 0.1)
         pytest.param(seen(1, 0.9, 0.1), np.exp(-1), id="another look"),
         pytest.param(seen(1), np.exp(-1), id="no class vector: the look decides"),
         pytest.param(seen(1, 0, 0), np.exp(-1), id="a class vector of zeros is none"),
+        pytest.param(seen(1, 0.9, 0.1, 0), np.exp(-1), id="a class vector over other classes says nothing"),
         pytest.param(seen(None, 0.9, 0.1), 1, id="no look: the class vector decides"),
         pytest.param(seen(None), 1, id="nothing is known"),
     ],
