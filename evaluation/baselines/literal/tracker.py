@@ -139,7 +139,8 @@ class LiteralTracker:
         if state.lost:
             return state, absent()
         probability = self._continued(self.answer(frame, reference, state.embedding, state.probability))
-        return after_pixel(state, self._window, probability, frame.embedding, self._canvas, self._params)
+        embedding = self._continued(frame.embedding)
+        return after_pixel(state, self._window, probability, embedding, self._canvas, self._params)
 
     async def _siamese(self, boxes: F32, reference: LiteralReference, frame: FullFrame) -> tuple[F32, F32]:
         """Run the Siamese RPN around boxes (N, 4); returns boxes (N, 4) and scores (N,)."""
@@ -157,16 +158,17 @@ class LiteralTracker:
     def answer(self, frame: FullFrame, reference: LiteralReference, before: F32, probability: F32) -> F32:
         """Probability (h, w) of the object, given embedding and probability of the previous frame."""
         height, width = frame.f4.shape[1:]
-        seen = probability[:height, :width]
+        seen, before = probability[:height, :width], before[:, :height, :width]
         maps = matching_maps(frame.embedding, reference, before, seen, self._graphs.bias)
         known = np.ones_like(seen)
         means = attended(reference, before, seen)
         return self._graphs.probability(frame.f4, np.concatenate([maps, seen[None], known[None]]), means)
 
-    def _continued(self, probability: F32) -> F32:
-        """(h, w) -> the square of the state machine's window, 0 outside the frame."""
-        height, width = probability.shape
-        return np.pad(probability, ((0, self._side - height), (0, self._side - width)))
+    def _continued(self, values: F32) -> F32:
+        """(…, h, w) -> the square of the state machine's window, 0 outside the frame."""
+        *others, height, width = values.shape
+        edges = [*((0, 0) for _ in others), (0, self._side - height), (0, self._side - width)]
+        return np.pad(values, edges)
 
 
 def matching_maps(
