@@ -141,7 +141,8 @@ def test_a_job_of_a_newer_version_waits_for_it_and_holds_no_other_up(bench: Benc
     bench.write(job_id, format=str(FORMAT + 1))
     answer = get(f"{bench.api.url}/v1/jobs/{job_id}", trust_env=False)
     assert (answer.status_code, answer.json()["code"]) == (503, "newer-format")
-    bench.start_worker()
+    # the job is delivered again after two leases
+    bench.start_worker(lease_s=3)
     assert bench.until(other, ended).state is JobState.DONE
     log = bench.folder / "worker0.log"
     wait_for(lambda: "job left to a newer version" in log.read_text())
