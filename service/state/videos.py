@@ -75,9 +75,12 @@ class VideoStore:
                         args=[json.dumps(asdict(mine)), self._ttl_s, missing],
                     )
                 known = _parse(record)
+                if known.file == mine.file:
+                    # if its file is gone already, the video was deleted after it was stored
+                    return known, True
                 if self._blobs.touch(known.file):
-                    return known, known.file == mine.file
-                if record == missing or known.file == mine.file:
+                    return known, False
+                if record == missing:
                     raise Unavailable(f"video {video.id}: its file disappeared while it was stored", retry_after_s=1)
                 missing = record
         finally:
