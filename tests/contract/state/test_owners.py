@@ -291,3 +291,21 @@ async def test_a_deletion_that_was_cut_off_is_finished(stores: Stores, monkeypat
     assert stores.files() == ["a"], "that of the new upload"
     assert await stores.videos.get(video.id) == again
     assert await stores.bench.redis.exists(redis_keys.REMOVALS) == 0
+
+
+async def test_an_upload_is_good_although_its_video_is_deleted_at_once(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores.videos._add
+
+    async def store_and_delete(**arguments: list[str]) -> str:
+        record: str = await store(**arguments)
+        await stores.videos.delete(hashlib.sha256(b"clip").hexdigest())
+        return record
+
+    monkeypatch.setattr(stores.videos, "_add", store_and_delete)
+    video, new = await stores.upload("clip")
+    assert new
+    assert stores.files() == []
+    with pytest.raises(NotFound):
+        await stores.videos.get(video.id)
