@@ -60,15 +60,20 @@ def full(folder: Path) -> Iterator[None]:
         filler.unlink()
 
 
-def can_mount() -> bool:
+def mount_error() -> str:
+    """Why no disk can be mounted here; empty if one can."""
     command = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
     try:
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-    except OSError:
-        return False
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
 
-needs_disk = pytest.mark.skipif(not can_mount(), reason="needs user namespaces in which a disk can be mounted")
+NO_DISK = mount_error()
+needs_disk = pytest.mark.skipif(
+    bool(NO_DISK), reason=f"needs a user namespace in which a disk can be mounted: {NO_DISK}"
+)
 
 
 def parts(service: Service) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A job goes after its time to live, and nothing that refers to it stays longer or stands in the way of new jobs."""
+"""A job goes after its time to live, and nothing that refers to it stays longer or blocks new jobs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
