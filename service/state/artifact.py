@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from dualtrack.errors import NewerFormat
-from service.state.job import JobProgress
+from service.state.job import JobProgress, format_number
 
 FORMAT = 1
 """Of an artifact's hash, in its field `format`; see `job.FORMAT`."""
@@ -101,10 +100,7 @@ def parse_artifact(fields: Mapping[str, str]) -> Artifact:
     Raises:
         NewerFormat: the hash was written by a newer version, in a newer format.
     """
-    number = int(fields.get("format", 0))
-    if number > FORMAT:
-        detail = f"its format {number} is newer than {FORMAT}, the newest that this version reads"
-        raise NewerFormat(f"artifact {fields.get('name', '')}: {detail}")
+    number = format_number(fields, FORMAT, f"artifact {fields.get('name', '')}")
 
     def time_of(name: str) -> float | None:
         return float(fields[name]) if name in fields else None

@@ -97,16 +97,25 @@ def fields_of(answer: Sequence[str]) -> dict[str, str]:
     return dict(zip(answer[::2], answer[1::2], strict=True))
 
 
+def format_number(fields: Mapping[str, str], newest: int, name: str) -> int:
+    """The format number of a hash; 0 if it has none.
+
+    Raises:
+        NewerFormat: it is higher than `newest`.
+    """
+    number = int(fields.get("format", 0))
+    if number > newest:
+        raise NewerFormat(f"{name}: its format {number} is newer than {newest}, the newest that this version reads")
+    return number
+
+
 def parse(fields: Mapping[str, str]) -> Job:
     """Parse a job's hash.
 
     Raises:
         NewerFormat: the hash was written by a newer version, in a newer format.
     """
-    number = int(fields.get("format", 0))
-    if number > FORMAT:
-        detail = f"its format {number} is newer than {FORMAT}, the newest that this version reads"
-        raise NewerFormat(f"job {fields.get('id', '')}: {detail}")
+    number = format_number(fields, FORMAT, f"job {fields.get('id', '')}")
 
     def time_of(name: str) -> float | None:
         return float(fields[name]) if name in fields else None
