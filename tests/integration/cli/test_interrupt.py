@@ -10,25 +10,35 @@ from pathlib import Path
 
 from dualtrack.children import python_command
 from service.state.job import JobState
-from tests.integration.api.api_service import clip, running, wait_for
+from tests.integration.api.api_service import clip, running
+from tests.support.patience import PATIENCE_S, wait_for
 
-MOST_S = 120
-"""Ends a test that hangs."""
+
+@contextmanager
+def signal_not_ignored() -> Iterator[None]:
+    """A program that is started meanwhile gets Ctrl-C, even if the tests are a background job of a script: a shell
+    starts those with SIGINT ignored, and programs inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def command(folder: Path, *words: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A command that is under way; its standard error goes to `folder`/stderr."""
     environment = {**os.environ, "DUALTRACK_DATA_DIR": str(folder / "data")}
-    with (folder / "stderr").open("wb") as stderr:
+    with (folder / "stderr").open("wb") as stderr, signal_not_ignored():
         process = subprocess.Popen(
             python_command("service.cli.main", *words), cwd=folder, env=environment, stdout=stderr, stderr=stderr
         )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def said(folder: Path) -> str:
@@ -39,9 +49,9 @@ def test_segment_keeps_its_cache_and_says_how_to_resume(tmp_path: Path) -> None:
     path = clip(tmp_path / "a.mp4", frames=40, size=(128, 96))
     cache = tmp_path / "data/cache"
     with command(tmp_path, "segment", str(path)) as process:
-        wait_for(lambda: process.poll() is not None or any(cache.rglob("*")), MOST_S)
+        wait_for(lambda: process.poll() is not None or any(cache.rglob("*")))
         process.send_signal(signal.SIGINT)
-        assert process.wait(MOST_S) == 130
+        assert process.wait(PATIENCE_S) == 130
     assert "Interrupted. Finished work is cached: run the same command again to resume." in said(tmp_path)
     assert "Traceback" not in said(tmp_path)
     assert any(file.is_file() for file in cache.rglob("*"))
@@ -52,9 +62,9 @@ def test_submit_names_the_job_first_and_leaves_it_to_the_service(tmp_path: Path)
     path = clip(tmp_path / "a.mp4")
     with running(tmp_path / "service") as api:
         with command(tmp_path, "submit", str(path), "--url", api.url) as process:
-            wait_for(lambda: process.poll() is not None or "/v1/jobs/" in said(tmp_path), MOST_S)
+            wait_for(lambda: process.poll() is not None or "/v1/jobs/" in said(tmp_path))
             process.send_signal(signal.SIGINT)
-            assert process.wait(MOST_S) == 130
+            assert process.wait(PATIENCE_S) == 130
         found = re.search(rf"Job (\w+): {re.escape(api.url)}/v1/jobs/\1\n", said(tmp_path))
         assert found is not None, said(tmp_path)
         cancel = f"Interrupted. The job continues; to cancel it: curl -X DELETE {api.url}/v1/jobs/{found[1]}"
