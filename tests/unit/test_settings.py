@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,13 @@ def test_a_wrong_setting_is_one_line(variable: str, value: str, wanted: str, mon
     assert "s3cret" not in refused.value.detail
 
 
+@pytest.mark.parametrize("name", ["DUALTRACKAPI_KEY", "DUAL_TRACK_API_KEY", "dualtrak_api_key"])
+def test_a_setting_with_a_mistyped_prefix_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "k")
+    with pytest.raises(ConfigurationError, match=f"^{name}: .* did you mean DUALTRACK_API_KEY"):
+        Settings()
+
+
 def test_a_file_of_secrets_with_a_mistyped_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dualtrack_apikey").write_text("k")
     with pytest.raises(ConfigurationError, match=r"dualtrack_apikey: .* did you mean DUALTRACK_API_KEY"):
@@ -117,6 +127,18 @@ def test_what_a_variable_sets(
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert getattr(Settings(), setting) == wanted
+
+
+def test_variables_that_kubernetes_sets_for_services_are_logged() -> None:
+    """In a process of its own, because logging is configured for the whole process."""
+    links = {"DUALTRACK_PORT": "tcp://10.0.0.7:80", "DUALTRACK_SERVICE_HOST": "10.0.0.7"}
+    code = "from service.telemetry import configure_logging; configure_logging('info', json=True)"
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, **links, "DUALTRACK_HOST": "10.0.0.7"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert [(line["level"], line["names"]) for line in map(json.loads, done.stderr.splitlines())] == [
+        ("warning", sorted(links))
+    ]
 
 
 def test_variables_of_compose_files_are_no_mistyped_settings() -> None:
