@@ -18,8 +18,8 @@ PIPELINE = [
     "th_det", "max_per_frame", "estimator", "th_cc", "beta", "relabel", "th_key", "strategy", "th_iou", "max_seeds",
     "penalty_k", "window_influence", "lr", "lost_enter", "lost_leave", "lost_max_frames", "lost_reach", "lost_agree", "fusion",
     "margin", "couple", "mask_thresh", "min_area", "second_look", "bidirectional", "th_seq", "tubelet_iou",
-    "class_agnostic", "label", "score", "rescale", "match_iou", "track_fps", "chunk_frames", "chunk_overlap", "shots",
-    "stitch_iou",
+    "class_agnostic", "label", "score", "rescale", "match_iou", "min_score", "track_fps", "chunk_frames", "chunk_overlap",
+    "shots", "stitch_iou",
 ]
 # fmt: on
 OF_THE_JOB = {"preset": "paper", "overlay": False, "overlay_min_score": 0.4, "categories": ["person"]}
@@ -115,6 +115,7 @@ def test_what_was_not_asked_for_is_not_sent() -> None:
         pytest.param(FusionParams, {"kind": "mask"}, "fusion: expected box, none or instance, got 'mask'", id="choice"),
         pytest.param(ProposalParams, {"max_seeds": 101}, "max_seeds: expected 1 to 100, got 101", id="seeds"),
         pytest.param(SiameseParams, {"penalty_k": 3}, "penalty_k: expected 0 to 2, got 3", id="penalty"),
+        pytest.param(TubeletParams, {"min_score": 1.1}, "min_score: expected 0 to 1, got 1.1", id="minimum score"),
         pytest.param(TubeletParams, {"iou": "any"}, "tubelet_iou: expected all, union", id="renamed choice"),
         pytest.param(ChunkParams, {"frames": 7, "overlap": 1}, "chunk_frames: expected 8 to 2000, got 7", id="chunk"),
         pytest.param(PipelineParams, {"track_fps": 1001}, "track_fps: expected 0 to 1000, got 1001", id="top level"),
