@@ -168,10 +168,6 @@ class Parameters(TypedDict, total=False):
     overlay: bool
     """Also render the video with its masks and its sound, in BT.709; HDR is not tone-mapped. Default: true."""
 
-    overlay_min_score: float
-    """Minimum score of the tubelets drawn in the overlay; the result always contains all of them. 0 to 1. Default:
-    0.1."""
-
     categories: Literal["coco", "ytvis2019", "ytvis2021", "ovis"] | Sequence[str] | Sequence[OwnCategory]
     """Categories of the result: the name of a bundled set, a list of class names of the detector, or a list of
     categories with `id`, `name` and optionally `of`, the class names mapped to the category. Default: none."""

@@ -172,10 +172,7 @@ class ArtifactRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "overlay"}]})
 
-    kind: ArtifactKind = Field(
-        description="`overlay`: the video with the objects drawn on it, those with at least the job's "
-        "`overlay_min_score`."
-    )
+    kind: ArtifactKind = Field(description="`overlay`: the video with the objects of the result drawn on it.")
 
 
 class ArtifactOut(BaseModel):

@@ -293,7 +293,7 @@ class JobRunner:
 def artifacts_of(job: Job) -> list[ArtifactKey]:
     """The artifacts that a job requests."""
     parameters = parse_stored(job.parameters)
-    options = {"min_score": parameters.overlay_min_score}
+    options = {"min_score": parameters.overlay_threshold}
     return [ArtifactKey(f"{OF_JOB}:{job.id}", overlay.KIND, options)] if parameters.overlay else []
 
 

@@ -174,6 +174,21 @@ def test_old_names_are_taken_with_a_warning(http: httpx.Client, video_id: str, c
     assert not new.headers.keys() & {"deprecation", "warning"}
 
 
+def test_a_threshold_of_the_overlay_is_taken_with_a_warning(http: httpx.Client, video_id: str) -> None:
+    body = {"video_id": video_id, "parameters": {"overlay_min_score": 0.4}}
+    answer = http.post("/v1/jobs", json=body)
+    assert answer.json()["parameters"]["overlay_min_score"] == 0.4
+    line = "overlay_min_score is deprecated, use min_score; the next release will reject it"
+    assert answer.headers["warning"] == f'299 - "{line}"'
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, "x"])
+def test_a_minimum_score_out_of_range_is_refused(http: httpx.Client, video_id: str, wrong: object) -> None:
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"min_score": wrong}})
+    [error] = problem(answer, 422, "invalid-parameter")["errors"]  # type: ignore[misc]
+    assert error["pointer"] == "#/parameters/min_score"
+
+
 def test_old_and_new_name_are_one_request(http: httpx.Client, video_id: str) -> None:
     key = {"Idempotency-Key": "renamed"}
     ids = {
