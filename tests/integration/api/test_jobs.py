@@ -307,13 +307,14 @@ def test_long_poll_ends_with_the_job(api: Api, http: httpx.Client, video_id: str
     job = http.get(f"/v1/jobs/{job_id}?wait=60").json()
     timer.join()
     assert job["state"] == "done"
+    assert job["summary"] == {"tubelets": 0, "left_out": 0, "max_seeds_reached": False}
     assert "retry-after" not in http.get(f"/v1/jobs/{job_id}").headers
 
 
 def test_long_poll_ends_after_its_time_or_a_change(api: Api, http: httpx.Client, video_id: str) -> None:
     job_id = create(http, video_id)
     job = http.get(f"/v1/jobs/{job_id}?wait=0.3").json()
-    assert job["state"] == "queued"
+    assert (job["state"], job["summary"]) == ("queued", None)
     timer = threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job_id, done=1)))
     timer.start()
     changed = http.get(f"/v1/jobs/{job_id}?wait=60&version={job['version']}").json()
