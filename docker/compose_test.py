@@ -28,7 +28,7 @@ LARGEST = 600_000_000
 """Maximum size of the service's image in bytes, including its base."""
 CLIP = ROOT / "demo" / "pedestrians.mp4"
 SURE = {"th_det": 0.35}
-"""Parameters of the jobs, as in `make demo`: confident detections only."""
+"""Parameters of the jobs: confident detections only, so that they are short."""
 WORKERS = 2
 START_S, JOB_S = 240.0, 600.0
 SERVICES = {"valkey": 1, "prometheus": 1, "api": 1, "triton": 1, "worker": WORKERS}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dualtrack.client.artifact import Artifact
     from dualtrack.client.async_client import AsyncClient
     from dualtrack.client.client import Client
-    from dualtrack.client.job import AsyncJob, Job
+    from dualtrack.client.job import AsyncJob, Job, JobSummary
     from dualtrack.engine.engine import Engine, segment
     from dualtrack.errors import (
         Canceled,
@@ -57,7 +57,7 @@ MODULE_OF = {
     **dict.fromkeys(("Artifact",), "dualtrack.client.artifact"),
     **dict.fromkeys(("Client",), "dualtrack.client.client"),
     **dict.fromkeys(("AsyncClient",), "dualtrack.client.async_client"),
-    **dict.fromkeys(("AsyncJob", "Job"), "dualtrack.client.job"),
+    **dict.fromkeys(("AsyncJob", "Job", "JobSummary"), "dualtrack.client.job"),
     **dict.fromkeys(("Engine", "segment"), "dualtrack.engine.engine"),
     **dict.fromkeys(("Parameters",), "dualtrack.parameters"),
     **dict.fromkeys(("Progress",), "dualtrack.progress"),
@@ -94,6 +94,7 @@ __all__ = [
     "InvalidVideo",
     "Job",
     "JobFailed",
+    "JobSummary",
     "NewerFormat",
     "NotFound",
     "OverlayFailed",

@@ -145,6 +145,10 @@ class Parameters(TypedDict, total=False):
     """Mask IoU above which a detection supports a tubelet's class and score. 0 to 1. Default: 0.7; preset `paper`:
     0.5."""
 
+    min_score: float
+    """Minimum score of the tubelets in the result, its overlay and its other files; 0 keeps all of them. 0 to 1.
+    Default: 0.1; preset `paper`: 0."""
+
     track_fps: float
     """Approximate frame rate for tracking; frames in between are interpolated. Videos below 1.5 times this rate are
     tracked in full; 0 tracks every frame. 0 to 1000. Default: 12; preset `paper`: 0."""
@@ -163,10 +167,6 @@ class Parameters(TypedDict, total=False):
 
     overlay: bool
     """Also render the video with its masks and its sound, in BT.709; HDR is not tone-mapped. Default: true."""
-
-    overlay_min_score: float
-    """Minimum score of the tubelets drawn in the overlay; the result always contains all of them. 0 to 1. Default:
-    0.1."""
 
     categories: Literal["coco", "ytvis2019", "ytvis2021", "ovis"] | Sequence[str] | Sequence[OwnCategory]
     """Categories of the result: the name of a bundled set, a list of class names of the detector, or a list of

@@ -15,6 +15,7 @@ from dualtrack.client.job import AsyncJob
 from dualtrack.client.operations import Call, Hash, Operation
 from dualtrack.client.responses import document_of, exception_for
 from dualtrack.client.retries import SYSTEM, Backoff, Clock, RetryableError
+from dualtrack.deprecations import warn_of_deprecations
 from dualtrack.digest import sha256_of
 from dualtrack.errors import DualtrackError, Unavailable
 from dualtrack.parameters import Parameters
@@ -96,6 +97,7 @@ class AsyncClient:
         """Create a job that segments a video; see `Client.submit`."""
         given = None if detections is None else Path(detections)
         values: dict[str, Any] = dict(parameters)
+        warn_of_deprecations(values)
         return AsyncJob.of(await self._run(operations.submit(Path(path), given, idempotency_key, values)), self)
 
     async def job(self, job: AsyncJob | str, *, wait_s: float = 0, version: int | None = None) -> AsyncJob:

@@ -14,6 +14,7 @@ from dualtrack.client.job import Job
 from dualtrack.client.operations import Call, Hash, Operation
 from dualtrack.client.responses import document_of, exception_for
 from dualtrack.client.retries import SYSTEM, Backoff, Clock, RetryableError
+from dualtrack.deprecations import warn_of_deprecations
 from dualtrack.digest import sha256_of
 from dualtrack.errors import DualtrackError, Unavailable
 from dualtrack.parameters import Parameters
@@ -136,6 +137,7 @@ class Client:
         """
         given = None if detections is None else Path(detections)
         values: dict[str, Any] = dict(parameters)
+        warn_of_deprecations(values)
         return Job.of(self._run(operations.submit(Path(path), given, idempotency_key, values)), self)
 
     def job(self, job: Job | str, *, wait_s: float = 0, version: int | None = None) -> Job:

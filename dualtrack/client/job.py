@@ -12,6 +12,26 @@ from dualtrack.result.result import Result
 ENDED = frozenset({"done", "failed", "canceled"})
 
 
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """What the result of a done job contains.
+
+    Attributes:
+        tubelets: number of tubelets in the result.
+        left_out: number of tubelets that it does not contain, because their score is below the parameter `min_score`.
+        max_seeds_reached: whether the limit `max_seeds` was reached in any chunk, so objects may be missing.
+
+    Example:
+        >>> summary = job.wait().summary
+        >>> if summary is not None and summary.max_seeds_reached:
+        ...     print("objects may be missing; raise max_seeds")
+    """
+
+    tubelets: int
+    left_out: int
+    max_seeds_reached: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobReport:
     """The state of a job when the service last reported it.
@@ -25,6 +45,7 @@ class JobReport:
         error: `code` and `detail` of the error of a failed job; None unless the job failed.
         version: number that grows with every change of the job and its artifacts.
         artifacts: files that are made from the result after the job is done, such as the overlay.
+        summary: what the result contains; None until the job is done, and from services of earlier versions.
     """
 
     id: str
@@ -35,6 +56,7 @@ class JobReport:
     error: Mapping[str, Any] | None
     version: int
     artifacts: tuple[Artifact, ...] = ()
+    summary: JobSummary | None = None
 
     @property
     def ended(self) -> bool:
@@ -44,11 +66,21 @@ class JobReport:
 
 def values_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Convert the service's JSON document of a job to the fields of `JobReport`; unknown members are ignored."""
-    # services before artifacts have no such member
-    known = {"artifacts": (), **document}
+    # services of earlier versions do not have these members
+    known = {"artifacts": (), "summary": None, **document}
     values = {each.name: known[each.name] for each in fields(JobReport)}
     artifacts = tuple(artifact_of(each) for each in values["artifacts"])
-    return {**values, "progress": progress_of(values["progress"]), "artifacts": artifacts}
+    made = {
+        "progress": progress_of(values["progress"]),
+        "artifacts": artifacts,
+        "summary": summary_of(values["summary"]),
+    }
+    return {**values, **made}
+
+
+def summary_of(document: Mapping[str, Any] | None) -> JobSummary | None:
+    """Convert the service's JSON document of a summary; unknown members are ignored."""
+    return None if document is None else JobSummary(**{each.name: document[each.name] for each in fields(JobSummary)})
 
 
 # protocols, so that the module of jobs does not import those of the clients, which import it
@@ -99,6 +131,7 @@ class Job(JobReport):
         error: `code` and `detail` of the error of a failed job; None unless the job failed.
         version: number that grows with every change of the job and its artifacts.
         artifacts: files that are made from the result after the job is done, such as the overlay.
+        summary: what the result contains; None until the job is done, and from services of earlier versions.
         client: client that returned the job.
 
     Example:

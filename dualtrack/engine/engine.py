@@ -6,8 +6,9 @@ import queue
 import tempfile
 import threading
 import weakref
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from dualtrack import protocol
 from dualtrack.children import require_serving
+from dualtrack.deprecations import warn_of_deprecations
 from dualtrack.digest import sha256_of
 from dualtrack.engine.handle import COMMAND, EngineHandle
 from dualtrack.error_codes import error_of_code
@@ -142,6 +144,18 @@ class Engine:
             >>> with dualtrack.Engine() as engine:
             ...     result = engine.segment("clip.mp4", out="output", th_det=0.3, on_progress=print)
         """
+        warn_of_deprecations(parameters)
+        return self._segment(video, out, detections, on_progress, parameters)
+
+    def _segment(
+        self,
+        video: PathLike,
+        out: PathLike | None,
+        detections: PathLike | None,
+        on_progress: OnProgress | None,
+        parameters: Mapping[str, Any],
+    ) -> Result:
+        """See `segment`; deprecated parameters have been warned about."""
         path, given = Path(video).resolve(), None if detections is None else Path(detections).resolve()
         if not path.is_file():
             raise InvalidVideo(f"video: expected a file, got {video}", code="no-such-file")
@@ -239,14 +253,14 @@ def segment(
         >>> for tubelet in result.tubelets:
         ...     print(tubelet.id, tubelet.category, f"{tubelet.score:.2f}", len(tubelet.frames), "frames")
     """
+    warn_of_deprecations(parameters)
     with Engine(detector=detector, model_repository=model_repository) as engine:
-        if on_progress is not None:
-            return engine.segment(video, out=out, detections=detections, on_progress=on_progress, **parameters)
+        run = partial(engine._segment, video, out, detections)  # noqa: SLF001 (of the same module)
         console = Console(stderr=True)
-        if not is_interactive(console):
-            return engine.segment(video, out=out, detections=detections, **parameters)
+        if on_progress is not None or not is_interactive(console):
+            return run(on_progress, parameters)
         with progress_bar(console) as bar:
-            return engine.segment(video, out=out, detections=detections, on_progress=bar.show, **parameters)
+            return run(bar.show, parameters)
 
 
 class _LoopThread:

@@ -51,6 +51,7 @@ def head_json(head: Head) -> Document:
         "categories": [asdict(category) for category in head.categories],
         "tracked_every": head.tracked_every,
         "chunks": [asdict(chunk) for chunk in head.chunks],
+        "left_out": head.left_out,
     }
 
 
@@ -123,6 +124,7 @@ def head_of(document: Mapping[str, Any], video: Video, tubelets: tuple[TubeletHe
         tracked_every=document.get("tracked_every", 1),
         chunks=tuple(_of(Chunk, item) for item in chunks),
         tubelets=tubelets,
+        left_out=document.get("left_out", 0),
     )
 
 

@@ -121,7 +121,8 @@ class TubeletHead:
     """A tubelet without its frames.
 
     Attributes:
-        id: counts up from 1 in the order in which objects were found; it does not depend on the rank.
+        id: counts up from 1 in the order in which objects were found; it depends neither on the rank nor on
+            `min_score`, so the ids of tubelets that were left out are missing.
         category_id: published id of the category; None in results that were written before schema 1.
         category: name of the category.
         score: score of the category, in [0, 1].
@@ -215,7 +216,10 @@ class Tubelet:
 
     @property
     def id(self) -> int:
-        """Number of the object, from 1 in the order in which objects were found; it does not depend on the rank."""
+        """Number of the object, from 1 in the order in which objects were found.
+
+        It depends neither on the rank nor on `min_score`: the ids of tubelets that were left out are missing.
+        """
         return self.head.id
 
     @property
@@ -400,6 +404,8 @@ class Head:
         tracked_every: k if every k-th frame was tracked and the frames between were filled in.
         chunks: chunks of the video, in order.
         tubelets: heads of the tubelets, by descending score.
+        left_out: number of tubelets that the result does not contain, because their score is below the parameter
+            `min_score`; 0 in results that were written before there was this parameter.
     """
 
     video: Video
@@ -410,3 +416,9 @@ class Head:
     tracked_every: int
     chunks: tuple[Chunk, ...]
     tubelets: tuple[TubeletHead, ...]
+    left_out: int = 0
+
+    @property
+    def max_seeds_reached(self) -> bool:
+        """Whether the limit `max_seeds` was reached in any chunk, so objects may be missing."""
+        return any(chunk.max_seeds_reached for chunk in self.chunks)

@@ -93,6 +93,19 @@ class Result:
         """The chunks of the video, ranges of frames that were calibrated and tracked as a unit, in order."""
         return self.head.chunks
 
+    @property
+    def left_out(self) -> int:
+        """Number of tubelets that the result does not contain, because their score is below the parameter `min_score`.
+
+        0 in results that were written before there was this parameter.
+        """
+        return self.head.left_out
+
+    @property
+    def max_seeds_reached(self) -> bool:
+        """Whether the limit `max_seeds` was reached in any chunk, so objects may be missing."""
+        return self.head.max_seeds_reached
+
     def document(self) -> Document:
         """Convert the result to a JSON document, schema 1.
 

@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dualtrack.deprecations import OLD_NAMES
 from dualtrack.errors import InvalidParameter
-from service.pipeline.parameters.request_names import OLD_NAMES
 
 DEFAULT_GRID = (
     "estimator/th_cc=best_window/0.15,best_window/0.3,frame_max/0.15,all_candidates/0.05",

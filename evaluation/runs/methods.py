@@ -16,6 +16,7 @@ from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.confidence import with_confidence
 from service.tracking.labels import label_tubelet
 from service.tracking.params import TubeletParams
+from service.tracking.score_threshold import at_least
 from service.tracking.tubelet_nms import suppress
 
 Method = Literal["ipdt", "pixel", "deepsort"]
@@ -65,9 +66,12 @@ def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary
 def finish(
     tubelets: Sequence[Tubelet], calibrated: Sequence[Detections], params: TubeletParams
 ) -> list[LabeledTubelet]:
-    """Label, score and compare the tubelets, and apply tubelet NMS; best first, without tubelets that have no mask."""
+    """Label, score and compare the tubelets, and apply tubelet NMS and `min_score`.
+
+    Best first, without tubelets that have no mask.
+    """
     labeled = [label_tubelet(tubelet, calibrated, params) for tubelet in tubelets if tubelet.frames]
-    return suppress(with_confidence(labeled), params)
+    return at_least(suppress(with_confidence(labeled), params), params.min_score)
 
 
 def _params(run: Run, method: Method) -> PipelineParams:

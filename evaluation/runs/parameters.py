@@ -1,5 +1,6 @@
 """Parameters of an evaluation: those of a job and those of the DeepSORT baseline."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from pydantic import create_model
 from evaluation.baselines.deepsort import DeepSortParams
 from service.cli.parameters import Notify, parse_as, warn
 from service.pipeline.parameters.job_parameters import JobParameters, request_field, value_text
+from service.pipeline.parameters.params import PipelineParams
 from service.structures.parameter import parameter_fields
 
 PREFIX = "deepsort_"
@@ -30,7 +32,17 @@ else:
 
 
 class EvaluationParameters(_WithDeepSort):
-    """Parameters of one evaluation. A missing one takes the preset's value, or DeepSORT's published one."""
+    """Parameters of one evaluation. A missing one takes the preset's value, or DeepSORT's published one.
+
+    Except `min_score`, which is 0 in every preset here: metrics rank tubelets of any score.
+    """
+
+    def pipeline_params(self) -> PipelineParams:
+        """The parameters of the run."""
+        params = super().pipeline_params()
+        if self.min_score is not None:
+            return params
+        return replace(params, tubelets=replace(params.tubelets, min_score=0.0))
 
     def deepsort_params(self) -> DeepSortParams:
         """DeepSORT's parameters, overridden by the given ones."""

@@ -21,12 +21,12 @@ from dualtrack.outputs import writable_file
 from evaluation.data.dataset import AnnotatedVideo, Dataset, Document, load_dataset
 from evaluation.metrics.davis import region_similarity
 from evaluation.runs.given import Truth, seed_of, track_seeds, tracker_params, truths_of
+from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_context, open_run
 from evaluation.runs.videos import console_notifier
 from service.pipeline.context import PipelineContext
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.fill import FillStage
-from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run, process_video, step_of, thinned
 from service.pipeline.store.cache import NoCache
 from service.settings import Settings
@@ -76,7 +76,7 @@ async def _given(dataset: Dataset, videos: Sequence[AnnotatedVideo], rates: Sequ
     async with open_context(Settings()) as context:
         for video in videos:
             truths = truths_of(video, dataset.annotations_of(video))
-            async with open_run(video, context, JobParameters(track_fps=0)) as run:
+            async with open_run(video, context, EvaluationParameters(track_fps=0)) as run:
                 rows += await rates_of_clip(run, video.name, truths, rates)
             notify(video.name)
     return rows
@@ -106,7 +106,7 @@ async def followed(run: Run, truths: Sequence[Truth]) -> list[Tubelet]:
     places = {index: place for place, index in enumerate(run.clip.indices)}
     seeds = [seed_of(truth, truth.first, run) for truth in truths]
     seeds = [replace(seed, frame=places[seed.frame]) for seed in seeds]
-    return await track_seeds(run, seeds, tracker_params(JobParameters()), features)
+    return await track_seeds(run, seeds, tracker_params(EvaluationParameters()), features)
 
 
 def figures_of(truth: Truth, every: Tubelet, filled: Tubelet, step: int) -> dict[str, float]:
@@ -144,7 +144,7 @@ async def rates_of_video(path: Path, context: PipelineContext, rates: Sequence[f
     rows: list[Document] = []
     wanted: list[LabeledTubelet] = []
     video = AnnotatedVideo(0, path.stem, path, (), exhaustive=True, record={})
-    async with open_run(video, context, JobParameters(track_fps=0)) as run:
+    async with open_run(video, context, EvaluationParameters(track_fps=0)) as run:
         for rate in (0.0, *rates):
             start = time.process_time()
             found = (await process_video(replace(run, params=replace(run.params, track_fps=rate)))).tubelets

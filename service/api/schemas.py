@@ -161,6 +161,18 @@ class JobErrorOut(BaseModel):
     detail: str = Field(description="What was expected and what was found.")
 
 
+class JobSummaryOut(BaseModel):
+    """What the result contains."""
+
+    model_config = ConfigDict(title="JobSummary")
+
+    tubelets: int = Field(description="Number of tubelets in the result.")
+    left_out: int = Field(description="Number of tubelets that it does not contain: they score less than `min_score`.")
+    max_seeds_reached: bool = Field(
+        description="Whether the limit `max_seeds` was reached in some chunk, so objects may be missing."
+    )
+
+
 class ArtifactKind(StrEnum):
     """What can be made from a result."""
 
@@ -172,10 +184,7 @@ class ArtifactRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"kind": "overlay"}]})
 
-    kind: ArtifactKind = Field(
-        description="`overlay`: the video with the objects drawn on it, those with at least the job's "
-        "`overlay_min_score`."
-    )
+    kind: ArtifactKind = Field(description="`overlay`: the video with the objects of the result drawn on it.")
 
 
 class ArtifactOut(BaseModel):
@@ -231,6 +240,7 @@ class JobOut(BaseModel):
     )
     progress: ProgressOut | None = Field(description="Null unless the job is running.")
     error: JobErrorOut | None = Field(description="Null unless the job failed.")
+    summary: JobSummaryOut | None = Field(description="Null until the job is done, and for jobs of earlier versions.")
     cancel_requested: bool = Field(description="Whether cancellation was requested.")
     created_at: datetime
     started_at: datetime | None = Field(description="When the current attempt started.")
@@ -247,7 +257,7 @@ class JobOut(BaseModel):
     @classmethod
     def of(cls, job: Job, artifacts: Sequence[Artifact] = (), prefix: str = "") -> "JobOut":
         """The wire form of `job`; its links are below the path `prefix`."""
-        names = set(cls.model_fields) - {"artifacts", "progress", "links"}
+        names = set(cls.model_fields) - {"artifacts", "progress", "summary", "links"}
         made = [ArtifactOut.of(each, prefix) for each in artifacts if each.kind in FORMAT_OF_KIND]
         links = {
             "self": f"{prefix}/v1/jobs/{job.id}",
@@ -255,7 +265,8 @@ class JobOut(BaseModel):
             "video": f"{prefix}/v1/videos/{job.video_id}",
         }
         values = {name: getattr(job, name) for name in names}
-        return cls.model_validate({**values, "artifacts": made, "progress": progress_of(job), "links": links})
+        values |= {"artifacts": made, "progress": progress_of(job), "links": links}
+        return cls.model_validate({**values, "summary": job.summary and asdict(job.summary)})
 
 
 class ClassOut(BaseModel):

@@ -1,4 +1,4 @@
-"""The overlay of a result: objects with a sufficient score, drawn on the original video.
+"""The overlay of a result: its objects, drawn on the original video.
 
 It is made from the stored result and the video alone, so no network is needed and any process can do it.
 """
@@ -38,7 +38,7 @@ async def write_overlay(
         result: to draw.
         out: MP4 file to write, in a folder that exists; it appears once it is complete, or not at all.
         limits: limits on videos.
-        min_score: minimum score of tubelets to draw.
+        min_score: minimum score of tubelets to draw; 0 draws the whole result.
         on_frame: called with the number of frames done.
 
     Raises:

@@ -23,8 +23,6 @@ from service.cli.submit import fetch_overlay, run_job
 START_S = 60.0
 STOP_S = 15.0
 LOG = "service.log"
-SURE_SCORE = 0.35
-"""Minimum detection score, higher than the default, so that the overlay shows only confident detections."""
 
 
 def demo(
@@ -51,7 +49,7 @@ def demo(
     with running_service(out) as url, Client(url, api_key=key) as client:
         console.print(f"service ready at {url} (log: {out / LOG})", markup=False)
         console.print(f"POST {clip} to {url}/v1/jobs", markup=False)
-        job, result = run_job(client, url, clip, out, {"overlay": True, "th_det": SURE_SCORE})
+        job, result = run_job(client, url, clip, out, {})
         console.print(tubelet_table(result))
         console.print(f"tubelets: {out / FILES[ResultFormat.COCO_RLE].name}", markup=False)
         console.print(f"overlay:  {fetch_overlay(client, job, out)}", markup=False)

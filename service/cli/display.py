@@ -1,5 +1,7 @@
 """Display of results in the terminal."""
 
+from collections.abc import Iterator
+
 from rich.table import Table
 from rich.text import Text
 
@@ -7,10 +9,10 @@ from dualtrack.result.result import Result
 
 
 def tubelet_table(result: Result) -> Table:
-    """Table with one row per tubelet, by descending score."""
+    """Table with one row per tubelet, by descending score; below it, why it may not show everything."""
     video = result.video
     title = f"{len(result.tubelets)} tubelets in {video.frames} frames ({video.width}x{video.height})"
-    caption = None if video.damage is None else Text(f"damaged video: {video.damage}")
+    caption = Text("\n").join(map(Text, _notes(result))) or None
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for name in ("id", "score", "first frame", "last frame", "frames"):
         table.add_column(name, justify="right")
@@ -19,3 +21,13 @@ def tubelet_table(result: Result) -> Table:
         numbers = (item.id, f"{item.score:.3f}", item.first_frame, item.last_frame, item.head.frames)
         table.add_row(*(str(each) for each in numbers), item.category)
     return table
+
+
+def _notes(result: Result) -> Iterator[str]:
+    if result.left_out:
+        yield f"not listed: {result.left_out} with a score below min_score, {result.parameters.get('min_score')}"
+    if reached := sum(chunk.max_seeds_reached for chunk in result.chunks):
+        limit, chunks = result.parameters.get("max_seeds"), len(result.chunks)
+        yield f"max_seeds, {limit}, reached in {reached} of {chunks} chunks: objects may be missing"
+    if result.video.damage is not None:
+        yield f"damaged video: {result.video.damage}"

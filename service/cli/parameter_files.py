@@ -5,10 +5,10 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from dualtrack.deprecations import OLD_NAMES
 from service.cli.parameter_list import Row, rows
 from service.pipeline.categories.tables import TABLES
 from service.pipeline.parameters.job_parameters import value_text
-from service.pipeline.parameters.request_names import OLD_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m service.cli.parameter_files"
@@ -93,6 +93,8 @@ def page() -> str:
         *(_line(row, sections.get(row.name, "")) for row in rows()),
         *PAGE_END.splitlines(),
         *(f"- `{old}` is now `{new}`" for old, new in OLD_NAMES.items()),
+        "- `overlay_min_score`: use `min_score`. It still is a second threshold, of the overlay alone: tubelets of the",
+        "  result below it are not drawn. A value below `min_score` has no effect.",
     ]
     return "\n".join(lines) + "\n"
 

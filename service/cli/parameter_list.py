@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dualtrack.deprecations import REPLACED
 from service.pipeline.categories.tables import TABLES
 from service.pipeline.parameters.job_parameters import JobParameters, value_text
 from service.pipeline.parameters.request_names import PRESETS, TABLE
@@ -45,10 +46,12 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """All parameters of a job, in the order of the API."""
+    """All parameters of a job that are not deprecated, in the order of the API."""
     hints = get_type_hints(JobParameters, include_extras=True)
     found = []
     for name, model_field in JobParameters.model_fields.items():
+        if name in REPLACED:
+            continue
         if name in TABLE:
             defaults = (PRESETS["default"][name], PRESETS["paper"][name])
             found.append(_row(TABLE[name], *defaults, str(TABLE[name].description)))

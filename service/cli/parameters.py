@@ -2,7 +2,9 @@
 
 import contextlib
 import json
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -10,10 +12,11 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
+from dualtrack.deprecations import REPLACED, deprecations
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.tables import TABLES
 from service.pipeline.parameters.job_parameters import JobParameters, refusal
-from service.pipeline.parameters.request_names import deprecations, renamed
+from service.pipeline.parameters.request_names import renamed
 from service.structures.parameter import ParameterError
 
 Parameters = TypeVar("Parameters", bound=JobParameters)
@@ -94,6 +97,15 @@ def parse_as(
         return kind.model_validate(values)
     except ValidationError as error:
         raise InvalidParameter(refusal(error)) from error
+
+
+@contextlib.contextmanager
+def warned_already() -> Iterator[None]:
+    """No warning about deprecated parameters in the block: they are those that were parsed here."""
+    with warnings.catch_warnings():
+        for name in REPLACED:
+            warnings.filterwarnings("ignore", re.escape(name), DeprecationWarning)
+        yield
 
 
 def _pairs(given: list[str]) -> dict[str, object]:

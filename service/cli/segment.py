@@ -20,6 +20,7 @@ from service.cli.parameters import (
     ParameterFileOption,
     ParameterOption,
     parse_parameters,
+    warned_already,
 )
 
 
@@ -42,7 +43,7 @@ def segment(  # noqa: PLR0913, PLR0917 (the options of a command)
     parameters = parse_parameters(param, params, categories=categories, overlay=overlay)
     values: dict[str, Any] = parameters.model_dump(mode="json", exclude_none=True)
     try:
-        with Engine(detector=detector) as engine, progress_bar() as bar:
+        with Engine(detector=detector) as engine, progress_bar() as bar, warned_already():
             result = engine.segment(video, out=folder, detections=detections, on_progress=bar.show, **values)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Finished work is cached: run the same command again to resume.", err=True)

@@ -21,6 +21,7 @@ from service.cli.parameters import (
     ParameterFileOption,
     ParameterOption,
     parse_parameters,
+    warned_already,
 )
 
 
@@ -61,7 +62,8 @@ def run_job(
     client: Client, url: str, video: Path, folder: Path, parameters: dict[str, Any], detections: Path | None = None
 ) -> tuple[Job, Result]:
     """Submit a video, show the progress of its job, and write the results to `folder`; returns job and result."""
-    job = client.submit(video, detections=detections, **parameters)
+    with warned_already():
+        job = client.submit(video, detections=detections, **parameters)
     address = f"{url.rstrip('/')}/v1/jobs/{job.id}"
     typer.echo(f"Job {job.id}: {address}", err=True)
     try:

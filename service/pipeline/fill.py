@@ -51,13 +51,16 @@ class FillStage:
 
         Args:
             live: all chains that continue.
-            ended: tubelets of the chains that have ended, over the tracked frames.
+            ended: tubelets of the chains that have ended and are kept, over the tracked frames.
 
         Returns:
             The ended tubelets, over all frames.
         """
         if self._tracked.step == 1:
             return list(ended)
+        # a chain that has ended and was left out is in neither; what was filled of it goes
+        known = {chain.id for chain in live} | {item.id for item in ended}
+        self._fillings = {chain: filling for chain, filling in self._fillings.items() if chain in known}
         work = [self._take(chain.id, chain.before[-1], over=False) for chain in live if chain.before]
         work += [self._take(item.id, item.tubelet, over=True) for item in ended]
         work = [(filling, frames) for filling, frames in work if frames]

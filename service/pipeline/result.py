@@ -55,6 +55,7 @@ def head_of(result: VideoResult, run: Run, parameters: Mapping[str, Any]) -> Hea
         tracked_every=step_of(run),
         chunks=tuple(_chunk(note) for note in result.chunks),
         tubelets=tuple(tubelet_head(item, run.categories) for item in result.tubelets),
+        left_out=result.left_out,
     )
 
 

@@ -46,6 +46,7 @@ from service.tracking.chunks import Chunk, cut
 from service.tracking.confidence import with_confidence
 from service.tracking.gap_filling import tracked_step
 from service.tracking.params import TubeletParams
+from service.tracking.score_threshold import at_least
 from service.tracking.stitching import Chain, ChunkTubelet, chunk_tubelet, finish_chain, label_in_chunk, pack, stitch
 from service.tracking.tubelet_nms import suppress
 
@@ -157,14 +158,21 @@ class ChunkNote:
 
 @dataclass(slots=True)
 class VideoResult:
-    """The outcome of a video: its tubelets, best first, and its chunks in order."""
+    """The outcome of a video.
+
+    Attributes:
+        tubelets: those with a score of at least `min_score`, best first.
+        chunks: in order.
+        left_out: number of tubelets below `min_score`.
+    """
 
     tubelets: list[LabeledTubelet] = field(default_factory=list)
     chunks: list[ChunkNote] = field(default_factory=list)
+    left_out: int = 0
 
 
 async def process_video(whole: Run) -> VideoResult:
-    """Thin → cut into chunks → for each: all stages up to suppress → stitch → fill; then sort."""
+    """Thin → cut into chunks → for each: all stages up to suppress → stitch → finish → fill; then sort."""
     run, step, length = thinned(whole), step_of(whole), len(whole.clip)
     params, result, shots = run.params, VideoResult(), shot_changes(run)
     fill = FillStage(whole.clip, step, whole.canvas, params.tracker.fusion, partial(whole.report_done, "fill"))
@@ -175,15 +183,27 @@ async def process_video(whole: Run) -> VideoResult:
         found, note = await process_chunk(run.part(chunk), chunk)
         chains, ended_chains = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
         run.report_done("merge", chunk.end)
-        finished = [pack(finish_chain(chain, run.tubelet_params)) for chain in ended_chains]
+        finished, left_out = finish_all(ended_chains, run.tubelet_params)
+        result.left_out += left_out
         result.tubelets.extend(await fill.fill_settled(chains, finished))
         result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
-    finished = [pack(finish_chain(chain, run.tubelet_params)) for chain in chains]
+    finished, left_out = finish_all(chains, run.tubelet_params)
+    result.left_out += left_out
     result.tubelets.extend(await fill.fill_settled([], finished))
     result.tubelets.sort(key=lambda item: (-item.score, item.tubelet.seed.frame))
     if shots.needs_frames:
         run.cache.put(shots_key(run.cache_name, params), pack_shots(shots.found))
     return result
+
+
+def finish_all(chains: Sequence[Chain], params: TubeletParams) -> tuple[list[LabeledTubelet], int]:
+    """The tubelets of chains that have ended, over the tracked frames, and the number of those below `min_score`.
+
+    An object's final score is known here, and nothing is filled in for one that the result leaves out.
+    """
+    finished = [finish_chain(chain, params) for chain in chains]
+    kept = at_least(finished, params.min_score)
+    return [pack(item) for item in kept], len(finished) - len(kept)
 
 
 def thinned(run: Run) -> Run:

@@ -45,6 +45,21 @@ class JobProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class JobSummary:
+    """What a result contains, for clients that do not read it.
+
+    Attributes:
+        tubelets: number of tubelets in the result.
+        left_out: number of those below `min_score`, which it does not contain.
+        max_seeds_reached: whether the limit `max_seeds` was reached in a chunk.
+    """
+
+    tubelets: int
+    left_out: int
+    max_seeds_reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job as stored.
 
@@ -52,6 +67,7 @@ class Job:
         attempt: number of the attempt that holds or held it; the fencing token.
         detections: sha256 of the file that replaces the detector, or None.
         result: folder of the result below the blob store's root.
+        summary: of the result; None until the job is done, and for jobs of earlier versions.
         video_deleted: the video was deleted; this remains if the same file is uploaded again.
         request_id: of the HTTP request that created it, for the log; None if it is unknown.
         version: grows with every change, its artifacts' included.
@@ -68,6 +84,7 @@ class Job:
     progress: JobProgress | None
     error: dict[str, str] | None
     result: str | None
+    summary: JobSummary | None
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -130,6 +147,7 @@ def parse(fields: Mapping[str, str]) -> Job:
         progress=JobProgress(**json.loads(fields["progress"])) if "progress" in fields else None,
         error=json.loads(fields["error"]) if "error" in fields else None,
         result=fields.get("result"),
+        summary=JobSummary(**json.loads(fields["summary"])) if "summary" in fields else None,
         created_at=float(fields["created_at"]),
         started_at=time_of("started_at"),
         finished_at=time_of("finished_at"),

@@ -16,7 +16,17 @@ from service.state.artifact import FORMAT as ARTIFACT_FORMAT
 from service.state.artifact import OF_JOB, ArtifactKey
 from service.state.connection import script, translated
 from service.state.events import EventReader, Follower
-from service.state.job import FORMAT, TERMINAL, Job, JobProgress, JobState, fields_of, parse, stored_parameters
+from service.state.job import (
+    FORMAT,
+    TERMINAL,
+    Job,
+    JobProgress,
+    JobState,
+    JobSummary,
+    fields_of,
+    parse,
+    stored_parameters,
+)
 
 LOOK_AGAIN_S = 5.0
 """Interval at which a long poll reads its job even without an event, in seconds.
@@ -220,7 +230,15 @@ class JobStore:
             )
         return answer
 
-    async def commit(self, job_id: str, attempt: int, result: str, artifacts: Sequence[ArtifactKey] = ()) -> bool:
+    async def commit(
+        self,
+        job_id: str,
+        attempt: int,
+        result: str,
+        artifacts: Sequence[ArtifactKey] = (),
+        *,
+        summary: JobSummary | None = None,
+    ) -> bool:
         """The job is done; False if another attempt holds it (its result counts, not this one), or it was canceled.
 
         A cancel that came before ends the job as canceled, and so does the deletion of its video.
@@ -230,8 +248,10 @@ class JobStore:
             attempt: number of the attempt.
             result: folder of the result below the blob store's root.
             artifacts: to create together with the commit; they wait until `ArtifactStore.hand_over` delivers them.
+            summary: of the result.
         """
-        return await self._finish(job_id, attempt, JobState.DONE, "result", result, artifacts=artifacts)
+        text = "" if summary is None else json.dumps(asdict(summary))
+        return await self._finish(job_id, attempt, JobState.DONE, "result", result, artifacts=artifacts, summary=text)
 
     async def fail(self, job_id: str, attempt: int, error: dict[str, str]) -> bool:
         """The job has failed for good; False as for `commit`."""
@@ -305,6 +325,7 @@ class JobStore:
         value: str,
         code: str = "",
         artifacts: Sequence[ArtifactKey] = (),
+        summary: str = "",
     ) -> bool:
         of_job = redis_keys.artifacts_of(f"{OF_JOB}:{job_id}")
         records = [redis_keys.artifact(each.name) for each in artifacts]
@@ -321,6 +342,7 @@ class JobStore:
             code,
             ttl_s,
             ARTIFACT_FORMAT,
+            summary,
             *wanted,
         ]
         with translated():

@@ -135,11 +135,13 @@ class FusionParams:
 
 @dataclass(frozen=True, slots=True)
 class TubeletParams:
-    """Parameters of tubelet NMS, and of a tubelet's classes and scores.
+    """Parameters of tubelet NMS, of a tubelet's classes and scores, and of the score that a result requires.
 
     Attributes:
         th_seq: exclusive; two tubelets with exactly this IoU are both kept.
         match_iou: exclusive; a detection with exactly this IoU does not support the tubelet.
+        min_score: inclusive; a tubelet with exactly this score is in the result. It applies to the whole object, after
+            stitching, so it changes neither tubelet NMS nor the other tubelets.
     """
 
     th_seq: Annotated[
@@ -170,6 +172,10 @@ class TubeletParams:
     match_iou: Annotated[Share, Parameter("Mask IoU above which a detection supports a tubelet's class and score.")] = (
         0.7
     )
+    min_score: Annotated[
+        Share,
+        Parameter("Minimum score of the tubelets in the result, its overlay and its other files; 0 keeps all of them."),
+    ] = 0.1
 
     def __post_init__(self) -> None:
         check_ranges(self)

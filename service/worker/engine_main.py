@@ -143,7 +143,7 @@ class JobEngine:
                 detections=Path(job["detections"]) if "detections" in job else None,
             )
             if job.get("overlay") and chosen.overlay:
-                await self._draw(command, result, chosen.overlay_min_score)
+                await self._draw(command, result, chosen.overlay_threshold)
             self._reporter.done()
         except DualtrackError as error:
             self._reporter.failed(error)

@@ -23,6 +23,8 @@ from dualtrack.errors import (
     NotFound,
     Unavailable,
 )
+from dualtrack.formats.table import FILES, ResultFormat
+from dualtrack.result.file import ResultFile
 from service.artifacts import overlay
 from service.media.video_info import VideoInfo
 from service.pipeline.parameters.job_parameters import parse_stored
@@ -35,7 +37,7 @@ from service.state.cache_index import CacheIndex
 from service.state.connection import REFUSED
 from service.state.counters import Counters
 from service.state.detections import DetectionsStore
-from service.state.job import Job
+from service.state.job import Job, JobSummary
 from service.state.jobs import JobStore
 from service.state.videos import VideoStore
 from service.worker.meter import UNKNOWN, Plan, ProgressMeter, plan_of
@@ -238,9 +240,12 @@ class JobRunner:
                 await self._cache.forget(video_id)
 
     async def _commit(self, job: Job, meter: ProgressMeter) -> None:
-        folder = self._blobs.result_folder(job.id, job.attempt).relative_to(self._blobs.root)
-        wanted = artifacts_of(job)
-        if not await until_redis_responds(lambda: self._jobs.commit(job.id, job.attempt, str(folder), wanted)):
+        folder, wanted = self._blobs.result_folder(job.id, job.attempt), artifacts_of(job)
+        summary = await asyncio.to_thread(summary_of, folder)
+        result = str(folder.relative_to(self._blobs.root))
+        if not await until_redis_responds(
+            lambda: self._jobs.commit(job.id, job.attempt, result, wanted, summary=summary)
+        ):
             # canceled meanwhile, or another attempt took the job over, whose result counts
             await self._canceled(job)
             return
@@ -293,8 +298,21 @@ class JobRunner:
 def artifacts_of(job: Job) -> list[ArtifactKey]:
     """The artifacts that a job requests."""
     parameters = parse_stored(job.parameters)
-    options = {"min_score": parameters.overlay_min_score}
+    options = {"min_score": parameters.overlay_threshold}
     return [ArtifactKey(f"{OF_JOB}:{job.id}", overlay.KIND, options)] if parameters.overlay else []
+
+
+def summary_of(folder: Path) -> JobSummary | None:
+    """The summary of the result in a folder; None if it was deleted with its video, which the commit finds out.
+
+    Raises:
+        InvalidResult: the result can't be read back.
+    """
+    try:
+        head = ResultFile.open(folder / FILES[ResultFormat.COCO_RLE].stored).head
+    except FileNotFoundError:
+        return None
+    return JobSummary(len(head.tubelets), head.left_out, head.max_seeds_reached)
 
 
 async def until_redis_responds(act: Callable[[], Awaitable[T]]) -> T:

@@ -52,8 +52,8 @@ def test_a_video_becomes_a_table_and_an_overlay_that_plays(page: "Page", tmp_pat
     text_of(page, "of 6")
     assert page.is_visible("#bar")
     page.wait_for_selector("#done", timeout=LONG_MS)
-    assert page.inner_text("#summary").endswith(f"tubelets in {FRAMES} frames")
     rows = page.locator("#rows tr")
+    assert page.inner_text("#summary") == f"{rows.count()} tubelets in {FRAMES} frames"
     assert rows.count() > 0
     assert "person" in rows.all_inner_texts()[0]
     page.wait_for_selector("#video", timeout=LONG_MS)
@@ -65,6 +65,21 @@ def test_a_video_becomes_a_table_and_an_overlay_that_plays(page: "Page", tmp_pat
     if picture := os.environ.get("DUALTRACK_TEST_PICTURE"):
         page.screenshot(path=picture, full_page=True)
     assert not page.is_visible("#error")
+
+
+def test_what_is_below_the_minimum_score_is_counted_and_not_listed(page: "Page", tmp_path: Path) -> None:
+    clip, counts = cut(tmp_path / "clip.mp4", 3), []
+    for least in ("0", "0.9", "1"):
+        page.fill("#min_score", least)
+        page.set_input_files("#file", clip)
+        page.wait_for_selector("#done", state="hidden", timeout=LONG_MS)
+        page.wait_for_selector("#done", timeout=LONG_MS)
+        counts.append(page.locator("#rows tr").count())
+        note = f"Not listed: {counts[0] - counts[-1]} with a score below the minimum score, {least}"
+        assert page.is_visible("#left_out") == (least != "0")
+        assert not page.is_visible("#left_out") or page.inner_text("#left_out") == note
+    assert counts[0] > counts[1] >= counts[2] == 0
+    assert not page.is_visible("#capped")
 
 
 def test_damage_is_shown_and_gone_with_the_next_video(page: "Page", tmp_path: Path) -> None:

@@ -279,7 +279,7 @@ def test_the_repository_segments_a_video(imported, tmp_path, monkeypatch):
     monkeypatch.setenv("DUALTRACK_DATA_DIR", str(tmp_path / "data"))
     write_video(tmp_path / "clip.mp4", [Rectangle((220, 40, 40), 30, 40, 40, 60)], 2)
     words = ["segment", tmp_path / "clip.mp4", "--out", tmp_path / "out", "--no-overlay", "--json"]
-    few = ["-p", "th_det=0.05", "-p", "th_seq=0", "-p", "max_per_frame=3", "-p", "max_seeds=2"]
+    few = ["-p", "th_det=0.05", "-p", "th_seq=0", "-p", "max_per_frame=3", "-p", "max_seeds=2", "-p", "min_score=0"]
     result = CliRunner().invoke(build_app(["segment"]), [*map(str, words), *few])
     assert result.exception is None, result.exception
     document = json.loads((tmp_path / "out" / "tubelets.json").read_text())

@@ -14,5 +14,5 @@ def draw_overlay(video: Path, folder: Path) -> Path:
     """Draw the result in a folder on its video, as a worker does after the commit; returns the overlay's path."""
     result, out = ResultFile.open(folder / STORED), folder / FILES[ResultFormat.OVERLAY_MP4].stored
     limits = VideoLimits()
-    asyncio.run(write_overlay(video, result, out, limits=limits, min_score=0.1, on_frame=lambda _: None))
+    asyncio.run(write_overlay(video, result, out, limits=limits, min_score=0, on_frame=lambda _: None))
     return out

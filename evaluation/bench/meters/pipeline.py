@@ -59,13 +59,14 @@ async def run_pipeline(
         context: networks and folders; its cache is not used.
         cache: results of earlier runs to reuse, if any.
         meter: to record the calls with; pass one to read the kept inputs afterwards.
-        parameters: of the job, by name.
+        parameters: of the job, by name; `min_score` is 0 unless it is among them, so that the cost of an object does
+            not depend on whether its score is high enough.
     """
     meter = meter or CallMeter(context.networks.client)
     opened = replace(context, networks=Networks(meter, context.networks.manifest), cache=cache or NoCache())
     steps: list[tuple[float, StageProgress]] = []
     out = context.scratch / f"out-{video.stem}-{time.perf_counter_ns()}"
-    chosen = JobParameters.model_validate({"overlay": False, **(parameters or {})})
+    chosen = JobParameters.model_validate({"overlay": False, "min_score": 0, **(parameters or {})})
     start, cpu, children = time.perf_counter(), time.process_time(), children_cpu_s()
     digest = sha256_of(video)
     await segment(video, out, sha256=digest, context=opened, parameters=chosen, report=_noting(steps))

@@ -103,7 +103,7 @@ def _settings(bench: Bench, data_dir: Path) -> Settings:
 
 def _work(clip: Path, settings: Settings) -> dict[str, object]:
     """The engine's job document."""
-    parameters = JobParameters(overlay=False, max_seeds=OBJECTS)
+    parameters = JobParameters(overlay=False, max_seeds=OBJECTS, min_score=0)
     return {
         "video": str(clip),
         "sha256": sha256_of(clip),

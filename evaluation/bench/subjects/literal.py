@@ -12,10 +12,10 @@ from evaluation.bench.figures import Figure, RowOutcome
 from evaluation.bench.meters.pipeline import children_cpu_s
 from evaluation.data.dataset import AnnotatedVideo
 from evaluation.runs.methods import finish
+from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.calibration.class_calibration import calibrate
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.run import Run, detect_all, next_seeds
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker
@@ -30,7 +30,7 @@ async def literal(bench: Bench) -> RowOutcome:
         return RowOutcome(why_not="needs onnx; install the extra `evaluation`")
     clip = await asyncio.to_thread(bench.clip, replace(bench.plan.clip, frames=bench.plan.literal_frames))
     before = _cpu_s()
-    parameters = JobParameters(max_seeds=OBJECTS)
+    parameters = EvaluationParameters(max_seeds=OBJECTS)
     async with open_run(_unannotated(clip), replace(bench.context, cache=NoCache()), parameters) as run:
         bench.notify("detection")
         features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)

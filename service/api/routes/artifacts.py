@@ -16,7 +16,7 @@ from service.state.artifact import OF_JOB, ArtifactKey, ArtifactState
 router = APIRouter(prefix="/v1/jobs", tags=["results"])
 
 POLL_AFTER_S = "1"
-OPTIONS = {ArtifactKind.OVERLAY: lambda stored: {"min_score": parse_stored(stored).overlay_min_score}}
+OPTIONS = {ArtifactKind.OVERLAY: lambda stored: {"min_score": parse_stored(stored).overlay_threshold}}
 """Options of an artifact by kind, from the parameters of its job."""
 LOCATION = {"Location": {"description": "Path of the file.", "schema": {"type": "string"}}}
 

@@ -21,15 +21,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from dualtrack.deprecations import OLD_NAMES, REPLACED, deprecations
 from dualtrack.errors import InvalidParameter
 from service.pipeline.categories.choice import WANTED, CategoryChoice
 from service.pipeline.parameters.exact import NUMBER, TRUTH
 from service.pipeline.parameters.params import PipelineParams, PresetName, preset
 from service.pipeline.parameters.request_names import (
-    OLD_NAMES,
     PRESETS,
     TABLE,
-    deprecations,
     renamed,
     unknown_parameter,
     values_of,
@@ -104,8 +103,11 @@ class JobParameters(_WithRun):
     overlay: Annotated[bool, EXACT[bool]] = Field(
         True, description="Also render the video with its masks and its sound, in BT.709; HDR is not tone-mapped."
     )
-    overlay_min_score: Annotated[Share, EXACT[float]] = Field(
-        0.1, description="Minimum score of the tubelets drawn in the overlay; the result always contains all of them."
+    overlay_min_score: Annotated[Share, EXACT[float]] | None = Field(
+        None,
+        description="Deprecated, use `min_score`. Of the tubelets in the result, the overlay shows those with at least "
+        "this score; a value below `min_score` has no effect.",
+        json_schema_extra={"deprecated": True},
     )
     categories: CategoryChoice | None = Field(
         None,
@@ -119,6 +121,11 @@ class JobParameters(_WithRun):
     def deprecations(self) -> tuple[str, ...]:
         """Warnings about deprecated names in the request, one line each."""
         return self._deprecations
+
+    @property
+    def overlay_threshold(self) -> float:
+        """Minimum score of the tubelets in the result that the overlay shows; 0, so all of them, by default."""
+        return self.overlay_min_score or 0.0
 
     @field_validator("categories", mode="wrap")
     @classmethod
@@ -158,10 +165,13 @@ class JobParameters(_WithRun):
 
 
 def effective_parameters(parameters: JobParameters) -> dict[str, object]:
-    """The effective value of every parameter of a job, as JSON by request name; valid as a request itself."""
+    """The effective value of every parameter of a job, as JSON by request name; valid as a request itself.
+
+    Deprecated parameters are included only if they were given, so that a request for the same is not warned about them.
+    """
     own = parameters.model_dump(mode="json")
     values = own | values_of(parameters.pipeline_params())
-    return {name: values[name] for name in own}
+    return {name: values[name] for name in own if name not in REPLACED or own[name] is not None}
 
 
 def parse_stored(raw: Mapping[str, Any]) -> JobParameters:

@@ -1,15 +1,14 @@
-"""The parameters of a run by their names in requests, deprecated names, and suggestions for unknown ones."""
+"""The parameters of a run by their names in requests, renamed ones, and suggestions for unknown ones."""
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any, get_args
 
+from dualtrack.deprecations import OLD_NAMES
 from service.pipeline.parameters.params import PipelineParams, PresetName, preset
 from service.structures.parameter import ParameterError, ParameterField, parameter_fields
 
-OLD_NAMES: Mapping[str, str] = {"segment_frames": "chunk_frames", "segment_overlap": "chunk_overlap"}
-"""Deprecated names and their replacements; accepted for one release."""
 NEAR = 0.7
 """Minimum similarity (difflib's ratio) for a known name to be suggested."""
 
@@ -83,15 +82,6 @@ def renamed(raw: Mapping[str, Any]) -> dict[str, Any]:
             if value is not None or new not in values:
                 values[new] = value
     return values
-
-
-def deprecations(raw: Mapping[str, Any]) -> list[str]:
-    """A warning for each deprecated name in a request."""
-    return [
-        f"{old} is deprecated, use {new}; the next release will reject it"
-        for old, new in OLD_NAMES.items()
-        if old in raw
-    ]
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> str:

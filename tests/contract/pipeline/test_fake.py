@@ -9,6 +9,7 @@ import pytest
 from service.inference.fake.detector import PALETTE
 from service.structures.masks import decode
 from service.structures.tubelets import LabeledTubelet
+from service.tracking.params import TubeletParams
 from tests.support import fake_runs
 from tests.support.scenes import Rectangle, draw
 
@@ -18,8 +19,10 @@ BLUE = Rectangle(PALETTE[2], 170, 60, 30, 40, step_xy=(-2, 1))
 
 
 def process(rectangles: list[Rectangle], frames: int, path: Path) -> list[LabeledTubelet]:
-    """Tubelets of a clip."""
-    return fake_runs.process(np.stack([draw(rectangles, t, HW) for t in range(frames)]), path).tubelets
+    """Tubelets of a clip, of any score: calibration lowers those of an object in one frame."""
+    images = np.stack([draw(rectangles, t, HW) for t in range(frames)])
+    params = replace(fake_runs.default_params(images), tubelets=TubeletParams(min_score=0))
+    return fake_runs.process(images, path, params).tubelets
 
 
 def iou(mask: np.ndarray, rectangle: Rectangle, frame: int) -> float:

@@ -72,6 +72,7 @@ FUSION = replace(PARAMS.tracker.fusion, margin=1.5)
         pytest.param(lambda run: run, set(), id="nothing"),
         pytest.param(of_part("tubelets", th_seq=0.9), set(), id="th_seq"),
         pytest.param(of_part("tubelets", match_iou=0.2), set(), id="match_iou"),
+        pytest.param(of_part("tubelets", min_score=0.9), set(), id="min_score"),
         pytest.param(of_part("calibration", th_cc=0.5), set(), id="th_cc"),
         pytest.param(of_part("chunks", stitch_iou=0.2), set(), id="stitch_iou"),
         pytest.param(of_part("tracker", fusion=FUSION), {"tubelets"}, id="margin"),

@@ -25,7 +25,7 @@ from service.api.server.draining import DrainingServer
 from service.settings import Settings
 from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
-from service.worker.runner import artifacts_of
+from service.worker.runner import artifacts_of, summary_of
 from tests.support.patience import PATIENCE_S, wait_for
 from tests.support.results import write_empty
 
@@ -77,7 +77,8 @@ async def finish(parts: Parts, job_id: str, *, drawn: bool = True) -> None:
     write_empty(folder)
     (folder / "ytvis.json").write_text("[]")
     wanted = artifacts_of(job)
-    await parts.jobs.commit(job_id, job.attempt, str(folder.relative_to(parts.blobs.root)), wanted)
+    result, summary = str(folder.relative_to(parts.blobs.root)), summary_of(folder)
+    await parts.jobs.commit(job_id, job.attempt, result, wanted, summary=summary)
     for key in wanted if drawn else ():
         await draw(parts, key.name)
 

@@ -11,7 +11,7 @@ import pytest
 
 from dualtrack.client.async_client import AsyncClient
 from dualtrack.client.client import Client
-from dualtrack.client.job import Job
+from dualtrack.client.job import Job, JobSummary
 from dualtrack.digest import sha256_of
 from dualtrack.errors import (
     Conflict,
@@ -63,7 +63,8 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
     worker.start()
     done = client.wait(job, see, timeout_s=PATIENCE_S)
     worker.join()
-    assert done.state == "done"
+    assert (job.summary, done.state) == (None, "done")
+    assert done.summary == JobSummary(tubelets=0, left_out=0, max_seeds_reached=False)
     assert (seen[-1].done, seen[-1].fraction) == (4, 1.0)
     assert done.result() == client.result(job.id)
     assert done.result().tubelets == ()
@@ -202,6 +203,7 @@ def test_the_same_by_asyncio(api: Api, tmp_path: Path) -> None:
             ending = asyncio.to_thread(api.act, partial(finish, job_id=job.id))
             done, _ = await asyncio.gather(job.wait(timeout_s=PATIENCE_S), ending)
             assert (await done.result()).tubelets == ()
+            assert done.summary == JobSummary(tubelets=0, left_out=0, max_seeds_reached=False)
             path = await done.download("overlay-mp4", tmp_path / "o.mp4")
             assert path.read_bytes() == bytes(range(100))
             assert (await done.create_artifact()).state == "done"

@@ -91,4 +91,4 @@ def test_json_with_a_byte_order_mark(http: httpx.Client, video: bytes) -> None:
     parameters = {"th_det": 0.5}
     body = json.dumps({"video_id": video_id, "parameters": parameters}).encode("utf-8-sig")
     answer = http.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
-    assert answer.json()["parameters"] == parameters | {"preset": "default", "overlay": True, "overlay_min_score": 0.1}
+    assert answer.json()["parameters"] == parameters | {"preset": "default", "overlay": True}

@@ -174,6 +174,21 @@ def test_old_names_are_taken_with_a_warning(http: httpx.Client, video_id: str, c
     assert not new.headers.keys() & {"deprecation", "warning"}
 
 
+def test_a_threshold_of_the_overlay_is_taken_with_a_warning(http: httpx.Client, video_id: str) -> None:
+    body = {"video_id": video_id, "parameters": {"overlay_min_score": 0.4}}
+    answer = http.post("/v1/jobs", json=body)
+    assert answer.json()["parameters"]["overlay_min_score"] == 0.4
+    line = "overlay_min_score is deprecated, use min_score; the next release will reject it"
+    assert answer.headers["warning"] == f'299 - "{line}"'
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, "x"])
+def test_a_minimum_score_out_of_range_is_refused(http: httpx.Client, video_id: str, wrong: object) -> None:
+    answer = http.post("/v1/jobs", json={"video_id": video_id, "parameters": {"min_score": wrong}})
+    [error] = problem(answer, 422, "invalid-parameter")["errors"]  # type: ignore[misc]
+    assert error["pointer"] == "#/parameters/min_score"
+
+
 def test_old_and_new_name_are_one_request(http: httpx.Client, video_id: str) -> None:
     key = {"Idempotency-Key": "renamed"}
     ids = {
@@ -292,13 +307,14 @@ def test_long_poll_ends_with_the_job(api: Api, http: httpx.Client, video_id: str
     job = http.get(f"/v1/jobs/{job_id}?wait=60").json()
     timer.join()
     assert job["state"] == "done"
+    assert job["summary"] == {"tubelets": 0, "left_out": 0, "max_seeds_reached": False}
     assert "retry-after" not in http.get(f"/v1/jobs/{job_id}").headers
 
 
 def test_long_poll_ends_after_its_time_or_a_change(api: Api, http: httpx.Client, video_id: str) -> None:
     job_id = create(http, video_id)
     job = http.get(f"/v1/jobs/{job_id}?wait=0.3").json()
-    assert job["state"] == "queued"
+    assert (job["state"], job["summary"]) == ("queued", None)
     timer = threading.Timer(0.3, lambda: api.act(partial(progress, job_id=job_id, done=1)))
     timer.start()
     changed = http.get(f"/v1/jobs/{job_id}?wait=60&version={job['version']}").json()

@@ -26,12 +26,15 @@ def result(folder: Path, *scores: float, box: Box | None = TIGHT) -> ResultFile:
     return ResultFile.open(path)
 
 
-def test_doubtful_tubelets_are_left_out_and_numbers_are_the_ids(tmp_path: Path) -> None:
+def test_all_of_the_result_is_shown_and_numbers_are_the_ids(tmp_path: Path) -> None:
+    shown = list(drawings(result(tmp_path, 0.6, 0.0, 0.1), JobParameters().overlay_threshold))
+    assert [(drawing.id, drawing.score, drawing.start) for drawing in shown] == [(9, 0.6, 0), (8, 0.0, 1), (7, 0.1, 2)]
+    assert [mask for drawing in shown for mask in drawing.masks] == [MASK] * 3
+
+
+def test_a_threshold_of_the_overlay_alone(tmp_path: Path) -> None:
     found = result(tmp_path, 0.6, 0.01, 0.1)
-    shown = list(drawings(found, JobParameters().overlay_min_score))
-    assert [(drawing.id, drawing.score, drawing.start) for drawing in shown] == [(9, 0.6, 0), (7, 0.1, 2)]
-    assert [mask for drawing in shown for mask in drawing.masks] == [MASK, MASK]
-    assert len(list(drawings(found, 0))) == 3
+    assert [drawing.id for drawing in drawings(found, JobParameters(overlay_min_score=0.1).overlay_threshold)] == [9, 7]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from dualtrack.deprecations import REPLACED
 from dualtrack.errors import InvalidParameter
 from service.cli import parameter_files
 from service.cli.main import build_app
@@ -56,7 +57,7 @@ def test_both_names_at_once(tmp_path: Path) -> None:
 def test_the_list_of_parameters() -> None:
     app = build_app(["parameters"])
     rows = json.loads(CliRunner().invoke(app, ["parameters", "--json"]).stdout)
-    assert [row["name"] for row in rows] == list(JobParameters.model_fields)
+    assert [row["name"] for row in rows] == [name for name in JobParameters.model_fields if name not in REPLACED]
     by_name = {row["name"]: row for row in rows}
     th_seq, frames, overlay = by_name["th_seq"], by_name["chunk_frames"], by_name["overlay"]
     assert (th_seq["type"], th_seq["minimum"], th_seq["maximum"]) == ("number", 0, 1)

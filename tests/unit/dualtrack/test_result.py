@@ -46,6 +46,7 @@ def head(*tubelets: Tubelet) -> Head:
         tracked_every=2,
         chunks=(Chunk(0, FRAMES - 1, 3, max_seeds_reached=False),),
         tubelets=tuple(item.head for item in tubelets),
+        left_out=2,
     )
 
 
@@ -319,6 +320,27 @@ def test_entries_are_one_per_frame_of_the_span() -> None:
 
 def test_pieces_make_one_document() -> None:
     assert json.loads("".join(pieces(head(), ())))["tubelets"] == []
+
+
+def test_a_result_from_before_a_minimum_score(tmp_path: Path) -> None:
+    """As 0.4 wrote it: nothing was left out."""
+    result = written(tmp_path, *SOME)
+    document = {name: value for name, value in read(result).items() if name != "left_out"}
+    jsonschema.validate(document, result_schema())
+    assert (result.head.left_out, Result.from_document(document).left_out) == (2, 0)
+    lines = result.path.read_text().splitlines(keepends=True)
+    older = tmp_path / "older.jsonl"
+    # the index has offsets of the first line's length
+    older.write_text("".join([lines[0].replace('"left_out":2,', " " * 13), *lines[1:]]))
+    assert (ResultFile.open(older).head.left_out, len(list(ResultFile.open(older).tubelets()))) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("capped", "reached"), [((), False), ((False, False), False), ((False, True), True)], ids=["none", "no", "in one"]
+)
+def test_a_limit_that_one_chunk_reached(capped: tuple[bool, ...], reached: bool) -> None:
+    chunks = tuple(Chunk(t, t, 3, max_seeds_reached=each) for t, each in enumerate(capped))
+    assert Result(replace(head(), chunks=chunks), ()).max_seeds_reached == reached
 
 
 def test_a_result_from_before_confidences(tmp_path: Path) -> None:

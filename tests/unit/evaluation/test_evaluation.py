@@ -13,12 +13,14 @@ from dualtrack.result.model import Category, Document, Head, Tubelet, Video
 from evaluation.baselines.deepsort import DeepSortParams, deepsort
 from evaluation.data.dataset import load_dataset
 from evaluation.metrics.ytvis import figures, match_clips
+from evaluation.runs.methods import finish
 from evaluation.runs.parameters import parse_evaluation
 from service.cli.parameters import parse_parameters
 from service.inference.repository.manifest import ModelClass
 from service.pipeline.categories.vocabulary import match_vocabulary
 from service.pipeline.result import entries_of, tubelet_head
 from service.structures.tubelets import LabeledTubelet
+from service.tracking.params import TubeletParams
 from tests.unit.builders import HW, frame, labeled, mask, tube
 
 
@@ -141,6 +143,31 @@ def test_deepsort_parameters_by_name() -> None:
         parse_evaluation(["deepsort_max_cosine=3"])
     with pytest.raises(InvalidParameter, match="deepsort_max_age"):
         parse_parameters(["deepsort_max_age=5"])
+
+
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        pytest.param([], 0.0, id="metrics rank tubelets of any score"),
+        pytest.param(["preset=paper"], 0.0, id="in every preset"),
+        pytest.param(["min_score=0.1"], 0.1, id="unless it is given"),
+    ],
+)
+def test_the_minimum_score_of_an_evaluation(given: list[str], least: float) -> None:
+    parameters = parse_evaluation(given)
+    assert parameters.pipeline_params().tubelets.min_score == least
+    assert parameters.model_dump(exclude_unset=True, exclude={"overlay"}).get("min_score") == (least or None)
+
+
+def test_an_evaluation_leaves_out_what_the_request_does() -> None:
+    pair = [tube(range(2), x=x, length=2) for x in (0, 30)]
+    frames = [frame(t, (0, [0.9, 0, 0]), (30, [0.05, 0, 0])) for t in range(2)]
+    scores = {
+        least: [item.score for item in finish(pair, frames, TubeletParams(rescale=False, min_score=least))]
+        for least in (0.0, 0.1)
+    }
+    assert scores[0.0] == pytest.approx([0.9, 0.05])
+    assert scores[0.1] == scores[0.0][:1]
 
 
 def test_deepsort_of_nothing() -> None:

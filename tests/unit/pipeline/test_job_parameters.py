@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from dualtrack.deprecations import OLD_NAMES, REPLACED, deprecations
 from dualtrack.errors import InvalidParameter
 from service.calibration.params import CalibrationParams, ProposalParams
 from service.pipeline.parameters.job_parameters import JobParameters, effective_parameters, parse_stored
 from service.pipeline.parameters.params import DetectorParams, PipelineParams, preset
-from service.pipeline.parameters.request_names import OLD_NAMES, TABLE, deprecations
+from service.pipeline.parameters.request_names import TABLE
 from service.tracking.params import ChunkParams, FusionParams, LostParams, SiameseParams, TubeletParams
 
 # fmt: off
@@ -18,8 +19,8 @@ PIPELINE = [
     "th_det", "max_per_frame", "estimator", "th_cc", "beta", "relabel", "th_key", "strategy", "th_iou", "max_seeds",
     "penalty_k", "window_influence", "lr", "lost_enter", "lost_leave", "lost_max_frames", "lost_reach", "lost_agree", "fusion",
     "margin", "couple", "mask_thresh", "min_area", "second_look", "bidirectional", "th_seq", "tubelet_iou",
-    "class_agnostic", "label", "score", "rescale", "match_iou", "track_fps", "chunk_frames", "chunk_overlap", "shots",
-    "stitch_iou",
+    "class_agnostic", "label", "score", "rescale", "match_iou", "min_score", "track_fps", "chunk_frames", "chunk_overlap",
+    "shots", "stitch_iou",
 ]
 # fmt: on
 OF_THE_JOB = {"preset": "paper", "overlay": False, "overlay_min_score": 0.4, "categories": ["person"]}
@@ -53,7 +54,7 @@ def test_the_request_names_in_their_order() -> None:
 def test_a_value_that_is_set_takes_effect_and_no_other_changes(name: str) -> None:
     value = OF_THE_JOB[name] if name in OF_THE_JOB else other_value(name)
     before, after = effective_parameters(JobParameters()), effective_parameters(JobParameters(**{name: value}))
-    assert after.pop(name) == value != before.pop(name)
+    assert after.pop(name) == value != before.pop(name, None)
     if name != "preset":
         assert after == before
 
@@ -75,7 +76,8 @@ def test_effective_values_are_a_request_for_the_same_run(raw: dict[str, Any]) ->
     assert again.pipeline_params() == asked.pipeline_params()
     assert again.categories == asked.categories
     assert effective_parameters(again) == effective
-    assert list(effective) == list(JobParameters.model_fields)
+    assert list(effective) == [name for name in JobParameters.model_fields if name not in REPLACED]
+    assert again.deprecations == ()
 
 
 def test_an_overlap_that_was_not_asked_for_gives_way_to_short_chunks() -> None:
@@ -99,7 +101,7 @@ def test_descriptions_state_both_presets_values() -> None:
 
 def test_what_was_not_asked_for_is_not_sent() -> None:
     asked = JobParameters.model_validate({"th_det": 0.3, "th_seq": None})
-    sent = {"preset": "default", "th_det": 0.3, "overlay": True, "overlay_min_score": 0.1}
+    sent = {"preset": "default", "th_det": 0.3, "overlay": True}
     assert asked.model_dump(mode="json", exclude_none=True) == sent
     assert asked.model_dump(exclude_unset=True) == {"th_det": 0.3, "th_seq": None}
 
@@ -115,6 +117,7 @@ def test_what_was_not_asked_for_is_not_sent() -> None:
         pytest.param(FusionParams, {"kind": "mask"}, "fusion: expected box, none or instance, got 'mask'", id="choice"),
         pytest.param(ProposalParams, {"max_seeds": 101}, "max_seeds: expected 1 to 100, got 101", id="seeds"),
         pytest.param(SiameseParams, {"penalty_k": 3}, "penalty_k: expected 0 to 2, got 3", id="penalty"),
+        pytest.param(TubeletParams, {"min_score": 1.1}, "min_score: expected 0 to 1, got 1.1", id="minimum score"),
         pytest.param(TubeletParams, {"iou": "any"}, "tubelet_iou: expected all, union", id="renamed choice"),
         pytest.param(ChunkParams, {"frames": 7, "overlap": 1}, "chunk_frames: expected 8 to 2000, got 7", id="chunk"),
         pytest.param(PipelineParams, {"track_fps": 1001}, "track_fps: expected 0 to 1000, got 1001", id="top level"),
@@ -179,6 +182,30 @@ def test_an_old_name_is_taken_as_the_new_one(old: str, new: str) -> None:
     assert asked.deprecations == (f"{old} is deprecated, use {new}; the next release will reject it",)
     assert JobParameters.model_validate({new: 20}).deprecations == ()
     assert deprecations({old: 20, "th_det": 1}) == list(asked.deprecations)
+
+
+@pytest.mark.parametrize(
+    ("raw", "threshold"),
+    [
+        pytest.param({}, 0.0, id="all of the result"),
+        pytest.param({"min_score": 0.3}, 0.0, id="that is the request's"),
+        pytest.param({"min_score": 0.3, "overlay_min_score": 0.5}, 0.5, id="fewer than the result"),
+        pytest.param({"overlay_min_score": 0}, 0.0, id="0"),
+    ],
+)
+def test_what_the_overlay_shows(raw: dict[str, Any], threshold: float) -> None:
+    """A threshold of the overlay hides nothing in the result."""
+    asked = JobParameters.model_validate(raw)
+    assert asked.overlay_threshold == threshold
+    assert asked.pipeline_params().tubelets.min_score == raw.get("min_score", 0.1)
+    line = "overlay_min_score is deprecated, use min_score; the next release will reject it"
+    assert asked.deprecations == ((line,) if "overlay_min_score" in raw else ())
+
+
+@pytest.mark.parametrize("name", ["min_score", "overlay_min_score"])
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, "x", "0.5", True, float("nan")])
+def test_a_minimum_score_out_of_range(name: str, wrong: object) -> None:
+    assert [field for field, _ in errors({name: wrong})] == [name]
 
 
 def test_old_names_point_to_names_that_exist() -> None:

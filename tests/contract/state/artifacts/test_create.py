@@ -5,7 +5,7 @@ import pytest
 from dualtrack.errors import Conflict, Gone, Overloaded
 from service.state import redis_keys
 from service.state.artifact import OF_JOB, OF_VIDEO, ArtifactKey, ArtifactState
-from service.state.job import JobState
+from service.state.job import JobState, JobSummary
 from tests.contract.state.artifacts.calls import BAD
 from tests.contract.state.bench import Bench
 
@@ -31,6 +31,29 @@ async def test_the_commit_creates_it(bench: Bench) -> None:
     assert await bench.members(redis_keys.ARTIFACTS_WAITING) == [key.name]
     job = await bench.store().get(job_id)
     assert (job.state, job.version, job.open_artifacts) == (JobState.DONE, 4, 1)
+
+
+async def test_a_commit_with_a_summary_and_artifacts(bench: Bench) -> None:
+    """Both follow the other arguments of one script."""
+    job_id = await bench.running()
+    keys = [ArtifactKey(f"{OF_JOB}:{job_id}", "overlay", {"min_score": least}) for least in (0.1, 0.2)]
+    summary = JobSummary(3, 12, max_seeds_reached=True)
+    assert await bench.store().commit(job_id, 1, "results/1", keys, summary=summary)
+    job = await bench.store().get(job_id)
+    assert (job.summary, job.result, job.open_artifacts) == (summary, "results/1", 2)
+    made = await bench.artifacts().of(keys[0].owner)
+    assert sorted((each.name, each.options["min_score"]) for each in made) == sorted(
+        (key.name, least) for key, least in zip(keys, (0.1, 0.2), strict=True)
+    )
+
+
+async def test_a_canceled_job_has_no_summary(bench: Bench) -> None:
+    job_id = await bench.running()
+    await bench.store().cancel(job_id)
+    summary = JobSummary(3, 12, max_seeds_reached=True)
+    assert not await bench.store().commit(job_id, 1, "results/1", summary=summary)
+    job = await bench.store().get(job_id)
+    assert (job.state, job.summary) == (JobState.CANCELED, None)
 
 
 async def test_a_repeated_commit_creates_nothing_more(bench: Bench) -> None:
