@@ -6,10 +6,11 @@ Separate from the parent's side, because every import delays the start of a chil
 import ctypes
 import errno
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from dualtrack.errors import InvalidInput, InvalidVideo
 from service.processes.parent import die_with_parent
@@ -31,9 +32,15 @@ def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = N
         work: does the job.
         no_memory: the error if it needs more memory than allowed.
     """
-    job: Document = json.loads(sys.stdin.readline())
+    line = sys.stdin.readline()
+    if not line:
+        _end_alone()
+    job: Document = json.loads(line)
     _confine(job["memory_bytes"], job["cpu_s"], job.get("file_bytes", 0))
-    send({"began": True})
+    try:
+        send({"began": True})
+    except BrokenPipeError:
+        _end_alone()
     try:
         answer: Document = {"result": work(job)}
     except InvalidInput as error:
@@ -47,6 +54,11 @@ def child_main(work: Callable[[Document], Document], no_memory: InvalidInput = N
         what = f"no space for the decoder's output: {error.strerror}" if full else str(error)
         answer = {"unavailable": {"code": "disk-full" if full else "unavailable", "detail": f"disk: {what}"}}
     send(answer)
+
+
+def _end_alone() -> NoReturn:
+    """End without a traceback: the parent ended, as on Ctrl-C, before this process could arrange to end with it."""
+    os._exit(1)
 
 
 def _refusal(error: InvalidInput) -> Document:

@@ -1,5 +1,6 @@
 """The API has files of detections read by a process with limits, which holds an upload slot and ends with its client."""
 
+import asyncio
 import json
 import os
 import signal
@@ -16,7 +17,12 @@ import pytest
 from dualtrack.children import python_command
 from evaluation.bench.meters.processes import children
 from service.api import app
+from service.inference.repository.manifest import load_manifest
 from service.media.children import guard
+from service.media.probe import probe
+from service.pipeline.categories.class_vector import bundled
+from service.pipeline.detection.given import GivenDetections, open_detections
+from service.pipeline.store.cache import FolderCache
 from tests.integration.api.api_service import RAW, Api, clip, problem, running, wait_for
 
 BOX = {"image_id": 3, "category_id": 1, "score": 0.5, "bbox": [1, 2, 30, 20]}
@@ -67,6 +73,25 @@ def test_the_records_lie_in_the_cache_before_the_job_is_taken(api: Api, video_id
         again = {"video_id": video_id, "detections": job.json()["detections"]}
         assert http.post("/v1/jobs", json=again).status_code == 202
         assert list((api.settings.cache_dir / video_id).glob("given-*")) == kept
+
+
+def test_an_engine_finds_the_records_that_the_api_had_checked(api: Api, video_id: str, tmp_path: Path) -> None:
+    with api.http() as http:
+        assert http.post("/v1/jobs", **form(video_id)).status_code == 202
+    settings, path = api.settings, tmp_path / "detections.json"
+    path.write_text(json.dumps([BOX]))
+    cache = FolderCache(settings.cache_dir, max_bytes=settings.cache_max_bytes)
+
+    async def opened() -> GivenDetections:
+        """As an engine does it, from what an engine has: the files, the cache and the models."""
+        info = await probe(tmp_path / "a.mp4", settings.limits)
+        known, scratch = bundled(load_manifest(settings.model_repository)), tmp_path / "scratch"
+        return await open_detections(
+            path, info, known, video=video_id, cache=cache, scratch=scratch, limits=settings.limits
+        )
+
+    assert len(asyncio.run(opened()).records.of_frame(3)) == 1
+    assert not (tmp_path / "scratch").exists(), "the engine had the file checked again"
 
 
 @pytest.mark.parametrize("kind", ["form", "json"])

@@ -2,14 +2,17 @@
 
 import asyncio
 import itertools
+import json
 import os
 import resource
 import signal
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from dualtrack.children import python_command
 from dualtrack.cpu_time import own_s
 from dualtrack.errors import InvalidVideo, Unavailable
 from evaluation.bench.meters.processes import children
@@ -110,6 +113,23 @@ def test_one_that_hardly_gets_any_is_given_up_but_not_blamed(monkeypatch: pytest
     monkeypatch.setattr(guard, "MOST_WAITS", 3)
     with pytest.raises(Unavailable, match="machine is too busy: no response from the decoder within 3 s"):
         follow("wait", wall_s=1.0)
+
+
+@pytest.mark.parametrize("job", [{"script": "hold", "memory_bytes": 1 << 30, "cpu_s": 60}, None])
+def test_a_child_whose_parent_ended_before_it_began_ends_without_a_traceback(job: dict[str, object] | None) -> None:
+    """As on Ctrl-C while it starts: there is no job, or nobody reads what it sends."""
+    reader, output = os.pipe()
+    os.close(reader)
+    with os.fdopen(output, "w") as nobody:
+        done = subprocess.run(
+            python_command("tests.unit.media.scripted_child"),
+            input="" if job is None else f"{json.dumps(job)}\n",
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def probe_job(path: Path) -> dict[str, object]:

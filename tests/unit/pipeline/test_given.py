@@ -17,7 +17,7 @@ from service.media.video_info import VideoInfo
 from service.pipeline.categories.class_vector import ClassVector, counted
 from service.pipeline.detection.given import GivenDetections
 from service.pipeline.detection.records import Records, unpack_records
-from service.pipeline.detection.records_file import MOST_PER_FRAME, read_records
+from service.pipeline.detection.records_file import MOST_CATEGORIES, MOST_PER_FRAME, MOST_SCORES, read_records
 from service.pipeline.parameters.params import DetectorParams
 from service.structures.detections import Detections
 from service.structures.masks import area, decode, encode, filled, from_coco
@@ -176,6 +176,16 @@ RLE = {"size": list(HW), "counts": mask(5).json()["counts"]}
         pytest.param(
             {"categories": [{"id": 1, "name": "a"}] * 2, "annotations": []}, "expected unique ids", id="id-twice"
         ),
+        pytest.param(
+            {"categories": [{"id": i, "name": "a"} for i in range(MOST_CATEGORIES + 1)], "annotations": []},
+            f"categories: expected a list of 1 to {MOST_CATEGORIES} entries",
+            id="too-many-categories",
+        ),
+        pytest.param(
+            {"categories": [{"id": 1, "name": "a" * 201}], "annotations": []},
+            "categories: entry 0: name: String should have at most 200 characters",
+            id="long-name",
+        ),
         pytest.param({"categories": "coco"}, "got NoneType", id="no-annotations"),
         pytest.param([BOX, 5], "record 1: Input should be", id="no-object"),
         pytest.param([BOX, {**BOX, "image_id": 3}], "record 1: image_id: expected a frame from 0 to 2, got 3", id="frame"),
@@ -227,6 +237,20 @@ def test_what_is_wrong_is_named(document: object, said: str, tmp_path: Path) -> 
     with pytest.raises(InvalidDetections) as error:
         read(tmp_path, document)
     assert said in error.value.detail
+
+
+def test_the_class_vectors_of_a_file_are_bounded_together(tmp_path: Path) -> None:
+    most = MOST_SCORES // MOST_CATEGORIES
+    records = [{**BOX, "image_id": i // MOST_PER_FRAME} for i in range(most + 1)]
+    categories = [{"id": i, "name": "a"} for i in range(MOST_CATEGORIES)]
+    file = tmp_path / "detections.json"
+    file.write_text(json.dumps({"categories": categories, "annotations": records[:most]}))
+    found, _ = read_records(file, most, HW, KNOWN)
+    assert found.of_frame(most - 1).stop == most
+    file.write_text(json.dumps({"categories": categories, "annotations": records}))
+    wanted = f"expected at most {most} records with {MOST_CATEGORIES} categories each, got more"
+    with pytest.raises(InvalidDetections, match=wanted):
+        read_records(file, most, HW, KNOWN)
 
 
 @pytest.mark.parametrize(
