@@ -120,11 +120,14 @@ class AsyncClient:
         result_format: str,
         path: PathLike,
         *,
+        single_class: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
     ) -> Path:
         """Download a file of a finished job's result; see `Client.download`."""
-        return await self._run(operations.download(job, result_format, Path(path), on_progress, timeout_s, self._clock))
+        return await self._run(
+            operations.download(job, result_format, Path(path), single_class, on_progress, timeout_s, self._clock)
+        )
 
     async def create_artifact(self, job: AsyncJob | str, kind: str = "overlay") -> Artifact:
         """Request a file that is made from a finished job's result; see `Client.create_artifact`."""

@@ -212,6 +212,7 @@ class Client:
         result_format: str,
         path: PathLike,
         *,
+        single_class: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
     ) -> Path:
@@ -223,6 +224,7 @@ class Client:
                 `results.json`) or `overlay-mp4` (the video with the objects drawn on it).
             path: path of the file to write, in an existing folder; an existing file is replaced once the download is
                 complete.
+            single_class: of `ytvis`, one record per tubelet instead of one per category that it may belong to.
             on_progress: called with a `dualtrack.Progress` while the overlay is being drawn; an exception it raises
                 ends the wait.
             timeout_s: maximum time to wait for the overlay, in seconds; default: no limit.
@@ -242,7 +244,9 @@ class Client:
         Example:
             >>> path = client.download(job, "overlay-mp4", "overlay.mp4")
         """
-        return self._run(operations.download(job, result_format, Path(path), on_progress, timeout_s, self._clock))
+        return self._run(
+            operations.download(job, result_format, Path(path), single_class, on_progress, timeout_s, self._clock)
+        )
 
     def create_artifact(self, job: Job | str, kind: str = "overlay") -> Artifact:
         """Request a file that is made from a finished job's result; one that failed is made again.

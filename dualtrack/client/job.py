@@ -101,6 +101,7 @@ class JobClient(Protocol):
         result_format: str,
         path: Path | str,
         *,
+        single_class: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
     ) -> Path:
@@ -173,6 +174,7 @@ class Job(JobReport):
         result_format: str,
         path: Path | str,
         *,
+        single_class: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
     ) -> Path:
@@ -184,7 +186,9 @@ class Job(JobReport):
         Example:
             >>> path = job.download("overlay-mp4", "overlay.mp4")
         """
-        return self.client.download(self, result_format, path, on_progress=on_progress, timeout_s=timeout_s)
+        return self.client.download(
+            self, result_format, path, single_class=single_class, on_progress=on_progress, timeout_s=timeout_s
+        )
 
     def create_artifact(self, kind: str = "overlay") -> Artifact:
         """Request a file that is made from the finished job's result; errors are those of `Client.create_artifact`.
@@ -228,6 +232,7 @@ class AsyncJobClient(Protocol):
         result_format: str,
         path: Path | str,
         *,
+        single_class: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
     ) -> Path:
@@ -278,11 +283,14 @@ class AsyncJob(JobReport):
         result_format: str,
         path: Path | str,
         *,
+        single_class: bool = False,
         on_progress: OnProgress | None = None,
         timeout_s: float | None = None,
     ) -> Path:
         """Download a file of the finished job's result; see `Job.download`."""
-        return await self.client.download(self, result_format, path, on_progress=on_progress, timeout_s=timeout_s)
+        return await self.client.download(
+            self, result_format, path, single_class=single_class, on_progress=on_progress, timeout_s=timeout_s
+        )
 
     async def create_artifact(self, kind: str = "overlay") -> Artifact:
         """Request a file that is made from the finished job's result; see `Job.create_artifact`."""

@@ -133,6 +133,7 @@ def download(
     job: JobReport | str,
     result_format: str,
     path: Path,
+    single_class: bool,
     on_progress: OnProgress | None,
     timeout_s: float | None,
     clock: Clock,
@@ -144,7 +145,8 @@ def download(
         yield from _until_drawn(job, on_progress, timeout_s, clock)
     part = path.with_name(path.name + ".part")
     try:
-        yield Call("GET", f"/v1/jobs/{_id(job)}/result", {"params": {"format": str(result_format)}}, save_to=part)
+        query = {"format": str(result_format), **({"single_class": "true"} if single_class else {})}
+        yield Call("GET", f"/v1/jobs/{_id(job)}/result", {"params": query}, save_to=part)
         return part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -27,7 +27,7 @@ from service.state.job import Job, JobProgress
 from service.wiring import Parts, open_parts
 from service.worker.runner import artifacts_of, summary_of
 from tests.support.patience import PATIENCE_S, wait_for
-from tests.support.results import write_empty
+from tests.support.results import write_empty, write_unsure
 
 RAW = {"Content-Type": "video/mp4"}
 
@@ -81,6 +81,12 @@ async def finish(parts: Parts, job_id: str, *, drawn: bool = True) -> None:
     await parts.jobs.commit(job_id, job.attempt, result, wanted, summary=summary)
     for key in wanted if drawn else ():
         await draw(parts, key.name)
+
+
+async def be_unsure(parts: Parts, job_id: str) -> None:
+    """Put another result, of one object with two classes, in the place of a finished job's."""
+    job = await parts.jobs.get(job_id)
+    write_unsure(parts.blobs.root / str(job.result))
 
 
 async def draw(parts: Parts, name: str) -> None:

@@ -28,7 +28,7 @@ from service.cli.submit import fetch_overlay, run_job
 from service.state import redis_keys
 from service.state.job import JobProgress
 from service.wiring import Parts
-from tests.integration.api.api_service import Api, clip, draw, finish, progress, running
+from tests.integration.api.api_service import Api, be_unsure, clip, draw, finish, progress, running
 from tests.support.patience import PATIENCE_S
 
 
@@ -70,6 +70,23 @@ def test_submit_wait_result_overlay(api: Api, client: Client, tmp_path: Path) ->
     assert done.result().tubelets == ()
     assert json.loads(client.download(job.id, "ytvis", tmp_path / "y.json").read_text()) == []
     assert done.download("overlay-mp4", tmp_path / "o.mp4").read_bytes() == bytes(range(100))
+
+
+def test_records_of_several_classes_or_of_one_are_downloaded(api: Api, client: Client, tmp_path: Path) -> None:
+    job = client.submit(clip(tmp_path / "a.mp4"))
+    api.act(partial(finish, job_id=job.id))
+    api.act(partial(be_unsure, job_id=job.id))
+    several = json.loads(client.download(job, "ytvis", tmp_path / "several.json").read_text())
+    assert [each["category_id"] for each in several] == [18, 17]
+    one = client.job(job).download("ytvis", tmp_path / "one.json", single_class=True)
+    assert json.loads(one.read_text()) == several[:1]
+
+    async def again() -> Path:
+        async with AsyncClient(api.url, api_key="s3cret") as other:
+            found = await other.job(job.id)
+            return await found.download("ytvis", tmp_path / "again.json", single_class=True)
+
+    assert asyncio.run(again()).read_bytes() == one.read_bytes()
 
 
 def test_submit_writes_what_segment_writes(api: Api, client: Client, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ import structlog
 from dualtrack.formats.table import BEFORE_SCHEMA_1
 from dualtrack.result.schema import result_schema
 from service.wiring import Parts
-from tests.integration.api.api_service import RAW, Api, clip, fail, finish, problem, progress, running
-from tests.support.results import STORED, write_unsure
+from tests.integration.api.api_service import RAW, Api, be_unsure, clip, fail, finish, problem, progress, running
+from tests.support.results import STORED
 
 
 @pytest.fixture(scope="module")
@@ -360,12 +360,6 @@ def test_results_in_three_formats(api: Api, http: httpx.Client, video_id: str) -
     assert part.headers["content-range"] == "bytes 10-19/100"
     problem(http.get(url, params={"format": "overlay-mp4"}, headers={"Range": "bytes=100-"}), 416)
     problem(http.get(url, params={"format": "zip"}), 422, "invalid-parameter")
-
-
-async def be_unsure(parts: Parts, job_id: str) -> None:
-    """Put another result, of one object with two classes, in the place of a finished job's."""
-    job = await parts.jobs.get(job_id)
-    write_unsure(parts.blobs.root / str(job.result))
 
 
 def test_records_of_several_classes_or_of_one(api: Api, http: httpx.Client, video_id: str) -> None:
