@@ -8,18 +8,21 @@ mask inside it. States are immutable values, so a step can be repeated, stored a
 pixels; masks are in the original frame. See docs/method.md, sections 5.2 and 5.4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from service.structures.arrays import F16, F32, Bool
-from service.structures.boxes import iou_matrix
+from service.structures.boxes import area, iou_matrix
 from service.structures.canvas import Canvas
 from service.structures.detections import Candidate
 from service.structures.masks import Rle, encode, encode_part
+from service.tracking.distractors import Part, covered_pixels, covered_samples
 from service.tracking.fusion import cut_at_box, fill_box, inside_box
 from service.tracking.params import FusionParams, LostParams, TrackerParams
-from service.tracking.windows import paste_part, pixel_windows
+from service.tracking.pieces import without_strays
+from service.tracking.windows import crop_mask, paste_part, pixel_windows
 
 COUPLE_IOU = 0.3
 """Minimum IoU of the two boxes for coupling; below it the mask has probably left the object."""
@@ -119,38 +122,112 @@ def _within_reach(state: TrackState, boxes: F32, params: LostParams) -> Bool:
     return near
 
 
+def extent(state: TrackState, before: TrackState, params: FusionParams) -> F32:
+    """Box (4,) around which the pixel window lies, network px: that of the track and that of the last mask together.
+
+    The last mask's box moves along with the track's. An object that outgrows its Siamese box stays in the window. A
+    mask that lies elsewhere does not count: it is from before the target was hidden.
+
+    Args:
+        state: after the Siamese RPN's step, not lost.
+        before: the state before this step.
+        params: whether the window covers the mask.
+    """
+    if not params.cover_mask or params.kind != "box" or before.lost:
+        return state.box
+    moved = np.tile(state.box[:2] + state.box[2:] - before.box[:2] - before.box[2:], 2) / 2
+    own = (mask_box(state.probability, state.window, params) + moved).astype(np.float32)
+    low, high = np.maximum(own[:2], state.box[:2]), np.minimum(own[2:], state.box[2:])
+    smaller = min(area(own[None])[0], area(state.box[None])[0])
+    if np.clip(high - low, 0, None).prod() < smaller / 2:
+        return state.box
+    low, high = np.minimum(own[:2], state.box[:2]), np.maximum(own[2:], state.box[2:])
+    return np.concatenate([low, high]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelStep:
+    """Result of the pixel embedding for one track in one frame.
+
+    Attributes:
+        window: (4,) network px.
+        probability: (S, S) in the window.
+        embedding: (E, S, S) of the window.
+        finer: (G, G) in the window, of a second look; used for the mask, but not fed back.
+        others: masks of other objects near the window; None if the mask is cut at the box whatever is near.
+    """
+
+    window: F32
+    probability: F32
+    embedding: F32
+    finer: F32 | None = None
+    others: Sequence[Part] | None = None
+
+
 def after_pixel(
-    state: TrackState,
-    window: F32,
-    probability: F32,
-    embedding: F32,
-    canvas: Canvas,
-    params: TrackerParams,
-    finer: F32 | None = None,
+    state: TrackState, step: PixelStep, canvas: Canvas, params: TrackerParams
 ) -> tuple[TrackState, Outcome]:
     """Apply the pixel embedding's result: mask × box before the threshold; the product is fed back.
 
     Args:
         state: not lost.
-        window: (4,) window of this step.
-        probability: (S, S) in the window.
-        embedding: (E, S, S) of the window.
+        step: the pixel embedding's result.
         canvas: sizes.
         params: margin, threshold, minimum area.
-        finer: (G, G) in the window, of a second look; used for the mask, but not fed back.
     """
     fusion = params.fusion
-    fused = probability * inside_box(state.box, window, probability.shape[0], fusion)
-    scale = canvas.scale_xyxy
-    part, corner = paste_part(probability if finer is None else finer, window / scale, canvas.frame_hw)
-    mask = cut_at_box(part, state.box / scale, fusion, corner) >= fusion.mask_thresh
+    fused = _fused_samples(state, step, canvas, fusion)
+    mask, corner = _fused_pixels(state, step, canvas, fusion)
     if np.count_nonzero(mask) < fusion.min_area:
         return state, absent()
-    box = _coupled(state.box, fused, window, fusion)
-    moved = replace(state, box=box, window=window, probability=fused, embedding=embedding)
-    own_box = (box / scale).astype(np.float32)
-    look = mean_embedding(embedding, fused, fusion)
+    box = _coupled(state.box, fused, step.window, fusion)
+    moved = replace(state, box=box, window=step.window, probability=fused, embedding=step.embedding)
+    own_box = (box / canvas.scale_xyxy).astype(np.float32)
+    look = mean_embedding(step.embedding, fused, fusion)
     return moved, Outcome(encode_part(mask, corner, canvas.frame_hw), own_box, state.score, look)
+
+
+def _fused_samples(state: TrackState, step: PixelStep, canvas: Canvas, params: FusionParams) -> F32:
+    """Probability (S, S) at the samples of the window, after the cut and without stray pieces."""
+    side, window = step.probability.shape[0], step.window / canvas.scale_xyxy
+    inside = inside_box(state.box, step.window, side, params)
+    kept = inside if step.others is None else np.maximum(inside, ~covered_samples(step.others, window, side))
+    fused: F32 = step.probability * kept
+    if params.stray_area == 0 or params.kind != "box":
+        return fused
+
+    def last() -> Bool:
+        part, (x, y) = _last_mask(state, canvas, params)
+        return crop_mask(part, window - np.array([x, y, x, y], np.float32), side) >= 0.5
+
+    mask = fused >= params.mask_thresh
+    return np.where(mask & ~without_strays(mask, mask & (inside > 0), last, params.stray_area), np.float32(0), fused)
+
+
+def _fused_pixels(
+    state: TrackState, step: PixelStep, canvas: Canvas, params: FusionParams
+) -> tuple[Bool, tuple[int, int]]:
+    """Mask (h, w) in the part of the original frame that the window covers, and the part's first pixel."""
+    scale = canvas.scale_xyxy
+    grid = step.probability if step.finer is None else step.finer
+    part, corner = paste_part(grid, step.window / scale, canvas.frame_hw)
+    mask: Bool = cut_at_box(part, state.box / scale, params, corner) >= params.mask_thresh
+    core = mask
+    if step.others is not None:
+        mask = core | ((part >= params.mask_thresh) & ~covered_pixels(step.others, part.shape, corner))
+    if params.stray_area == 0 or params.kind != "box":
+        return mask, corner
+
+    def last() -> Bool:
+        return covered_pixels([_last_mask(state, canvas, params)], mask.shape, corner)
+
+    return without_strays(mask, core, last, params.stray_area), corner
+
+
+def _last_mask(state: TrackState, canvas: Canvas, params: FusionParams) -> Part:
+    """The mask that was fed back, in the original frame."""
+    part, corner = paste_part(state.probability, state.window / canvas.scale_xyxy, canvas.frame_hw)
+    return part >= params.mask_thresh, corner
 
 
 def mean_embedding(embedding: F32, probability: F32, params: FusionParams) -> F16:

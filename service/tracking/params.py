@@ -96,8 +96,11 @@ class FusionParams:
     Attributes:
         kind: see `Fusion`.
         margin: the paper uses 1.
+        distractor_score: inclusive; the paper cuts at the box everywhere (decision record 46).
         couple: the paper uses 0 (decision record 4).
         min_area: in pixels of the original frame; exclusive, a mask of exactly this area is kept.
+        stray_area: inclusive; the paper keeps all pieces inside the box (decision record 45).
+        cover_mask: the paper has no window; it follows the Siamese box alone without this (decision record 46).
         second_look: threshold on the box's longer side, in multiples of the window's side in samples.
         window_context: side of the pixel window divided by the longer side of the box.
     """
@@ -113,11 +116,28 @@ class FusionParams:
     margin: Annotated[
         float, Interval(ge=1, le=2), Parameter("Factor by which the tracked box is enlarged before it cuts the mask.")
     ] = 1.3
+    distractor_score: Annotated[
+        Share,
+        Parameter(
+            "Outside the enlarged box the mask is cut only where other objects are detected with at least this score; "
+            "0 cuts it everywhere."
+        ),
+    ] = 0.4
     couple: Annotated[Share, Parameter("Weight of the mask's bounding box in the tracked box; 0 ignores the mask.")] = (
         0.5
     )
     mask_thresh: Annotated[Share, Parameter("Minimum mask probability for a pixel to belong to the object.")] = 0.5
     min_area: Annotated[int, Ge(0), Parameter("Minimum mask area, in pixels; smaller masks count as empty.")] = 16
+    stray_area: Annotated[
+        Share,
+        Parameter(
+            "Drop pieces of a mask that are not larger than this share of its main piece and do not touch the last "
+            "mask; 0 drops none."
+        ),
+    ] = 0.02
+    cover_mask: Annotated[
+        bool, Parameter("Compute masks in a window around the tracked box and the last mask, not the box alone.")
+    ] = True
     second_look: Annotated[
         float,
         Interval(ge=0, le=100),

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dualtrack.formats import ytvis
 from dualtrack.formats.table import FILES, ResultFormat
 from dualtrack.result.file import ResultFile, write_result
 from dualtrack.result.model import Category, ClassScore, Entry, Head, TubeletHead, Video
+from service.structures.masks import decode, from_json
 
 STORED = FILES[ResultFormat.COCO_RLE].stored
 
@@ -16,6 +19,18 @@ def document_in(folder: Path) -> dict[str, Any]:
     """The JSON document of the result that lies in a folder."""
     document: dict[str, Any] = json.loads("".join(ResultFile.open(folder / STORED).document()))
     return document
+
+
+def tight_boxes(tubelet: dict[str, Any]) -> list[list[float] | None]:
+    """The boxes around the masks of a tubelet of a document, counted pixel by pixel."""
+    boxes: list[list[float] | None] = []
+    for mask in tubelet["segmentations"]:
+        if mask is None:
+            boxes.append(None)
+            continue
+        rows, columns = np.nonzero(decode(from_json(mask)))
+        boxes.append([float(edge) for edge in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)])
+    return boxes
 
 
 def write_empty(folder: Path) -> None:

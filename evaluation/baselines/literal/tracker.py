@@ -17,7 +17,16 @@ from service.structures.canvas import Canvas
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, decode
 from service.structures.tubelets import Tubelet
-from service.tracking.dual_tracker import Outcome, TrackState, absent, after_pixel, after_siamese, redetected
+from service.tracking.distractors import distractors
+from service.tracking.dual_tracker import (
+    Outcome,
+    PixelStep,
+    TrackState,
+    absent,
+    after_pixel,
+    after_siamese,
+    redetected,
+)
 from service.tracking.params import TrackerParams
 from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, search_windows
@@ -140,7 +149,9 @@ class LiteralTracker:
             return state, absent()
         probability = self._continued(self.answer(frame, reference, state.embedding, state.probability))
         embedding = self._continued(frame.embedding)
-        return after_pixel(state, self._window, probability, embedding, self._canvas, self._params)
+        others = distractors(state.box, self._window, self._detections[t], self._canvas, self._params.fusion)
+        step = PixelStep(self._window, probability, embedding, others=others)
+        return after_pixel(state, step, self._canvas, self._params)
 
     async def _siamese(self, boxes: F32, reference: LiteralReference, frame: FullFrame) -> tuple[F32, F32]:
         """Run the Siamese RPN around boxes (N, 4); returns boxes (N, 4) and scores (N,)."""

@@ -1,6 +1,6 @@
 """Stage `track`: seeds → tubelets, in two sweeps over time, with all active tracks of a sweep in one batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,13 +15,16 @@ from service.structures.canvas import Canvas
 from service.structures.detections import Candidate, Detections
 from service.structures.masks import Rle, decode
 from service.structures.tubelets import Tubelet
+from service.tracking.distractors import distractors
 from service.tracking.dual_tracker import (
     Outcome,
+    PixelStep,
     TrackState,
     absent,
     after_pixel,
     after_siamese,
     box_alone,
+    extent,
     mean_embedding,
     redetected,
     seed_window,
@@ -140,7 +143,7 @@ class Tracker:
         features = await self._features.get(t)
         states = await self._find_boxes(t, list(live.values()), references, features)
         visible = [state for state in states if not state.lost]
-        moved = await self._find_masks(visible, references, features)
+        moved = await self._find_masks(t, visible, live, references, features)
         for state in states:
             outcomes[state.seed][t] = absent()
         after = {state.seed: state for state in states}
@@ -220,21 +223,29 @@ class Tracker:
         return np.concatenate(boxes), np.concatenate(best)
 
     async def _find_masks(
-        self, states: list[TrackState], references: Sequence[Reference], features: FrameFeatures
+        self,
+        t: int,
+        states: list[TrackState],
+        before: Mapping[int, TrackState],
+        references: Sequence[Reference],
+        features: FrameFeatures,
     ) -> list[tuple[TrackState, Outcome]]:
-        """Pixel level: the mask in every visible track's window."""
+        """Pixel level: the mask in every visible track's window; `before` has the states before this step, by seed."""
         if not states:
             return []
-        if self._params.fusion.kind == "instance":
+        fusion = self._params.fusion
+        if fusion.kind == "instance":
             return [(state, box_alone(state, self._canvas)) for state in states]
-        context = self._params.fusion.window_context
-        windows = pixel_windows(np.stack([state.box for state in states]), context)
+        extents = np.stack([extent(state, before[state.seed], fusion) for state in states])
+        windows = pixel_windows(extents, fusion.window_context)
         outputs = await self._pixel(states, windows, references, features)
         first = list(zip(windows, outputs["probability"], outputs["embedding"], strict=True))
         finer = await self._second_look(states, first, references, features)
-        return [
-            after_pixel(state, *first[i], self._canvas, self._params, finer.get(i)) for i, state in enumerate(states)
-        ]
+        moved = []
+        for i, state in enumerate(states):
+            others = distractors(state.box, windows[i], self._detections[t], self._canvas, fusion)
+            moved.append(after_pixel(state, PixelStep(*first[i], finer.get(i), others), self._canvas, self._params))
+        return moved
 
     async def _second_look(
         self,

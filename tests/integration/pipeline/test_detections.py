@@ -17,7 +17,7 @@ from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import segment
 from service.structures.masks import decode, from_json
 from tests.support.annotated import HW, context, write_video
-from tests.support.results import document_in
+from tests.support.results import document_in, tight_boxes
 from tests.support.scenes import GREY, Rectangle
 
 RED = Rectangle((220, 40, 40), 30, 40, 40, 60, step_xy=(4, 0))
@@ -64,6 +64,7 @@ def test_given_boxes_are_tracked_under_their_own_category(video: Path, tmp_path:
     [tubelet] = document["tubelets"]
     assert (tubelet["category"], tubelet["category_id"], tubelet["frames"]) == ("crab", 7, FRAMES)
     assert tubelet["boxes"][0] == pytest.approx([30, 40, 70, 100], abs=6)
+    assert tubelet["boxes"] == tight_boxes(tubelet)
     assert document["detector"].startswith("detections ")
     assert json.loads((tmp_path / "out" / "ytvis.json").read_text())[0]["category_id"] == 7
 
@@ -74,6 +75,7 @@ def test_where_every_other_frame_is_tracked_those_of_the_others_are_left_out(vid
     assert (document["tracked_every"], tubelet["seed_frame"], tubelet["frames"]) == (2, 2, FRAMES)
     for t, box in enumerate(tubelet["boxes"]):
         assert box == pytest.approx([30 + 4 * t, 40, 70 + 4 * t, 100], abs=6)
+    assert tubelet["boxes"] == tight_boxes(tubelet)
 
 
 def test_a_box_without_a_mask_gets_one_from_the_pixel_head(tmp_path: Path) -> None:

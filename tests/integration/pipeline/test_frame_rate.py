@@ -9,6 +9,7 @@ import numpy as np
 from service.structures.masks import from_json, iou_matrix
 from tests.support.clips import cut
 from tests.support.pipelines import run
+from tests.support.results import tight_boxes
 
 FRAMES = 6
 
@@ -27,5 +28,6 @@ def test_frames_between_have_masks_where_tracking_all_has_them(tmp_path: Path) -
     for item in found["tubelets"][:3]:
         assert (item["frames"], len(item["boxes"])) == (FRAMES, FRAMES)
         assert max(overlap(item, other) for other in every["tubelets"]) > 0.75
+        assert item["boxes"] == tight_boxes(item)
     with av.open(str(tmp_path / "half" / "overlay.mp4")) as overlay:
         assert sum(1 for _ in overlay.decode(video=0)) == FRAMES

@@ -18,9 +18,9 @@ from service.tracking.params import ChunkParams, FusionParams, LostParams, Siame
 PIPELINE = [
     "th_det", "max_per_frame", "estimator", "th_cc", "beta", "relabel", "th_key", "strategy", "th_iou", "max_seeds",
     "penalty_k", "window_influence", "lr", "lost_enter", "lost_leave", "lost_max_frames", "lost_reach", "lost_agree", "fusion",
-    "margin", "couple", "mask_thresh", "min_area", "second_look", "bidirectional", "th_seq", "tubelet_iou",
-    "class_agnostic", "label", "score", "rescale", "match_iou", "min_score", "track_fps", "chunk_frames", "chunk_overlap",
-    "shots", "stitch_iou",
+    "margin", "distractor_score", "couple", "mask_thresh", "min_area", "stray_area", "cover_mask", "second_look",
+    "bidirectional", "th_seq", "tubelet_iou", "class_agnostic", "label", "score", "rescale", "match_iou", "min_score",
+    "track_fps", "chunk_frames", "chunk_overlap", "shots", "stitch_iou",
 ]
 # fmt: on
 OF_THE_JOB = {"preset": "paper", "overlay": False, "overlay_min_score": 0.4, "categories": ["person"]}
@@ -43,7 +43,7 @@ def other_value(name: str) -> object:
     if isinstance(now, int):
         return now - 1 if now > item.minimum else now + 1
     assert isinstance(now, float)
-    return (now + item.minimum) / 2
+    return (now + item.minimum) / 2 if now > item.minimum else now + 0.5
 
 
 def test_the_request_names_in_their_order() -> None:

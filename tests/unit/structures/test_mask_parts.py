@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from service.structures.canvas import Canvas
 from service.structures.masks import decode_part, encode, encode_part
-from service.tracking.dual_tracker import TrackState, after_pixel
+from service.tracking.dual_tracker import PixelStep, TrackState, after_pixel
 from service.tracking.fusion import cut_at_box
 from service.tracking.params import FusionParams, TrackerParams
 from service.tracking.windows import paste_part, paste_probability
@@ -69,7 +69,8 @@ def test_a_step_gives_the_mask_of_the_whole_frame(seed: int) -> None:
     canvas = Canvas((150, 201), (120, 160))
     probability = random.random((64, 64)).astype(np.float32)
     state = TrackState(0, box, window, probability, np.zeros((1, 64, 64), np.float32))
-    _, outcome = after_pixel(state, window, probability, state.embedding, canvas, TrackerParams())
+    params = TrackerParams(fusion=FusionParams(stray_area=0))
+    _, outcome = after_pixel(state, PixelStep(window, probability, state.embedding), canvas, params)
     pasted = paste_probability(probability, window / canvas.scale_xyxy, canvas.frame_hw)
     mask = cut_at_box(pasted, box / canvas.scale_xyxy, FusionParams()) >= FusionParams().mask_thresh
     assert outcome.mask == (encode(mask) if mask.sum() >= FusionParams().min_area else None)

@@ -7,15 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.structures.canvas import Canvas
 from service.structures.masks import bounding_box, decode
 from service.tracking.dual_tracker import (
+    PixelStep,
     TrackState,
     absent,
     after_pixel,
     after_siamese,
     box_alone,
+    extent,
     mask_box,
     mean_embedding,
     redetected,
@@ -39,9 +43,11 @@ def state(**changes: object) -> TrackState:
 
 
 def seen(params: TrackerParams = PARAMS, probability: float = 1.0):
-    return after_pixel(
-        state(), WINDOW, np.full((64, 64), probability, np.float32), np.ones((2, 64, 64), np.float32), CANVAS, params
-    )
+    return after_pixel(state(), step(np.full((64, 64), probability, np.float32)), CANVAS, params)
+
+
+def step(probability: np.ndarray, **more: object) -> PixelStep:
+    return PixelStep(WINDOW, probability, np.ones((2, 64, 64), np.float32), **more)  # type: ignore[arg-type]
 
 
 def test_mask_is_cut_at_the_box_in_the_original_frame() -> None:
@@ -69,7 +75,7 @@ def test_without_fusion_nothing_is_cut_and_nothing_is_lost() -> None:
 def test_too_small_a_mask_is_empty_and_freezes_the_pixel_state() -> None:
     before = state()
     weak, other = np.full((64, 64), 0.2, np.float32), np.ones((2, 64, 64), np.float32)
-    moved, outcome = after_pixel(before, WINDOW + 7, weak, other, CANVAS, PARAMS)
+    moved, outcome = after_pixel(before, PixelStep(WINDOW + 7, weak, other), CANVAS, PARAMS)
     assert outcome.mask is None
     assert (outcome.box.tolist(), outcome.box.dtype, outcome.score) == ([0, 0, 0, 0], np.float32, 0)
     for name in ("box", "window", "probability", "embedding"):
@@ -233,7 +239,7 @@ def test_mask_pulls_the_box_where_they_agree(couple: float, expected: list[float
     probability = np.zeros((64, 64), np.float32)
     probability[10:50, 14:54] = 1  # 44..84 px across, 40..80 px down
     params = TrackerParams(fusion=FusionParams(margin=1.3, couple=couple))
-    moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    moved, _ = after_pixel(state(), step(probability), CANVAS, params)
     assert moved.box.tolist() == expected
 
 
@@ -249,7 +255,7 @@ def test_mask_pulls_the_box_only_from_the_smallest_iou_on(width: int, x2: float)
     probability = np.zeros((64, 64), np.float32)
     probability[10:50, 10 : 10 + width] = 1
     params = TrackerParams(fusion=FusionParams(couple=0.5))
-    moved, outcome = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    moved, outcome = after_pixel(state(), step(probability), CANVAS, params)
     assert outcome.mask is not None
     assert moved.box.tolist() == [40, 40, x2, 80]
 
@@ -260,7 +266,7 @@ def test_without_fusion_the_box_is_that_of_the_mask(couple: float) -> None:
     probability = np.zeros((64, 64), np.float32)
     probability[50:60, 2:12] = 1
     params = TrackerParams(fusion=FusionParams(kind="none", couple=couple))
-    moved, _ = after_pixel(state(), WINDOW, probability, np.ones((2, 64, 64), np.float32), CANVAS, params)
+    moved, _ = after_pixel(state(), step(probability), CANVAS, params)
     assert moved.box.tolist() == [32, 80, 42, 90]
 
 
@@ -269,7 +275,7 @@ def test_a_finer_mask_is_shown_and_the_first_one_is_fed_back() -> None:
     coarse, finer = np.zeros((64, 64), np.float32), np.zeros((112, 112), np.float32)
     coarse[10:50, 10:50] = 1
     finer[28:84, 28:56] = 1  # of the window's 64 px: 16..32 px across and 16..48 px down
-    moved, outcome = after_pixel(state(), WINDOW, coarse, np.ones((2, 64, 64), np.float32), CANVAS, PARAMS, finer)
+    moved, outcome = after_pixel(state(), step(coarse, finer=finer), CANVAS, PARAMS)
     assert bounding_box(outcome.mask).tolist() == [23, 23, 31, 39]
     assert moved.probability.tolist() == coarse.tolist()
 
@@ -311,3 +317,126 @@ def test_the_box_alone_is_the_answer_and_no_smallest_area_counts() -> None:
     assert (outcome.box.tolist(), outcome.box.dtype, outcome.score) == ([20, 20, 40, 40], np.float32, 0.7)
     speck = box_alone(state(box=np.array([-4, -4, 2, 2], np.float32)), CANVAS)
     assert decode(speck.mask).sum() == 1
+
+
+SMALL = np.array([50, 50, 70, 70], np.float32)
+"""A box that is too small for an object of 30..94 px: 25..35 px in the original frame."""
+BESIDE = np.ones((20, 6), np.bool_), (38, 20)
+"""Another object: 38..44 and 20..40 px in the original frame, 76..88 and 40..80 px of the network's."""
+FREE = TrackerParams(fusion=FusionParams(margin=1.0, couple=0.0))
+
+
+def whole_window(params: TrackerParams, **more: object):
+    return after_pixel(state(box=SMALL), step(np.ones((64, 64), np.float32), **more), CANVAS, params)
+
+
+def test_without_another_object_near_nothing_is_cut() -> None:
+    moved, outcome = whole_window(FREE, others=[])
+    assert decode(outcome.mask).sum() == 32 * 32
+    assert moved.probability.min() == 1
+
+
+def test_only_what_another_object_covers_is_cut() -> None:
+    moved, outcome = whole_window(FREE, others=[BESIDE])
+    mask = decode(outcome.mask)
+    assert mask.sum() == 32 * 32 - 20 * 6
+    assert not mask[20:40, 38:44].any()
+    assert (moved.probability == 0).sum() == 40 * 12
+    assert not moved.probability[10:50, 46:58].any()
+
+
+def test_inside_the_box_nothing_is_cut() -> None:
+    over = np.ones((40, 40), np.bool_), (20, 20)
+    _, outcome = whole_window(FREE, others=[over])
+    mask = decode(outcome.mask)
+    assert mask[25:35, 25:35].all()
+    assert mask.sum() == 32 * 32 - 27 * 27 + 10 * 10
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_never_more_is_cut_than_at_the_box(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corner, side = random.integers(0, 40, 2), random.integers(4, 30, 2)
+    others = [(np.ones(side, np.bool_), (int(corner[0]), int(corner[1])))]
+    box = np.sort(random.uniform(20, 100, (2, 2)), axis=0).reshape(4).astype(np.float32)
+    probability = step(random.random((64, 64)).astype(np.float32), others=others)
+    params = TrackerParams(fusion=FusionParams(couple=0.0, min_area=0, stray_area=0))
+    moved, outcome = after_pixel(state(box=box), probability, CANVAS, params)
+    hard, cut = after_pixel(state(box=box), replace(probability, others=None), CANVAS, params)
+    assert (moved.probability >= hard.probability).all()
+    assert (decode(outcome.mask) >= decode(cut.mask)).all()
+
+
+def test_strays_go_from_mask_feedback_and_box() -> None:
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:50, 10:50] = 1
+    probability[20:24, 58:62] = 0.75  # 16 of 1,600 samples
+    probability[20:24, 2:6] = 0.25
+    params = TrackerParams(fusion=FusionParams(margin=2, couple=1.0, stray_area=0.02))
+    moved, outcome = after_pixel(state(), step(probability), CANVAS, params)
+    assert bounding_box(outcome.mask).tolist() == [20, 20, 40, 40]
+    assert moved.box.tolist() == [40, 40, 80, 80]
+    assert moved.probability[20:24, 58:62].max() == 0
+    assert moved.probability[20:24, 2:6].min() == 0.25, "what is below the threshold is not a piece"
+
+
+def test_a_stray_on_the_last_mask_stays() -> None:
+    probability, last = np.zeros((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    probability[10:50, 10:50] = probability[20:24, 58:62] = 1
+    last[24:28, 42:46] = 1  # in a window 16 px to the left and 4 px above: where the piece is now
+    before = state(probability=last, window=WINDOW + np.array([16, -4, 16, -4], np.float32))
+    params = TrackerParams(fusion=FusionParams(margin=2, couple=1.0, stray_area=0.02))
+    moved, outcome = after_pixel(before, step(probability), CANVAS, params)
+    assert bounding_box(outcome.mask).tolist() == [20, 20, 46, 40]
+    assert moved.box.tolist() == [40, 40, 92, 80]
+
+
+@pytest.mark.parametrize(
+    "fusion",
+    [
+        pytest.param(FusionParams(margin=2, stray_area=0), id="disabled"),
+        pytest.param(FusionParams(margin=2, stray_area=0.005), id="larger-than-a-stray"),
+        pytest.param(FusionParams(kind="none", stray_area=0.02), id="pixel-tracker-alone"),
+    ],
+)
+def test_strays_that_stay(fusion: FusionParams) -> None:
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:50, 10:50] = probability[20:24, 58:62] = 1
+    moved, outcome = after_pixel(state(), step(probability), CANVAS, TrackerParams(fusion=fusion))
+    assert bounding_box(outcome.mask).tolist() == [20, 20, 46, 40]
+    assert moved.probability.sum() == 40 * 40 + 16
+
+
+def with_mask(rows: slice, columns: slice, **changes: object) -> TrackState:
+    probability = np.zeros((64, 64), np.float32)
+    probability[rows, columns] = 1
+    return state(probability=probability, **changes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
+        pytest.param(slice(20, 30), slice(20, 30), [50, 40, 90, 80], id="a mask inside the box"),
+        pytest.param(slice(5, 60), slice(8, 64), [48, 35, 104, 90], id="a mask around the box moves along with it"),
+        pytest.param(slice(10, 50), slice(30, 64), [50, 40, 104, 80], id="half of the mask in the box"),
+        pytest.param(slice(10, 50), slice(50, 64), [50, 40, 90, 80], id="a mask beside the box"),
+    ],
+)
+def test_the_pixel_window_covers_the_last_mask(rows: slice, columns: slice, expected: list[float]) -> None:
+    before = with_mask(rows, columns)
+    after = replace(before, box=BOX + np.array([10, 0, 10, 0], np.float32))
+    found = extent(after, before, FusionParams(cover_mask=True))
+    assert (found.tolist(), found.dtype) == (expected, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fusion", "lost"),
+    [
+        pytest.param(FusionParams(cover_mask=False), False, id="disabled"),
+        pytest.param(FusionParams(kind="none", cover_mask=True), False, id="pixel-tracker-alone"),
+        pytest.param(FusionParams(cover_mask=True), True, id="found-again"),
+    ],
+)
+def test_the_pixel_window_lies_around_the_box_alone(fusion: FusionParams, *, lost: bool) -> None:
+    before = with_mask(slice(5, 60), slice(8, 64), lost=lost)
+    assert extent(replace(before, lost=False), before, fusion).tolist() == BOX.tolist()
