@@ -39,7 +39,9 @@ def distractors(
     other = _shared(boxes, box) < OWN * smaller
     sure = detections.scores >= params.distractor_score
     near = np.flatnonzero(other & sure & (_shared(boxes, window) > 0))
-    return [decode_part(detections.masks[i]) for i in near]
+    parts = [decode_part(detections.masks[i]) for i in near]
+    # a candidate's mask can have no pixel
+    return [part for part in parts if part[0].size]
 
 
 def _shared(boxes: F32, box: F32) -> F32:

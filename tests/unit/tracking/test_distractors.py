@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from service.structures.canvas import Canvas
 from service.structures.detections import Detections
-from service.structures.masks import decode, decode_part, filled
+from service.structures.masks import decode, decode_part, encode, filled
 from service.tracking.distractors import covered_pixels, covered_samples, distractors
 from service.tracking.params import FusionParams
 from service.tracking.windows import crop_mask
@@ -49,6 +49,14 @@ def test_which_candidates_are_other_objects(box: tuple[float, ...], score: float
     found = distractors(BOX, WINDOW, detections(box, scores=(score,)), CANVAS, PARAMS)
     assert found is not None
     assert [corner for _, corner in found] == [(box[0], box[1])] * near
+
+
+def test_a_candidate_whose_mask_has_no_pixel_covers_nothing() -> None:
+    box = (62, 20, 80, 40)
+    empty = replace(detections(box), masks=(encode(np.zeros(HW, np.bool_)),))
+    found = distractors(BOX, WINDOW, empty, CANVAS, PARAMS)
+    assert found == []
+    assert not covered_samples(found, WINDOW / 2, 64).any()
 
 
 def test_no_candidates() -> None:
