@@ -38,10 +38,12 @@ def crop_mask(mask: Bool, window: F32, side: int) -> F32:
     """Mask (H, W) of a frame -> its coverage of each sample of `window`, (S, S) float32 in [0, 1]; 0 outside.
 
     Args:
-        mask: in the original frame.
+        mask: in the original frame, or in a part of it that may have no pixel.
         window: (4,) in pixels of the same frame.
         side: S.
     """
+    if not mask.size:
+        return np.zeros((side, side), np.float32)
     fine = max(1, int(np.ceil((window[2] - window[0]) / side)))
     fine = min(fine, 8)
     matrix = _window_to_frame(window, side * fine)

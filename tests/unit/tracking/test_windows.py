@@ -151,3 +151,9 @@ def test_picture_in_a_window_goes_on_at_the_border(step: int) -> None:
 
 def test_window_outside_the_frame_gives_nothing() -> None:
     assert paste_probability(np.ones((4, 4), np.float32), np.array([50, 50, 60, 60], np.float32), (40, 40)).max() == 0
+
+
+@pytest.mark.parametrize("hw", [(0, 0), (0, 5), (5, 0)])
+def test_a_part_of_a_frame_without_a_pixel_covers_nothing(hw: tuple[int, int]) -> None:
+    found = crop_mask(np.ones(hw, np.bool_), np.array([0, 0, 8, 8], np.float32), 8)
+    assert (found.shape, found.dtype, found.any()) == ((8, 8), np.float32, False)
