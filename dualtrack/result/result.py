@@ -114,7 +114,7 @@ class Result:
 
         Example:
             >>> sorted(result.document())[:4]
-            ['categories', 'chunks', 'detector', 'models']
+            ['categories', 'chunks', 'detector', 'left_out']
         """
         document: Document = json.loads("".join(pieces(self.head, self.tubelets)))
         return document
