@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ from tests.support.patience import PATIENCE_S, wait_for
 SEEDS = itertools.count()
 
 
+@dataclass
 class Studio(Bench):
     """A bench with real videos."""
+
+    stopped: list[int] = field(default_factory=list)
 
     def start(self, **settings: str) -> "subprocess.Popen[bytes]":
         """A worker whose children may be silent for longer than any test takes."""
@@ -72,7 +76,17 @@ class Studio(Bench):
 
         wait_for(drawing)
         os.kill(found[0], signal.SIGSTOP)
+        self.stopped.append(found[0])
         return found[0]
+
+    def end(self) -> None:
+        """End the workers, and children that were stopped before they could arrange to end with their worker."""
+        for process in self.workers:
+            process.kill()
+            process.wait()
+        for pid in self.stopped:
+            if draws(pid):
+                os.kill(pid, signal.SIGKILL)
 
     def drawn_by(self, job_id: str) -> set[str]:
         """Numbers of the attempts at the overlay of a job that have left files."""
@@ -82,14 +96,15 @@ class Studio(Bench):
 
 def painters(worker: "subprocess.Popen[bytes]") -> list[int]:
     """Children of a worker that draw."""
-    found = []
-    for pid in children(worker.pid):
-        try:
-            if b"service.media.children.render" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-        except OSError:  # it has ended
-            continue
-    return found
+    return [pid for pid in children(worker.pid) if draws(pid)]
+
+
+def draws(pid: int) -> bool:
+    """Whether this process is a child that draws; not if it has ended."""
+    try:
+        return b"service.media.children.render" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def in_state(*states: str) -> Callable[[dict[str, Any]], bool]:
@@ -103,9 +118,7 @@ def opened(folder: Path) -> Iterator[Studio]:
         try:
             yield made
         finally:
-            for process in made.workers:
-                process.kill()
-                process.wait()
+            made.end()
 
 
 @pytest.fixture
