@@ -59,6 +59,18 @@ def test_a_candidate_whose_mask_has_no_pixel_covers_nothing() -> None:
     assert not covered_samples(found, WINDOW / 2, 64).any()
 
 
+def test_every_candidate_is_judged_alone() -> None:
+    found = distractors(BOX, WINDOW, detections((62, 20, 80, 40), (90, 60, 110, 70), (40, 20, 60, 40)), CANVAS, PARAMS)
+    assert found is not None
+    assert [corner for _, corner in found] == [(62, 20)]
+
+
+def test_a_candidate_that_reaches_into_the_window_by_a_pixel() -> None:
+    found = distractors(BOX, WINDOW, detections((69.5, 49.5, 80, 70)), CANVAS, PARAMS)
+    assert found is not None
+    assert len(found) == 1
+
+
 def test_no_candidates() -> None:
     assert distractors(BOX, WINDOW, detections(), CANVAS, PARAMS) == []
 

@@ -336,6 +336,16 @@ def test_without_another_object_near_nothing_is_cut() -> None:
     assert moved.probability.min() == 1
 
 
+def test_a_probability_of_exactly_the_threshold_outside_the_box_stays() -> None:
+    half = step(np.full((64, 64), 0.5, np.float32), others=[])
+    assert decode(after_pixel(state(box=SMALL), half, CANVAS, FREE)[1].mask).sum() == 32 * 32
+
+
+def test_the_next_step_starts_from_the_window_of_this_one() -> None:
+    moved, _ = after_pixel(state(window=WINDOW + 7), step(np.ones((64, 64), np.float32)), CANVAS, PARAMS)
+    assert moved.window.tolist() == WINDOW.tolist()
+
+
 def test_only_what_another_object_covers_is_cut() -> None:
     moved, outcome = whole_window(FREE, others=[BESIDE])
     mask = decode(outcome.mask)
@@ -391,6 +401,16 @@ def test_a_stray_on_the_last_mask_stays() -> None:
     assert moved.box.tolist() == [40, 40, 92, 80]
 
 
+@pytest.mark.parametrize(("last", "left"), [(0.5, 16), (BELOW_HALF, 0)])
+def test_a_piece_of_exactly_the_threshold_goes_unless_the_last_mask_is_there(last: float, left: int) -> None:
+    probability = np.zeros((64, 64), np.float32)
+    probability[10:50, 10:50] = 1
+    probability[20:24, 58:62] = 0.5
+    before = state(probability=np.full((64, 64), last, np.float32))
+    moved, _ = after_pixel(before, step(probability), CANVAS, TrackerParams(fusion=FusionParams(margin=2)))
+    assert (moved.probability[20:24, 58:62] == 0.5).sum() == left
+
+
 @pytest.mark.parametrize(
     "fusion",
     [
@@ -427,6 +447,29 @@ def test_the_pixel_window_covers_the_last_mask(rows: slice, columns: slice, expe
     after = replace(before, box=BOX + np.array([10, 0, 10, 0], np.float32))
     found = extent(after, before, FusionParams(cover_mask=True))
     assert (found.tolist(), found.dtype) == (expected, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
+        pytest.param(slice(10, 50), slice(0, 20), [30, 40, 80, 80], id="half of it in the box"),
+        pytest.param(slice(10, 50), slice(0, 16), BOX.tolist(), id="less than half of it in the box"),
+        pytest.param(slice(10, 50), slice(0, 1), BOX.tolist(), id="one column beside the box"),
+        pytest.param(slice(0, 5), slice(0, 5), BOX.tolist(), id="beside a corner of the box"),
+    ],
+)
+def test_a_mask_that_lies_elsewhere_does_not_widen_the_window(
+    rows: slice, columns: slice, expected: list[float]
+) -> None:
+    before = with_mask(rows, columns)
+    assert extent(before, before, FusionParams(cover_mask=True)).tolist() == expected
+
+
+def test_the_last_mask_moves_by_the_centers_of_boxes_that_are_not_square() -> None:
+    flat = np.array([40, 40, 80, 70], np.float32)
+    before = with_mask(slice(5, 60), slice(8, 64), box=flat)
+    after = replace(before, box=flat + np.array([10, 0, 10, 0], np.float32))
+    assert extent(after, before, FusionParams(cover_mask=True)).tolist() == [48, 35, 104, 90]
 
 
 @pytest.mark.parametrize(
