@@ -15,8 +15,6 @@ from evaluation.runs.rows import ROWS, run_rows
 from evaluation.runs.session import open_context
 from service.settings import Settings
 
-MOST_SEEDS = 12
-"""Of a clip, which has two or three instances: every seed costs seconds."""
 CLIPS = Path(__file__).parent.parent.parent / "data" / "rendered"
 PAPER = ("deepsort", "pixel", "ipdt")
 
@@ -25,7 +23,7 @@ PAPER = ("deepsort", "pixel", "ipdt")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
     """By row of the table."""
     dataset = load_dataset(CLIPS)
-    rows = [(row, EvaluationParameters(max_seeds=MOST_SEEDS)) for row in ROWS if row.name in PAPER]
+    rows = [(row, EvaluationParameters()) for row in ROWS if row.name in PAPER]
 
     async def work() -> dict[str, dict[str, float]]:
         async with open_context(Settings(data_dir=tmp_path_factory.mktemp("data"), threads=1)) as context:
