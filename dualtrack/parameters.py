@@ -105,7 +105,7 @@ class Parameters(TypedDict, total=False):
 
     distractor_score: float
     """Outside the enlarged box the mask is cut only where other objects are detected with at least this score; 0 cuts
-    it everywhere. 0 to 1. Default: 0.4; preset `paper`: 0."""
+    it everywhere. 0 to 1. Default: 0."""
 
     couple: float
     """Weight of the mask's bounding box in the tracked box; 0 ignores the mask. 0 to 1. Default: 0.5; preset `paper`:
@@ -119,11 +119,10 @@ class Parameters(TypedDict, total=False):
 
     stray_area: float
     """Drop pieces of a mask that are not larger than this share of its main piece and do not touch the last mask; 0
-    drops none. 0 to 1. Default: 0.02; preset `paper`: 0."""
+    drops none. 0 to 1. Default: 0."""
 
     cover_mask: bool
-    """Compute masks in a window around the tracked box and the last mask, not the box alone. Default: true; preset
-    `paper`: false."""
+    """Compute masks in a window around the tracked box and the last mask, not the box alone. Default: false."""
 
     second_look: float
     """Compute finer masks for objects whose box is longer than this many times the mask window's resolution; 0 disables

@@ -96,11 +96,11 @@ class FusionParams:
     Attributes:
         kind: see `Fusion`.
         margin: the paper uses 1.
-        distractor_score: inclusive; the paper cuts at the box everywhere (decision record 46).
+        distractor_score: inclusive; 0 as in the paper, which cuts at the box everywhere (decision record 46).
         couple: the paper uses 0 (decision record 4).
         min_area: in pixels of the original frame; exclusive, a mask of exactly this area is kept.
-        stray_area: inclusive; the paper keeps all pieces inside the box (decision record 45).
-        cover_mask: the paper has no window; it follows the Siamese box alone without this (decision record 46).
+        stray_area: inclusive; 0 as in the paper, which keeps all pieces inside the box (decision record 45).
+        cover_mask: the paper has no window; without this it follows the Siamese box alone (decision record 46).
         second_look: threshold on the box's longer side, in multiples of the window's side in samples.
         window_context: side of the pixel window divided by the longer side of the box.
     """
@@ -122,7 +122,7 @@ class FusionParams:
             "Outside the enlarged box the mask is cut only where other objects are detected with at least this score; "
             "0 cuts it everywhere."
         ),
-    ] = 0.4
+    ] = 0.0
     couple: Annotated[Share, Parameter("Weight of the mask's bounding box in the tracked box; 0 ignores the mask.")] = (
         0.5
     )
@@ -134,10 +134,10 @@ class FusionParams:
             "Drop pieces of a mask that are not larger than this share of its main piece and do not touch the last "
             "mask; 0 drops none."
         ),
-    ] = 0.02
+    ] = 0.0
     cover_mask: Annotated[
         bool, Parameter("Compute masks in a window around the tracked box and the last mask, not the box alone.")
-    ] = True
+    ] = False
     second_look: Annotated[
         float,
         Interval(ge=0, le=100),

@@ -66,7 +66,7 @@ def preset(name: PresetName) -> PipelineParams:
         proposals=replace(default.proposals, strategy="greedy"),
         tracker=TrackerParams(
             SiameseParams(window_influence=0.42, lr=0.38, lost=LostParams(enter=0.5, leave=0.7, agree=0.0)),
-            FusionParams(margin=1.0, distractor_score=0.0, couple=0.0, stray_area=0.0, cover_mask=False),
+            FusionParams(margin=1.0, couple=0.0),
         ),
         tubelets=TubeletParams(th_seq=0.5, match_iou=0.5, label="mode", rescale=False, min_score=0.0),
         track_fps=0.0,

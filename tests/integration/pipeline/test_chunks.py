@@ -231,9 +231,8 @@ def test_the_overlay_has_every_frame_with_its_objects(long: Path, kept: FolderCa
     x1, y1, x2, y2 = LATE.box(0)
     inside = (slice(y1 + 5, y2 - 5), slice(x1 + 5, x2 - 5))
     changed = [np.abs(image[inside] - truth[inside]).mean() for image, truth in zip(frames, plain, strict=True)]
-    # the encoder spreads a change over the frame before, 13
-    assert min(changed[14:]) > 2 * max(changed[:13])
-    assert min(changed[14:]) > 1.5 * changed[13]
+    # the encoder spreads a change over the frame before
+    assert min(changed[14:]) > 2 * max(changed[:14])
 
 
 class Still:

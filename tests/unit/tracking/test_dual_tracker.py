@@ -407,7 +407,8 @@ def test_a_piece_of_exactly_the_threshold_goes_unless_the_last_mask_is_there(las
     probability[10:50, 10:50] = 1
     probability[20:24, 58:62] = 0.5
     before = state(probability=np.full((64, 64), last, np.float32))
-    moved, _ = after_pixel(before, step(probability), CANVAS, TrackerParams(fusion=FusionParams(margin=2)))
+    params = TrackerParams(fusion=FusionParams(margin=2, stray_area=0.02))
+    moved, _ = after_pixel(before, step(probability), CANVAS, params)
     assert (moved.probability[20:24, 58:62] == 0.5).sum() == left
 
 
