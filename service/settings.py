@@ -209,7 +209,8 @@ class Settings(BaseSettings):
         120.0,
         gt=0,
         description="Seconds without a message and without CPU time, its children's included, after which a job's "
-        "engine process is considered frozen and killed; twice `inference_deadline_s` if that is longer.",
+        "engine process is considered frozen and killed; twice `inference_deadline_s` or three times `limits.wall_s` "
+        "if that is longer.",
     )
     job_deadline_s: Seconds = Field(
         6 * 3600.0,

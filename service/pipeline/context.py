@@ -38,6 +38,15 @@ class EngineSettings:
     feature_spill_bytes: int
     checkpoint_frames: int
 
+    @property
+    def silence_s(self) -> float:
+        """Seconds without a message and without CPU time after which an engine is frozen.
+
+        An engine that waits for Triton is idle for as long as one call may take. One that waits for a frozen child
+        notices that after twice `limits.wall_s` (`service.media.children.guard`), and must not be killed before.
+        """
+        return max(self.engine_silent_s, 2 * self.inference_deadline_s, 3 * self.limits.wall_s)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON-serializable values."""
         document: dict[str, Any] = JSON.dump_python(self, mode="json")

@@ -63,9 +63,7 @@ class Reporter:
 
     def ready(self, settings: EngineSettings) -> None:
         """Report that the models are loaded, and how long the engine may be silent and a run may take."""
-        # an engine that waits for Triton is idle, for as long as one call may take
-        silent_s = max(settings.engine_silent_s, 2 * settings.inference_deadline_s)
-        self._send(protocol.Ready(silent_s=silent_s, deadline_s=settings.job_deadline_s))
+        self._send(protocol.Ready(silent_s=settings.silence_s, deadline_s=settings.job_deadline_s))
 
     def begin(self, run: int) -> None:
         """Send all further messages about this run."""

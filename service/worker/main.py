@@ -55,11 +55,11 @@ async def run_worker(settings: Settings, *, engine_command: Sequence[str] = ENGI
     worker_id = uuid.uuid4().hex[:12]
     async with open_parts(settings) as parts:
         with scratch_folder(_scratch(settings), worker_id) as scratch:
+            engine_settings = settings.engine_settings()
             engine = EngineHandle(
-                {**settings.engine_settings().to_json(), "scratch": str(scratch)},
+                {**engine_settings.to_json(), "scratch": str(scratch)},
                 engine_command,
-                # an engine that waits for Triton is idle, too, for as long as one call may take
-                silent_s=max(settings.engine_silent_s, 2 * settings.inference_deadline_s),
+                silent_s=engine_settings.silence_s,
                 deadline_s=settings.job_deadline_s or None,
             )
             maker = ArtifactRunner(

@@ -126,7 +126,7 @@ def test_a_disk_that_is_full_fails_the_attempt_and_leaves_no_file_and_the_engine
 
 
 def test_settings_that_are_left_out_come_from_the_environment(engine: JobEngine, video: Path, tmp_path: Path) -> None:
-    engine.send(Start({"threads": 1, "engine_silent_s": 7, "inference_deadline_s": 8}))
+    engine.send(Start({"threads": 1, "engine_silent_s": 7, "inference_deadline_s": 8, "limits": {"wall_s": 5}}))
     # as long as an engine may wait for Triton it is not frozen
     assert engine.receive(Ready) == [Ready(silent_s=16, deadline_s=99)]
     scratch = tmp_path / "elsewhere" / "scratch"
