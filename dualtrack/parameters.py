@@ -131,6 +131,10 @@ class Parameters(TypedDict, total=False):
     bidirectional: bool
     """Also track backward from the key detection. Default: true."""
 
+    stop_share: float
+    """Stop tracking a key detection when the mean of the scores found so far is below this share of what `min_score`
+    requires; 0 tracks all of them to the end. 0 to 1. Default: 0.7; preset `paper`: 0."""
+
     th_seq: float
     """Tubelet NMS: IoU of two tubelets above which the lower-scoring one is dropped. 0 to 1. Default: 0.3; preset
     `paper`: 0.5."""

@@ -84,7 +84,7 @@ class Chunk:
     Attributes:
         first_frame: first frame of the chunk.
         last_frame: last frame of the chunk, inclusive.
-        seeds: number of detections that were tracked.
+        seeds: number of detections that were chosen for tracking.
         max_seeds_reached: whether the limit `max_seeds` was reached, so objects may be missing.
 
     Example:
@@ -405,7 +405,8 @@ class Head:
         chunks: chunks of the video, in order.
         tubelets: heads of the tubelets, by descending score.
         left_out: number of tubelets that the result does not contain, because their score is below the parameter
-            `min_score`; 0 in results that were written before there was this parameter.
+            `min_score`, or was expected to be while they were tracked; 0 in results that were written before there was
+            this parameter.
     """
 
     video: Video

@@ -10,7 +10,8 @@ from evaluation.data.remembered import Remembered, remember
 from service.calibration.class_calibration import calibrate
 from service.pipeline.categories.vocabulary import Vocabulary
 from service.pipeline.parameters.params import PipelineParams
-from service.pipeline.run import Run, detect_all, seed_tracker, track_all
+from service.pipeline.run import Run, detect_all, forecast_of, seed_tracker
+from service.pipeline.tracks.rounds import track_all
 from service.structures.detections import Detections
 from service.structures.tubelets import LabeledTubelet, Tubelet
 from service.tracking.confidence import with_confidence
@@ -52,8 +53,10 @@ async def run_method(
         params = replace(run.tubelet_params, score="matched_skip")
         return finish(deepsort(calibrated, appearances, sort), calibrated, params)
     own = replace(run, params=_params(run, method))
-    tubelets = await track_all(own, calibrated, seed_tracker(own, detections, kept.features))
-    return finish(tubelets, calibrated, run.tubelet_params)
+    forecast = forecast_of(own, detections)
+    tracker = seed_tracker(own, detections, kept.features, forecast)
+    tracked = await track_all(calibrated, own.params.proposals, tracker, forecast, own.report_share)
+    return finish(tracked.tubelets, calibrated, run.tubelet_params)
 
 
 def calibrated_detections(run: Run, detections: Sequence[Detections], vocabulary: Vocabulary) -> list[Detections]:

@@ -1,14 +1,30 @@
 """Selection of key detections, the candidates that are tracked (docs/method.md, section 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import pairwise
 
 import numpy as np
 
 from service.calibration.params import ProposalParams
-from service.structures.detections import Candidate, Detections
+from service.structures.arrays import I64
+from service.structures.detections import Candidate, Detections, Place
+from service.structures.linked_group import LinkedGroup
 from service.structures.masks import iou_matrix
 from service.structures.tubelets import Tubelet
+
+
+def next_seeds(frames: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:
+    """The seeds of one round, best first, at most `room`."""
+    return [group.leader for group in next_groups(frames, params, room=room)]
+
+
+def next_groups(frames: Sequence[Detections], params: ProposalParams, *, room: int) -> list[LinkedGroup]:
+    """The groups whose leaders are the seeds of one round, best first, at most `room`; `greedy` has groups of one."""
+    if params.strategy == "greedy":
+        groups = [LinkedGroup(seed, (seed,)) for seed in greedy(frames, params)]
+    else:
+        groups = linked_groups(frames, params)
+    return groups[: max(room, 0)]
 
 
 def greedy(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
@@ -31,7 +47,12 @@ def _apart(frames: Sequence[Detections], params: ProposalParams, most: int) -> l
 
 
 def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
-    """The best candidate of each linked group: the seeds of one round.
+    """The best candidate of each of the `linked_groups`: the seeds of one round."""
+    return [group.leader for group in linked_groups(frames, params)]
+
+
+def linked_groups(frames: Sequence[Detections], params: ProposalParams) -> list[LinkedGroup]:
+    """The linked groups whose leaders are the seeds of one round, at most `max_seeds`.
 
     A group links candidates of adjacent frames with mask IoU > `th_iou`, so an object that is always detected is one
     group, wherever it moves; if the chain breaks, it is several. Groups that share a frame with each group chosen so
@@ -43,8 +64,10 @@ def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[
     roots = _linked(frames, params)
     best: dict[int, Candidate] = {}
     seen: dict[int, set[int]] = {}
+    members: dict[int, list[Candidate]] = {}
     for root, candidate in zip(roots, candidates, strict=True):
         seen.setdefault(root, set()).add(candidate.frame)
+        members.setdefault(root, []).append(candidate)
         if root not in best or candidate.score > best[root].score:
             best[root] = candidate
     taken: list[int] = []
@@ -53,7 +76,7 @@ def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[
         sure = all(seen[root] & seen[other] for other in taken)
         (taken if sure else again).append(root)
     room = max(params.max_seeds * 2 // 3 - len(taken), 0)
-    return _distinct([best[root] for root in [*taken, *again[:room]]], params)
+    return _distinct([LinkedGroup(best[root], tuple(members[root])) for root in [*taken, *again[:room]]], params)
 
 
 def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
@@ -68,14 +91,38 @@ def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
     return groups.roots()
 
 
+def group_scores(frames: Sequence[Detections], params: ProposalParams) -> dict[Place, dict[int, float]]:
+    """The linked group of every candidate, by its place: the best score in each of the group's frames."""
+    members: dict[int, list[Candidate]] = {}
+    for root, candidate in zip(_linked(frames, params), _candidates(frames), strict=True):
+        members.setdefault(root, []).append(candidate)
+    groups = [LinkedGroup(candidates[0], tuple(candidates)) for candidates in members.values()]
+    return {member.place: scores for group in groups for scores in [group.scores] for member in group.members}
+
+
+def without(frames: Sequence[Detections], dropped: Iterable[Candidate]) -> list[Detections]:
+    """The frames without these candidates, which are found by their places."""
+    places = {candidate.place for candidate in dropped}
+    return [frame.select(_others(frame, places)) for frame in frames]
+
+
 def unexplained(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> list[Detections]:
     """Candidates left for the next round: those without a tubelet of IoU above `th_iou` in their frame."""
     return [_without(frame, tubelets, params) for frame in frames]
 
 
-def left_over(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams) -> bool:
-    """Whether `max_seeds` excluded candidates that the tubelets of the other seeds do not explain."""
-    if len(tubelets) < params.max_seeds:
+def left_over(
+    frames: Sequence[Detections], tubelets: Sequence[Tubelet], params: ProposalParams, *, given_up: int = 0
+) -> bool:
+    """Whether `max_seeds` excluded candidates that the tubelets of the other seeds do not explain.
+
+    Args:
+        frames: candidates, without those of seeds that were given up.
+        tubelets: of all tracked seeds.
+        params: of the selection.
+        given_up: number of seeds that were chosen, but have no tubelet.
+    """
+    if len(tubelets) + given_up < params.max_seeds:
         return False
     if params.strategy == "greedy":
         return len(_apart(frames, params, params.max_seeds + 1)) > params.max_seeds
@@ -83,24 +130,27 @@ def left_over(frames: Sequence[Detections], tubelets: Sequence[Tubelet], params:
 
 
 def _without(frame: Detections, tubelets: Sequence[Tubelet], params: ProposalParams) -> Detections:
-    seeds = {(seed.frame, seed.box.tobytes(), seed.mask) for seed in (tubelet.seed for tubelet in tubelets)}
     masks = [mask for tubelet in tubelets if (mask := tubelet.masks[frame.frame]) is not None]
     overlap = iou_matrix(frame.masks, masks)
     covered = overlap.max(axis=1, initial=0) > params.th_iou
     # seeds are removed as well: one whose mask shrank at the box would be chosen again in every round
-    places = zip(frame.boxes, frame.masks, strict=True)
-    used = np.array([(frame.frame, box.tobytes(), mask) in seeds for box, mask in places], np.bool_)
-    return frame.select(np.flatnonzero(~(covered | used)).astype(np.int64))
+    others = _others(frame, {tubelet.seed.place for tubelet in tubelets})
+    return frame.select(others[~covered[others]])
 
 
-def _distinct(candidates: Sequence[Candidate], params: ProposalParams) -> list[Candidate]:
-    kept: list[Candidate] = []
-    for candidate in candidates:
+def _others(frame: Detections, places: Set[Place]) -> I64:
+    """Indices of the candidates whose place is not among `places`."""
+    return np.array([i for i in range(len(frame)) if frame.candidate(i).place not in places], np.int64)
+
+
+def _distinct(groups: Sequence[LinkedGroup], params: ProposalParams) -> list[LinkedGroup]:
+    kept: list[LinkedGroup] = []
+    for group in groups:
         if len(kept) == params.max_seeds:
             break
-        rivals = [other.mask for other in kept if other.frame == candidate.frame]
-        if not rivals or iou_matrix([candidate.mask], rivals).max() <= params.th_iou:
-            kept.append(candidate)
+        rivals = [other.leader.mask for other in kept if other.leader.frame == group.leader.frame]
+        if not rivals or iou_matrix([group.leader.mask], rivals).max() <= params.th_iou:
+            kept.append(group)
     return kept
 
 

@@ -13,15 +13,14 @@ A killed run resumes by running again: finished detections and tubelets are in t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 from dualtrack.result.model import Category
 from service.calibration.class_calibration import calibrate
-from service.calibration.params import ProposalParams
-from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
+from service.calibration.seeds import group_scores
 from service.media.frames.frame_source import FrameSource, FrameSubset
 from service.media.shots import ShotChanges
 from service.pipeline.categories.vocabulary import Vocabulary
@@ -36,14 +35,16 @@ from service.pipeline.progress import Report, StageProgress
 from service.pipeline.store.cache import StageCache, recall
 from service.pipeline.store.checkpoints import Checkpoints, PiecewiseCheckpoints
 from service.pipeline.store.codec import pack_detections, pack_shots, unpack_detections, unpack_shots
-from service.pipeline.store.keys import checkpoint_key, detections_key, shots_key, tubelets_key
-from service.pipeline.tracks.caching import CachingTracker, SeedTracker
+from service.pipeline.store.keys import checkpoint_key, detections_key, shots_key, stops_key, tubelets_key
+from service.pipeline.tracks.caching import CachingTracker, SeedTracker, Stops
+from service.pipeline.tracks.rounds import track_all
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.canvas import Canvas, fit
-from service.structures.detections import Candidate, Detections
+from service.structures.detections import Detections
 from service.structures.tubelets import LabeledTubelet, Tubelet
-from service.tracking.chunks import Chunk, cut
+from service.tracking.chunks import Chunk, cut, shared_frames
 from service.tracking.confidence import with_confidence
+from service.tracking.forecast import Forecast, Untracked, forecast_rule
 from service.tracking.gap_filling import tracked_step
 from service.tracking.params import TubeletParams
 from service.tracking.score_threshold import at_least
@@ -128,6 +129,10 @@ class Run:
         """Report that a stage has processed `done` of the clip's frames."""
         self.report(StageProgress(stage, done, len(self.clip)))
 
+    def report_share(self, share: float) -> None:
+        """Report a share of the tracking, in [0, 1], as frames."""
+        self.report_done("track", int(share * len(self.clip)))
+
     def part(self, chunk: Chunk) -> "Run":
         """The run over one chunk, with frame indices relative to it."""
         length = len(self.clip)
@@ -149,11 +154,19 @@ def scaled(report: Report, own: range, length: int) -> Report:
 
 @dataclass(frozen=True, slots=True)
 class ChunkNote:
-    """A chunk in the result: its frames, the number of tracked seeds, and whether `max_seeds` excluded some."""
+    """A chunk in the result.
+
+    Attributes:
+        chunk: its frames.
+        seeds: number of key detections, those given up included.
+        capped: whether `max_seeds` excluded some.
+        given_up: numbers of those, from 1, whose tubelets could not reach `min_score`.
+    """
 
     chunk: Chunk
     seeds: int
     capped: bool
+    given_up: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -163,7 +176,7 @@ class VideoResult:
     Attributes:
         tubelets: those with a score of at least `min_score`, best first.
         chunks: in order.
-        left_out: number of tubelets below `min_score`.
+        left_out: number of tubelets below `min_score`, and of seeds that were given up because theirs would be.
     """
 
     tubelets: list[LabeledTubelet] = field(default_factory=list)
@@ -180,11 +193,11 @@ async def process_video(whole: Run) -> VideoResult:
     if shots.needs_frames:
         await run.clip.ready()
     for chunk in cut(len(run.clip), params.chunks, shots.next_change):
-        found, note = await process_chunk(run.part(chunk), chunk)
-        chains, ended_chains = stitch(chains, found, chunk, params.chunks.stitch_iou, ids)
+        found, note = await process_chunk(run.part(chunk), chunk, len(run.clip))
+        chains, ended_chains = stitch(chains, found, chunk, params.chunks.stitch_iou, ids, note.given_up)
         run.report_done("merge", chunk.end)
         finished, left_out = finish_all(ended_chains, run.tubelet_params)
-        result.left_out += left_out
+        result.left_out += left_out + len(note.given_up)
         result.tubelets.extend(await fill.fill_settled(chains, finished))
         result.chunks.append(replace(note, chunk=spread(chunk, step, length)))
     finished, left_out = finish_all(chains, run.tubelet_params)
@@ -231,8 +244,8 @@ def shot_changes(run: Run) -> ShotChanges:
     return ShotChanges(run.clip, recall(run.cache, shots_key(run.cache_name, run.params), unpack_shots))
 
 
-async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], ChunkNote]:
-    """Detect → calibrate → select and track → label → compare → suppress."""
+async def process_chunk(run: Run, chunk: Chunk, length: int) -> tuple[list[ChunkTubelet], ChunkNote]:
+    """Detect → calibrate → select and track → label → compare → suppress; `length` is that of the whole clip."""
     features = FeatureCache(run.clip, run.canvas, run.networks, max_bytes=run.feature_bytes, spill=run.spill)
     detections = await detect_all(run, features)
     named = detections
@@ -240,17 +253,20 @@ async def process_chunk(run: Run, chunk: Chunk) -> tuple[list[ChunkTubelet], Chu
         named = [run.vocabulary.project(frame, run.params.detector.th_det) for frame in detections]
     calibrated = calibrate(named, run.params.calibration)
     run.report_done("calibrate", len(run.clip))
-    tubelets = await track_all(run, calibrated, seed_tracker(run, detections, features))
+    forecast = forecast_of(run, detections, shared_frames(chunk, length, run.params.chunks))
+    tracker = seed_tracker(run, detections, features, forecast)
+    tracked = await track_all(calibrated, run.params.proposals, tracker, forecast, run.report_share)
 
     params = run.tubelet_params
     parts = {
-        number: chunk_tubelet(number, tubelet, calibrated, chunk, params)
-        for number, tubelet in enumerate(tubelets, start=1)
-        if tubelet.frames
+        number: chunk_tubelet(number, item, calibrated, chunk, params)
+        for number, item in enumerate(tracked.seeds, start=1)
+        if isinstance(item, Tubelet) and item.frames
     }
     labeled = with_confidence([label_in_chunk(part, params) for part in parts.values()])
     kept = suppress(labeled, params)
-    note = ChunkNote(chunk, len(tubelets), left_over(calibrated, tubelets, run.params.proposals))
+    given_up = tuple(number for number, item in enumerate(tracked.seeds, start=1) if isinstance(item, Untracked))
+    note = ChunkNote(chunk, len(tracked.seeds), tracked.capped, given_up)
     return [replace(parts[item.id], tubelet=item.tubelet) for item in kept], note
 
 
@@ -278,42 +294,37 @@ async def detect_all(run: Run, features: FeatureCache) -> list[Detections]:
     return detections
 
 
-def seed_tracker(run: Run, detections: Sequence[Detections], features: FeatureCache) -> SeedTracker:
+def forecast_of(run: Run, detections: Sequence[Detections], shared: Sequence[int] = ()) -> Forecast | None:
+    """Which seeds are given up because their tubelets can't reach `min_score`; None: none of them.
+
+    Args:
+        run: the chunk.
+        detections: of the detector, uncalibrated.
+        shared: frames that another chunk has as well.
+    """
+    # `greedy` knows no groups
+    if run.params.proposals.strategy == "greedy":
+        return None
+    rule = forecast_rule(run.params.forecast, run.tubelet_params, shared)
+    return None if rule is None else Forecast(rule, detections, group_scores(detections, run.params.proposals))
+
+
+def seed_tracker(
+    run: Run, detections: Sequence[Detections], features: FeatureCache, forecast: Forecast | None = None
+) -> SeedTracker:
     """Tracker of seeds, with tubelets of earlier runs from the cache.
 
     Args:
         run: the video.
         detections: of the detector, of any class, at which lost targets can be found again.
         features: f4 and f8 by frame.
+        forecast: which tracks are stopped early; None: none.
     """
-    tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, detections)
-    return CachingTracker(tracker, run.cache, tubelets_key(run.cache_name, run.source, run.params), run.checkpoints)
-
-
-async def track_all(run: Run, calibrated: Sequence[Detections], tracker: SeedTracker) -> list[Tubelet]:
-    """Tubelets of all seeds, in rounds; candidates explained by tubelets are excluded from the next round."""
-    proposals = run.params.proposals
-    tubelets: list[Tubelet] = []
-    pool = list(calibrated)
-    rounds = 1 if proposals.strategy == "greedy" else proposals.max_rounds
-    for number in range(rounds):
-        seeds = next_seeds(pool, proposals, room=proposals.max_seeds - len(tubelets))
-        if not seeds:
-            break
-        # the number of rounds is unknown, so each except the last possible one counts as 3/4 of the rest
-        begin, end = 1 - 0.25**number, 1 - 0.25 ** (number + 1) if number + 1 < rounds else 1.0
-        tubelets += await tracker.track(seeds, report=partial(report_round, run, begin, end))
-        pool = unexplained(pool, tubelets, proposals)
-    run.report_done("track", len(run.clip))
-    return tubelets
-
-
-def report_round(run: Run, begin: float, end: float, done: int, total: int) -> None:
-    """Report steps of a round as frames; the round covers the fraction from `begin` to `end`."""
-    run.report_done("track", int((begin + (end - begin) * done / total) * len(run.clip)))
-
-
-def next_seeds(pool: Sequence[Detections], params: ProposalParams, *, room: int) -> list[Candidate]:
-    """The seeds of one round, best first, at most `room`."""
-    choose = greedy if params.strategy == "greedy" else group_leaders
-    return choose(pool, params)[: max(room, 0)]
+    tracker = Tracker(run.networks, run.canvas, run.params.tracker, features, detections, forecast)
+    key = tubelets_key(run.cache_name, run.source, run.params)
+    stops = None
+    if forecast is not None:
+        rule = {**asdict(forecast.rule), "th_iou": run.params.proposals.th_iou}
+        own = stops_key(run.cache_name, run.source, run.params, rule)
+        stops = Stops(forecast, 2 if run.params.tracker.fusion.bidirectional else 1, own)
+    return CachingTracker(tracker, run.cache, key, run.checkpoints, stops)

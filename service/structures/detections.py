@@ -7,6 +7,9 @@ import numpy as np
 from service.structures.arrays import F32, I64
 from service.structures.masks import Rle
 
+Place = tuple[int, bytes, Rle]
+"""Frame, box and mask of a candidate: what identifies it within its chunk, whatever its class vector."""
+
 
 def _none() -> F32:
     return np.zeros(0, np.float32)
@@ -92,3 +95,8 @@ class Candidate:
     def score(self) -> float:
         """The highest class score."""
         return float(self.probs.max())
+
+    @property
+    def place(self) -> Place:
+        """What identifies it among the candidates of its chunk; calibration leaves it alone."""
+        return self.frame, self.box.tobytes(), self.mask

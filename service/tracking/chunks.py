@@ -61,6 +61,16 @@ def cut(length: int, params: ChunkParams, next_change: NextChange) -> Iterator[C
         first = end - shared
 
 
+def shared_frames(chunk: Chunk, length: int, params: ChunkParams) -> tuple[int, ...]:
+    """Frames of a chunk, relative to it, that another chunk may have as well.
+
+    Whether a shot ends with the chunk is not known here, so the last ones count as shared unless the video ends.
+    """
+    frames = len(chunk.frames)
+    last = frames - params.overlap if chunk.end < length else frames
+    return (*range(chunk.shared), *range(max(last, chunk.shared), frames))
+
+
 def _end(first: int, shot_end: int | None, params: ChunkParams) -> int:
     """End of the chunk that begins at `first`; None: the shot extends at least half a chunk further."""
     if shot_end is None:

@@ -202,6 +202,28 @@ class TubeletParams:
 
 
 @dataclass(frozen=True, slots=True)
+class ForecastParams:
+    """When a track that can't reach `min_score` is stopped (docs/method.md, section 5.7).
+
+    Attributes:
+        stop_share: exclusive; of the mean score that `min_score` requires.
+        frames: visible frames before a track can be stopped.
+    """
+
+    stop_share: Annotated[
+        Share,
+        Parameter(
+            "Stop tracking a key detection when the mean of the scores found so far is below this share of what "
+            "`min_score` requires; 0 tracks all of them to the end."
+        ),
+    ] = 0.7
+    frames: int = 4
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, slots=True)
 class TrackerParams:
     """Parameters of the two trackers."""
 

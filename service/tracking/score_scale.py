@@ -27,3 +27,8 @@ def rescaled(means: F64) -> F64:
     odds: F64 = (np.asarray(means, np.float64) / HALF) ** EXPONENT
     scores: F64 = odds / (1 + odds)
     return scores
+
+
+def mean_of(score: float) -> float:
+    """The mean whose rescaled score is `score`, in [0, 1]: the inverse of `rescaled`; above 1 for scores near 1."""
+    return float(HALF * (score / (1 - score)) ** (1 / EXPONENT)) if score < 1 else math.inf

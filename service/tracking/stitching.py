@@ -79,7 +79,12 @@ def label_in_chunk(part: ChunkTubelet, params: TubeletParams) -> LabeledTubelet:
 
 
 def stitch(
-    chains: Sequence[Chain], parts: Sequence[ChunkTubelet], chunk: Chunk, stitch_iou: float, ids: Iterator[int]
+    chains: Sequence[Chain],
+    parts: Sequence[ChunkTubelet],
+    chunk: Chunk,
+    stitch_iou: float,
+    ids: Iterator[int],
+    given_up: Sequence[int] = (),
 ) -> tuple[list[Chain], list[Chain]]:
     """Add a chunk; returns the chains that continue, including new objects, and the chains that have ended.
 
@@ -92,15 +97,19 @@ def stitch(
         chunk: its position in the video.
         stitch_iou: minimum IoU of a pair.
         ids: source of ids for new chains.
+        given_up: numbers of the chunk's seeds that were not tracked to the end. Each uses an id: it would have been a
+            new object that is left out of the result.
     """
     iou = overlap_iou([chain.last.tubelet for chain in chains], [part.tubelet for part in parts], chunk.overlap)
     pairs = _pairs(iou, stitch_iou)
     chain_of = {part: chains[chain] for chain, part in pairs}
     middle = chunk.first + chunk.shared // 2
-    new = sorted(set(range(len(parts))) - chain_of.keys(), key=lambda place: parts[place].number)
+    new = sorted([*(part.number for place, part in enumerate(parts) if place not in chain_of), *given_up])
     id_of = dict(zip(new, ids, strict=False))
     live = [
-        _taken_over(chain_of[place], part, middle) if place in chain_of else Chain(id_of[place], (), Votes(), part)
+        _taken_over(chain_of[place], part, middle)
+        if place in chain_of
+        else Chain(id_of[part.number], (), Votes(), part)
         for place, part in enumerate(parts)
     ]
     gone_on = {chain for chain, _ in pairs}

@@ -15,8 +15,9 @@ from evaluation.runs.methods import finish
 from evaluation.runs.parameters import EvaluationParameters
 from evaluation.runs.session import open_run
 from service.calibration.class_calibration import calibrate
+from service.calibration.seeds import next_seeds
 from service.pipeline.features.by_frame import FeatureCache
-from service.pipeline.run import Run, detect_all, next_seeds
+from service.pipeline.run import Run, detect_all
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker
 from service.structures.detections import Candidate, Detections

@@ -7,7 +7,15 @@ from annotated_types import Interval
 
 from service.calibration.params import CalibrationParams, ProposalParams
 from service.structures.parameter import Parameter, Share, check_ranges
-from service.tracking.params import ChunkParams, FusionParams, LostParams, SiameseParams, TrackerParams, TubeletParams
+from service.tracking.params import (
+    ChunkParams,
+    ForecastParams,
+    FusionParams,
+    LostParams,
+    SiameseParams,
+    TrackerParams,
+    TubeletParams,
+)
 
 PresetName = Literal["default", "paper"]
 
@@ -40,6 +48,7 @@ class PipelineParams:
     calibration: CalibrationParams = field(default_factory=CalibrationParams)
     proposals: ProposalParams = field(default_factory=ProposalParams)
     tracker: TrackerParams = field(default_factory=TrackerParams)
+    forecast: ForecastParams = field(default_factory=ForecastParams)
     tubelets: TubeletParams = field(default_factory=TubeletParams)
     track_fps: Annotated[
         float,
@@ -68,6 +77,7 @@ def preset(name: PresetName) -> PipelineParams:
             SiameseParams(window_influence=0.42, lr=0.38, lost=LostParams(enter=0.5, leave=0.7, agree=0.0)),
             FusionParams(margin=1.0, couple=0.0),
         ),
+        forecast=ForecastParams(stop_share=0.0),
         tubelets=TubeletParams(th_seq=0.5, match_iou=0.5, label="mode", rescale=False, min_score=0.0),
         track_fps=0.0,
     )

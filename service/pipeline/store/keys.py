@@ -64,6 +64,12 @@ def tubelets_key(video: str, source: str, params: PipelineParams) -> str:
     return _key("tubelets", video, source, stages)
 
 
+def stops_key(video: str, source: str, params: PipelineParams, rule: dict[str, object]) -> str:
+    """Key of the tracks that were stopped early; `rule` is what stops them. See `detections_key`."""
+    stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
+    return _key("stops", video, source, {**stages, "rule": rule})
+
+
 def checkpoint_key(video: str, source: str, params: PipelineParams, name: str) -> str:
     """Key of a checkpoint; `name` distinguishes checkpoints of the same run. See `detections_key`."""
     stages: dict[str, object] = {part: asdict(getattr(params, part)) for part in ("detector", "tracker")}

@@ -29,6 +29,7 @@ from service.tracking.dual_tracker import (
     redetected,
     seed_window,
 )
+from service.tracking.forecast import Forecast, Untracked, Watch
 from service.tracking.params import TrackerParams
 from service.tracking.recognition import Appearance, appearance_in, recognized
 from service.tracking.second_look import TILES, joined, large, tiles
@@ -58,6 +59,7 @@ class Tracker:
         params: of the tracker.
         features: f4 and f8 by frame.
         detections: candidates by frame, at which lost targets can be found again.
+        forecast: which tracks are stopped early; None: none.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Tracker:
         params: TrackerParams,
         features: FeatureCache,
         detections: Sequence[Detections],
+        forecast: Forecast | None = None,
     ) -> None:
+        self._forecast = forecast
         self._networks, self._canvas, self._params = networks, canvas, params
         self._features, self._detections = features, detections
 
-    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet]:
-        """Track every seed forward and backward; one tubelet per seed, in order."""
+    async def track(self, seeds: Sequence[Candidate], report: Callable[[int, int], None]) -> list[Tubelet | Untracked]:
+        """Track every seed forward and backward; per seed, in order, its tubelet, or why it was stopped."""
         return await self.resume(seeds, beginning(seeds), report, lambda _: None)
 
     async def resume(
@@ -81,8 +85,8 @@ class Tracker:
         begun: Round,
         report: Callable[[int, int], None],
         keep: Callable[[Round], None],
-    ) -> list[Tubelet]:
-        """Continue a round of these seeds; one tubelet per seed, in order.
+    ) -> list[Tubelet | Untracked]:
+        """Continue a round of these seeds; per seed, in order, its tubelet, or why it was stopped.
 
         Args:
             seeds: of the round.
@@ -95,23 +99,34 @@ class Tracker:
         live, outcomes = dict(begun.live), [dict(found) for found in begun.outcomes]
         for seed, reference, found in zip(seeds, references, outcomes, strict=True):
             found[seed.frame] = replace(found[seed.frame], look=reference.appearance.look)
+        watch = Watch(self._forecast, seeds)
+        for done in range(1, begun.done + 1):
+            watch.step(*self._place(done), _masks(outcomes, self._place(done)[1]))
         for done in range(begun.done + 1, total + 1):
-            sweep, t = divmod(done - 1, length)
-            if t == 0:
+            sweep, t = self._place(done)
+            if (done - 1) % length == 0:
                 live = {}
-            t = length - 1 - t if sweep else t
             live = await self._step(t, live, references, outcomes)
+            watch.step(sweep, t, _masks(outcomes, t))
             for number, seed in enumerate(seeds):
                 if seed.frame == t:
                     live[number] = references[number].start
+            live = {number: state for number, state in live.items() if number not in watch.stopped}
             report(done, total)
             keep(Round(done, live, outcomes))
-        return [_tubelet(seed, found, length) for seed, found in zip(seeds, outcomes, strict=True)]
+        tubelets = [_tubelet(seed, found, length) for seed, found in zip(seeds, outcomes, strict=True)]
+        return [watch.stopped.get(number, tubelet) for number, tubelet in enumerate(tubelets)]
 
     @property
     def steps(self) -> int:
         """Number of steps of a round: frames of the forward and the backward sweep."""
         return len(self._detections) * (2 if self._params.fusion.bidirectional else 1)
+
+    def _place(self, step: int) -> tuple[int, int]:
+        """Sweep and frame of a step, counted from 1."""
+        length = len(self._detections)
+        sweep, t = divmod(step - 1, length)
+        return sweep, length - 1 - t if sweep else t
 
     async def _reference(self, number: int, seed: Candidate) -> Reference:
         features = await self._features.get(seed.frame)
@@ -282,6 +297,11 @@ class Tracker:
         }
         here: Tensors = {"f4": features.f4, "frame_index": _zeros(len(states)), "windows": windows}
         return await self._networks.run("pixel_embedding", {**here, **banks, **previous})
+
+
+def _masks(outcomes: Sequence[Mapping[int, Outcome]], t: int) -> list[Rle | None]:
+    """The mask of every track in a frame; None where it has none or was not tracked."""
+    return [found[t].mask if t in found else None for found in outcomes]
 
 
 def _zeros(count: int) -> I64:

@@ -15,11 +15,12 @@ from evaluation.baselines.literal.tracker import LiteralReference, LiteralTracke
 from evaluation.data.dataset import AnnotatedVideo
 from evaluation.runs.session import open_context, open_run
 from service.calibration.class_calibration import calibrate
+from service.calibration.seeds import next_seeds
 from service.inference.specs import BANK
 from service.pipeline.features.batches import network_batch
 from service.pipeline.features.by_frame import FeatureCache
 from service.pipeline.parameters.job_parameters import JobParameters
-from service.pipeline.run import Run, detect_all, next_seeds
+from service.pipeline.run import Run, detect_all
 from service.pipeline.store.cache import NoCache
 from service.pipeline.tracks.tracker import Tracker
 from service.settings import Settings

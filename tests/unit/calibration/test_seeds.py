@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from service.calibration.params import ProposalParams, Strategy
-from service.calibration.seeds import greedy, group_leaders, left_over, unexplained
+from service.calibration.seeds import (
+    greedy,
+    group_leaders,
+    group_scores,
+    left_over,
+    next_groups,
+    unexplained,
+    without,
+)
 from service.structures.detections import Candidate
 from tests.unit.builders import frame, mask, tube
 
@@ -125,3 +133,42 @@ def test_overlap_at_the_threshold_is_none(th_iou: float, one: bool) -> None:
     assert (len(greedy(together, params)), len(group_leaders(together, params))) == (count, count)
     assert len(group_leaders(moved, params)) == count
     assert len(unexplained(together, [tube([0], length=1)], params)[0]) == count - 1
+
+
+def test_the_scores_of_a_group_by_its_candidates() -> None:
+    frames = [
+        frame(0, (0, [0.5, 0, 0]), (40, [0.4, 0, 0])),
+        frame(1, (2, [0.6, 0, 0])),
+        frame(2),
+        frame(3, (2, [1, 0, 0])),
+    ]
+    found = group_scores(frames, PARAMS)
+    assert len(found) == 4
+    assert found[frames[0].candidate(0).place] == found[frames[1].candidate(0).place] == pytest.approx({0: 0.5, 1: 0.6})
+    assert found[frames[0].candidate(1).place] == pytest.approx({0: 0.4})
+    assert found[frames[3].candidate(0).place] == pytest.approx({3: 1})
+
+
+def test_candidates_are_dropped_by_their_places() -> None:
+    frames = [frame(0, (0, [0.5, 0, 0]), (40, [0.4, 0, 0])), frame(1, (0, [0.6, 0, 0]))]
+    calibrated = frame(0, (0, [0.05, 0, 0])).candidate(0)
+    left = without(frames, [calibrated])
+    assert [each.boxes[:, 0].tolist() for each in left] == [[40], [0]]
+
+
+def test_a_group_has_all_its_candidates_and_greedy_groups_have_one() -> None:
+    (group,) = next_groups(moving(), PARAMS, room=5)
+    assert ([c.frame for c in group.members], group.leader.frame) == (list(range(8)), 3)
+    alone = next_groups(moving(), ProposalParams(strategy="greedy"), room=2)
+    assert [group.members for group in alone] == [(group.leader,) for group in alone]
+    assert len(alone) == 2
+    assert next_groups(moving(), PARAMS, room=-1) == []
+
+
+def test_seeds_that_are_given_up_count_to_the_cap() -> None:
+    frames = [frame(0, (0, [0.5, 0, 0]), (20, [0.4, 0, 0]), (40, [0.4, 0, 0]))]
+    params = ProposalParams(max_seeds=2)
+    tubelets = [tube([0], length=1)]
+    assert not left_over(without(frames, [frames[0].candidate(1)]), tubelets, params)
+    assert left_over(without(frames, [frames[0].candidate(1)]), tubelets, params, given_up=1)
+    assert not left_over(without(frames, [frames[0].candidate(i) for i in (1, 2)]), tubelets, params, given_up=1)

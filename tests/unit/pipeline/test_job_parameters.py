@@ -19,8 +19,8 @@ PIPELINE = [
     "th_det", "max_per_frame", "estimator", "th_cc", "beta", "relabel", "th_key", "strategy", "th_iou", "max_seeds",
     "penalty_k", "window_influence", "lr", "lost_enter", "lost_leave", "lost_max_frames", "lost_reach", "lost_agree", "fusion",
     "margin", "distractor_score", "couple", "mask_thresh", "min_area", "stray_area", "cover_mask", "second_look",
-    "bidirectional", "th_seq", "tubelet_iou", "class_agnostic", "label", "score", "rescale", "match_iou", "min_score",
-    "track_fps", "chunk_frames", "chunk_overlap", "shots", "stitch_iou",
+    "bidirectional", "stop_share", "th_seq", "tubelet_iou", "class_agnostic", "label", "score", "rescale", "match_iou",
+    "min_score", "track_fps", "chunk_frames", "chunk_overlap", "shots", "stitch_iou",
 ]
 # fmt: on
 OF_THE_JOB = {"preset": "paper", "overlay": False, "overlay_min_score": 0.4, "categories": ["person"]}

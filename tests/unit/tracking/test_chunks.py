@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dualtrack.errors import InvalidParameter
 from service.cli.parameters import parse_parameters
-from service.tracking.chunks import Chunk, cut
+from service.tracking.chunks import Chunk, cut, shared_frames
 from service.tracking.params import ChunkParams
 
 PARAMS = ChunkParams(frames=10, overlap=4)
@@ -105,3 +105,18 @@ def test_a_caller_sets_what_fits(given: list[str], frames: int, overlap: int) ->
 def test_what_does_not_fit_is_refused_by_name(given: list[str], message: str) -> None:
     with pytest.raises(InvalidParameter, match=message):
         parse_parameters(given)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "expected"),
+    [
+        pytest.param(Chunk(0, 10), (6, 7, 8, 9), id="first"),
+        pytest.param(Chunk(6, 16, 4), (0, 1, 2, 3, 6, 7, 8, 9), id="middle"),
+        pytest.param(Chunk(16, 20, 4), (0, 1, 2, 3), id="last"),
+        pytest.param(Chunk(0, 20), (), id="only one"),
+        pytest.param(Chunk(3, 6), (0, 1, 2), id="shorter than the overlap"),
+        pytest.param(Chunk(3, 8, 4), (0, 1, 2, 3, 4), id="all of it"),
+    ],
+)
+def test_frames_that_another_chunk_has(chunk: Chunk, expected: tuple[int, ...]) -> None:
+    assert shared_frames(chunk, 20, PARAMS) == expected
