@@ -40,7 +40,7 @@ def distance(squared: Tensor, bias: Tensor | float = 0.0) -> Tensor:
 
 
 def global_match(queries: Tensor, bank: Tensor, valid: Tensor) -> Tensor:
-    """Smallest squared distance of each query to each bank, at least 1e4 less the norms if it is empty.
+    """Smallest squared distance of each query to each bank; at least 1e4 if the bank is empty.
 
     ‖p - q‖² = ‖q‖² - (2 p · q - ‖p‖²): the norm and the validity of p are one more channel, so that a matrix product
     gives all that depends on p, and only its maximum has to be taken.

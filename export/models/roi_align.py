@@ -33,7 +33,8 @@ def axis_weights(low: Tensor, high: Tensor, bins: int, cells: int | Tensor, rati
     step = ((high - low) / (bins * ratio))[:, None]
     at = low[:, None] - 0.5 + step * (torch.arange(bins * ratio, dtype=low.dtype, device=low.device) + 0.5)
     valid = ((at >= -1) & (at <= cells)).to(low.dtype)
-    places = torch.arange(cells, dtype=low.dtype, device=low.device)
+    # counted as integers: not every version of TensorRT takes a range of floats with a computed end
+    places = torch.arange(cells, device=low.device).to(low.dtype)
     weights = (1 - (at.clamp(0, cells - 1)[..., None] - places).abs()).clamp(min=0) * valid[..., None]
     if ratio == 1:
         return weights, valid
