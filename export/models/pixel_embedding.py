@@ -5,17 +5,25 @@ the full frame; it is binary (object or rest); local matching is at half the win
 head is light, of depth-wise blocks, with a single gate of instance attention.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import roi_align
 
+from export.models.roi_align import axis_weights, weighted
 from service.inference.specs import ModelDims
 
 STRIDE = 4
 RADII = (2, 4, 6)
-"""Radii of the local windows, in samples of the half-resolution grid."""
-TILE = 8
+"""Radii of the local windows, in samples of the half-resolution grid, in increasing order."""
+LABELS = 2
+"""Of the previous frame's pixels: object and rest."""
+TILE_ROWS, TILE = 4, 8
+"""Rows and columns of a tile of the local matching, in samples of the same grid."""
+QUERIES_AT_ONCE = 512
+"""Of the global matching: with 512 entries in the banks, a part's products are 1 MiB per track."""
 FAR = 1e4
 """Added to a squared distance to exclude a pixel from matching; small enough for float16."""
 
@@ -32,64 +40,99 @@ def distance(squared: Tensor, bias: Tensor | float = 0.0) -> Tensor:
 
 
 def global_match(queries: Tensor, bank: Tensor, valid: Tensor) -> Tensor:
-    """Smallest squared distance of each query to a bank, (N, E, P), (N, K, E), (N, K) -> (N, P); none: 1e4."""
-    norm = (queries * queries).sum(1)
-    bias = (bank * bank).sum(2) + (1 - valid) * FAR
-    nearest = (torch.bmm(2 * bank, queries) - bias[..., None]).amax(1)
-    return (norm - nearest).clamp(min=0)
+    """Smallest squared distance of each query to each bank; at least 1e4 if the bank is empty.
+
+    ‖p - q‖² = ‖q‖² - (2 p · q - ‖p‖²): the norm and the validity of p are one more channel, so that a matrix product
+    gives all that depends on p, and only its maximum has to be taken.
+
+    Args:
+        queries: (N, E, P).
+        bank: B banks, (N, B, K, E).
+        valid: 1 for entries that count, 0 for others, (N, B, K).
+
+    Returns:
+        (N, B, P).
+    """
+    banks, size, embedding = bank.shape[1:]
+    bias = (bank * bank).sum(3) + (1 - valid) * FAR
+    keys = torch.cat([2 * bank, -bias[..., None]], 3).reshape(-1, banks * size, embedding + 1).transpose(1, 2)
+    points = torch.cat([queries, torch.ones_like(queries[:, :1])], 1).transpose(1, 2)
+    # in parts: the products of all queries exceed a CPU's cache
+    nearest = [
+        torch.bmm(part, keys).reshape(-1, part.shape[1], banks, size).amax(3)
+        for part in points.split(QUERIES_AT_ONCE, 1)
+    ]
+    norm = (queries * queries).sum(1, keepdim=True)
+    return (norm - torch.cat(nearest, 1).transpose(1, 2)).clamp(min=0)
 
 
 class LocalMatch(nn.Module):
     """Smallest squared distance within a window of the previous frame, for every radius and both labels at once.
 
-    The map is split into tiles; the pixels in reach of a tile are gathered by constant indices, one matrix product
-    gives all distances, and a constant band selects those within each radius.
+    The map is split into tiles. The pixels in reach of a tile are gathered by constant indices, in rings: first those
+    within the smallest radius of the tile, then those that the next radius adds. Per ring, a matrix product gives the
+    distances for every label, and constant bands select those within each radius; a ring is only compared for the
+    radii that reach it. As in `global_match`, norms and labels are channels of the product.
     """
 
     def __init__(self, side: int) -> None:
         super().__init__()
         self.side, self.reach = side, max(RADII)
-        self.tiles = side // TILE
-        seen = TILE + 2 * self.reach
+        self.grid = (side // TILE_ROWS, side // TILE)
         padded = side + 2 * self.reach
-        local = torch.arange(seen)
-        index = [
-            ((y * TILE + local)[:, None] * padded + x * TILE + local[None]).reshape(-1)
-            for y in range(self.tiles)
-            for x in range(self.tiles)
-        ]
-        self.register_buffer("gather", torch.cat(index), persistent=False)
-        tile = torch.arange(TILE)
-        own = torch.stack(torch.meshgrid(tile, tile, indexing="ij"), -1).reshape(-1, 1, 2)
-        other = torch.stack(torch.meshgrid(local, local, indexing="ij"), -1).reshape(1, -1, 2) - self.reach
-        offset = (own - other).abs().amax(2)
-        band = torch.stack([torch.where(offset <= radius, 0.0, FAR) for radius in RADII])
-        self.register_buffer("band", band, persistent=False)
-        self.seen = seen
+        tops, lefts = (torch.arange(count) * step for count, step in zip(self.grid, (TILE_ROWS, TILE), strict=True))
+        origin = ((tops[:, None] + self.reach) * padded + lefts + self.reach).reshape(-1)
+        own = _positions(torch.arange(TILE_ROWS), torch.arange(TILE))
+        seen = _positions(
+            torch.arange(-self.reach, TILE_ROWS + self.reach), torch.arange(-self.reach, TILE + self.reach)
+        )
+        offset = (seen[:, None] - own).abs().amax(2)
+        nearest = offset.amin(1)
+        for ring, (inner, outer) in enumerate(zip((-1, *RADII), RADII, strict=False)):
+            member = (nearest > inner) & (nearest <= outer)
+            y, x = seen[member].unbind(1)
+            self.register_buffer(f"gather_{ring}", (origin[:, None] + y * padded + x).reshape(-1), persistent=False)
+            bands = [torch.where(offset[member] <= radius, 0.0, -FAR) for radius in RADII[ring:]]
+            self.register_buffer(f"bands_{ring}", torch.stack(bands).repeat(1, 1, LABELS), persistent=False)
 
     def forward(self, queries: Tensor, keys: Tensor, labels: Tensor) -> Tensor:
-        """(N, E, s, s), (N, E, s, s), labels (N, L, s, s) in {0, 1} -> (N, L * radii, s, s)."""
-        embedding = queries.shape[1]
-        tiles, side = self.tiles, self.side
-        own = queries.reshape(-1, embedding, tiles, TILE, tiles, TILE).permute(0, 2, 4, 3, 5, 1)
-        own = own.reshape(-1, tiles * tiles, TILE * TILE, embedding)
-        others = self._seen(keys)
-        squared = (own * own).sum(3, keepdim=True) - 2 * torch.matmul(own, others)
-        squared = squared + (others * others).sum(2, keepdim=True)
-        found = []
-        for label in range(labels.shape[1]):
-            excluded = (1 - self._seen(labels[:, label : label + 1])) * FAR
-            masked = squared + excluded
-            found += [(masked + self.band[i]).amin(3) for i in range(len(RADII))]
-        stacked = torch.stack(found, 1).reshape(-1, len(found), tiles, tiles, TILE, TILE)
-        return stacked.permute(0, 1, 2, 4, 3, 5).reshape(-1, len(found), side, side).clamp(min=0)
+        """(N, E, s, s), (N, E, s, s), labels (N, 2, s, s) in {0, 1} -> (N, 2 * radii, s, s)."""
+        seen, own = self._seen(keys, labels), self._own(queries)
+        tiles = own.shape[1]
+        nearest: list[list[Tensor]] = [[] for _ in RADII]
+        for ring in range(len(RADII)):
+            gathered = torch.index_select(seen, 1, self.get_buffer(f"gather_{ring}"))
+            product = torch.matmul(gathered.reshape(-1, tiles, gathered.shape[1] // tiles, seen.shape[2]), own)
+            for radius, band in enumerate(self.get_buffer(f"bands_{ring}"), start=ring):
+                nearest[radius].append((product + band).amax(2))
+        best = torch.stack([reduce(torch.maximum, found) for found in nearest], 2)
+        rows, columns = self.grid
+        best = best.reshape(-1, rows, columns, len(RADII), LABELS, TILE_ROWS, TILE).permute(0, 4, 3, 1, 5, 2, 6)
+        norm = (queries * queries).sum(1, keepdim=True)
+        return (norm - best.reshape(-1, LABELS * len(RADII), self.side, self.side)).clamp(min=0)
 
-    def _seen(self, values: Tensor) -> Tensor:
-        """(N, C, s, s) -> the pixels in reach of each tile, (N, tiles², C, seen²); 0 outside the map."""
-        channels = values.shape[1]
-        padded = F.pad(values, (self.reach,) * 4).reshape(-1, channels, (self.side + 2 * self.reach) ** 2)
-        gathered = torch.index_select(padded, 2, self.gather)
-        return gathered.reshape(-1, channels, self.tiles * self.tiles, self.seen**2).permute(0, 2, 1, 3)
+    def _seen(self, keys: Tensor, labels: Tensor) -> Tensor:
+        """Keys as rows with margins, (N, padded², E + 3): 2 k, -‖k‖², and for each label 0, or -1e4 without it."""
+        norm = (keys * keys).sum(1, keepdim=True)
+        margin = (self.reach,) * 4
+        known = (F.pad(labels, margin) - 1) * FAR
+        # gathering rows of channels is faster than gathering single values of every channel
+        return torch.cat([F.pad(torch.cat([2 * keys, -norm], 1), margin), known], 1).flatten(2).transpose(1, 2)
+
+    def _own(self, queries: Tensor) -> Tensor:
+        """Queries of each tile as columns for every label, (N, tiles, E + 3, 2 * TILE_ROWS * TILE)."""
+        embedding, (rows, columns) = queries.shape[1], self.grid
+        own = queries.reshape(-1, embedding, rows, TILE_ROWS, columns, TILE).permute(0, 2, 4, 1, 3, 5)
+        own = own.reshape(-1, rows * columns, embedding, TILE_ROWS * TILE)
+        one = torch.ones_like(own[:, :, :1])
+        zero = torch.zeros_like(one)
+        foreground, background = (torch.cat([own, one, *flags], 2) for flags in ((one, zero), (zero, one)))
+        return torch.cat([foreground, background], 3)
+
+
+def _positions(rows: Tensor, columns: Tensor) -> Tensor:
+    """All pairs of a row and a column, (R * C, 2)."""
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2)
 
 
 class PixelReference(nn.Module):
@@ -156,19 +199,59 @@ class InstanceAttention(nn.Module):
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
-    def forward(self, x: Tensor, bank: tuple[Tensor, ...], embedding: Tensor, probability: Tensor) -> Tensor:
-        """Map (N, C, S, S), banks, and the last frame's embedding (N, E, S, S) and probability (N, 1, S, S) -> map."""
-        means = [_mean(bank[0], bank[1]), _mean(bank[2], bank[3])]
-        pixels = embedding.flatten(2).transpose(1, 2)
-        means += [_mean(pixels, weight.flatten(1)) for weight in (probability, 1 - probability)]
-        factor = 1 + torch.tanh(self.gate(torch.cat(means, 1)))
+    def forward(self, x: Tensor, bank: tuple[Tensor, ...], means: Tensor) -> Tensor:
+        """Map (N, C, S, S), banks, and the last frame's `means` of object and rest (N, 2, E) -> map."""
+        vectors = [torch.bmm(valid[:, None], vectors)[:, 0] / _total(valid) for vectors, valid in (bank[:2], bank[2:])]
+        factor = 1 + torch.tanh(self.gate(torch.cat([*vectors, means.flatten(1)], 1)))
         return x * factor[:, :, None, None]
 
 
-def _mean(vectors: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of vectors (N, K, E) with weights (N, K) -> (N, E); 0 if all weights are 0."""
-    total = torch.bmm(weights[:, None], vectors)[:, 0]
-    return total / weights.sum(1, keepdim=True).clamp(min=1)
+def _total(weights: Tensor) -> Tensor:
+    """Divisor of a weighted mean: sum of the weights over the last axis, at least 1, with that axis kept."""
+    return weights.sum(-1, keepdim=True).clamp(min=1)
+
+
+class Previous:
+    """The previous frame's embedding and probability as seen in the current windows.
+
+    Resampling is RoIAlign with one sample per bin (`roi_align`), so it is linear. The resampled embedding is only
+    needed at half resolution and in weighted sums over the window. Pairs of rows and of columns are therefore averaged
+    in the weights of the samples, and sums use weights that are carried back to the previous window.
+
+    Args:
+        windows: of the current frame (N, 4).
+        before: of the previous frame (N, 4).
+        embedding: of the previous window (N, E, S, S).
+        probability: of the previous window (N, S, S).
+
+    Attributes:
+        probability: at the current window's samples (N, 1, S, S); 0 where it is unknown.
+        known: 1 at samples inside the previous window, 0 at others, (N, 1, S, S).
+    """
+
+    def __init__(self, windows: Tensor, before: Tensor, embedding: Tensor, probability: Tensor) -> None:
+        side = embedding.shape[-1]
+        origin, size = before[:, :2].repeat(1, 2), (before[:, 2:] - before[:, :2]).repeat(1, 2)
+        left, top, right, bottom = ((windows - origin) / size.clamp(min=1e-3) * side).unbind(1)
+        self._rows, known_rows = axis_weights(top, bottom, side, side)
+        self._columns, known_columns = axis_weights(left, right, side, side)
+        self._embedding = embedding
+        self.known = (known_rows[:, :, None] * known_columns[:, None])[:, None]
+        self.probability = weighted(probability[:, None], self._rows, self._columns)
+
+    def half_embedding(self) -> Tensor:
+        """The resampled embedding, averaged over 2×2 samples, (N, E, S/2, S/2)."""
+        rows, columns = (
+            weights.unflatten(1, (weights.shape[1] // 2, 2)).mean(2) for weights in (self._rows, self._columns)
+        )
+        return weighted(self._embedding, rows, columns)
+
+    def means(self) -> Tensor:
+        """Means of the resampled embedding weighted by probability and by its complement, (N, 2, E); 0 if all are 0."""
+        weights = torch.cat([self.probability, 1 - self.probability], 1)
+        carried = weighted(weights, self._rows.transpose(1, 2), self._columns.transpose(1, 2))
+        sums = torch.bmm(carried.flatten(2), self._embedding.flatten(2).transpose(1, 2))
+        return sums / _total(weights.flatten(2))
 
 
 class PixelEmbedding(nn.Module):
@@ -212,12 +295,12 @@ class PixelEmbedding(nn.Module):
         features = align(f4, frame_index, windows, side)
         embedding = self.embed(features)
         queries = embedding.reshape(-1, self.dims.embedding, side * side)
-        matches = [global_match(queries, bank[0], bank[1]), global_match(queries, bank[2], bank[3])]
-        seen = torch.stack(matches, 1).reshape(-1, 2, side, side)
-        before, probability, known = self._resample(windows, previous)
-        local = self._local(embedding, before, probability, known)
-        maps = torch.cat([distance(seen, self.bias.view(1, 2, 1, 1)), local, probability, known], 1)
-        x = self.attention(self.enter(torch.cat([features, maps], 1)), bank, before, probability)
+        banks, valid = torch.stack([bank[0], bank[2]], 1), torch.stack([bank[1], bank[3]], 1)
+        seen = global_match(queries, banks, valid).reshape(-1, 2, side, side)
+        before = Previous(windows, *previous)
+        local = self._local(embedding, before)
+        maps = torch.cat([distance(seen, self.bias.view(1, 2, 1, 1)), local, before.probability, before.known], 1)
+        x = self.attention(self.enter(torch.cat([features, maps], 1)), bank, before.means())
         return self.predict(F.relu(self.blocks(x)))[:, 0], embedding
 
     def forward(  # noqa: PLR0913, PLR0917 (the graph's inputs, in the order of the spec)
@@ -239,22 +322,10 @@ class PixelEmbedding(nn.Module):
         logits, embedding = self.logits(f4, frame_index, windows, bank, previous)
         return logits.sigmoid(), embedding
 
-    def _resample(self, windows: Tensor, previous: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """The previous embedding and probability resampled to the current window, and where they are defined."""
-        before, embedding, probability = previous
-        side = self.dims.window
-        origin, size = before[:, :2].repeat(1, 2), (before[:, 2:] - before[:, :2]).repeat(1, 2)
-        inside = (windows - origin) / size.clamp(min=1e-3) * side
-        index = torch.arange(windows.shape[0], dtype=windows.dtype, device=windows.device)[:, None]
-        known = torch.ones_like(probability)
-        stacked = torch.cat([embedding, probability[:, None], known[:, None]], 1)
-        moved = roi_align(stacked, torch.cat([index, inside], 1), (side, side), 1.0, 1, aligned=True)
-        return moved[:, :-2], moved[:, -2:-1], moved[:, -1:]
-
-    def _local(self, embedding: Tensor, before: Tensor, probability: Tensor, known: Tensor) -> Tensor:
-        queries, keys = F.avg_pool2d(embedding, 2), F.avg_pool2d(before, 2)
-        there = F.avg_pool2d(known, 2) > 0.5
-        object_there = F.avg_pool2d(probability, 2) > 0.5
+    def _local(self, embedding: Tensor, before: Previous) -> Tensor:
+        queries, keys = F.avg_pool2d(embedding, 2), before.half_embedding()
+        there = F.avg_pool2d(before.known, 2) > 0.5
+        object_there = F.avg_pool2d(before.probability, 2) > 0.5
         labels = torch.cat([(there & object_there), (there & ~object_there)], 1).to(queries.dtype)
         squared = self.local(queries, keys, labels)
         bias = self.bias.repeat_interleave(len(RADII)).view(1, -1, 1, 1)

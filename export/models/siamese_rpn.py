@@ -12,8 +12,8 @@ extent, after the object has grown or turned, can only be read from the search r
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import roi_align
 
+from export.models.roi_align import separable_roi_align
 from service.inference.specs import TEMPLATE_SIDE
 from service.tracking.anchors import ANCHORS, ANCHORS_PER_CELL
 
@@ -34,8 +34,7 @@ def template_windows(boxes: Tensor) -> Tensor:
 
 def align(f8: Tensor, frame_index: Tensor, windows: Tensor, grid: int) -> Tensor:
     """RoI features (N, C, grid, grid); samples outside the frame are 0."""
-    rois = torch.cat([frame_index.to(windows.dtype)[:, None], windows], 1)
-    return roi_align(f8, rois, (grid, grid), 1 / STRIDE, 2, aligned=True)
+    return separable_roi_align(f8, frame_index, windows, grid, 1 / STRIDE, 2)
 
 
 class SiameseTemplate(nn.Module):
@@ -61,18 +60,22 @@ def part_correlation(search: Tensor, template: Tensor) -> Tensor:
     """
     channels, side = template.shape[1], template.shape[-1]
     out = search.shape[-1] - side + 1
-    everywhere = torch.matmul(template.flatten(2).transpose(1, 2), search.flatten(2)) / channels**0.5
-    aligned = torch.index_select(everywhere.flatten(1), 1, _places(search.shape[-1], side).to(search.device))
-    return aligned.reshape(-1, side * side, out, out)
+    everywhere = torch.matmul(template.flatten(2).transpose(1, 2) / channels**0.5, search.flatten(2))
+    return _shifted(everywhere, side, search.shape[-1]).reshape(-1, side * side, out, out)
 
 
-def _places(search: int, side: int) -> Tensor:
-    """Flat index, in (K², S, S), of (k, y + row of k, x + column of k) for part k and output y, x."""
-    out = search - side + 1
-    row = torch.arange(side).view(side, 1, 1, 1)
-    column = torch.arange(side).view(1, side, 1, 1)
-    y, x = torch.arange(out).view(1, 1, out, 1), torch.arange(out).view(1, 1, 1, out)
-    return (((row * side + column) * search + y + row) * search + x + column).flatten()
+def _shifted(everywhere: Tensor, side: int, search: int) -> Tensor:
+    """(N, K², S²) -> (N, K², S-K+1, S-K+1): of part k the values at (y + row of k, x + column of k).
+
+    In memory, the next row of parts begins S values further than a multiple of K · S², and the next part of a row one
+    value further than S². Lines that are longer by as much therefore begin with the value of y = x = 0: copies of
+    whole lines replace a gather of single values.
+    """
+    cells, out = search * search, search - side + 1
+    flat = F.pad(everywhere.flatten(1), (0, side * search))
+    rows = flat.reshape(-1, side, side * cells + search)[:, :, : side * (cells + 1)]
+    parts = rows.reshape(-1, side * side, cells + 1)[:, :, : out * search]
+    return parts.reshape(-1, side * side, out, search)[..., :out]
 
 
 class Residual(nn.Module):
@@ -121,13 +124,22 @@ class SiameseRpn(nn.Module):
 
     def logits(self, f8: Tensor, frame_index: Tensor, templates: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (N, 3125) and deltas dx, dy, dw, dh (N, 3125, 4), anchor (row * 25 + column) * 5 + a."""
-        search = self.embed_search(align(f8, frame_index, windows, SEARCH_GRID))
+        search = self._search(f8, frame_index, windows)
         template = self.embed_template(templates)
         looked = self.look(torch.cat([search, search * template.mean((2, 3), keepdim=True)], 1))
         x = self.tower(self.parts(part_correlation(search, template)) + looked)
         scores = self.discriminator(x).permute(0, 2, 3, 1).reshape(-1, ANCHORS)
         deltas = self.correlator(x).permute(0, 2, 3, 1).reshape(-1, ANCHORS, 4)
         return scores, deltas
+
+    def _search(self, f8: Tensor, frame_index: Tensor, windows: Tensor) -> Tensor:
+        """`embed_search` of the RoI features of the windows, (N, width, 31, 31).
+
+        Both are linear, so the embedding is computed first: once per frame, and RoIAlign has half as many channels. The
+        bias is added last, since the embedding of what is outside the frame is the bias alone.
+        """
+        bias = self.embed_search(f8.new_zeros(1, f8.shape[1], 1, 1))
+        return align(self.embed_search(f8) - bias, frame_index, windows, SEARCH_GRID) + bias
 
     def forward(self, f8: Tensor, frame_index: Tensor, templates: Tensor, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (N, 3125) in [0, 1] and deltas (N, 3125, 4)."""

@@ -10,9 +10,11 @@ import pytest
 import torch
 from pycocotools import mask as coco
 from torch import Tensor
+from torchvision.ops import roi_align
 
 from export.models.pixel_embedding import (
     FAR,
+    QUERIES_AT_ONCE,
     RADII,
     InstanceAttention,
     LocalMatch,
@@ -110,8 +112,25 @@ def test_part_correlations_add_up_to_the_cross_correlation():
     for n in range(2):
         whole = torch.nn.functional.conv2d(search[n : n + 1], template[n : n + 1])[0, 0] / 5**0.5
         torch.testing.assert_close(parts[n].sum(0), whole, rtol=1e-4, atol=1e-4)
+    rows, columns = torch.meshgrid(torch.arange(7), torch.arange(7), indexing="ij")
+    for part, (row, column) in enumerate(zip(rows.flatten().tolist(), columns.flatten().tolist(), strict=True)):
+        there = search[:, :, row : row + 25, column : column + 25]
+        expected = (there * template[:, :, row, column, None, None]).sum(1) / 5**0.5
+        torch.testing.assert_close(parts[:, part], expected, rtol=1e-4, atol=1e-4)
     # part 9 is row 1, column 2 of the template
     torch.testing.assert_close(parts[0, 9, 3, 4], (search[0, :, 4, 6] * template[0, :, 1, 2]).sum() / 5**0.5)
+
+
+def test_embedding_the_map_before_roi_align_is_embedding_its_regions():
+    net, f8 = SiameseRpn(6, width=4).eval(), torch.randn(3, 6, 9, 11)
+    windows = torch.tensor([[5.0, 8.0, 60.0, 63.0], [-40.0, -30.0, 50.0, 60.0], [300.0, 0.0, 400.0, 100.0]])
+    index = torch.tensor([2, 0, 1])
+    rois = torch.cat([index.float()[:, None], windows], 1)
+    with torch.no_grad():
+        expected = net.embed_search(roi_align(f8, rois, (31, 31), 1 / 8, 2, aligned=True))
+        found = net._search(f8, index, windows)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert (found[2] == net.embed_search.bias[:, None, None]).all(), "nothing of the frame is in the window"
 
 
 def one_hot_map(rows: int, columns: int, channels: int) -> Tensor:
@@ -156,10 +175,20 @@ def test_distance_grows_from_0_and_stays_below_1():
 def test_global_match_is_brute_force_and_an_empty_bank_is_far():
     queries, bank = torch.randn(2, 5, 64), torch.randn(2, 7, 5)
     valid = torch.tensor([[1.0, 0, 1, 1, 0, 1, 1], [0.0] * 7])
-    found = global_match(queries, bank, valid)
+    found = global_match(queries, bank[:, None], valid[:, None])[:, 0]
     squared = (queries[0].T[:, None] - bank[0][valid[0] > 0][None]).pow(2).sum(2).amin(1)
     torch.testing.assert_close(found[0], squared, rtol=1e-4, atol=1e-4)
     assert (distance(found[1]) == 1).all()
+
+
+@pytest.mark.parametrize("points", [64, 2 * QUERIES_AT_ONCE, QUERIES_AT_ONCE + 100])
+def test_both_banks_in_parts_of_the_queries_are_each_bank_alone(points: int):
+    queries, banks = torch.randn(2, 5, points), torch.randn(2, 2, 7, 5)
+    valid = (torch.rand(2, 2, 7) > 0.4).float()
+    found = global_match(queries, banks, valid)
+    squared = (queries.transpose(1, 2)[:, None, :, None] - banks[:, :, None]).pow(2).sum(4)
+    expected = torch.where(valid[:, :, None] > 0, squared, FAR).amin(3)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_local_match_is_brute_force_on_every_radius():
@@ -182,6 +211,25 @@ def test_local_match_is_brute_force_on_every_radius():
                 else:
                     assert found[0, i, y, x] > FAR / 2
     assert (distance(found[0, len(RADII) :]) == 1).all()
+
+
+@pytest.mark.parametrize("side", [16, 32, 48])
+def test_local_match_is_the_plain_formula_with_both_labels_and_several_tiles(side: int):
+    queries, keys = torch.randn(2, 5, side, side), torch.randn(2, 5, side, side)
+    label = torch.randint(0, 3, (2, 1, side, side))
+    labels = torch.cat([label == 0, label == 1], 1).float()
+    found = LocalMatch(side)(queries, keys, labels)
+    place = torch.stack(torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij"), -1).reshape(-1, 2)
+    offset = (place[:, None] - place).abs().amax(2)
+    squared = (queries.flatten(2)[..., None] - keys.flatten(2)[:, :, None]).pow(2).sum(1)
+    for number, member in enumerate(labels.flatten(2).unbind(1)):
+        for i, radius in enumerate(RADII):
+            allowed = (offset <= radius) & (member[:, None] > 0)
+            expected = torch.where(allowed, squared, FAR).amin(2)
+            got = found[:, number * len(RADII) + i].flatten(1)
+            none = expected == FAR
+            torch.testing.assert_close(got[~none], expected[~none], rtol=1e-4, atol=1e-4)
+            assert (got[none] > FAR / 2).all()
 
 
 def matching_head(use: dict[int, float], bias: float, dims: ModelDims = LITE) -> tuple[PixelReference, PixelEmbedding]:
@@ -413,13 +461,12 @@ def test_the_loss_of_a_batch_looks_at_each_sequence_in_its_own_frames():
 
 def test_attention_starts_without_effect_and_then_distinguishes_objects():
     attention = InstanceAttention(4, 3)
-    x, embedding = torch.randn(2, 3, 8, 8), torch.randn(2, 4, 8, 8)
-    probability = torch.rand(2, 1, 8, 8)
+    x, means = torch.randn(2, 3, 8, 8), torch.randn(2, 2, 4)
     bank = (torch.randn(2, 5, 4), torch.ones(2, 5), torch.randn(2, 5, 4), torch.zeros(2, 5))
-    torch.testing.assert_close(attention(x, bank, embedding, probability), x)
+    torch.testing.assert_close(attention(x, bank, means), x)
     torch.nn.init.normal_(attention.gate.weight)
     with torch.no_grad():
-        found = attention(torch.ones_like(x), bank, embedding, probability)
+        found = attention(torch.ones_like(x), bank, means)
     assert (found[0] - found[1]).abs().max() > 0.1
     assert (found.amax((2, 3)) == found.amin((2, 3))).all(), "one factor per channel"
     assert torch.isfinite(found).all(), "an empty bank has no mean"

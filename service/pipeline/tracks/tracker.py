@@ -37,7 +37,7 @@ from service.tracking.siamese_ranking import rank
 from service.tracking.windows import crop_mask, pixel_windows, search_windows
 
 MOST_WINDOWS = 64
-"""Maximum number of search windows per call of the Siamese RPN; each needs about 1.5 MB inside the graph."""
+"""Maximum number of search windows per call of the Siamese RPN; each needs about 2 MB inside the graph."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
