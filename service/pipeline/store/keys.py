@@ -66,8 +66,7 @@ def tubelets_key(video: str, source: str, params: PipelineParams) -> str:
 
 def stops_key(video: str, source: str, params: PipelineParams, rule: dict[str, object]) -> str:
     """Key of the tracks that were stopped early; `rule` is what stops them. See `detections_key`."""
-    stages: dict[str, object] = {name: asdict(getattr(params, name)) for name in ("detector", "tracker")}
-    return _key("stops", video, source, {**stages, "rule": rule})
+    return _key("stops", video, source, {"tubelets": tubelets_key(video, source, params), "rule": rule})
 
 
 def checkpoint_key(video: str, source: str, params: PipelineParams, name: str) -> str:
