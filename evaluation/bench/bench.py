@@ -10,6 +10,8 @@ from evaluation.bench.plan import BenchPlan
 from service.pipeline.context import PipelineContext
 from service.settings import Settings
 
+DEMO = Path("demo/pedestrians.mp4")
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -21,6 +23,8 @@ class Bench:
         folder: for clips and other files of the rows.
         plan: sizes.
         notify: called with a line on what is being measured.
+        against: the command `dualtrack` of another version, for rows 14 and 15.
+        clips: videos of these rows.
     """
 
     context: PipelineContext
@@ -28,6 +32,8 @@ class Bench:
     folder: Path
     plan: BenchPlan
     notify: Callable[[str], None]
+    against: Path | None = None
+    clips: tuple[Path, ...] = (DEMO,)
 
     def clip(self, spec: ClipSpec) -> Path:
         """The file of a clip, created on first use."""

@@ -15,7 +15,7 @@ from rich.status import Status
 
 from dualtrack.errors import DualtrackError
 from dualtrack.outputs import writable_file, writable_folder
-from evaluation.bench.bench import Bench
+from evaluation.bench.bench import DEMO, Bench
 from evaluation.bench.figures import RowOutcome
 from evaluation.bench.meters.machine import Machine, machine, pin
 from evaluation.bench.meters.profile import write_profile
@@ -35,6 +35,14 @@ class Report:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Another version's command, and the videos that both process."""
+
+    against: Path | None
+    clips: tuple[Path, ...]
+
+
 def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Shorter clips, one run each; takes less than five minutes.")
@@ -47,6 +55,17 @@ def bench(
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="Also write the table to this Markdown file.", callback=writable_file)
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PROGRAM",
+            help="The command `dualtrack` of another version, in its own environment; rows 14 and 15 run both in turn.",
+        ),
+    ] = None,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", help=f"A video of rows 14 and 15; repeatable. Default: {DEMO}."),
     ] = None,
     profile: Annotated[
         Path | None,
@@ -72,7 +91,8 @@ def bench(
             asyncio.run(write_profile(profile, settings, QUICK if quick else FULL))
             console.print(f"written to {profile}/")
             return
-        report = asyncio.run(_run(picked, settings, cores, quick=quick, status=status))
+        compared = Compared(against, tuple(clips or [DEMO]))
+        report = asyncio.run(_run(picked, settings, cores, compared, quick=quick, status=status))
     console.print(bench_table(report.found, f"{'quick ' if quick else ''}bench, {report.seconds:.0f} s"))
     console.print(report.machine.text, highlight=False)
     for row, outcome in report.found.items():
@@ -85,7 +105,13 @@ def bench(
 
 
 async def _run(
-    rows: Sequence[BenchRow], settings: Settings, cores: tuple[int, ...], *, quick: bool, status: Status
+    rows: Sequence[BenchRow],
+    settings: Settings,
+    cores: tuple[int, ...],
+    compared: Compared,
+    *,
+    quick: bool,
+    status: Status,
 ) -> Report:
     here, start = machine(cores), time.perf_counter()
     found: dict[BenchRow, RowOutcome] = {}
@@ -94,7 +120,8 @@ async def _run(
             for row in rows:
                 notify = _notifier(status, row)
                 plan = QUICK if quick else FULL
-                found[row] = await _measured(row, Bench(context, settings, Path(folder), plan, notify))
+                own = Bench(context, settings, Path(folder), plan, notify, compared.against, compared.clips)
+                found[row] = await _measured(row, own)
     return Report(found, here, time.perf_counter() - start)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dualtrack.errors import InvalidParameter
 from evaluation.bench.bench import Bench
 from evaluation.bench.figures import RowOutcome
-from evaluation.bench.subjects import concurrent, engine, gpu, literal, media, pipeline_cost
+from evaluation.bench.subjects import against, concurrent, engine, gpu, literal, media, pipeline_cost
 
 Measure = Callable[[Bench], Awaitable[RowOutcome]]
 
@@ -40,6 +40,8 @@ ROWS = (
     BenchRow(11, "start to first detector call", media.start),
     BenchRow(12, "decode + store 1080p / decode alone", media.store),
     BenchRow(13, "GPU, 360p, end to end", gpu.gpu),
+    BenchRow(14, "default request, this version / another", against.first),
+    BenchRow(15, "repeat with another parameter, this version / another", against.repeated),
 )
 
 
