@@ -42,6 +42,22 @@ def write_video(path: Path, rectangles: Sequence[Rectangle], frames: int) -> Non
         out.mux(stream.encode())
 
 
+def write_scored_scene(
+    folder: Path, objects: Sequence[tuple[Rectangle, Mapping[int, float]]], frames: int
+) -> tuple[Path, Path]:
+    """A video and a file of its detections: every rectangle is a category of its own, found with a score by frame."""
+    write_video(folder / "clip.mp4", [rectangle for rectangle, _ in objects], frames)
+    rows = [
+        {"image_id": t, "category_id": number, "score": score, "bbox": [x1, y1, x2 - x1, y2 - y1]}
+        for number, (rectangle, scores) in enumerate(objects, start=1)
+        for t, score in scores.items()
+        for x1, y1, x2, y2 in [rectangle.box(t)]
+    ]
+    categories = [{"id": number, "name": f"object {number}"} for number in range(1, len(objects) + 1)]
+    (folder / "detections.json").write_text(json.dumps({"categories": categories, "annotations": rows}))
+    return folder / "clip.mp4", folder / "detections.json"
+
+
 def segmentations(rectangle: Rectangle, frames: int) -> list[dict[str, object] | None]:
     """The whole rectangle in every frame that shows some of it."""
     found: list[dict[str, object] | None] = []

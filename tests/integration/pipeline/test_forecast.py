@@ -1,7 +1,6 @@
 """Seeds that are given up: whole jobs with the fake networks and given detections, so what is worth tracking is known."""
 
 import asyncio
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import StageCache
 from service.pipeline.video_file import segment
-from tests.support.annotated import context, write_video
+from tests.support.annotated import context, write_scored_scene
 from tests.support.recording import MemoryCache, RecordingClient, stage_of
 from tests.support.results import document_in
 from tests.support.scenes import Rectangle
@@ -40,18 +39,7 @@ Scene = tuple[Path, Path]
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """A video, and its detections."""
-    folder = tmp_path_factory.mktemp("scene")
-    write_video(folder / "clip.mp4", [rectangle for rectangle, _ in OBJECTS], FRAMES)
-    rows = [
-        {"image_id": t, "category_id": number, "score": score, "bbox": [x1, y1, x2 - x1, y2 - y1]}
-        for number, (rectangle, scores) in enumerate(OBJECTS, start=1)
-        for t, score in scores.items()
-        for x1, y1, x2, y2 in [rectangle.box(t)]
-    ]
-    categories = [{"id": number, "name": f"object {number}"} for number in range(1, len(OBJECTS) + 1)]
-    (folder / "detections.json").write_text(json.dumps({"categories": categories, "annotations": rows}))
-    return folder / "clip.mp4", folder / "detections.json"
+    return write_scored_scene(tmp_path_factory.mktemp("scene"), OBJECTS, FRAMES)
 
 
 class Jobs:

@@ -16,7 +16,7 @@ from service.pipeline.parameters.job_parameters import JobParameters
 from service.pipeline.progress import StageProgress
 from service.pipeline.store.cache import FolderCache, StageCache
 from service.pipeline.video_file import segment
-from tests.support.annotated import context, write_video
+from tests.support.annotated import context, write_scored_scene, write_video
 from tests.support.clips import plain
 from tests.support.results import STORED, document_in
 from tests.support.scenes import Rectangle
@@ -40,19 +40,10 @@ Scene = tuple[Path, Path]
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """A video, and its detections."""
-    folder = tmp_path_factory.mktemp("scene")
-    write_video(folder / "clip.mp4", [rectangle for rectangle, _ in OBJECTS], FRAMES)
-    rows = [
-        {"image_id": t, "category_id": number, "score": score, "bbox": [x1, y1, x2 - x1, y2 - y1]}
-        for number, (rectangle, score) in enumerate(OBJECTS, start=1)
-        for t in range(FRAMES)
-        if t not in rectangle.hidden
-        for x1, y1, x2, y2 in [rectangle.box(t)]
+    everywhere = [
+        (rectangle, {t: score for t in range(FRAMES) if t not in rectangle.hidden}) for rectangle, score in OBJECTS
     ]
-    categories = [{"id": number, "name": f"object {number}"} for number in range(1, len(OBJECTS) + 1)]
-    (folder / "detections.json").write_text(json.dumps({"categories": categories, "annotations": rows}))
-    return folder / "clip.mp4", folder / "detections.json"
+    return write_scored_scene(tmp_path_factory.mktemp("scene"), everywhere, FRAMES)
 
 
 def job(
