@@ -61,13 +61,20 @@ async def _cpu_s(program: Sequence[str], clip: Path, folder: Path, *parameters: 
     Raises:
         Unavailable: it failed.
     """
-    words = [*program, "segment", str(clip), "--out", str(folder / "out" / "_".join([clip.stem, *parameters]))]
+    words = [
+        *program,
+        "segment",
+        str(clip.absolute()),
+        "--out",
+        str(folder / "out" / "_".join([clip.stem, *parameters])),
+    ]
     for parameter in parameters:
         words += ["-p", parameter]
     own = {"DUALTRACK_DATA_DIR": str(folder / "data"), "DUALTRACK_THREADS": "1", "OMP_NUM_THREADS": "1"}
     before = _children_s()
+    # not in a checkout: processes of older versions import packages from the current folder
     done = await asyncio.to_thread(
-        subprocess.run, words, env={**os.environ, **own}, capture_output=True, text=True, check=False
+        subprocess.run, words, env={**os.environ, **own}, cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise Unavailable(f"{' '.join(words[:3])}: exit code {done.returncode}: {done.stderr[-300:]}")
