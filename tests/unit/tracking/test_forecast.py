@@ -157,3 +157,56 @@ def test_the_rule_of_the_parameters() -> None:
 )
 def test_nothing_is_given_up(params: ForecastParams, tubelets: TubeletParams) -> None:
     assert forecast_rule(params, tubelets) is None
+
+
+def test_thresholds_are_exclusive() -> None:
+    exactly = ForecastRule(needed=0.5, share=0.5, frames=4, match_iou=1.0)
+    frames = seen({0: 0.5})
+    assert forecast(frames, exactly).hopeless(linked_groups(frames, PROPOSALS)) == []
+    # a mask that is the detection's own has exactly IoU 1
+    assert forecast(frames, exactly).begin(frames[0].candidate(0)).total == 0
+    quarter = replace(exactly, match_iou=0.7)
+    assert stopped_at({0: 1.0}, [mask(0)] * 4 + [None] * (LENGTH - 4), quarter) is None
+    assert stopped_at({0: 1.0}, [mask(0)] * 5 + [None] * (LENGTH - 5), quarter) is not None
+
+
+def test_of_several_detections_the_one_that_fits_best_counts() -> None:
+    frames = [frame(0, (0, [0.9, 0, 0])), frame(1, (1, [0.3, 0, 0]), (0, [0.4, 0, 0]))]
+    watched = forecast(frames)
+    support = watched.after(watched.begin(frames[0].candidate(0)), 1, mask(0))
+    assert (support.visible, support.total, support.ahead) == (2, pytest.approx(1.3), {})
+
+
+def test_a_frame_that_was_passed_without_a_mask_is_no_longer_ahead() -> None:
+    frames = seen({0: 0.5, 1: 0.4, 2: 0.3})
+    watched = forecast(frames)
+    begun = watched.begin(frames[0].candidate(0))
+    assert begun.ahead == pytest.approx({1: 0.4, 2: 0.3})
+    passed = watched.after(begun, 1, None)
+    assert (passed.visible, passed.total, passed.ahead) == (1, begun.total, pytest.approx({2: 0.3}))
+
+
+def test_a_seed_without_a_group_is_judged_by_its_own_score() -> None:
+    frames = seen({0: 0.25})
+    tubelet = replace(tube(range(LENGTH), length=LENGTH), seed=frames[0].candidate(0))
+    found = Forecast(RULE, frames, {}).replay(tubelet, 2)
+    assert found is not None
+    assert found.visible == 4
+
+
+def test_the_backward_sweep_goes_backward_and_counts_the_seed_once() -> None:
+    # in the other order eight frames without a match would come first
+    assert stopped_at({19: 0.91, 16: 0.9}, EVERYWHERE) is None
+    once = stopped_at({19: 0.25}, EVERYWHERE)
+    assert once is not None
+    assert (once.visible, once.forecast) == (4, pytest.approx(0.0625))
+
+
+def test_a_seed_that_is_not_reached_yet_keeps_no_other_from_being_stopped() -> None:
+    frames = seen({0: 0.25, 10: 0.9, 11: 0.9})
+    watch = Watch(forecast(frames), [frames[10].candidate(0), frames[0].candidate(0)])
+    for t in range(6):
+        watch.step(0, t, [None, mask(0)])
+    assert list(watch.stopped) == [1]
+    with pytest.raises(ValueError, match="zip"):
+        watch.step(0, 6, [mask(0)])
