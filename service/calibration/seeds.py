@@ -60,23 +60,15 @@ def linked_groups(frames: Sequence[Detections], params: ProposalParams) -> list[
     thirds of all seeds: a second track of an object that is hard to follow is often the better one, but must not
     displace other objects. Leaders with an IoU above `th_iou` with a better one in the same frame are omitted.
     """
-    candidates = _candidates(frames)
-    roots = _linked(frames, params)
-    best: dict[int, Candidate] = {}
-    seen: dict[int, set[int]] = {}
-    members: dict[int, list[Candidate]] = {}
-    for root, candidate in zip(roots, candidates, strict=True):
-        seen.setdefault(root, set()).add(candidate.frame)
-        members.setdefault(root, []).append(candidate)
-        if root not in best or candidate.score > best[root].score:
-            best[root] = candidate
+    groups = _all_groups(frames, params)
+    seen = {root: group.scores.keys() for root, group in groups.items()}
     taken: list[int] = []
     again: list[int] = []
-    for root in sorted(best, key=lambda root: _rank(best[root])):
+    for root in sorted(groups, key=lambda root: _rank(groups[root].leader)):
         sure = all(seen[root] & seen[other] for other in taken)
         (taken if sure else again).append(root)
     room = max(params.max_seeds * 2 // 3 - len(taken), 0)
-    return _distinct([LinkedGroup(best[root], tuple(members[root])) for root in [*taken, *again[:room]]], params)
+    return _distinct([groups[root] for root in [*taken, *again[:room]]], params)
 
 
 def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
@@ -93,11 +85,16 @@ def _linked(frames: Sequence[Detections], params: ProposalParams) -> list[int]:
 
 def group_scores(frames: Sequence[Detections], params: ProposalParams) -> dict[Place, dict[int, float]]:
     """The linked group of every candidate, by its place: the best score in each of the group's frames."""
+    groups = _all_groups(frames, params).values()
+    return {member.place: scores for group in groups for scores in [group.scores] for member in group.members}
+
+
+def _all_groups(frames: Sequence[Detections], params: ProposalParams) -> dict[int, LinkedGroup]:
+    """All linked groups by their roots; of equally good candidates the first one leads."""
     members: dict[int, list[Candidate]] = {}
     for root, candidate in zip(_linked(frames, params), _candidates(frames), strict=True):
         members.setdefault(root, []).append(candidate)
-    groups = [LinkedGroup(candidates[0], tuple(candidates)) for candidates in members.values()]
-    return {member.place: scores for group in groups for scores in [group.scores] for member in group.members}
+    return {root: LinkedGroup(max(found, key=lambda c: c.score), tuple(found)) for root, found in members.items()}
 
 
 def without(frames: Sequence[Detections], dropped: Iterable[Candidate]) -> list[Detections]:

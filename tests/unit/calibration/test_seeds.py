@@ -13,6 +13,7 @@ from service.calibration.seeds import (
     group_scores,
     left_over,
     next_groups,
+    next_seeds,
     unexplained,
     without,
 )
@@ -172,3 +173,10 @@ def test_seeds_that_are_given_up_count_to_the_cap() -> None:
     assert not left_over(without(frames, [frames[0].candidate(1)]), tubelets, params)
     assert left_over(without(frames, [frames[0].candidate(1)]), tubelets, params, given_up=1)
     assert not left_over(without(frames, [frames[0].candidate(i) for i in (1, 2)]), tubelets, params, given_up=1)
+
+
+def test_doubtful_groups_fill_two_thirds_of_the_seeds() -> None:
+    alone = [frame(t, (x, [0.9 - t / 100, 0, 0])) for t, x in enumerate([0, 20, 40, 0, 20, 40, 0, 20])]
+    seeds = next_seeds(alone, ProposalParams(max_seeds=6), room=6)
+    assert [seed.frame for seed in seeds] == [0, 1, 2, 3]
+    assert [seed.frame for seed in next_seeds(alone, ProposalParams(max_seeds=6), room=2)] == [0, 1]
