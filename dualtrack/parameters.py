@@ -133,7 +133,7 @@ class Parameters(TypedDict, total=False):
 
     stop_share: float
     """Stop tracking a key detection when the mean of the scores found so far is below this share of what `min_score`
-    requires; 0 tracks all of them to the end. 0 to 1. Default: 0.7; preset `paper`: 0."""
+    requires; 0 tracks all of them to the end. 0 to 1. Default: 0.2; preset `paper`: 0."""
 
     th_seq: float
     """Tubelet NMS: IoU of two tubelets above which the lower-scoring one is dropped. 0 to 1. Default: 0.3; preset

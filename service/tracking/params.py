@@ -216,7 +216,7 @@ class ForecastParams:
             "Stop tracking a key detection when the mean of the scores found so far is below this share of what "
             "`min_score` requires; 0 tracks all of them to the end."
         ),
-    ] = 0.7
+    ] = 0.2
     frames: int = 4
 
     def __post_init__(self) -> None:

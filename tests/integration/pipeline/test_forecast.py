@@ -31,7 +31,7 @@ OBJECTS = (
 )
 """With the scores of their detections by frame: one that is found everywhere; one whose track is stopped; one that is
 not tracked; one in two groups; one that is found at the end only, but often enough."""
-ALL_CLASSES = {"th_det": 0.01, "th_cc": 0, "beta": 1}
+ALL_CLASSES = {"th_det": 0.01, "th_cc": 0, "beta": 1, "stop_share": 0.7}
 STOPPED = 8
 """Visible frames after which the track of the second one is stopped: 0.5 / 8 is below 0.07."""
 Scene = tuple[Path, Path]

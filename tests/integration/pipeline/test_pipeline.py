@@ -42,13 +42,13 @@ def test_repeat_with_another_th_seq_uses_what_is_there(clip: Path, tmp_path: Pat
     first = run(clip, tmp_path / "a", cache=cache)
     video = sha256_of(clip)
     assert {key.partition("-")[0] for key in used} == {
-        f"{video}/{stage}" for stage in ("clip", "shots", "detections", "tubelets", "stops")
+        f"{video}/{stage}" for stage in ("clip", "shots", "detections", "tubelets")
     }
     kept = {path: path.read_bytes() for path in (tmp_path / "cache").glob("*/*")}
     again = run(clip, tmp_path / "b", cache=cache)
     run(clip, tmp_path / "c", cache=cache, th_seq=0.3)
     assert {path: path.read_bytes() for path in (tmp_path / "cache").glob("*/*")} == kept
-    assert len(kept) == 5
+    assert len(kept) == 4
     assert first == again
     # neither looked at nor decoded
     assert not (tmp_path / "c" / "scratch").exists()

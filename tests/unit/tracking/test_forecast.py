@@ -137,7 +137,9 @@ def test_without_a_forecast_nothing_is_stopped() -> None:
 
 
 def test_the_rule_of_the_parameters() -> None:
-    assert forecast_rule(ForecastParams(), TubeletParams(rescale=False), (1, 2)) == replace(RULE, shared=(1, 2))
+    assert forecast_rule(ForecastParams(stop_share=0.7), TubeletParams(rescale=False), (1, 2)) == replace(
+        RULE, shared=(1, 2)
+    )
     rule = forecast_rule(ForecastParams(), TubeletParams(min_score=0.5))
     assert rule is not None
     assert rule.needed == pytest.approx(0.22)
