@@ -46,11 +46,6 @@ def _apart(frames: Sequence[Detections], params: ProposalParams, most: int) -> l
     return kept
 
 
-def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
-    """The best candidate of each of the `linked_groups`: the seeds of one round."""
-    return [group.leader for group in linked_groups(frames, params)]
-
-
 def linked_groups(frames: Sequence[Detections], params: ProposalParams) -> list[LinkedGroup]:
     """The linked groups whose leaders are the seeds of one round, at most `max_seeds`.
 

@@ -1,6 +1,6 @@
 import copy
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,6 @@ import pytest
 from service.calibration.params import ProposalParams, Strategy
 from service.calibration.seeds import (
     greedy,
-    group_leaders,
     group_scores,
     left_over,
     next_groups,
@@ -17,11 +16,15 @@ from service.calibration.seeds import (
     unexplained,
     without,
 )
-from service.structures.detections import Candidate
+from service.structures.detections import Candidate, Detections
 from tests.unit.builders import frame, mask, tube
 
 PARAMS = ProposalParams()
 BELOW_A_QUARTER = float(np.nextafter(np.float32(0.25), np.float32(0)))
+
+
+def group_leaders(frames: Sequence[Detections], params: ProposalParams) -> list[Candidate]:
+    return next_seeds(frames, params, room=params.max_seeds)
 
 
 def moving(score: float = 0.9, step: int = 2, length: int = 8) -> list:
